@@ -1,0 +1,1 @@
+"""evalharness: decide whether to ship a language model, then watch it in production."""

@@ -1,0 +1,1 @@
+"""What every room shares: types, protocols, errors, the lazy registry, canonical hashing, atomic files."""

@@ -1,0 +1,1 @@
+"""Readers that turn files, inline rows and Hugging Face datasets into `Row`s."""

@@ -1,0 +1,1 @@
+"""Explanations of single responses, and measures of how faithful they are."""

@@ -1,0 +1,1 @@
+"""Release rules over records, with three-state verdicts."""

@@ -1,0 +1,7 @@
+"""Probes of bias, robustness and privacy: each makes samples and statistics, nothing else."""
+
+from __future__ import annotations
+
+__all__ = ["BUILTIN"]
+
+BUILTIN: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""The sealed run, and the registry of runs and baselines."""

@@ -1,0 +1,1 @@
+"""What people read: console table, Markdown, single-file HTML, tidy frames."""

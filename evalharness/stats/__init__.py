@@ -1,0 +1,1 @@
+"""Kernels for resampling, intervals and counting: numpy and scipy only, pure, float64."""

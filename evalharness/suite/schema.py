@@ -1,0 +1,526 @@
+"""The suite language, version 1: the authority on every key that a suite may carry.
+
+Unknown keys are refused everywhere. Field descriptions are the reference documentation: `evalharness schema` prints
+them as JSON Schema and `docs/suite-reference.md` is generated from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
+
+__all__ = [
+    "BACKENDS",
+    "ClassifyTask",
+    "Dataset",
+    "Execution",
+    "FakeModel",
+    "FewShot",
+    "Gates",
+    "Generation",
+    "HfModel",
+    "HttpModel",
+    "MessageTemplate",
+    "MetricSpec",
+    "ModelSpec",
+    "OnError",
+    "OpenAIModel",
+    "PerplexityTask",
+    "PluginModel",
+    "PromptFile",
+    "PromptTask",
+    "PythonModel",
+    "ReplayModel",
+    "Rule",
+    "Suite",
+    "Task",
+]
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
+Template: TypeAlias = str
+Text = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Strict(BaseModel):
+    """Frozen, and no key but the declared ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+# ── generation ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Generation(Strict):
+    """How text is generated."""
+
+    max_tokens: int | None = Field(None, ge=1, description="Most tokens to generate (default 256).")
+    temperature: float | None = Field(None, ge=0, description="0 is greedy decoding (default 0).")
+    top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling.")
+    top_k: int | None = Field(None, ge=1, description="Sample from the k likeliest tokens.")
+    stop: tuple[Text, ...] | None = Field(None, description="Strings that end the output; not part of it.")
+    seed: int | None = Field(None, ge=0, description="Seed of sampling (default: the suite's seed).")
+    repeats: int | None = Field(None, ge=1, le=1000, description="Answers asked for each sample (default 1).")
+
+
+# ── models ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Model(Strict):
+    generate: Generation | None = Field(
+        None, description="Generation settings of this model; they win over those of a task."
+    )
+
+
+class HfModel(_Model):
+    """A Hugging Face checkpoint, run here on GPU or CPU."""
+
+    backend: Literal["hf-causal", "hf-seq2seq", "hf-classifier", "hf-masked"] = Field(
+        description="Causal language model, encoder-decoder, sequence classifier or masked language model."
+    )
+    path: Text = Field(
+        description="A local folder, a hub name, or catalog:NAME for one that `fetch-model` made."
+    )
+    revision: str | None = Field(None, description="Branch, tag or commit of a hub name.")
+    tokenizer: str | None = Field(
+        None, description="Path or hub name of the tokenizer, if not the model's own."
+    )
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto", description="`auto` takes the checkpoint's own on a GPU and float32 on a CPU."
+    )
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps."
+    )
+    adapter: str | None = Field(
+        None, description="Path or hub name of a PEFT adapter put on top of the model."
+    )
+    quantization: dict[str, JsonValue] | None = Field(
+        None,
+        description="Quantisation config of transformers, with its `quant_method` (bitsandbytes, torchao …).",
+    )
+    trust_remote_code: bool = Field(
+        False, description="Run Python code that the checkpoint carries; needs --allow-code."
+    )
+    batch_size: int | Literal["auto"] = Field(
+        "auto", description="Requests a batch; `auto` backs off when memory ends."
+    )
+    max_length: int | None = Field(
+        None, ge=8, description="Longest input in tokens (default: the model's own)."
+    )
+    padding_side: Literal["left", "right"] | None = Field(
+        None,
+        description="Side of padding for likelihoods (default: the tokenizer's own); results do not depend on it.",
+    )
+    labels: tuple[Text, ...] | None = Field(
+        None, description="hf-classifier: names of the labels, in order (default: the checkpoint's id2label)."
+    )
+    threshold: float = Field(
+        0.5, gt=0, lt=1, description="hf-classifier, multi-label: a label is given above it."
+    )
+
+
+class OpenAIModel(_Model):
+    """Any server that speaks the OpenAI interface (OpenAI, vLLM, llama.cpp, `transformers serve` …)."""
+
+    backend: Literal["openai"]
+    model: Text = Field(description="Name of the model as the server knows it.")
+    base_url: Text = Field("https://api.openai.com/v1", description="Address up to and with /v1.")
+    api_key: str | None = Field(None, description="Key, as ${env:NAME}.")
+    api: Literal["chat", "completions"] = Field("chat", description="Which endpoint is asked.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Further headers.")
+    extra_body: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Further fields of the request body."
+    )
+    timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
+    max_retries: int = Field(
+        5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections."
+    )
+    concurrency: int | None = Field(
+        None, ge=1, description="Requests in flight (default: execution.concurrency)."
+    )
+
+
+class HttpModel(_Model):
+    """Any JSON endpoint, such as the classic /ask of a Flask app."""
+
+    backend: Literal["http"]
+    url: Text = Field(description="Address that is asked.")
+    method: Literal["GET", "POST", "PUT"] = Field("POST", description="HTTP method.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers; secrets as ${env:NAME}.")
+    body: JsonValue = Field(
+        default_factory=lambda: {"prompt": "{{ prompt }}"},
+        description="JSON body; strings are templates over prompt, messages, sampling and sample_id.",
+    )
+    response: Text = Field(
+        "text", description="Where the answer stands in the JSON that comes back: `choices.0.text`."
+    )
+    timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
+    max_retries: int = Field(
+        5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections."
+    )
+    concurrency: int | None = Field(
+        None, ge=1, description="Requests in flight (default: execution.concurrency)."
+    )
+    version: str | None = Field(
+        None, description="What you call the version behind the address; part of the identity."
+    )
+
+
+class PythonModel(_Model):
+    """A Python function; runs only with --allow-code."""
+
+    backend: Literal["python"]
+    function: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$",
+        description="`module:function`, found from the suite's folder; called with the prompt (str or list of turns).",
+    )
+    kind: Literal["generate", "loglikelihood", "classify"] = Field(
+        "generate",
+        description="generate: returns a str; classify: {label: probability}; loglikelihood: called with "
+        "(prompt, continuations), returns one float each.",
+    )
+    options: dict[str, JsonValue] = Field(default_factory=dict, description="Keyword arguments of each call.")
+    version: str | None = Field(
+        None, description="Part of the identity, with the digest of the module's source."
+    )
+
+
+class ReplayModel(_Model):
+    """Outputs that exist already, from a file: one row a sample, found by its id."""
+
+    backend: Literal["replay"]
+    path: Text = Field(description="JSONL, CSV, TSV or Parquet file.")
+    id: Text = Field("id", description="Column with the sample id.")
+    output: Text = Field("output", description="Column with the output text (a label, for classify tasks).")
+    sha256: Sha256 | None = Field(None, description="Digest that the file must have.")
+
+
+class FakeModel(_Model):
+    """A scripted model for trying a suite out: no weights, no network."""
+
+    backend: Literal["fake"]
+    reply: Template = Field("{{ prompt }}", description="Template of the answer over prompt and sample_id.")
+
+
+class PluginModel(_Model):
+    """A backend that an installed package registers under the entry point `evalharness.models`."""
+
+    backend: Text
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Handed to the backend as they are."
+    )
+
+
+_BACKEND_CLASSES: dict[str, str] = {
+    "hf-causal": "hf",
+    "hf-seq2seq": "hf",
+    "hf-classifier": "hf",
+    "hf-masked": "hf",
+    "openai": "openai",
+    "http": "http",
+    "python": "python",
+    "replay": "replay",
+    "fake": "fake",
+}
+BACKENDS: tuple[str, ...] = tuple(_BACKEND_CLASSES)
+
+
+def _backend_tag(value: Any) -> str:
+    backend = value.get("backend") if isinstance(value, Mapping) else getattr(value, "backend", None)
+    return _BACKEND_CLASSES.get(backend, "plugin") if isinstance(backend, str) else "plugin"
+
+
+ModelSpec: TypeAlias = Annotated[
+    Annotated[HfModel, Tag("hf")]
+    | Annotated[OpenAIModel, Tag("openai")]
+    | Annotated[HttpModel, Tag("http")]
+    | Annotated[PythonModel, Tag("python")]
+    | Annotated[ReplayModel, Tag("replay")]
+    | Annotated[FakeModel, Tag("fake")]
+    | Annotated[PluginModel, Tag("plugin")],
+    Discriminator(_backend_tag),
+]
+
+
+# ── datasets ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Dataset(Strict):
+    """Where samples come from: exactly one of `path`, `rows` and `hf`."""
+
+    path: Text | None = Field(None, description="JSONL, CSV, TSV, JSON or Parquet file, or catalog:NAME.")
+    rows: tuple[dict[str, JsonValue], ...] | None = Field(
+        None, description="Rows written in the suite itself."
+    )
+    hf: Text | None = Field(None, description="Hugging Face `datasets` name, or a local path saved by it.")
+    config: str | None = Field(None, description="hf: name of the configuration.")
+    split: str | None = Field(None, description="hf: split (default: test, else the only one).")
+    revision: str | None = Field(None, description="hf: branch, tag or commit.")
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
+        "auto", description="By the file's ending."
+    )
+    encoding: str = Field("utf-8", description="Encoding of a text file.")
+    sha256: Sha256 | None = Field(
+        None, description="Digest that the file must have; a changed file is refused."
+    )
+    id: str | None = Field(
+        None,
+        description="Column with the sample id (default: `id` if every row has it, else a digest of the row).",
+    )
+    cluster: str | None = Field(
+        None, description="Column that names what samples belong together (customer, document)."
+    )
+    groups: tuple[Text, ...] = Field((), description="Columns whose values get figures of their own.")
+    fields: dict[str, Template] = Field(
+        default_factory=dict, description="New columns, each a template over the row."
+    )
+    where: str | None = Field(
+        None, description="Keep the rows for which this Jinja expression is true: language == 'de'."
+    )
+    shuffle: int | None = Field(
+        None, ge=0, description="Shuffle with this seed, after `where` and before `limit`."
+    )
+    limit: int | None = Field(None, ge=1, description="Keep the first rows.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Dataset:
+        given = [k for k in ("path", "rows", "hf") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of path, rows and hf; given: {', '.join(given) or 'none'}")
+        return self
+
+
+# ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class PromptFile(Strict):
+    """A template in a file beside the suite."""
+
+    file: Text = Field(description="Path of the template, from the suite's folder.")
+
+
+class MessageTemplate(Strict):
+    """One turn of a chat, or a list of turns from the data."""
+
+    role: Literal["system", "user", "assistant"] | None = Field(None, description="Who speaks.")
+    content: Template | PromptFile | None = Field(None, description="Template of what is said.")
+    history: str | None = Field(
+        None,
+        description="Instead of role and content: an expression that gives a list of {role, content} turns.",
+    )
+
+    @model_validator(mode="after")
+    def _turn_or_history(self) -> MessageTemplate:
+        turn = self.role is not None and self.content is not None
+        if (self.history is not None) == turn or (self.history is not None and (self.role or self.content)):
+            raise ValueError("give either role and content, or history")
+        return self
+
+
+class FewShot(Strict):
+    """Worked examples put before the question, from a dataset of their own."""
+
+    dataset: Name = Field(description="Dataset that the examples are drawn from.")
+    n: int = Field(ge=1, le=1000, description="How many.")
+    draw: Literal["first", "once", "per_sample"] = Field(
+        "first", description="The first n; n drawn once for all samples; or n drawn anew for each sample."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the draw.")
+    separator: str = Field("\n\n", description="Between examples (prompt text; chat tasks use turns).")
+    answer: Template | None = Field(
+        None, description="Template of an example's answer (default: the task's reference, or its target)."
+    )
+
+
+MetricSpec: TypeAlias = Text | dict[str, dict[str, JsonValue]]
+
+
+class _Task(Strict):
+    id: Name = Field(description="Name of the task, unique in the suite.")
+    dataset: Name = Field(description="Which dataset it runs on.")
+    model: Name | tuple[Name, ...] | None = Field(
+        None, description="Which model or models (default: all of them)."
+    )
+    metrics: tuple[MetricSpec, ...] = Field(
+        (), description="Names, or {name: {option: value}}; `as` in the options renames the figure."
+    )
+    groups: tuple[Text, ...] | None = Field(None, description="Group columns (default: the dataset's).")
+    limit: int | None = Field(None, ge=1, description="Use only the first samples of the dataset.")
+
+
+class PromptTask(_Task):
+    """Ask a model: free text, or with `choices` the likeliest of several answers."""
+
+    prompt: Template | PromptFile | None = Field(None, description="Template of the prompt.")
+    messages: tuple[MessageTemplate, ...] | None = Field(None, description="Chat turns, instead of `prompt`.")
+    chat: bool | None = Field(
+        None, description="Apply the model's chat template (default: yes for messages, no for prompt)."
+    )
+    choices: tuple[Template, ...] | Template | None = Field(
+        None,
+        description="The answers to choose from by likelihood: templates, or one expression that gives a list.",
+    )
+    delimiter: str = Field(" ", description="Put between prompt and choice; part of what is scored.")
+    normalize: Literal["none", "tokens", "bytes"] = Field(
+        "none", description="Choose by log-likelihood, or by it per token or per UTF-8 byte of the choice."
+    )
+    few_shot: FewShot | None = Field(None, description="Worked examples before the question.")
+    generate: Generation | None = Field(None, description="Generation settings.")
+    reference: Template | tuple[Template, ...] | None = Field(
+        None, description="Gold text: a template, several, or one expression that gives a list."
+    )
+    target: Template | None = Field(
+        None, description="Gold label; with `choices`, the right choice or its index from 0."
+    )
+    labels: tuple[Text, ...] | None = Field(
+        None, description="The label set (default: choices, or all targets)."
+    )
+    extract: str | None = Field(
+        None,
+        description="Regular expression that reads the answer from the output: its first group, else the match.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PromptTask:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give either prompt or messages")
+        if self.choices is not None and (self.generate is not None or self.extract is not None):
+            raise ValueError(
+                "choices are scored by likelihood: generate and extract have no effect there; remove them"
+            )
+        return self
+
+
+class ClassifyTask(_Task):
+    """Classify a text with a model that gives label probabilities."""
+
+    classify: Template = Field(description="Template of the text.")
+    target: Template | None = Field(None, description="Gold label.")
+    labels: tuple[Text, ...] | None = Field(None, description="The label set (default: all targets).")
+
+
+class PerplexityTask(_Task):
+    """Likelihood of whole texts."""
+
+    perplexity: Template = Field(description="Template of the text.")
+
+
+def _task_tag(value: Any) -> str:
+    has = (
+        (lambda k: k in value)
+        if isinstance(value, Mapping)
+        else (lambda k: getattr(value, k, None) is not None)
+    )
+    return next((tag for tag in ("classify", "perplexity") if has(tag)), "prompt")
+
+
+Task: TypeAlias = Annotated[
+    Annotated[PromptTask, Tag("prompt")]
+    | Annotated[ClassifyTask, Tag("classify")]
+    | Annotated[PerplexityTask, Tag("perplexity")],
+    Discriminator(_task_tag),
+]
+
+
+# ── execution and gates ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class OnError(Strict):
+    """What becomes of samples without a usable answer."""
+
+    count_as: Literal["failure", "wrong", "excluded"] = Field(
+        "failure",
+        description="failure: the run ends with exit code 3 and no gate passes; wrong: as an empty answer; excluded: left out.",
+    )
+    max_rate: float = Field(
+        0.0, ge=0, le=1, description="wrong, excluded: above this share it is a failure all the same."
+    )
+
+
+_ON_ERROR = {
+    "fail": {"count_as": "failure"},
+    "exclude": {"count_as": "excluded", "max_rate": 1.0},
+    "count_wrong": {"count_as": "wrong", "max_rate": 1.0},
+}
+
+
+class Execution(Strict):
+    """How the run is carried out."""
+
+    concurrency: int = Field(16, ge=1, le=10_000, description="Requests in flight to API models.")
+    cache: Literal["reuse", "refresh", "off"] = Field(
+        "reuse",
+        description="Take answers from the response store, ask anew and store, or leave the store alone.",
+    )
+    on_error: OnError = Field(
+        default_factory=OnError, description="fail | exclude | count_wrong, or {count_as, max_rate}."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if (
+            isinstance(value, Mapping)
+            and isinstance(value.get("on_error"), str)
+            and value["on_error"] in _ON_ERROR
+        ):
+            return {**value, "on_error": _ON_ERROR[value["on_error"]]}
+        return value
+
+
+class Rule(Strict):
+    """One condition of a release: exactly one of `at_least`, `at_most`, `max_regression`."""
+
+    metric: str = Field(
+        pattern=r"^[^.\s]\S*\.[^.\s]+$", description="`task.metric`, as the summary table names them."
+    )
+    at_least: float | None = Field(None, description="The figure must not be lower.")
+    at_most: float | None = Field(None, description="The figure must not be higher.")
+    max_regression: float | None = Field(
+        None,
+        ge=0,
+        description="The figure may be worse than the baseline's by no more than this, in its own unit.",
+    )
+    model: str | None = Field(None, description="Only for this model (default: each model of the task).")
+    group: str | None = Field(None, pattern=r"^[^=]+=.*$", description="Only for this group: language=de.")
+    tier: Literal["block", "warn", "info"] = Field(
+        "block", description="Only `block` rules decide the exit code."
+    )
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Rule:
+        given = [k for k in ("at_least", "at_most", "max_regression") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"give exactly one of at_least, at_most and max_regression; given: {', '.join(given) or 'none'}"
+            )
+        return self
+
+
+class Gates(Strict):
+    """What a release must fulfil."""
+
+    baseline: str | None = Field(None, description="A promoted run, `suite@label`, or a run id or folder.")
+    decide_on: Literal["point", "interval"] = Field(
+        "point",
+        description="point: the figure itself decides; interval: its whole interval must fulfil the rule, and a rule "
+        "that the interval straddles is inconclusive (exit code 4).",
+    )
+    rules: tuple[Rule, ...] = Field(min_length=1, description="All of them must hold.")
+
+
+class Suite(Strict):
+    """A whole suite, after `extends`, `vars`, `--set` and `matrix` have been applied."""
+
+    version: Literal[1] = Field(description="Version of the suite language.")
+    name: Name = Field(description="Name of the suite; runs and baselines are filed under it.")
+    description: str = Field("", description="What the suite is for; shown in reports.")
+    seed: int = Field(0, ge=0, description="Seed of everything random that has none of its own.")
+    models: dict[Name, ModelSpec] = Field(min_length=1, description="What is evaluated, by name.")
+    datasets: dict[Name, Dataset] = Field(min_length=1, description="What it is evaluated on, by name.")
+    tasks: tuple[Task, ...] = Field(min_length=1, description="What is asked and how answers are scored.")
+    execution: Execution = Field(default_factory=Execution, description="How the run is carried out.")
+    gates: Gates | None = Field(None, description="What a release must fulfil.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of all intervals.")
