@@ -38,9 +38,7 @@ def to_jsonable(value: object) -> Any:
 
 def canonical_json(value: object) -> str:
     """`value` as JSON with sorted keys and no white space (the form that digests are taken of)."""
-    return json.dumps(
-        to_jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return json.dumps(to_jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def digest(value: object) -> str:

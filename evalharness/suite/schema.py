@@ -80,22 +80,14 @@ class HfModel(_Model):
     backend: Literal["hf-causal", "hf-seq2seq", "hf-classifier", "hf-masked"] = Field(
         description="Causal language model, encoder-decoder, sequence classifier or masked language model."
     )
-    path: Text = Field(
-        description="A local folder, a hub name, or catalog:NAME for one that `fetch-model` made."
-    )
+    path: Text = Field(description="A local folder, a hub name, or catalog:NAME for one that `fetch-model` made.")
     revision: str | None = Field(None, description="Branch, tag or commit of a hub name.")
-    tokenizer: str | None = Field(
-        None, description="Path or hub name of the tokenizer, if not the model's own."
-    )
+    tokenizer: str | None = Field(None, description="Path or hub name of the tokenizer, if not the model's own.")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto", description="`auto` takes the checkpoint's own on a GPU and float32 on a CPU."
     )
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps."
-    )
-    adapter: str | None = Field(
-        None, description="Path or hub name of a PEFT adapter put on top of the model."
-    )
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps.")
+    adapter: str | None = Field(None, description="Path or hub name of a PEFT adapter put on top of the model.")
     quantization: dict[str, JsonValue] | None = Field(
         None,
         description="Quantisation config of transformers, with its `quant_method` (bitsandbytes, torchao …).",
@@ -106,9 +98,7 @@ class HfModel(_Model):
     batch_size: int | Literal["auto"] = Field(
         "auto", description="Requests a batch; `auto` backs off when memory ends."
     )
-    max_length: int | None = Field(
-        None, ge=8, description="Longest input in tokens (default: the model's own)."
-    )
+    max_length: int | None = Field(None, ge=8, description="Longest input in tokens (default: the model's own).")
     padding_side: Literal["left", "right"] | None = Field(
         None,
         description="Side of padding for likelihoods (default: the tokenizer's own); results do not depend on it.",
@@ -116,9 +106,7 @@ class HfModel(_Model):
     labels: tuple[Text, ...] | None = Field(
         None, description="hf-classifier: names of the labels, in order (default: the checkpoint's id2label)."
     )
-    threshold: float = Field(
-        0.5, gt=0, lt=1, description="hf-classifier, multi-label: a label is given above it."
-    )
+    threshold: float = Field(0.5, gt=0, lt=1, description="hf-classifier, multi-label: a label is given above it.")
 
 
 class OpenAIModel(_Model):
@@ -130,16 +118,14 @@ class OpenAIModel(_Model):
     api_key: str | None = Field(None, description="Key, as ${env:NAME}.")
     api: Literal["chat", "completions"] = Field("chat", description="Which endpoint is asked.")
     headers: dict[str, str] = Field(default_factory=dict, description="Further headers.")
-    extra_body: dict[str, JsonValue] = Field(
-        default_factory=dict, description="Further fields of the request body."
-    )
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict, description="Further fields of the request body.")
     timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
-    max_retries: int = Field(
-        5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections."
-    )
-    concurrency: int | None = Field(
-        None, ge=1, description="Requests in flight (default: execution.concurrency)."
-    )
+    max_retries: int = Field(5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections.")
+    concurrency: int | None = Field(None, ge=1, description="Requests in flight (default: execution.concurrency).")
+
+
+def _default_body() -> JsonValue:
+    return {"prompt": "{{ prompt }}"}
 
 
 class HttpModel(_Model):
@@ -150,22 +136,14 @@ class HttpModel(_Model):
     method: Literal["GET", "POST", "PUT"] = Field("POST", description="HTTP method.")
     headers: dict[str, str] = Field(default_factory=dict, description="Headers; secrets as ${env:NAME}.")
     body: JsonValue = Field(
-        default_factory=lambda: {"prompt": "{{ prompt }}"},
+        default_factory=_default_body,
         description="JSON body; strings are templates over prompt, messages, sampling and sample_id.",
     )
-    response: Text = Field(
-        "text", description="Where the answer stands in the JSON that comes back: `choices.0.text`."
-    )
+    response: Text = Field("text", description="Where the answer stands in the JSON that comes back: `choices.0.text`.")
     timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
-    max_retries: int = Field(
-        5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections."
-    )
-    concurrency: int | None = Field(
-        None, ge=1, description="Requests in flight (default: execution.concurrency)."
-    )
-    version: str | None = Field(
-        None, description="What you call the version behind the address; part of the identity."
-    )
+    max_retries: int = Field(5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections.")
+    concurrency: int | None = Field(None, ge=1, description="Requests in flight (default: execution.concurrency).")
+    version: str | None = Field(None, description="What you call the version behind the address; part of the identity.")
 
 
 class PythonModel(_Model):
@@ -182,9 +160,7 @@ class PythonModel(_Model):
         "(prompt, continuations), returns one float each.",
     )
     options: dict[str, JsonValue] = Field(default_factory=dict, description="Keyword arguments of each call.")
-    version: str | None = Field(
-        None, description="Part of the identity, with the digest of the module's source."
-    )
+    version: str | None = Field(None, description="Part of the identity, with the digest of the module's source.")
 
 
 class ReplayModel(_Model):
@@ -208,9 +184,7 @@ class PluginModel(_Model):
     """A backend that an installed package registers under the entry point `evalharness.models`."""
 
     backend: Text
-    options: dict[str, JsonValue] = Field(
-        default_factory=dict, description="Handed to the backend as they are."
-    )
+    options: dict[str, JsonValue] = Field(default_factory=dict, description="Handed to the backend as they are.")
 
 
 _BACKEND_CLASSES: dict[str, str] = {
@@ -251,9 +225,7 @@ class Dataset(Strict):
     """Where samples come from: exactly one of `path`, `rows` and `hf`."""
 
     path: Text | None = Field(None, description="JSONL, CSV, TSV, JSON or Parquet file, or catalog:NAME.")
-    rows: tuple[dict[str, JsonValue], ...] | None = Field(
-        None, description="Rows written in the suite itself."
-    )
+    rows: tuple[dict[str, JsonValue], ...] | None = Field(None, description="Rows written in the suite itself.")
     hf: Text | None = Field(None, description="Hugging Face `datasets` name, or a local path saved by it.")
     config: str | None = Field(None, description="hf: name of the configuration.")
     split: str | None = Field(None, description="hf: split (default: test, else the only one).")
@@ -262,9 +234,7 @@ class Dataset(Strict):
         "auto", description="By the file's ending."
     )
     encoding: str = Field("utf-8", description="Encoding of a text file.")
-    sha256: Sha256 | None = Field(
-        None, description="Digest that the file must have; a changed file is refused."
-    )
+    sha256: Sha256 | None = Field(None, description="Digest that the file must have; a changed file is refused.")
     id: str | None = Field(
         None,
         description="Column with the sample id (default: `id` if every row has it, else a digest of the row).",
@@ -273,15 +243,11 @@ class Dataset(Strict):
         None, description="Column that names what samples belong together (customer, document)."
     )
     groups: tuple[Text, ...] = Field((), description="Columns whose values get figures of their own.")
-    fields: dict[str, Template] = Field(
-        default_factory=dict, description="New columns, each a template over the row."
-    )
+    fields: dict[str, Template] = Field(default_factory=dict, description="New columns, each a template over the row.")
     where: str | None = Field(
         None, description="Keep the rows for which this Jinja expression is true: language == 'de'."
     )
-    shuffle: int | None = Field(
-        None, ge=0, description="Shuffle with this seed, after `where` and before `limit`."
-    )
+    shuffle: int | None = Field(None, ge=0, description="Shuffle with this seed, after `where` and before `limit`.")
     limit: int | None = Field(None, ge=1, description="Keep the first rows.")
 
     @model_validator(mode="after")
@@ -340,9 +306,7 @@ MetricSpec: TypeAlias = Text | dict[str, dict[str, JsonValue]]
 class _Task(Strict):
     id: Name = Field(description="Name of the task, unique in the suite.")
     dataset: Name = Field(description="Which dataset it runs on.")
-    model: Name | tuple[Name, ...] | None = Field(
-        None, description="Which model or models (default: all of them)."
-    )
+    model: Name | tuple[Name, ...] | None = Field(None, description="Which model or models (default: all of them).")
     metrics: tuple[MetricSpec, ...] = Field(
         (), description="Names, or {name: {option: value}}; `as` in the options renames the figure."
     )
@@ -374,9 +338,7 @@ class PromptTask(_Task):
     target: Template | None = Field(
         None, description="Gold label; with `choices`, the right choice or its index from 0."
     )
-    labels: tuple[Text, ...] | None = Field(
-        None, description="The label set (default: choices, or all targets)."
-    )
+    labels: tuple[Text, ...] | None = Field(None, description="The label set (default: choices, or all targets).")
     extract: str | None = Field(
         None,
         description="Regular expression that reads the answer from the output: its first group, else the match.",
@@ -387,9 +349,7 @@ class PromptTask(_Task):
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("give either prompt or messages")
         if self.choices is not None and (self.generate is not None or self.extract is not None):
-            raise ValueError(
-                "choices are scored by likelihood: generate and extract have no effect there; remove them"
-            )
+            raise ValueError("choices are scored by likelihood: generate and extract have no effect there; remove them")
         return self
 
 
@@ -408,12 +368,8 @@ class PerplexityTask(_Task):
 
 
 def _task_tag(value: Any) -> str:
-    has = (
-        (lambda k: k in value)
-        if isinstance(value, Mapping)
-        else (lambda k: getattr(value, k, None) is not None)
-    )
-    return next((tag for tag in ("classify", "perplexity") if has(tag)), "prompt")
+    keys = value if isinstance(value, Mapping) else type(value).model_fields
+    return next((tag for tag in ("classify", "perplexity") if tag in keys), "prompt")
 
 
 Task: TypeAlias = Annotated[
@@ -432,7 +388,8 @@ class OnError(Strict):
 
     count_as: Literal["failure", "wrong", "excluded"] = Field(
         "failure",
-        description="failure: the run ends with exit code 3 and no gate passes; wrong: as an empty answer; excluded: left out.",
+        description="failure: the run ends with exit code 3 and no gate passes; wrong: scored as an empty answer; "
+        "excluded: left out.",
     )
     max_rate: float = Field(
         0.0, ge=0, le=1, description="wrong, excluded: above this share it is a failure all the same."
@@ -461,11 +418,7 @@ class Execution(Strict):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if (
-            isinstance(value, Mapping)
-            and isinstance(value.get("on_error"), str)
-            and value["on_error"] in _ON_ERROR
-        ):
+        if isinstance(value, Mapping) and isinstance(value.get("on_error"), str) and value["on_error"] in _ON_ERROR:
             return {**value, "on_error": _ON_ERROR[value["on_error"]]}
         return value
 
@@ -473,9 +426,7 @@ class Execution(Strict):
 class Rule(Strict):
     """One condition of a release: exactly one of `at_least`, `at_most`, `max_regression`."""
 
-    metric: str = Field(
-        pattern=r"^[^.\s]\S*\.[^.\s]+$", description="`task.metric`, as the summary table names them."
-    )
+    metric: str = Field(pattern=r"^[^.\s]\S*\.[^.\s]+$", description="`task.metric`, as the summary table names them.")
     at_least: float | None = Field(None, description="The figure must not be lower.")
     at_most: float | None = Field(None, description="The figure must not be higher.")
     max_regression: float | None = Field(
@@ -485,9 +436,7 @@ class Rule(Strict):
     )
     model: str | None = Field(None, description="Only for this model (default: each model of the task).")
     group: str | None = Field(None, pattern=r"^[^=]+=.*$", description="Only for this group: language=de.")
-    tier: Literal["block", "warn", "info"] = Field(
-        "block", description="Only `block` rules decide the exit code."
-    )
+    tier: Literal["block", "warn", "info"] = Field("block", description="Only `block` rules decide the exit code.")
 
     @model_validator(mode="after")
     def _one_condition(self) -> Rule:
