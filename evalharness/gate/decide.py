@@ -1,0 +1,86 @@
+"""The arithmetic of a rule: a figure or an interval against a limit. Pure, no record in sight."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+from ..core.types import VerdictState
+
+__all__ = ["TOLERANCE", "Condition", "Decision", "decide_interval", "decide_point", "samples_needed", "show"]
+
+Condition = Literal["at_least", "at_most"]
+
+# A figure that equals the limit passes: 0.9 - 0.85 is 0.05000000000000004, and must not fail "by no more than 0.05".
+TOLERANCE = 1e-12
+
+
+class Decision(NamedTuple):
+    """The state, and the end of the sentence that says why."""
+
+    state: VerdictState
+    because: str
+
+
+def _reaches(value: float, limit: float, condition: Condition) -> bool:
+    slack = TOLERANCE * max(1.0, abs(value), abs(limit))
+    return value >= limit - slack if condition == "at_least" else value <= limit + slack
+
+
+def show(value: float, beside: float | None = None) -> str:
+    """`value` to 4 significant digits, or as many as it takes to tell it from `beside`."""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    for digits in range(4, 17):
+        text = f"{value:.{digits}g}"
+        if beside is None or value == beside or text != f"{beside:.{digits}g}":
+            break
+    if "e" in text and 1e-4 <= abs(value) < 1e7:
+        text = f"{value:,.0f}"
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def decide_point(value: float, limit: float, condition: Condition) -> Decision:
+    """Whether the figure itself fulfils the condition; NaN fails."""
+    if math.isnan(value):
+        return Decision("fail", "there is no figure (not a number), and a gate on nothing fails")
+    bound = "at least" if condition == "at_least" else "at most"
+    if _reaches(value, limit, condition):
+        return Decision("pass", f"{bound} {show(limit, value)} is required")
+    gap = show(abs(value - limit))
+    side = "below" if condition == "at_least" else "above"
+    return Decision("fail", f"{gap} {side} the limit of {show(limit, value)}")
+
+
+def samples_needed(value: float, low: float, high: float, limit: float, n: int) -> int | None:
+    """About how many samples would take the limit out of the interval, if the figure stayed: n·(half-width/gap)².
+
+    The half-width is that of the side where the limit lies. None where it cannot be said: the figure is the limit, or
+    the interval is not finite.
+    """
+    half = value - low if limit < value else high - value
+    gap = abs(value - limit)
+    if not math.isfinite(half) or not math.isfinite(gap) or half <= 0 or n <= 0:
+        return None
+    if gap <= TOLERANCE * max(1.0, abs(limit)):
+        return None
+    needed = n * (half / gap) ** 2
+    return max(n + 1, math.ceil(needed)) if needed < 1e12 else None
+
+
+def decide_interval(value: float, low: float, high: float, limit: float, condition: Condition, *, n: int) -> Decision:
+    """Whether the whole interval fulfils the condition, none of it does, or it straddles the limit."""
+    if math.isnan(value):
+        return decide_point(value, limit, condition)
+    if math.isnan(low) or math.isnan(high):
+        return Decision("inconclusive", f"{n} sample{'' if n == 1 else 's'} are too few for an interval")
+    span = f"[{show(low)}, {show(high)}]"
+    bound = "at least" if condition == "at_least" else "at most"
+    worst, best = (low, high) if condition == "at_least" else (high, low)
+    if _reaches(worst, limit, condition):
+        return Decision("pass", f"its whole interval {span} is {bound} {show(limit)}, as required")
+    if not _reaches(best, limit, condition):
+        return Decision("fail", f"no part of its interval {span} is {bound} {show(limit)}")
+    needed = samples_needed(value, low, high, limit, n)
+    more = f"about {needed:,} samples would settle it (now {n:,})" if needed else "more samples are needed"
+    return Decision("inconclusive", f"its interval {span} straddles the limit of {show(limit)}; {more}")
