@@ -1,0 +1,109 @@
+"""Run a suite: ask its models, score the answers, seal the record, write the report, decide the gates.
+
+Answers are kept in a response store as they come: an interrupted run continues where it stopped, and a second run
+of the same suite asks nothing again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evalharness.gate import GateOutcome
+    from evalharness.record import Record
+
+__all__ = ["add_arguments", "add_output_arguments", "add_suite_arguments", "conclude", "run"]
+
+
+def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of verbs that read a suite."""
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY.PATH=VALUE",
+        action="append",
+        default=[],
+        help="override a value of the suite (repeatable): tasks.summarise.limit=5, models.candidate.dtype=bfloat16",
+    )
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of verbs that make a record."""
+    parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
+    parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
+    parser.add_argument("--name", help="what to call the run (default: the suite's name)")
+    parser.add_argument("--no-gate", action="store_true", help="do not decide the suite's gates")
+    parser.add_argument("--junit", metavar="FILE", help="write the gates' verdicts as JUnit XML")
+    parser.add_argument("--quiet", action="store_true", help="no progress; the summary is still printed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `run`."""
+    parser.add_argument("suite", help="suite file (YAML)")
+    add_suite_arguments(parser)
+    add_output_arguments(parser)
+    parser.add_argument("--limit", type=_positive, metavar="N", help="use only the first N samples of each task")
+    parser.add_argument(
+        "--cache",
+        choices=["reuse", "refresh", "off"],
+        help="reuse stored answers, ask anew and store, or leave the store alone (default: as the suite says)",
+    )
+    parser.add_argument(
+        "--allow-code", action="store_true", help="let the suite run Python functions and code that checkpoints carry"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the suite; returns the exit code."""
+    from evalharness.runner import run as run_suite
+    from evalharness.runner.progress import progress_for
+
+    record = run_suite(
+        args.suite,
+        overrides=args.overrides,
+        limit=args.limit,
+        reports=args.reports,
+        name=args.name,
+        cache=args.cache,
+        allow_code=args.allow_code,
+        registry_url=args.registry,
+        progress=progress_for(quiet=args.quiet),
+    )
+    return conclude(record, args)
+
+
+def conclude(record: Record, args: argparse.Namespace) -> int:
+    """Decide the gates of `record`, write its report, print its summary; returns the exit code."""
+    from evalharness.report import print_summary, write_reports
+
+    outcome = None if args.no_gate else _decide(record, args)
+    paths = write_reports(record, outcome)
+    print_summary(record, outcome, report=paths.get("html"))
+    if not record.manifest.complete:
+        failed = record.manifest.execution.get("n_failed")
+        print(
+            f"evalharness: {failed} requests got no usable answer, more than the suite's on_error allows; "
+            "run the same command again to ask only those, or see the report for their errors",
+            file=sys.stderr,
+        )
+        return 3
+    return 0 if outcome is None else outcome.exit_code
+
+
+def _decide(record: Record, args: argparse.Namespace) -> GateOutcome | None:
+    from evalharness.gate import decide_record, publish
+
+    outcome = decide_record(record, reports=Path(args.reports), registry_url=args.registry)
+    if outcome is not None:
+        publish(outcome, record, junit=Path(args.junit) if args.junit else None)
+    return outcome
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value

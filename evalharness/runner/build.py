@@ -1,0 +1,68 @@
+"""Puts a suite's parts together: its rows, its models, its figures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalharness.core.protocols import Model
+from evalharness.core.registry import registry
+from evalharness.suite.schema import PluginModel, Suite
+
+from .score import Figure
+
+if TYPE_CHECKING:
+    from evalharness.data.load import LoadedDataset
+    from evalharness.suite.load import LoadedSuite
+    from evalharness.suite.schema import Task
+
+__all__ = ["figures_of", "load_datasets", "make_models"]
+
+
+def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
+    """The rows of every dataset that a task of the suite uses.
+
+    Raises:
+        DataError: a file or its rows are wrong; all of a file's problems at once.
+    """
+    from evalharness.data.load import load
+    from evalharness.suite.template import condition, evaluate
+
+    suite = loaded.suite
+    used = {task.dataset for task in suite.tasks}
+    used |= {task.few_shot.dataset for task in suite.tasks if getattr(task, "few_shot", None) is not None}
+    return {
+        name: load(name, spec, base=loaded.base, render=evaluate, condition=condition)
+        for name, spec in suite.datasets.items()
+        if name in used
+    }
+
+
+def make_models(
+    suite: Suite, *, base: Path, allow_code: bool, environ: Mapping[str, str] | None = None, only: frozenset[str] | None
+) -> dict[str, Model]:
+    """The suite's models by name (`only` those named), made but not opened: no weights, no connection.
+
+    Raises:
+        UsageError: a model's settings are wrong: a missing checkpoint, an unset variable, code without --allow-code.
+    """
+    environ = os.environ if environ is None else environ
+    models: dict[str, Model] = {}
+    for name, spec in suite.models.items():
+        if only is not None and name not in only:
+            continue
+        factory = registry("models").load(spec.backend)
+        concurrency = getattr(spec, "concurrency", None) or suite.execution.concurrency
+        handed = spec.options if isinstance(spec, PluginModel) else spec
+        models[name] = factory(name, handed, base=base, environ=environ, concurrency=concurrency, allow_code=allow_code)
+    return models
+
+
+def figures_of(task: Task, labels: tuple[str, ...]) -> list[Figure]:
+    """The task's metrics under their names, then the operational ones that every task has."""
+    from evalharness.suite.check import OPERATIONAL, build_metric
+
+    named = [build_metric(spec) for spec in (*task.metrics, *OPERATIONAL)]
+    return [Figure(name, metric.for_task(labels)) for name, metric in named]

@@ -1,0 +1,167 @@
+"""`run`: a suite from its file to its sealed record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalharness.core.types import FAILED_STATES, Json, Request
+from evalharness.record import Record, RunRegistry
+
+from .answers import reader_for
+from .build import load_datasets, make_models
+from .execute import Answers, CacheMode, execute, run_async
+from .progress import Progress, SilentProgress
+from .score import Answered
+from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
+from .store import ResponseStore
+
+if TYPE_CHECKING:
+    from evalharness.data.load import LoadedDataset
+    from evalharness.suite.plan import Plan, PlannedTask
+
+__all__ = ["run"]
+
+
+def run(
+    suite: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+    reports: str | Path = "reports",
+    name: str | None = None,
+    cache: CacheMode | None = None,
+    allow_code: bool = False,
+    registry_url: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """Run the suite file and return its sealed record, which lies in `reports/runs/<id>/`.
+
+    Args:
+        suite: Path of the suite file.
+        overrides: `key.path=value` settings, as `--set` takes them.
+        limit: Use only the first `limit` samples of each task.
+        reports: Folder of records, registry and response store.
+        name: What to call the run (default: the suite's name).
+        cache: Overrides the suite's `execution.cache`.
+        allow_code: Whether Python functions and remote code may run.
+        registry_url: Database of runs (default: SQLite in `reports`).
+        environ: Environment variables for `${env:NAME}` (default: the process's).
+        progress: Told how the run goes (default: silent).
+
+    Raises:
+        UsageError: the suite, its data or its settings are wrong; nothing was asked.
+        RunError: a backend failed as a whole; answers so far are kept, and a new run continues from them.
+    """
+    from evalharness.suite.check import check_references
+    from evalharness.suite.load import load_suite
+    from evalharness.suite.plan import make_plan
+
+    progress = SilentProgress() if progress is None else progress
+    created_utc, began = utc_now(), time.monotonic()
+    loaded = load_suite(suite, overrides=overrides)
+    check_references(loaded, environ=environ)
+    datasets = load_datasets(loaded)
+    models = make_models(
+        loaded.suite, base=loaded.base, allow_code=allow_code, environ=environ, only=_models_in_use(loaded.suite.tasks)
+    )
+    identities = {key: model.identity() for key, model in models.items()}
+    plan = make_plan(
+        loaded.suite,
+        {key: dataset.rows for key, dataset in datasets.items()},
+        identities,
+        base=loaded.base,
+        limit=limit,
+    )
+    requests = [request for planned in plan.tasks for request in planned.requests]
+    mode = cache or loaded.suite.execution.cache
+    folder = Path(reports)
+    with ExitStack() as stack:
+        store = stack.enter_context(ResponseStore.open(folder / "responses.sqlite3")) if mode != "off" else None
+        stack.enter_context(progress)
+        answers = run_async(execute(requests, models, store=store, cache=mode, progress=progress))
+        asked_s = time.monotonic() - began
+        progress.say("scoring and sealing")
+        record = score_and_seal(
+            loaded.suite,
+            [_answered(planned, answers) for planned in plan.tasks],
+            Provenance(
+                run_id=new_run_id(loaded.suite.name),
+                name=name or loaded.suite.name,
+                created_utc=created_utc,
+                models=identities,
+                datasets={key: _describe(dataset) for key, dataset in datasets.items()},
+                execution=_execution(requests, answers, mode=mode, asked_s=asked_s, limit=limit),
+                from_store=answers.from_store,
+                notes=_notes(plan, limit),
+            ),
+            runs=folder / "runs",
+        )
+    with RunRegistry.open(registry_url, reports=folder) as runs:
+        runs.add(record)
+    return record
+
+
+def _models_in_use(tasks: Sequence[object]) -> frozenset[str] | None:
+    """The models that tasks name, or None (all of them) where a task leaves it open."""
+    named: set[str] = set()
+    for task in tasks:
+        model = getattr(task, "model", None)
+        if model is None:
+            return None
+        named |= {model} if isinstance(model, str) else set(model)
+    return frozenset(named)
+
+
+def _answered(planned: PlannedTask, answers: Answers) -> AnsweredTask:
+    task = planned.task
+    read = reader_for(
+        choices=bool(getattr(task, "choices", None)),
+        normalize=getattr(task, "normalize", "none"),
+        extract=getattr(task, "extract", None),
+    )
+    items = [
+        Answered(sample, read(sample, answers.responses[request.key]), request.repeat)
+        for sample, request in zip(planned.request_samples, planned.requests, strict=True)
+    ]
+    return AnsweredTask(
+        task=task,
+        model=planned.model,
+        kind=planned.kind,
+        identity=planned.identity,
+        labels=planned.labels,
+        requests=planned.requests,
+        answered=items,
+    )
+
+
+def _describe(dataset: LoadedDataset) -> dict[str, Json]:
+    return {"digest": dataset.digest, "n_rows": len(dataset.rows), "source": dataset.source}
+
+
+def _execution(
+    requests: Sequence[Request], answers: Answers, *, mode: CacheMode, asked_s: float, limit: int | None
+) -> dict[str, Json]:
+    responses = answers.responses.values()
+    return {
+        "n_requests": len(requests),
+        "n_distinct": len(answers.responses),
+        "n_from_store": len(answers.from_store),
+        "n_asked": answers.n_asked,
+        "n_failed": sum(response.status in FAILED_STATES for response in responses),
+        "n_retries": sum(response.n_retries for response in responses),
+        "input_tokens": sum(response.input_tokens or 0 for response in responses),
+        "output_tokens": sum(response.output_tokens or 0 for response in responses),
+        "cache": mode,
+        "limit": limit,
+        "seconds": round(asked_s, 3),
+    }
+
+
+def _notes(plan: Plan, limit: int | None) -> tuple[str, ...]:
+    notes = [f"only the first {limit} samples of each task were used (--limit)"] if limit else []
+    return (*notes, *getattr(plan, "notes", ()))

@@ -1,0 +1,194 @@
+"""Scores answered tasks and seals them into a record: the end that a run and a re-scoring share."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalharness.core.canonical import digest
+from evalharness.core.types import FAILED_STATES, Json, Kind, MetricResult, Request
+from evalharness.record import Record, RunManifest, SampleRow, ScoreRow, StatsRow, seal
+
+from .build import figures_of
+from .score import Answered, FigureStats, score_task
+
+if TYPE_CHECKING:
+    from evalharness.suite.schema import Suite, Task
+
+__all__ = ["AnsweredTask", "Provenance", "new_run_id", "score_and_seal", "utc_now"]
+
+_PACKAGES = (
+    "evalharness", "numpy", "scipy", "pandas", "sacrebleu", "rouge-score", "nltk", "torch", "transformers", "aiohttp",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredTask:
+    """A task with a model's answers: `requests` and `answered` run in parallel, repeats included."""
+
+    task: Task
+    model: str
+    kind: Kind
+    identity: Mapping[str, str]
+    labels: tuple[str, ...]
+    requests: Sequence[Request]
+    answered: Sequence[Answered]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a record comes from, beside its answers."""
+
+    run_id: str
+    name: str
+    created_utc: str
+    models: Mapping[str, Mapping[str, Json]]
+    datasets: Mapping[str, Mapping[str, Json]]
+    execution: Mapping[str, Json]
+    from_store: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    parent: str | None = None
+
+
+def utc_now() -> str:
+    """The time now in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_run_id(suite_name: str) -> str:
+    """A run id that sorts by time and does not clash: `20260131T235959Z-quickstart-1a2b3c`."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{suite_name}-{secrets.token_hex(3)}"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _sample_rows(tasks: Sequence[AnsweredTask], from_store: frozenset[str]) -> Iterator[SampleRow]:
+    for entry in tasks:
+        for request, item in zip(entry.requests, entry.answered, strict=True):
+            yield SampleRow(
+                task=entry.task.id,
+                model=entry.model,
+                sample=item.sample,
+                request=request,
+                response=item.response,
+                from_store=request.key in from_store,
+            )
+
+
+def _score_rows(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[ScoreRow]:
+    for entry, stats in scored:
+        for sample, value in zip(stats.samples, stats.values.tolist(), strict=True):
+            yield ScoreRow(
+                task=entry.task.id,
+                model=entry.model,
+                metric=stats.figure.name,
+                sample_id=sample.id,
+                digest=sample.digest,
+                value=value,
+            )
+
+
+def _stats_rows(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[StatsRow]:
+    for entry, stats in scored:
+        for sample, row in zip(stats.samples, stats.stats.tolist(), strict=True):
+            yield StatsRow(
+                task=entry.task.id,
+                model=entry.model,
+                metric=stats.figure.name,
+                sample_id=sample.id,
+                digest=sample.digest,
+                cluster=sample.cluster,
+                stats=tuple(row),
+            )
+
+
+def _task_entry(entry: AnsweredTask) -> dict[str, Json]:
+    states = Counter(item.response.status for item in entry.answered)
+    return {
+        "id": entry.task.id,
+        "model": entry.model,
+        "kind": entry.kind,
+        "identity": dict(entry.identity),
+        "n_samples": len({item.sample.id for item in entry.answered}),
+        "n_requests": len(entry.requests),
+        "states": dict(sorted(states.items())),
+        "labels": list(entry.labels),
+    }
+
+
+def _complete(suite: Suite, tasks: Sequence[AnsweredTask]) -> bool:
+    """Whether no more samples lack a usable answer than the suite's `on_error` allows."""
+    policy = suite.execution.on_error
+    for entry in tasks:
+        failed = sum(item.response.status in FAILED_STATES for item in entry.answered)
+        allowed = 0.0 if policy.count_as == "failure" else policy.max_rate * len(entry.answered)
+        if failed > allowed:
+            return False
+    return True
+
+
+def score_and_seal(suite: Suite, tasks: Sequence[AnsweredTask], provenance: Provenance, *, runs: Path) -> Record:
+    """Score every task, seal the record into `runs/<id>/` and return it."""
+    results: list[MetricResult] = []
+    scored: list[tuple[AnsweredTask, FigureStats]] = []
+    for entry in tasks:
+        for stats, figures in score_task(
+            entry.task.id,
+            entry.model,
+            entry.answered,
+            figures_of(entry.task, entry.labels),
+            count_as=suite.execution.on_error.count_as,
+            confidence=suite.confidence,
+            seed=suite.seed,
+            groups=_group_columns(suite, entry.task),
+        ):
+            scored.append((entry, stats))
+            results.extend(figures)
+    resolved = suite.model_dump(mode="json", exclude_none=True)
+    manifest = RunManifest(
+        id=provenance.run_id,
+        name=provenance.name,
+        suite_name=suite.name,
+        suite_digest=digest(resolved),
+        suite=resolved,
+        created_utc=provenance.created_utc,
+        finished_utc=utc_now(),
+        evalharness_version=version("evalharness"),
+        versions=_versions(),
+        models=dict(provenance.models),
+        datasets=dict(provenance.datasets),
+        tasks=tuple(_task_entry(entry) for entry in tasks),
+        results=tuple(results),
+        execution=dict(provenance.execution),
+        seed=suite.seed,
+        confidence=suite.confidence,
+        notes=provenance.notes,
+        parent=provenance.parent,
+        complete=_complete(suite, tasks),
+    )
+    return seal(
+        runs / provenance.run_id,
+        manifest,
+        _sample_rows(tasks, provenance.from_store),
+        _score_rows(scored),
+        _stats_rows(scored),
+    )
+
+
+def _group_columns(suite: Suite, task: Task) -> tuple[str, ...]:
+    return suite.datasets[task.dataset].groups if task.groups is None else task.groups
