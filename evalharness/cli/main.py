@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from evalharness.core.errors import DataError, EvalHarnessError, SuiteError
-from evalharness.core.registry import suggestion
 
 __all__ = ["VERBS", "main", "parser_of"]
 
@@ -120,6 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = arguments[0]
     if name not in VERBS:
+        from evalharness.core.registry import suggestion
+
         _say(f"evalharness: unknown verb {name!r}{suggestion(name, VERBS)}; see evalharness --help")
         return 2
     parser, module = parser_of(name)
