@@ -17,8 +17,9 @@ from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, Undefined, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 __all__ = ["MAX_OUTPUT", "MAX_STEPS", "Sandbox", "begin", "environment", "plain_data"]
@@ -147,7 +148,7 @@ class _Guards(NodeTransformer):
         return _filter(nodes.List(node.nodes, lineno=node.lineno), "_concat")
 
 
-def _filter(node: nodes.Expr, name: str) -> nodes.Filter:
+def _filter(node: Any, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 

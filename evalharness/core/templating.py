@@ -55,7 +55,9 @@ class Template:
             line = getattr(error, "lineno", None)
             at = f", line {line} of it" if line and "\n" in source else ""
             message = error.message if isinstance(error, TemplateSyntaxError) else str(error)
-            raise UsageError(f"not a template{at}: {_plain(message) or type(error).__name__}: {self.where}") from error
+            raise UsageError(
+                f"not a template{at}: {_plain(message or '') or type(error).__name__}: {self.where}"
+            ) from error
 
     @property
     def keeps_type(self) -> bool:

@@ -1,0 +1,46 @@
+"""Which examples stand before a question."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from evalharness.core.errors import UsageError
+from evalharness.core.types import Row
+
+from .schema import FewShot
+
+__all__ = ["drawer"]
+
+
+def drawer(spec: FewShot, pool: Sequence[Row], *, same_dataset: bool) -> Callable[[Row], list[Row]]:
+    """A function that gives the examples of a row, never the row itself where `pool` is the task's own dataset.
+
+    A seeded draw for a row depends on the seed and the row's id alone: not on the order, the number or the limit of
+    the rows that are asked. Random state is local, from the text "seed/id".
+
+    Raises:
+        UsageError: if the pool is too small.
+    """
+    # One more is drawn than needed, to stand in for the row itself.
+    needed = spec.n + 1 if same_dataset else spec.n
+    if len(pool) < needed:
+        besides = " besides the question itself" if same_dataset else ""
+        raise UsageError(
+            f"asks for {spec.n} examples{besides}, and the dataset {spec.dataset!r} has {len(pool)} rows; "
+            "lower few_shot.n"
+        )
+    if spec.draw == "first":
+        fixed = list(pool[:needed])
+    elif spec.draw == "once":
+        fixed = random.Random(str(spec.seed)).sample(list(pool), needed)
+    else:
+        fixed = []
+    indexes = range(len(pool))
+
+    def draw(row: Row) -> list[Row]:
+        drawn = fixed or [pool[i] for i in random.Random(f"{spec.seed}/{row.id}").sample(indexes, needed)]
+        others = [example for example in drawn if not (same_dataset and example.id == row.id)]
+        return others[: spec.n]
+
+    return draw

@@ -1,0 +1,40 @@
+"""What a task asks of a model, and what each backend can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evalharness.core.types import KINDS, Kind
+
+from .schema import ClassifyTask, FakeModel, PerplexityTask, PluginModel, PythonModel, Task
+
+__all__ = ["CAPABILITIES", "capabilities_of", "kind_of"]
+
+CAPABILITIES: Mapping[str, frozenset[Kind]] = {
+    "hf-causal": frozenset({"generate", "loglikelihood", "loglikelihood_rolling"}),
+    "hf-seq2seq": frozenset({"generate", "loglikelihood"}),
+    "hf-classifier": frozenset({"classify"}),
+    "hf-masked": frozenset({"loglikelihood", "loglikelihood_rolling"}),
+    "openai": frozenset({"generate"}),
+    "http": frozenset({"generate"}),
+    "replay": frozenset({"generate", "classify"}),
+    "fake": frozenset(KINDS),
+}
+
+
+def kind_of(task: Task) -> Kind:
+    """What `task` asks a model to do."""
+    if isinstance(task, ClassifyTask):
+        return "classify"
+    if isinstance(task, PerplexityTask):
+        return "loglikelihood_rolling"
+    return "generate" if task.choices is None else "loglikelihood"
+
+
+def capabilities_of(spec: object) -> frozenset[Kind] | None:
+    """What the backend of a model spec can do; None for an installed plug-in, which says so itself when it is made."""
+    if isinstance(spec, PluginModel):
+        return None
+    if isinstance(spec, PythonModel):
+        return frozenset({spec.kind})
+    return CAPABILITIES[spec.backend if isinstance(spec, FakeModel) else str(getattr(spec, "backend", ""))]

@@ -1,0 +1,251 @@
+"""From a suite and its rows to requests: `make_plan`.
+
+A plan holds, for every task and each of its models, the rendered samples and the requests, each under the sha256 of
+all that can change its response. Nothing here reads the clock, the network or the environment, and nothing is drawn
+without a seed: the same suite and rows give the same keys everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from evalharness.core.canonical import canonical_json, digest
+from evalharness.core.errors import DataError, Place, Problem, SuiteError, UsageError
+from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
+
+from .kinds import kind_of
+from .render import RowFault, TaskRenderer, is_chat, prompt_json
+from .schema import Generation, PromptTask, Suite, Task
+from .sources import read_source, sources_of
+
+__all__ = ["Plan", "PlannedTask", "make_plan", "models_of"]
+
+_MAX_SHOWN = 20
+_MAX_FAULTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A task on one model.
+
+    `requests` and `request_samples` go together, one pair for each sample and repeat. `identity` holds named digests
+    of what two runs must agree on before their figures may be compared: `data` (the fields that the templates read,
+    ids, groups, clusters), `prompt` (templates and examples), `generation` (the task's settings, repeats and seeds
+    apart) and `kind` (what is asked and how the answer is read). The model is not part of it.
+    """
+
+    task: Task
+    model: str
+    kind: Kind
+    samples: tuple[Sample, ...]
+    requests: tuple[Request, ...]
+    request_samples: tuple[Sample, ...]
+    labels: tuple[str, ...]
+    identity: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a run asks."""
+
+    tasks: tuple[PlannedTask, ...]
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The requests of all tasks."""
+        return tuple(request for task in self.tasks for request in task.requests)
+
+
+def models_of(task: Task, suite: Suite) -> tuple[str, ...]:
+    """The names of the models that `task` runs on."""
+    if task.model is None:
+        return tuple(suite.models)
+    return (task.model,) if isinstance(task.model, str) else task.model
+
+
+def make_plan(
+    suite: Suite,
+    rows: Mapping[str, Sequence[Row]],
+    identities: Mapping[str, Mapping[str, Json]],
+    *,
+    base: Path,
+    limit: int | None = None,
+) -> Plan:
+    """The plan of `suite` over the `rows` of its datasets.
+
+    Args:
+        suite: The suite.
+        rows: The rows of each dataset, by name.
+        identities: All that can change the responses of each model; with `by_sample_id` true, the sample's id too.
+        base: The suite's folder, for prompt files.
+        limit: Use only the first rows of each task.
+
+    Raises:
+        SuiteError: a template cannot be compiled, or there are too few examples.
+        DataError: rows do not fit their tasks; all of them, though no more than 20 a task are shown.
+    """
+    planned: list[PlannedTask] = []
+    faults: list[Problem] = []
+    wrong: list[Problem] = []
+    for index, task in enumerate(suite.tasks):
+        few_shot = task.few_shot if isinstance(task, PromptTask) else None
+        pool = rows[few_shot.dataset] if few_shot else ()
+        chosen = _first(rows[task.dataset], task.limit, limit)
+        try:
+            renderer = TaskRenderer(task, base=base, pool=pool)
+        except UsageError as error:
+            wrong.append(Problem(Place("suite"), f"tasks[{index}]", str(error)))
+            continue
+        samples, bad = _samples(renderer, chosen)
+        faults += bad
+        if bad:
+            continue
+        kind = kind_of(task)
+        labels = _labels(task, samples)
+        identity = _identity(task, renderer, chosen, pool, base)
+        for model in models_of(task, suite):
+            pairs = list(_requests(suite, task, kind, model, samples, identities[model]))
+            planned.append(
+                PlannedTask(
+                    task=task,
+                    model=model,
+                    kind=kind,
+                    samples=samples,
+                    requests=tuple(request for request, _ in pairs),
+                    request_samples=tuple(sample for _, sample in pairs),
+                    labels=labels,
+                    identity=identity,
+                )
+            )
+    if wrong:
+        raise SuiteError(wrong)
+    if faults:
+        raise DataError(faults)
+    return Plan(tuple(planned))
+
+
+def _first(rows: Sequence[Row], *limits: int | None) -> Sequence[Row]:
+    given = [n for n in limits if n is not None]
+    return rows[: min(given)] if given else rows
+
+
+def _samples(renderer: TaskRenderer, rows: Sequence[Row]) -> tuple[tuple[Sample, ...], list[Problem]]:
+    task = renderer.task
+    samples: list[Sample] = []
+    faults: list[Problem] = []
+    for row in rows:
+        try:
+            samples.append(renderer.sample(row, task.groups))
+        except RowFault as fault:
+            faults.append(Problem(row.place, f"tasks.{task.id}.{fault.key}", fault.reason))
+            if len(faults) == _MAX_FAULTS:
+                break
+    if len(faults) > _MAX_SHOWN:
+        last, rest = faults[_MAX_SHOWN - 1], len(faults) - _MAX_SHOWN
+        more = f"{rest} more" if len(faults) < _MAX_FAULTS else f"at least {rest} more"
+        faults = [*faults[:_MAX_SHOWN], Problem(last.place, f"tasks.{task.id} …", f"and {more} rows do not fit")]
+    return tuple(samples), faults
+
+
+def _labels(task: Task, samples: Sequence[Sample]) -> tuple[str, ...]:
+    """The label set: the task's own, else its choices where all samples have the same, else all gold labels."""
+    own: tuple[str, ...] | None = getattr(task, "labels", None)
+    if own:
+        return own
+    if isinstance(task, PromptTask) and task.choices is not None:
+        sets = {sample.choices for sample in samples}
+        return next(iter(sets)) if len(sets) == 1 else ()
+    return tuple(sorted({sample.target for sample in samples if sample.target is not None}))
+
+
+def _requests(
+    suite: Suite,
+    task: Task,
+    kind: Kind,
+    model: str,
+    samples: Sequence[Sample],
+    identity: Mapping[str, Json],
+) -> Iterator[tuple[Request, Sample]]:
+    # The identity is large and the same for all requests: its digest stands for it in their keys.
+    model_digest = digest(identity)
+    delimiter = task.delimiter if isinstance(task, PromptTask) else ""
+    samplings = [Sampling()]
+    if kind == "generate":
+        settings = _settings(task.generate if isinstance(task, PromptTask) else None, suite.models[model].generate)
+        samplings = list(_samplings(settings, suite.seed))
+    asked = [asdict(sampling) for sampling in samplings]
+    by_sample = bool(identity.get("by_sample_id"))
+    for sample in samples:
+        continuations = tuple(f"{delimiter}{choice}" for choice in sample.choices)
+        prompt = prompt_json(sample.prompt)
+        for repeat, sampling in enumerate(samplings):
+            content: list[Json] = [model_digest, kind, prompt, continuations, asked[repeat], repeat]
+            if by_sample:
+                content.append(sample.id)
+            request = Request(
+                key=digest(content),
+                model=model,
+                kind=kind,
+                sample_id=sample.id,
+                prompt=sample.prompt,
+                continuations=continuations,
+                sampling=sampling,
+                repeat=repeat,
+            )
+            yield request, sample
+
+
+def _settings(task: Generation | None, model: Generation | None) -> dict[str, Json]:
+    """Generation settings; a model's own win over the task's."""
+    settings: dict[str, Json] = {}
+    for part in (task, model):
+        if part is not None:
+            settings |= part.model_dump(exclude_none=True)
+    return settings
+
+
+def _samplings(settings: dict[str, Json], suite_seed: int) -> Iterator[Sampling]:
+    given = dict(settings)
+    repeats: int = given.pop("repeats", 1)  # type: ignore[assignment]
+    seed: int = given.pop("seed", suite_seed)  # type: ignore[assignment]
+    for repeat in range(repeats):
+        # A backend that hands the seed on would give the same answer each time if repeats shared it.
+        yield Sampling(**given, seed=seed + repeat)  # type: ignore[arg-type]
+
+
+def _identity(
+    task: Task, renderer: TaskRenderer, rows: Sequence[Row], pool: Sequence[Row], base: Path
+) -> dict[str, str]:
+    names = sorted(renderer.names)
+    sources = {".".join(map(str, key)): read_source(source, base)[0] for key, source in sources_of(task)}
+    prompt: dict[str, Json] = {"sources": sources, "chat": is_chat(task)}
+    generation: dict[str, Json] = {}
+    kind: dict[str, Json] = {"kind": kind_of(task), "labels": getattr(task, "labels", None)}
+    if isinstance(task, PromptTask):
+        roles = [message.role for message in task.messages or ()]
+        few_shot = task.few_shot.model_dump() if task.few_shot else None
+        prompt |= {"roles": roles, "few_shot": few_shot, "delimiter": task.delimiter}
+        kind |= {"extract": task.extract, "normalize": task.normalize}
+        settings = {"max_tokens": 256, "temperature": 0.0} | _settings(task.generate, None)
+        generation = {key: value for key, value in settings.items() if key not in ("seed", "repeats")}
+    return {
+        "data": _data_digest(rows, pool, names, task.groups),
+        "prompt": digest(prompt),
+        "generation": digest(generation),
+        "kind": digest(kind),
+    }
+
+
+def _data_digest(rows: Sequence[Row], pool: Sequence[Row], names: Sequence[str], groups: Sequence[str] | None) -> str:
+    """The sha256 of what the task reads of its rows, and of its examples."""
+    running = hashlib.sha256()
+    for part in (rows, pool):
+        for row in part:
+            read = {name: row.fields[name] for name in (*names, *(groups or ())) if name in row.fields}
+            content = canonical_json([row.id, read, row.groups, row.cluster])
+            running.update(content.encode("utf-8", "surrogatepass") + b"\n")
+        running.update(b"\n")
+    return running.hexdigest()
