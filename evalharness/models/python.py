@@ -129,11 +129,14 @@ class PythonModel(ConcurrentModel):
     async def answer(self, request: Request) -> Response:
         prompt = request.prompt if isinstance(request.prompt, str) else prompt_turns(request.prompt)
         scored = (list(request.continuations),) if self._kind == "loglikelihood" else ()
+        if self._call is None:
+            raise RuntimeError("the model is not open")
         try:
-            value, started = await self._called(prompt, *scored)
-        except SystemExit as error:
-            # It would end the whole run, and it is one call of the user's that failed.
-            raise RequestFailed(f"the function ended the program: SystemExit: {error}") from error
+            value, started = await self._called(self._call, (prompt, *scored))
+        except RequestFailed:
+            raise
+        except (Exception, SystemExit) as error:
+            raise RequestFailed(self.describe_failure(error)) from error
         latency_s = time.perf_counter() - started
         if self._kind == "generate":
             response = text_response(request.key, value)
@@ -143,24 +146,22 @@ class PythonModel(ConcurrentModel):
             response = likelihood_response(request.key, value, n=len(request.continuations))
         return replace(response, latency_s=latency_s)
 
-    async def _called(self, *arguments: Any) -> tuple[Any, float]:
+    async def _called(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float]:
         """What the function returns, and when its call began: time spent waiting for a free thread is no latency."""
-        if self._call is None:
-            raise RuntimeError("the model is not open")
         if self._threads is None:
             started = time.perf_counter()
-            return await self._call(*arguments, **self._keywords), started
+            return await call(*arguments, **self._keywords), started
         outcome = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _carry, self._call, arguments, self._keywords
+            self._threads, _carry, call, arguments, self._keywords
         )
         if outcome.error is not None:
-            raise outcome.error
+            raise RequestFailed(self.describe_failure(outcome.error)) from outcome.error
         value = outcome.value
         if inspect.isawaitable(value):  # a callable object or a partial over an async function
             value = await value
         return value, outcome.started
 
-    def describe_failure(self, error: Exception) -> str:
+    def describe_failure(self, error: BaseException) -> str:
         """Type, message and the place in the user's own files where it was raised."""
         frames = traceback.extract_tb(error.__traceback__)
         files = {str(path) for path in self._sources.values()}
@@ -177,7 +178,7 @@ class PythonModel(ConcurrentModel):
 class _Outcome(NamedTuple):
     started: float
     value: Any = None
-    error: BaseException | None = None
+    error: Exception | SystemExit | None = None
 
 
 def _carry(call: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> _Outcome:
@@ -185,7 +186,7 @@ def _carry(call: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mappi
     started = time.perf_counter()
     try:
         return _Outcome(started, value=call(*arguments, **keywords))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - raised again on the event loop's side
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - reported on the event loop's side
         return _Outcome(started, error=error)
 
 

@@ -1,0 +1,255 @@
+"""One HTTP endpoint: asks it with patience, and says what went wrong, with a remedy and without a secret."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from evalharness.core.errors import UsageError
+from evalharness.core.secrets import PLACEHOLDER
+from evalharness.core.types import Json
+
+from .concurrent import RequestFailed
+from .limits import Limits
+from .retry import OUT_OF_CREDIT, RetryPolicy, Timing, retry_after_s
+from .transport import Fault, HttpReply, HttpRequest, Transport, TransportError
+from .values import Secrets
+
+__all__ = [
+    "Endpoint",
+    "Exchange",
+    "address_identity",
+    "check_address",
+    "check_secrets",
+    "excerpt",
+    "merged_headers",
+    "parsed",
+]
+
+_LONGEST_EXCERPT = 300
+_SENSITIVE = re.compile(
+    r"(^|[-_])(authorization|cookie|token|secret|password|sig(nature)?|api[-_]?key|(access|subscription|auth)[-_]?key)$",
+    re.IGNORECASE,
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_FAULTS: dict[Fault, str] = {
+    "timeout": "raise timeout_s, or lower the concurrency if the server is overloaded",
+    "unreachable": "check the address, and that the server runs",
+    "lost": "the connection broke; look into the server's log",
+    "untrusted": "check the server's certificate, and the address",
+    "unsendable": "check the address and the headers",
+    "too large": "this is hardly the answer; check the address",
+}
+
+
+class Exchange(NamedTuple):
+    """A reply with status 2xx, after `n_retries` further tries; `latency_s` is the time of the last try alone."""
+
+    reply: HttpReply
+    n_retries: int
+    latency_s: float
+
+
+def check_address(url: str, *, place: str, written: str) -> None:
+    """Raise a `UsageError` if the resolved `url` cannot be asked; the message shows it as it is `written`."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f]", url):
+        raise UsageError(
+            f"{place}: {written!r} is not an address: it must begin with http:// or https:// and a host, and "
+            "have no blanks in it"
+        )
+
+
+def check_secrets(place: str, *, url: str, headers: Mapping[str, str]) -> None:
+    """Raise a `UsageError` for a secret that is written out: suites are recorded, so it must be a placeholder."""
+    found = [f"{place}.headers.{name}" for name, value in headers.items() if _is_secret(name, value)]
+    try:
+        query = parse_qsl(urlsplit(url).query)
+        password = urlsplit(url).password
+    except ValueError:
+        query, password = [], None  # check_address says what is wrong with it
+    found += [f"{place}: {name} in the address" for name, value in query if _is_secret(name, value)]
+    if password and not PLACEHOLDER.search(password):
+        found.append(f"{place}: the password in the address")
+    if found:
+        raise UsageError(
+            f"{found[0]}: a secret must not be written into a suite, which every record repeats; "
+            "put it into an environment variable and write ${env:NAME}"
+        )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(value) and _SENSITIVE.search(name) is not None and not PLACEHOLDER.search(value)
+
+
+def address_identity(key: str, written: str, resolved: str) -> dict[str, Json]:
+    """The address as it is written, and the sha256 of what it stands for where it has placeholders."""
+    if written == resolved:
+        return {key: written}
+    return {key: written, f"{key}_sha256": hashlib.sha256(resolved.encode()).hexdigest()}
+
+
+def merged_headers(own: Mapping[str, str], given: Mapping[str, str], *, place: str) -> dict[str, str]:
+    """`given` headers, and those of `own` that are not among them, whatever their case.
+
+    Raises:
+        UsageError: a header cannot be sent; the message does not show its value.
+    """
+    for name, value in (*own.items(), *given.items()):
+        if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
+            raise UsageError(
+                f"{place}: the header {name!r} cannot be sent: names have no blanks, values no line breaks "
+                "(does the environment variable end in one?)"
+            )
+    named = {name.lower() for name in given}
+    return {**{name: value for name, value in own.items() if name.lower() not in named}, **given}
+
+
+def excerpt(reply: HttpReply, secrets: Secrets) -> str:
+    """What the reply says, for a message: the error's own message where there is one, on one line, cut, redacted."""
+    # Redacted before it is cut: half a secret would not be recognised.
+    said = " ".join(secrets.hide(_said(reply)).split())
+    return said if len(said) <= _LONGEST_EXCERPT else said[:_LONGEST_EXCERPT] + "…"
+
+
+def _said(reply: HttpReply) -> str:
+    text = reply.text()
+    if text.lstrip()[:1] == "<":
+        return _TAGS.sub(" ", text[:20_000])
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    match content:
+        case {"error": {"message": str(message)}} | {"error": str(message)} | {"message": str(message)}:
+            return message
+        case {"detail": str(message)}:
+            return message
+    return text
+
+
+class Endpoint:
+    """Sends requests to one server, each as often as `policy` allows; raises `RequestFailed` with the remedy."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        written: str,
+        secrets: Secrets,
+        key_names: Sequence[str],
+        policy: RetryPolicy,
+        timing: Timing,
+        hints: Mapping[bytes, str] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._written = written
+        self._secrets = secrets
+        self._key_names = tuple(key_names)
+        # What to do about a refusal whose text has these bytes in it.
+        self._hints = dict(hints or {})
+        self._policy = policy
+        self._timing = timing
+        self._limits = Limits(timing)
+
+    async def open(self) -> None:
+        self._limits = Limits(self._timing)
+        await self._transport.open()
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def ask(self, request: HttpRequest) -> Exchange:
+        """The 2xx reply to `request`.
+
+        Raises:
+            RequestFailed: there is none; the message gives status or fault, what the server said, and a remedy.
+        """
+        n_retries = 0
+        while True:
+            await self._limits.wait()
+            started = self._timing.clock()
+            asked_for_s: float | None = None
+            try:
+                reply = await self._transport.send(request)
+            except TransportError as error:
+                again = self._policy.retries_fault(error.fault) and not self._limits.hopeless
+                message = f"no reply from {self._written}: {self._secrets.hide(str(error))}; {_FAULTS[error.fault]}"
+            else:
+                latency_s = self._timing.clock() - started
+                self._limits.was_reached()
+                if 200 <= reply.status <= 299:
+                    return Exchange(reply, n_retries, latency_s)
+                again = self._policy.retries_status(reply)
+                asked_for_s = retry_after_s(reply.headers, now=self._timing.now()) if again else None
+                message = self._refused(reply, asked_for_s)
+            delay_s = (
+                self._policy.delay_s(n_retries, asked_for_s=asked_for_s, dice=self._timing.dice) if again else None
+            )
+            if delay_s is None:
+                self._limits.gave_up()
+                tries = f" (tried {n_retries + 1} times)" if n_retries else ""
+                raise RequestFailed(message + tries, n_retries=n_retries, latency_s=self._timing.clock() - started)
+            if asked_for_s is not None:
+                self._limits.quiet_for(asked_for_s)
+            await self._timing.sleep(delay_s)
+            n_retries += 1
+
+    def _refused(self, reply: HttpReply, asked_for_s: float | None) -> str:
+        said = excerpt(reply, self._secrets)
+        return (
+            f"HTTP {reply.status} from {self._written}{f': {said}' if said else ''}; {self._remedy(reply, asked_for_s)}"
+        )
+
+    def _remedy(self, reply: HttpReply, asked_for_s: float | None) -> str:
+        status = reply.status
+        if status in (401, 403, 407):
+            names = " and ".join(self._key_names)
+            if not names:
+                return "the server wants a key: give it one, as ${env:NAME}"
+            return f"check the value of the environment variable {names}, and what that key may do"
+        if 300 <= status <= 399:
+            target = self._secrets.hide(reply.headers.get("location", "elsewhere"))
+            return f"redirects are not followed, since a key would go along; write the address it points to: {target}"
+        if status == 429 and OUT_OF_CREDIT not in reply.body:
+            if asked_for_s is not None and asked_for_s > self._policy.longest_retry_after_s:
+                return f"the server wants a wait of {asked_for_s:.0f} s, which is too long; run again after it"
+            return "lower the concurrency, or raise max_retries"
+        for mark, hint in self._hints.items():
+            if mark in reply.body:
+                return hint
+        remedies = {
+            404: "check the address and the name of the model",
+            405: "check the address and the method",
+            429: "the account has no credit left: add some",
+            413: "the prompt is too long for the server",
+        }
+        return remedies.get(status) or (
+            "the server failed; look into its log" if status >= 500 else "the server does not take this request"
+        )
+
+
+def parsed(reply: HttpReply, secrets: Secrets) -> Any:
+    """The reply's JSON.
+
+    Raises:
+        RequestFailed: it is none; the message shows what came.
+    """
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError) as error:
+        kind = reply.headers.get("content-type", "no content type").split(";")[0]
+        said = excerpt(reply, secrets)
+        raise RequestFailed(
+            f"the reply (HTTP {reply.status}, {kind}) is not JSON: {said or 'it is empty'}; check the address"
+        ) from error

@@ -1,0 +1,234 @@
+"""The http backend: any endpoint that takes a request and gives JSON or plain text, such as /ask of a Flask app.
+
+The strings of `body`, at any depth, are templates over prompt, messages, sampling, sample_id and repeat; one that is
+exactly one expression, `"{{ messages }}"`, keeps the type of its value. With GET the fields of the body become the
+query. `response` says where the answer stands in the reply: `text`, `choices.0.text`, `$.data[0].text`, or `.` for
+the whole reply, which may then be plain text. An answer that is no text is taken as JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets as random_secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from evalharness.core.errors import UsageError
+from evalharness.core.secrets import PLACEHOLDER, placeholders
+from evalharness.core.templating import Template
+from evalharness.core.types import Json, Request, Response
+
+from .concurrent import ConcurrentModel, RequestFailed
+from .endpoint import Endpoint, address_identity, check_address, check_secrets, merged_headers, parsed
+from .jsonpath import WHOLE, find, parse_path
+from .outputs import request_values
+from .retry import RetryPolicy, Timing
+from .transport import AiohttpTransport, HttpReply, HttpRequest, Transport
+from .values import Secrets, check_names, strings_in
+
+__all__ = ["HttpModel", "make"]
+
+VERSION = "1"
+
+
+class Spec(Protocol):
+    """What this backend reads of its suite entry."""
+
+    @property
+    def url(self) -> str:
+        """Address that is asked."""
+        ...
+
+    @property
+    def method(self) -> Literal["GET", "POST", "PUT"]:
+        """HTTP method."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers."""
+        ...
+
+    @property
+    def body(self) -> Any:
+        """Body template."""
+        ...
+
+    @property
+    def response(self) -> str:
+        """Where the answer stands."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest wait for one answer."""
+        ...
+
+    @property
+    def max_retries(self) -> int:
+        """Further tries."""
+        ...
+
+    @property
+    def concurrency(self) -> int | None:
+        """Requests in flight, if not the run's."""
+        ...
+
+    @property
+    def version(self) -> str | None:
+        """What the user calls the version behind the address."""
+        ...
+
+
+Filler = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
+"""Makes a body of the values of a request and the values of the environment's variables."""
+
+
+class HttpModel(ConcurrentModel):
+    """A model behind any JSON endpoint; see the module."""
+
+    capabilities = frozenset({"generate"})
+
+    def __init__(
+        self,
+        name: str,
+        spec: Spec,
+        *,
+        environ: Mapping[str, str],
+        concurrency: int,
+        transport: Transport | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        concurrency = spec.concurrency or concurrency
+        secrets = Secrets(environ, spec.url, spec.headers, spec.body)
+        super().__init__(name, concurrency=concurrency, secrets=secrets)
+        self._spec = spec
+        place = f"models.{name}"
+        check_secrets(place, url=spec.url, headers=spec.headers)
+        if not PLACEHOLDER.search(spec.url):
+            check_address(spec.url, place=f"{place}.url", written=spec.url)
+        if spec.method == "GET" and not isinstance(spec.body, Mapping | None):
+            raise UsageError(f"{place}.body: with GET the fields of the body become the query: it must be a mapping")
+        try:
+            self._path = parse_path(spec.response)
+        except UsageError as error:
+            raise UsageError(f"{place}.response: {error}") from error
+        self._fill = _compiled(spec.body, place=f"{place}.body")
+        self._endpoint = Endpoint(
+            transport or AiohttpTransport(concurrency=concurrency, environ=environ),
+            written=spec.url,
+            secrets=secrets,
+            key_names=secrets.names,
+            policy=RetryPolicy(max_retries=spec.max_retries),
+            timing=timing or Timing(),
+        )
+        self._url = ""
+        self._headers: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+
+    def identity(self) -> Mapping[str, Json]:
+        spec = self._spec
+        return {
+            "backend": "http",
+            "backend_version": VERSION,
+            **address_identity("url", spec.url, self._secrets.resolve(spec.url)),
+            "method": spec.method,
+            "headers": dict(spec.headers),
+            "body": spec.body,
+            "response": spec.response,
+            "version": spec.version,
+            "by_sample_id": any("sample_id" in text for text in strings_in(spec.body)),
+        }
+
+    async def open(self) -> None:
+        spec = self._spec
+        self._url = self._secrets.resolve(spec.url)
+        check_address(self._url, place=f"models.{self.name}.url", written=spec.url)
+        own = {"Accept": "application/json, text/plain, */*"}
+        if spec.method != "GET" and spec.body is not None:
+            own["Content-Type"] = "application/json"
+        given = self._secrets.resolve(spec.headers)
+        self._headers = merged_headers(own, given, place=f"models.{self.name}.headers")
+        self._values = {name: self._secrets.resolve(f"${{env:{name}}}") for name in self._secrets.names}
+        await self._endpoint.open()
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def answer(self, request: Request) -> Response:
+        spec = self._spec
+        body = self._fill(request_values(request), self._values)
+        if spec.method == "GET":
+            sent = HttpRequest("GET", _with_query(self._url, body), self._headers, None, spec.timeout_s)
+        else:
+            data = None if spec.body is None else json.dumps(body).encode()
+            sent = HttpRequest(spec.method, self._url, self._headers, data, spec.timeout_s)
+        exchange = await self._endpoint.ask(sent)
+        tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
+        try:
+            return Response(key=request.key, text=self._read(exchange.reply), **tries)
+        except RequestFailed as failure:
+            raise RequestFailed(str(failure), **tries) from failure
+
+    def _read(self, reply: HttpReply) -> str:
+        is_json = "json" in reply.headers.get("content-type", "")
+        if self._path == WHOLE and not is_json:
+            return reply.text()
+        found = find(parsed(reply, self._secrets), self._path)
+        if found is None:
+            raise RequestFailed(f"the answer at {self._spec.response!r} is null")
+        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _compiled(body: Any, *, place: str) -> Filler:
+    """`body` with its strings compiled, so that a wrong template is found before anything is sent."""
+    if isinstance(body, str):
+        return _compiled_text(body, place=place)
+    if isinstance(body, Mapping):
+        fields = {str(key): _compiled(value, place=f"{place}.{key}") for key, value in body.items()}
+        return lambda values, environ: {key: fill(values, environ) for key, fill in fields.items()}
+    if isinstance(body, list | tuple):
+        items = [_compiled(value, place=f"{place}[{index}]") for index, value in enumerate(body)]
+        return lambda values, environ: [fill(values, environ) for fill in items]
+    return lambda values, environ: body
+
+
+def _compiled_text(text: str, *, place: str) -> Filler:
+    # A secret is put in after rendering: it is no template, and what the data holds is no placeholder. Until then a
+    # random token, which no data can contain, stands for it.
+    tokens = {name: f"secret-{random_secrets.token_hex(16)}" for name in placeholders(text)}
+    try:
+        template = Template(PLACEHOLDER.sub(lambda match: tokens[match.group(1)], text))
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from error
+    check_names(template, place=place)
+
+    def fill(values: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+        rendered = template.render(values)
+        if isinstance(rendered, str):
+            for name, token in tokens.items():
+                rendered = rendered.replace(token, environ[name])
+        return rendered
+
+    return fill
+
+
+def _with_query(url: str, fields: Mapping[str, Any] | None) -> str:
+    """`url` with `fields` added to its query: texts as they are, null left out, other values as JSON."""
+    pairs = [
+        (key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for key, value in (fields or {}).items()
+        if value is not None
+    ]
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, urlencode(pairs, errors="surrogatepass")) if part)
+    return urlunsplit(parts._replace(query=query, fragment=""))
+
+
+def make(
+    name: str, spec: Spec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
+) -> HttpModel:
+    """Any JSON endpoint, such as the classic /ask of a Flask app."""
+    return HttpModel(name, spec, environ=environ, concurrency=concurrency)
