@@ -1,0 +1,176 @@
+"""The figure of a metric over samples, with its confidence interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalharness.core.protocols import Array, Metric
+from evalharness.stats.bootstrap import (
+    bca_interval,
+    cluster_totals,
+    jackknife,
+    percentile_interval,
+    replicates,
+    resample_weights,
+)
+from evalharness.stats.intervals import (
+    NO_INTERVAL,
+    Interval,
+    cluster_codes,
+    cluster_wilson,
+    mean_interval,
+    wilson,
+)
+
+from .base import RowsMetric
+
+__all__ = ["N_RESAMPLES", "Summary", "sample_values", "summarize"]
+
+N_RESAMPLES = 2000
+Ints = NDArray[np.int64]
+
+
+class Summary(NamedTuple):
+    """A figure, its bounds, and how they were found."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+def sample_values(metric: Metric, stats: Array) -> Array:
+    """(n,) the figure of each sample from its own row.
+
+    That is `finalize` of the row, unless the metric says otherwise with `finalize_samples` (BLEU: effective order).
+    """
+    finalize = getattr(metric, "finalize_samples", metric.finalize)
+    values: Array = np.asarray(finalize(np.asarray(stats, dtype=np.float64)), dtype=np.float64)
+    return values
+
+
+def summarize(
+    metric: Metric,
+    stats: Array,
+    *,
+    clusters: Sequence[str | None] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> Summary:
+    """The figure of the rows `stats` (n, k) and its interval, by the kind that the metric asks for.
+
+    ==============  ===============================================================================
+    proportion      `wilson`; in clusters `cluster-wilson` (effective sample size, t quantile)
+    mean            `t`; in clusters `cluster-t` (cluster-robust, C − 1 degrees of freedom)
+    bootstrap       `bca`; in clusters `cluster-bca` (whole clusters are resampled)
+    quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
+    ==============  ===============================================================================
+
+    Rows without anything to measure are left out of proportions and means. Bounds are kept within the metric's own.
+    Where all samples agree, so that nothing varies, a metric with finite bounds gets the method `no-variation`: with
+    n equal samples the share of others is below Wilson's upper bound for 0 of n, and the figure no further away than
+    if those had the worst (or best) value. The bounds are NaN, and the method `none`, where they cannot be found:
+    nothing measured, one sample only (but for proportions), or statistics that are not finite.
+
+    Raises:
+        ValueError: for `stats` that are not (n, k), clusters of another length, or a confidence outside (0, 1).
+    """
+    rows = np.asarray(stats, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(metric.columns):
+        raise ValueError(f"{metric.name}: stats must be (n, {len(metric.columns)}); got shape {rows.shape}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, exclusive; got {confidence!r}")
+    if clusters is not None and len(clusters) != len(rows):
+        raise ValueError(f"{len(clusters)} clusters for {len(rows)} rows; give one a row")
+    by_rows = metric if isinstance(metric, RowsMetric) else None
+    value = math.nan
+    if len(rows):
+        value = float(metric.finalize(rows.sum(axis=0)) if by_rows is None else by_rows.finalize_rows(rows))
+    codes = None if clusters is None else cluster_codes(clusters)
+    if math.isnan(value) or not np.isfinite(rows).all():
+        return Summary(value, *NO_INTERVAL, "none")
+    if by_rows is not None:
+        found, method = _quantile(by_rows, rows, codes, confidence=confidence, seed=seed, n_resamples=n_resamples)
+    elif metric.interval == "bootstrap":
+        found, method = _bootstrap(
+            metric, rows, value, codes, confidence=confidence, seed=seed, n_resamples=n_resamples
+        )
+    else:
+        found, method = _mean(metric, rows, value, codes, confidence=confidence)
+    if math.isnan(found.low) or math.isnan(found.high):
+        return Summary(value, *NO_INTERVAL, "none")
+    return Summary(value, max(found.low, metric.bounds[0]), min(found.high, metric.bounds[1]), method)
+
+
+def _mean(metric: Metric, rows: Array, value: float, codes: Ints | None, *, confidence: float) -> tuple[Interval, str]:
+    values = np.asarray(metric.finalize(rows), dtype=np.float64)
+    known = ~np.isnan(values)
+    values = values[known]
+    kept = None if codes is None else _renumbered(codes[known])
+    # Averages over repeats are no longer 0 or 1: such proportions are means.
+    if metric.interval == "proportion" and np.isin(values, (0.0, 1.0)).all():
+        if kept is None:
+            return wilson(float(values.sum()), values.size, confidence=confidence), "wilson"
+        return cluster_wilson(values, kept, confidence=confidence), "cluster-wilson"
+    n_units = values.size if kept is None else int(kept.max()) + 1
+    if n_units > 1 and np.ptp(values) == 0:
+        return _no_variation(metric, value, n_units, confidence)
+    return mean_interval(values, confidence=confidence, codes=kept), "t" if kept is None else "cluster-t"
+
+
+def _bootstrap(
+    metric: Metric,
+    rows: Array,
+    value: float,
+    codes: Ints | None,
+    *,
+    confidence: float,
+    seed: int,
+    n_resamples: int,
+) -> tuple[Interval, str]:
+    units = rows if codes is None else cluster_totals(rows, codes)
+    if len(units) < 2:
+        return NO_INTERVAL, "none"
+    found = replicates(units, metric.finalize, n_resamples=n_resamples, seed=seed)
+    finite = found[np.isfinite(found)]
+    if finite.size and np.ptp(finite) == 0:
+        return _no_variation(metric, value, len(units), confidence)
+    bounds = bca_interval(found, value, jackknife(units, metric.finalize), confidence=confidence)
+    return bounds, "bca" if codes is None else "cluster-bca"
+
+
+def _quantile(
+    metric: RowsMetric, rows: Array, codes: Ints | None, *, confidence: float, seed: int, n_resamples: int
+) -> tuple[Interval, str]:
+    direct = getattr(metric, "interval_rows", None)
+    if codes is None and direct is not None:
+        if len(rows) < 2:
+            return NO_INTERVAL, "none"
+        return Interval(*direct(rows, confidence=confidence)), "order-statistics"
+    n_units = len(rows) if codes is None else int(codes.max()) + 1
+    if n_units < 2:
+        return NO_INTERVAL, "none"
+    found = [
+        metric.finalize_rows(rows, weights if codes is None else weights[:, codes])
+        for weights in resample_weights(n_units, n_resamples=n_resamples, seed=seed)
+    ]
+    bounds = percentile_interval(np.concatenate(found), confidence=confidence)
+    return bounds, "percentile" if codes is None else "cluster-percentile"
+
+
+def _no_variation(metric: Metric, value: float, n: int, confidence: float) -> tuple[Interval, str]:
+    low, high = metric.bounds
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return Interval(value, value), "no-variation"
+    others = wilson(0, n, confidence=confidence).high
+    return Interval(value - others * (value - low), value + others * (high - value)), "no-variation"
+
+
+def _renumbered(codes: Ints) -> Ints:
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,196 @@
+"""Answers against references: equal, sharing words, containing, matching a pattern."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from evalharness.core.protocols import Need
+from evalharness.core.types import Response, Sample
+
+from .base import (
+    LABELLED_KINDS,
+    NEEDS_NOTHING,
+    NEEDS_REFERENCES,
+    PROPORTION,
+    MeanMetric,
+    MetricOptionError,
+    answer_text,
+    golds,
+)
+from .text import multiset_overlap, squad_normalize, unicode_words
+
+__all__ = ["Contains", "ExactMatch", "Regex", "TokenF1"]
+
+
+_NORMALIZERS: dict[str, Callable[[str], str]] = {"squad": squad_normalize, "strip": str.strip, "none": str}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactMatch(MeanMetric):
+    """Share of answers that equal one of their references after normalisation.
+
+        EM = Σ_i max_r [norm(answer_i) = norm(reference_ir)] / n
+
+    The best reference counts. A missing answer is the empty text.
+
+    Options:
+        normalize: squad lowers the case, drops ASCII punctuation and the articles a, an, the, and makes white space
+            single; strip only strips white space at both ends; none compares the texts as they are.
+
+    Source: Rajpurkar et al. 2016 (SQuAD); equals the official SQuAD v1.1 script divided by 100.
+    """
+
+    normalize: Literal["squad", "strip", "none"] = "squad"
+
+    name = "exact_match"
+    kinds = LABELLED_KINDS
+    interval = PROPORTION
+    total = "correct"
+
+    def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
+        norm = _NORMALIZERS[self.normalize]
+
+        def value(sample: Sample, response: Response) -> float | None:
+            answer = norm(answer_text(response))
+            return float(any(norm(gold) == answer for gold in golds(sample))) if golds(sample) else None
+
+        return [value(s, r) for s, r in zip(samples, responses, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenF1(MeanMetric):
+    """Mean F1 of the words that answer and reference share, the best reference counting.
+
+        P = shared/|answer|,  R = shared/|reference|,  F1 = 2PR/(P+R)
+
+    over multisets of words after SQuAD normalisation (lower case, no ASCII punctuation, no a, an, the).
+
+    Options:
+        squad: where either side has no words left, 1.1 gives 0 and 2.0 gives 1 if both have none, else 0.
+        words: whitespace splits at white space, as SQuAD does; unicode also splits Chinese, Japanese, Thai … into
+            characters.
+
+    Source: Rajpurkar et al. 2016 and 2018; equals the official SQuAD v1.1 and v2.0 scripts divided by 100.
+    """
+
+    squad: Literal["1.1", "2.0"] = "1.1"
+    words: Literal["whitespace", "unicode"] = "whitespace"
+
+    name = "token_f1"
+    kinds = LABELLED_KINDS
+
+    def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
+        @cache
+        def bag(text: str) -> Counter[str]:
+            normal = squad_normalize(text)
+            return Counter(normal.split() if self.words == "whitespace" else unicode_words(normal))
+
+        def value(sample: Sample, response: Response) -> float | None:
+            answer = bag(answer_text(response))
+            return max((self._f1(answer, bag(gold)) for gold in golds(sample)), default=None)
+
+        return [value(s, r) for s, r in zip(samples, responses, strict=True)]
+
+    def _f1(self, answer: Counter[str], gold: Counter[str]) -> float:
+        if not answer or not gold:
+            return float(self.squad == "2.0" and not answer and not gold)
+        shared = multiset_overlap(answer, gold)
+        if shared == 0:
+            return 0.0
+        precision, recall = shared / answer.total(), shared / gold.total()
+        return 2 * precision * recall / (precision + recall)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contains(MeanMetric):
+    """Share of answers that contain a reference as a piece of their text.
+
+        value = Σ_i [some (or every) reference_ir stands in answer_i] / n
+
+    Nothing is normalised but, on request, case. An empty reference is contained in every answer.
+
+    Options:
+        ignore_case: compare case-folded texts.
+        which: any reference is enough, or all of them must be there.
+
+    Source: plain substring search; promptfoo's `contains`, `icontains`, `contains-any` and `contains-all`.
+    """
+
+    ignore_case: bool = False
+    which: Literal["any", "all"] = "any"
+
+    name = "contains"
+    kinds = LABELLED_KINDS
+    interval = PROPORTION
+    total = "correct"
+
+    def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
+        fold = str.casefold if self.ignore_case else str
+        enough = any if self.which == "any" else all
+
+        def value(sample: Sample, response: Response) -> float | None:
+            answer = fold(answer_text(response))
+            return float(enough(fold(gold) in answer for gold in golds(sample))) if golds(sample) else None
+
+        return [value(s, r) for s, r in zip(samples, responses, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regex(MeanMetric):
+    """Share of answers in which a regular expression matches.
+
+        value = Σ_i [pattern matches in answer_i] / n
+
+    Without `pattern` each reference is a pattern, and one that matches is enough.
+
+    Options:
+        pattern: the expression (Python's `re`); none takes the sample's references.
+        full: the whole answer must match, not a piece of it.
+        ignore_case: letters match in either case.
+
+    Source: Python's `re.search` and `re.fullmatch`. Raises `MetricOptionError` for a pattern that does not compile,
+    and `ValueError` naming the sample where a reference does not.
+    """
+
+    pattern: str | None = None
+    full: bool = False
+    ignore_case: bool = False
+
+    name = "regex"
+    kinds = LABELLED_KINDS
+    interval = PROPORTION
+    total = "correct"
+
+    def __post_init__(self) -> None:
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise MetricOptionError(f"pattern {self.pattern!r} is no regular expression: {error}") from error
+
+    @property
+    def needs(self) -> frozenset[Need]:  # type: ignore[override]
+        return NEEDS_REFERENCES if self.pattern is None else NEEDS_NOTHING
+
+    def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
+        flags = re.IGNORECASE if self.ignore_case else 0
+
+        def value(sample: Sample, response: Response) -> float | None:
+            patterns = golds(sample) if self.pattern is None else (self.pattern,)
+            if not patterns:
+                return None
+            try:
+                compiled = [re.compile(p, flags) for p in patterns]
+            except re.error as error:
+                raise ValueError(
+                    f"sample {sample.id!r}: reference {error.pattern!r} is no regular expression: {error}"
+                ) from error
+            answer = answer_text(response)
+            return float(any(p.fullmatch(answer) if self.full else p.search(answer) for p in compiled))
+
+        return [value(s, r) for s, r in zip(samples, responses, strict=True)]

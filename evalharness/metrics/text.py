@@ -1,0 +1,157 @@
+"""Reading text: Unicode words, the script that a text is written in, SQuAD's normal form, sentences."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from functools import cache, lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "TextCache",
+    "Vocabulary",
+    "ascii_words",
+    "code_points",
+    "multiset_overlap",
+    "porter_stem",
+    "sentences",
+    "squad_normalize",
+    "unicode_words",
+    "unspaced_script",
+]
+
+# Scripts that put no space between words: each grapheme is a word of its own.
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+_ARTICLE = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？｡])[」』”’）]*\s*")
+
+
+@cache
+def _word_pattern() -> Any:
+    import regex  # type: ignore[import-untyped]
+
+    return regex.compile(rf"(?V1)[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]+")
+
+
+@cache
+def _script_patterns() -> tuple[Any, Any, Any]:
+    import regex
+
+    return (
+        regex.compile(rf"(?V1)[\p{{L}}&&[{_UNSPACED}]]"),
+        regex.compile(r"\p{Han}"),
+        regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}]--[{_UNSPACED}]]+"),
+    )
+
+
+def ascii_words(text: str) -> list[str]:
+    """Runs of a-z and 0-9 in the lower-cased text, as rouge-score reads it."""
+    return _ASCII_WORD.findall(text.lower())
+
+
+def unicode_words(text: str) -> list[str]:
+    """Runs of letters, marks and digits of any script, lower-cased; graphemes where a script writes no spaces.
+
+    On ASCII text these are `ascii_words`. Other text is brought to the normal form NFC first, so that a letter with
+    an accent is the same however it was typed.
+    """
+    if text.isascii():
+        return ascii_words(text)
+    found: list[str] = _word_pattern().findall(unicodedata.normalize("NFC", text.lower()))
+    return found
+
+
+def unspaced_script(texts: Iterable[str]) -> Literal["", "han", "other"]:
+    """Whether texts are mostly in a script without spaces: "han" (Chinese), "other" (Japanese, Thai …), "" for no.
+
+    They are where they hold more characters of such scripts than words of other ones.
+    """
+    joined = " ".join(texts)
+    if joined.isascii():
+        return ""
+    unspaced, han, words = _script_patterns()
+    n_unspaced = len(unspaced.findall(joined))
+    if n_unspaced <= len(words.findall(joined)):
+        return ""
+    return "han" if len(han.findall(joined)) == n_unspaced else "other"
+
+
+def squad_normalize(text: str) -> str:
+    """Lower case, without ASCII punctuation and the articles a, an, the; white space made single.
+
+    Source: the official SQuAD scripts, v1.1 and v2.0, `normalize_answer`.
+    """
+    return " ".join(_ARTICLE.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text: split at line ends, and after . ! ? … (before white space) and 。！？."""
+    parts = (part for line in text.split("\n") for part in _SENTENCE_END.split(line))
+    return [part for part in parts if part]
+
+
+@lru_cache(maxsize=100_000)
+def porter_stem(word: str) -> str:
+    """The Porter stem (nltk) of an ASCII word of more than 3 letters; other words as they are, as rouge-score does."""
+    return str(_stemmer().stem(word)) if len(word) > 3 and word.isascii() else word
+
+
+@cache
+def _stemmer() -> Any:
+    from nltk.stem.porter import PorterStemmer
+
+    return PorterStemmer()
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The text's code points."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+class Vocabulary:
+    """Numbers tokens 0, 1, … in the order in which they are first seen."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+
+    def __call__(self, tokens: Iterable[Hashable]) -> NDArray[np.int64]:
+        numbers = self._numbers
+        return np.array([numbers.setdefault(token, len(numbers)) for token in tokens], dtype=np.int64)
+
+
+class TextCache:
+    """Remembers what `function(text, *options)` returned, so that several metrics read a batch once.
+
+    It is emptied when the remembered texts pass `budget` characters, which bounds its memory.
+    """
+
+    def __init__(self, function: Callable[..., Any], *, budget: int = 8_000_000) -> None:
+        self._function = function
+        self._budget = budget
+        self._held = 0
+        self._results: dict[tuple[Hashable, ...], Any] = {}
+
+    def __call__(self, text: str, *options: Hashable) -> Any:
+        key = (text, *options)
+        found = self._results.get(key)
+        if found is None:
+            found = self._function(text, *options)
+            if self._held > self._budget:
+                self._results.clear()
+                self._held = 0
+            self._results[key] = found
+            self._held += len(text)
+        return found
+
+
+def multiset_overlap(first: Counter[str], second: Counter[str]) -> int:
+    """How many items two multisets share."""
+    return sum((first & second).values())

@@ -1,0 +1,195 @@
+"""Confidence intervals for proportions and means, also when samples come in clusters.
+
+All are two-sided at `confidence`. Nothing to measure (n = 0) gives NaN; so does a mean of one value, whose spread is
+unknown. The special functions of scipy are imported where they are used, since importing them costs a tenth of a
+second and more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "NO_INTERVAL",
+    "Interval",
+    "clopper_pearson",
+    "cluster_codes",
+    "cluster_standard_error",
+    "cluster_wilson",
+    "mean_interval",
+    "normal_quantile",
+    "t_quantile",
+    "wilson",
+]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Interval(NamedTuple):
+    """Lower and upper confidence bound."""
+
+    low: float
+    high: float
+
+
+NO_INTERVAL = Interval(math.nan, math.nan)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, exclusive; got {confidence!r}")
+
+
+def _check_proportion(successes: float, n: float) -> None:
+    if not (math.isfinite(n) and 0 <= successes <= n):
+        raise ValueError(f"successes must lie between 0 and n; got successes={successes!r}, n={n!r}")
+
+
+def normal_quantile(probability: float) -> float:
+    """The standard normal quantile."""
+    from scipy.special import ndtri
+
+    return float(ndtri(probability))
+
+
+def t_quantile(probability: float, df: float) -> float:
+    """Student's t quantile with `df` degrees of freedom (finite and positive)."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, probability))
+
+
+def wilson(successes: float, n: float, *, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a proportion.
+
+        (p + z²/2n ± z·sqrt(p(1−p)/n + z²/4n²)) / (1 + z²/n)
+
+    Source: Wilson 1927; Newcombe 1998 (Stat Med 17:857), method 3; statsmodels `proportion_confint(method="wilson")`.
+    n = 0 gives NaN; n = 1 is defined.
+
+    Raises:
+        ValueError: unless 0 <= successes <= n and 0 < confidence < 1.
+    """
+    _check_confidence(confidence)
+    _check_proportion(successes, n)
+    if n == 0:
+        return NO_INTERVAL
+    return _wilson(successes / n, n, normal_quantile((1 + confidence) / 2))
+
+
+def _wilson(p: float, n: float, z: float) -> Interval:
+    centre = p + z * z / (2 * n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    # At p = 0 and 1 the bound is exactly 0 or 1, which rounding would miss.
+    low = 0.0 if p == 0 else max((centre - half) / scale, 0.0)
+    high = 1.0 if p == 1 else min((centre + half) / scale, 1.0)
+    return Interval(low, high)
+
+
+def clopper_pearson(successes: float, n: float, *, confidence: float = 0.95) -> Interval:
+    """The exact binomial interval, whose coverage is never below `confidence` (and often well above).
+
+        low = Beta⁻¹(α/2; x, n−x+1),  high = Beta⁻¹(1−α/2; x+1, n−x)
+
+    Source: Clopper and Pearson 1934; statsmodels `proportion_confint(method="beta")`. n = 0 gives NaN.
+
+    Raises:
+        ValueError: unless 0 <= successes <= n and 0 < confidence < 1.
+    """
+    from scipy.special import betaincinv
+
+    _check_confidence(confidence)
+    _check_proportion(successes, n)
+    if n == 0:
+        return NO_INTERVAL
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
+    return Interval(low, high)
+
+
+def cluster_codes(clusters: Sequence[str | None]) -> Ints | None:
+    """Integers 0 … C−1, one a sample, that tell clusters apart; None where every sample stands alone.
+
+    A sample whose cluster is None is a cluster of its own.
+    """
+    if isinstance(clusters, str):
+        raise TypeError("clusters must be a sequence with one name (or None) a sample, not a str")
+    numbers: dict[object, int] = {}
+    codes = [numbers.setdefault(object() if name is None else name, len(numbers)) for name in clusters]
+    return None if len(numbers) == len(codes) else np.asarray(codes, dtype=np.int64)
+
+
+def cluster_standard_error(values: ArrayLike, codes: Ints) -> float:
+    """The cluster-robust standard error of a mean: sqrt(Σ_c (Σ_{i∈c} (s_i − mean))²) / n.
+
+    Source: Miller 2024, "Adding Error Bars to Evals" (arXiv 2411.00640), section 2.2. n = 0 gives NaN.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        return math.nan
+    sums = np.bincount(codes, weights=array - array.mean())
+    return float(np.sqrt(np.sum(sums * sums)) / array.size)
+
+
+def mean_interval(values: ArrayLike, *, confidence: float = 0.95, codes: Ints | None = None) -> Interval:
+    """Student's t interval of a mean; with `codes` the cluster-robust one.
+
+        mean ± t(n−1)·s/sqrt(n);  clustered: mean ± t(C−1)·SE·sqrt(C/(C−1))
+
+    with the standard error of `cluster_standard_error` and its usual small-sample factor, so that clusters of one
+    sample each give the plain interval. Fewer than two values, or two clusters, give NaN. Values that are all equal
+    give an interval of width zero.
+
+    Raises:
+        ValueError: for values that are not one-dimensional, or codes of another length.
+    """
+    _check_confidence(confidence)
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"values must be one-dimensional; got shape {array.shape}")
+    if codes is not None and codes.shape != array.shape:
+        raise ValueError(f"codes must have one entry a value: {codes.shape} against {array.shape}")
+    n_units = array.size if codes is None else np.unique(codes).size
+    if n_units < 2:
+        return NO_INTERVAL
+    mean = float(array.mean())
+    if (array == array[0]).all():
+        return Interval(float(array[0]), float(array[0]))
+    if codes is None:
+        error = float(array.std(ddof=1)) / math.sqrt(array.size)
+    else:
+        error = cluster_standard_error(array, codes) * math.sqrt(n_units / (n_units - 1))
+    half = t_quantile((1 + confidence) / 2, n_units - 1) * error
+    return Interval(mean - half, mean + half)
+
+
+def cluster_wilson(values: ArrayLike, codes: Ints, *, confidence: float = 0.95) -> Interval:
+    """Wilson's interval for 0/1 `values` in clusters, at the effective sample size, with a t quantile.
+
+        n_eff = p(1−p)/SE², at most n;  quantile t(C−1)
+
+    SE is the cluster-robust standard error with its small-sample factor. Where all values agree, SE says nothing:
+    n_eff is then C, as if each cluster were one answer. Source: the effective-sample-size construction of Korn and
+    Graubard 1998 with Wilson's interval (Franco et al. 2019, J Surv Stat Methodol 7:334). Fewer than two clusters
+    give NaN.
+    """
+    _check_confidence(confidence)
+    array = np.asarray(values, dtype=np.float64)
+    n_clusters = np.unique(codes).size
+    if n_clusters < 2:
+        return NO_INTERVAL
+    p = float(array.mean())
+    variance = cluster_standard_error(array, codes) ** 2 * n_clusters / (n_clusters - 1)
+    if 0 < p < 1:
+        n_effective = min(p * (1 - p) / variance, array.size) if variance > 0 else float(array.size)
+    else:
+        n_effective = float(n_clusters)
+    return _wilson(p, n_effective, t_quantile((1 + confidence) / 2, n_clusters - 1))
