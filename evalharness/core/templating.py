@@ -31,7 +31,7 @@ class Template:
         UsageError: if `source` is not a template; the message gives its line.
     """
 
-    __slots__ = ("_lone", "_template", "names", "optional", "required", "source", "where")
+    __slots__ = ("_lone", "_name", "_template", "names", "optional", "required", "source", "where")
 
     def __init__(self, source: str, *, where: str = "") -> None:
         """Compile `source`; `where` names it in messages ("" shows its beginning)."""
@@ -51,6 +51,10 @@ class Template:
             self._lone = lone is not None
             body = tree if lone is None else _storing(lone)
             self._template = env.from_string(env.guarded(body))
+            # A plain dict: Jinja's chain of mappings costs more than rendering a short prompt.
+            self._template.globals = dict(env.globals)
+            # `{{ name }}` needs no rendering.
+            self._name = lone.name if isinstance(lone, nodes.Name) and lone.name in self.names else None
         except _COMPILE_FAULTS as error:
             line = getattr(error, "lineno", None)
             at = f", line {line} of it" if line and "\n" in source else ""
@@ -72,6 +76,8 @@ class Template:
         """
         begin()
         try:
+            if self._name is not None and self._name in values:
+                return plain_data(values[self._name])
             context = self._template.new_context(dict(values))
             parts = self._template.root_render_func(context)
             if not self._lone:
