@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.protocols import Model
 from evalharness.core.registry import registry
+from evalharness.core.types import Kind
 from evalharness.suite.schema import PluginModel, Suite
 
 from .score import Figure
@@ -60,9 +61,11 @@ def make_models(
     return models
 
 
-def figures_of(task: Task, labels: tuple[str, ...]) -> list[Figure]:
-    """The task's metrics under their names, then the operational ones that every task has."""
+def figures_of(task: Task, kind: Kind, labels: tuple[str, ...]) -> list[Figure]:
+    """The task's metrics under their names, then those operational ones that a request of `kind` has."""
     from evalharness.suite.check import OPERATIONAL, build_metric
 
-    named = [build_metric(spec) for spec in (*task.metrics, *OPERATIONAL)]
-    return [Figure(name, metric.for_task(labels)) for name, metric in named]
+    own = [build_metric(spec) for spec in task.metrics]
+    named = {name for name, _ in own}
+    always = [(name, metric) for name, metric in map(build_metric, OPERATIONAL) if name not in named]
+    return [Figure(name, metric.for_task(labels)) for name, metric in [*own, *always] if kind in metric.kinds]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evalharness.core.errors import NotComparableError, UsageError
 from evalharness.core.registry import suggestion
 from evalharness.core.types import FAILED_STATES
-from evalharness.record import Record, RunRegistry
+from evalharness.record import Record, RunRegistry, TaskSummary
 
 from .answers import reader_for
 from .score import Answered
@@ -78,10 +78,10 @@ def score(
     return scored
 
 
-def _entries(record: Record, task_id: str) -> list[dict[str, Any]]:
-    found = [dict(entry) for entry in record.manifest.tasks if entry["id"] == task_id]
+def _entries(record: Record, task_id: str) -> list[TaskSummary]:
+    found = [entry for entry in record.manifest.tasks if entry.id == task_id]
     if not found:
-        known = sorted({str(entry["id"]) for entry in record.manifest.tasks})
+        known = sorted({entry.id for entry in record.manifest.tasks})
         raise UsageError(
             f"the record {record.manifest.id} has no task {task_id!r}{suggestion(task_id, known)}; "
             f"it has: {', '.join(known)}"
@@ -89,18 +89,18 @@ def _entries(record: Record, task_id: str) -> list[dict[str, Any]]:
     return found
 
 
-def _recorded(record: Record, suite: Suite, task: Task, entry: dict[str, Any]) -> AnsweredTask:
+def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> AnsweredTask:
     _same_question(record, suite, task)
     read = reader_for(
         choices=bool(getattr(task, "choices", None)),
         normalize=getattr(task, "normalize", "none"),
         extract=getattr(task, "extract", None),
     )
-    rows = list(record.sample_rows(task.id, entry["model"]))
+    rows = list(record.iter_samples(task=task.id, model=entry.model))
     answered = []
     for row in rows:
         response = row.response
-        if entry["kind"] != "classify" and response.status not in FAILED_STATES:
+        if entry.kind != "classify" and response.status not in FAILED_STATES:
             # The answer is read anew; what `extract` could not read before may be readable now.
             status = "ok" if response.status == "unparsed" else response.status
             response = replace(response, answer=None, status=status)
@@ -108,10 +108,10 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: dict[str, Any]) -
     targets = {row.sample.target for row in rows if row.sample.target is not None}
     return AnsweredTask(
         task=task,
-        model=entry["model"],
-        kind=entry["kind"],
-        identity=entry["identity"],
-        labels=tuple(getattr(task, "labels", None) or entry["labels"] or sorted(targets)),
+        model=entry.model,
+        kind=entry.kind,
+        identity=entry.identity,
+        labels=tuple(getattr(task, "labels", None) or entry.labels or sorted(targets)),
         requests=[row.request for row in rows],
         answered=answered,
     )

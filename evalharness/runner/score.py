@@ -71,6 +71,8 @@ def score_task(
 def _stats_of(figure: Figure, answered: Sequence[Answered], *, count_as: CountAs) -> FigureStats:
     import numpy as np
 
+    from evalharness.metrics.interval import sample_values
+
     metric = figure.metric
     scored: list[tuple[Sample, Response]] = []
     for item in answered:
@@ -86,8 +88,7 @@ def _stats_of(figure: Figure, answered: Sequence[Answered], *, count_as: CountAs
         sums = np.zeros((len(order), rows.shape[1]))
         np.add.at(sums, owner, rows)
         rows = sums / np.bincount(owner, minlength=len(order))[:, None]
-    values = np.asarray(metric.finalize(rows), dtype=np.float64)
-    return FigureStats(figure, tuple(samples[i] for i in order), rows, values)
+    return FigureStats(figure, tuple(samples[i] for i in order), rows, sample_values(metric, rows))
 
 
 def _counts_failures(metric: Metric) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.canonical import digest
 from evalharness.core.types import FAILED_STATES, Json, Kind, MetricResult, Request
-from evalharness.record import Record, RunManifest, SampleRow, ScoreRow, StatsRow, seal
+from evalharness.record import Record, RunManifest, SampleRow, ScoreRow, StatsTable, TaskSummary, seal
 
 from .build import figures_of
 from .score import Answered, FigureStats, score_task
@@ -103,32 +103,31 @@ def _score_rows(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[
             )
 
 
-def _stats_rows(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[StatsRow]:
+def _stats_tables(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[StatsTable]:
     for entry, stats in scored:
-        for sample, row in zip(stats.samples, stats.stats.tolist(), strict=True):
-            yield StatsRow(
-                task=entry.task.id,
-                model=entry.model,
-                metric=stats.figure.name,
-                sample_id=sample.id,
-                digest=sample.digest,
-                cluster=sample.cluster,
-                stats=tuple(row),
-            )
+        yield StatsTable(
+            task=entry.task.id,
+            model=entry.model,
+            metric=stats.figure.name,
+            sample_ids=[sample.id for sample in stats.samples],
+            digests=[sample.digest for sample in stats.samples],
+            clusters=[sample.cluster for sample in stats.samples],
+            values=stats.stats,
+        )
 
 
-def _task_entry(entry: AnsweredTask) -> dict[str, Json]:
+def _summary(entry: AnsweredTask) -> TaskSummary:
     states = Counter(item.response.status for item in entry.answered)
-    return {
-        "id": entry.task.id,
-        "model": entry.model,
-        "kind": entry.kind,
-        "identity": dict(entry.identity),
-        "n_samples": len({item.sample.id for item in entry.answered}),
-        "n_requests": len(entry.requests),
-        "states": dict(sorted(states.items())),
-        "labels": list(entry.labels),
-    }
+    return TaskSummary(
+        id=entry.task.id,
+        model=entry.model,
+        kind=entry.kind,
+        identity=dict(entry.identity),
+        n_samples=len({item.sample.id for item in entry.answered}),
+        n_requests=len(entry.requests),
+        states=dict(sorted(states.items())),
+        labels=entry.labels,
+    )
 
 
 def _complete(suite: Suite, tasks: Sequence[AnsweredTask]) -> bool:
@@ -151,7 +150,7 @@ def score_and_seal(suite: Suite, tasks: Sequence[AnsweredTask], provenance: Prov
             entry.task.id,
             entry.model,
             entry.answered,
-            figures_of(entry.task, entry.labels),
+            figures_of(entry.task, entry.kind, entry.labels),
             count_as=suite.execution.on_error.count_as,
             confidence=suite.confidence,
             seed=suite.seed,
@@ -172,7 +171,7 @@ def score_and_seal(suite: Suite, tasks: Sequence[AnsweredTask], provenance: Prov
         versions=_versions(),
         models=dict(provenance.models),
         datasets=dict(provenance.datasets),
-        tasks=tuple(_task_entry(entry) for entry in tasks),
+        tasks=tuple(_summary(entry) for entry in tasks),
         results=tuple(results),
         execution=dict(provenance.execution),
         seed=suite.seed,
@@ -186,7 +185,7 @@ def score_and_seal(suite: Suite, tasks: Sequence[AnsweredTask], provenance: Prov
         manifest,
         _sample_rows(tasks, provenance.from_store),
         _score_rows(scored),
-        _stats_rows(scored),
+        _stats_tables(scored),
     )
 
 

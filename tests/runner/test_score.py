@@ -1,0 +1,119 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from evalharness.core.registry import registry
+from evalharness.core.types import Response, Sample
+from evalharness.runner.score import Answered, Figure, score_task
+
+
+def figure(name, **options):
+    return Figure(name, registry("metrics").load(name)(**options).for_task(("yes", "no")))
+
+
+def item(i, answer, *, target="yes", status="ok", repeat=0, group=None, cluster=None):
+    sample = Sample(
+        id=f"s{i}",
+        digest=f"d{i}",
+        prompt="?",
+        target=target,
+        references=(target,),
+        groups={"language": group} if group else {},
+        cluster=cluster,
+    )
+    text = None if status == "error" else answer
+    response = Response(key=f"k{i}.{repeat}", status=status, text=text, answer=text, latency_s=1.0 + i)
+    return Answered(sample, response, repeat)
+
+
+def results(answered, name="accuracy", *, count_as="failure", groups=()):
+    found = list(
+        score_task("t", "m", answered, [figure(name)], count_as=count_as, confidence=0.95, seed=0, groups=groups)
+    )
+    (stats, figures) = found[0]
+    return stats, figures
+
+
+def test_the_figure_is_the_mean_with_its_interval_and_totals():
+    _, (only,) = results([item(0, "yes"), item(1, "no"), item(2, "yes"), item(3, "yes")])
+    assert (only.value, only.n, only.n_failed, only.group) == (0.75, 4, 0, None)
+    expected = binomtest(3, 4).proportion_ci(0.95, method="wilson")
+    assert (only.ci_low, only.ci_high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert only.totals == (4.0, 3.0)
+    assert only.signature
+
+
+def test_failed_samples_are_left_out_and_counted():
+    _, (only,) = results([item(0, "yes"), item(1, "", status="error")])
+    assert (only.value, only.n, only.n_failed) == (1.0, 1, 1)
+
+
+def test_failed_samples_count_as_wrong_where_the_suite_says_so():
+    _, (only,) = results([item(0, "yes"), item(1, "", status="error")], count_as="wrong")
+    assert (only.value, only.n, only.n_failed) == (0.5, 2, 1)
+
+
+def test_a_failed_sample_is_never_counted_as_a_fast_one():
+    answered = [item(0, "yes"), item(5, "", status="error")]
+    _, (only,) = results(answered, "latency_mean_s", count_as="wrong")
+    assert (only.value, only.n) == (1.0, 1)
+
+
+def test_refusals_and_truncated_answers_are_answers():
+    _, (only,) = results([item(0, "yes", status="truncated"), item(1, "sorry", status="refusal")])
+    assert (only.value, only.n, only.n_failed) == (0.5, 2, 0)
+
+
+def test_the_error_rate_sees_the_errors():
+    _, (only,) = results([item(0, "yes"), item(1, "", status="error")], "error_rate")
+    assert only.value == 0.5
+
+
+def test_repeats_are_averaged_within_their_sample():
+    answered = [item(0, "yes"), item(0, "no", repeat=1), item(1, "yes"), item(1, "yes", repeat=1)]
+    stats, (only,) = results(answered)
+    assert only.n == 2
+    assert only.value == 0.75
+    assert stats.values.tolist() == [0.5, 1.0]
+    assert [s.id for s in stats.samples] == ["s0", "s1"]
+
+
+def test_each_group_value_gets_a_figure_and_missing_values_none():
+    answered = [item(0, "yes", group="de"), item(1, "no", group="de"), item(2, "yes", group="fr"), item(3, "yes")]
+    _, figures = results(answered, groups=["language"])
+    assert [(f.group, f.value, f.n) for f in figures] == [
+        (None, 0.75, 4),
+        ("language=de", 0.5, 2),
+        ("language=fr", 1.0, 1),
+    ]
+
+
+def test_a_group_that_only_failed_is_shown_with_nan():
+    answered = [item(0, "yes", group="de"), item(1, "", group="fr", status="error")]
+    _, figures = results(answered, groups=["language"])
+    french = next(f for f in figures if f.group == "language=fr")
+    assert math.isnan(french.value)
+    assert (french.n, french.n_failed) == (0, 1)
+
+
+def test_nothing_scored_is_nan_not_zero():
+    _, (only,) = results([item(0, "", status="error")])
+    assert math.isnan(only.value)
+    assert math.isnan(only.ci_low)
+
+
+def test_clusters_widen_the_interval():
+    rng = np.random.default_rng(0)
+    alone, together = [], []
+    for cluster in range(20):
+        right = "yes" if rng.random() < 0.5 else "no"
+        for k in range(10):
+            alone.append(item(cluster * 10 + k, right))
+            together.append(item(cluster * 10 + k, right, cluster=str(cluster)))
+    _, (a,) = results(alone)
+    _, (t,) = results(together)
+    assert a.value == t.value
+    assert t.ci_high - t.ci_low > 2 * (a.ci_high - a.ci_low)
+    assert "cluster" in t.ci_method
