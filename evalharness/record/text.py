@@ -104,7 +104,7 @@ def _write(value: object) -> str:
 
 
 # What a text of JSON carries if anything in it is escaped, or has to be.
-_MARKS = ("\\u0000", "\\u001a", "float\"")
+_MARKS = ("\\u0000", "\\u001a", 'float"')
 
 
 def loads(text: str) -> Any:

@@ -20,7 +20,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +114,7 @@ class ResponseStore:
             self._connection.close()
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Response]:
-        """The stored responses among `keys`, by key; those that are missing or damaged are left out."""
+        """The stored responses among `keys`, in their order; those that are missing or damaged are left out."""
         wanted = list(dict.fromkeys(keys))
         found: dict[str, Response] = {}
         damaged: list[str] = []
@@ -126,13 +126,15 @@ class ResponseStore:
                 else:
                     found[key] = response
             if damaged:
-                self._set_aside(damaged)
+                # In a store that cannot be written they stay where they are, and are misses all the same.
+                with suppress(StoreError):
+                    self._set_aside(damaged)
             self._hits += len(found)
             self._misses += len(wanted) - len(found)
-        return found
+        return {key: found[key] for key in wanted if key in found}
 
-    def put(self, responses: Iterable[Response]) -> int:
-        """Store those `responses` that are answers (see `STORED_STATES`) and return how many; a newer one replaces.
+    def put(self, responses: Iterable[Response]) -> None:
+        """Store those `responses` that are answers (see `STORED_STATES`); a newer one replaces an older one.
 
         When it returns they are on the disk, all of them; when it raises, none of them is stored.
 
@@ -146,11 +148,10 @@ class ResponseStore:
             if response.status in STORED_STATES
         ]
         if not rows:
-            return 0
+            return
         with self._lock, self._transaction():
             self._connection.executemany("INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?, ?)", rows)
-        self._stored += len(rows)
-        return len(rows)
+            self._stored += len(rows)
 
     def stats(self) -> StoreStats:
         """What the store holds now."""

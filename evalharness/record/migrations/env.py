@@ -1,0 +1,14 @@
+"""What Alembic runs: the steps go over the connection, and in the transaction, that `database.upgrade` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from evalharness.record.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite changes tables by copying them
+)
+context.run_migrations()

@@ -1,0 +1,342 @@
+"""The registry: which runs there are, what they measured, and which one is the baseline of its suite.
+
+It is an index over sealed records, in SQLite beside them by default, or in a PostgreSQL database that many machines
+share. A lost index is made again from the records (`rescan`); only promotions stand nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+
+from ..core.errors import RecordError, RunError, UsageError
+from ..core.registry import suggestion
+from .database import connect, reading, writing
+from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, parse_utc, utc_text
+from .schema import MANIFEST
+from .sealed import Record
+from .tables import Promotion, Result, Run
+
+__all__ = ["REGISTRY_VARIABLE", "RunRegistry", "resolve_run"]
+
+REGISTRY_VARIABLE: Final = "EVALHARNESS_REGISTRY"
+_FILE: Final = "registry.sqlite3"
+_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LATEST: Final = "latest"
+
+
+class RunRegistry:
+    """All runs known. Open it with `RunRegistry.open`; use it as a context manager.
+
+    A run is named by its id, by a beginning or an end of it that no other id has, or by `latest`.
+    """
+
+    def __init__(self, engine: Engine, reports: Path, clock: Callable[[], datetime]) -> None:
+        self.engine = engine
+        self.reports = reports
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        reports: Path | str = "reports",
+        environ: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Self:
+        """The registry at `url`; by default the one that `EVALHARNESS_REGISTRY` names, else SQLite in `reports`.
+
+        It is made if it is missing, and its schema is brought up to date. Where the SQLite file is missing and records
+        are there, they are registered again.
+
+        Raises:
+            UsageError: if the URL is none.
+            RecordError: if the database is no registry, or of a newer evalharness.
+            RunError: if it cannot be opened.
+        """
+        reports = Path(reports)
+        url = url or (os.environ if environ is None else environ).get(REGISTRY_VARIABLE)
+        file = reports / _FILE
+        is_new = not url and not file.exists()
+        registry = cls(connect(url or f"sqlite:///{file}"), reports, clock)
+        if is_new and (reports / "runs").is_dir():
+            registry.rescan()
+        return registry
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back; safe to call twice."""
+        self.engine.dispose()
+
+    def add(self, record: Record, *, verdict: str | None = None) -> RunInfo:
+        """Register `record`, or bring its entry up to date; a verdict given before stays unless there is a new one."""
+        m = record.manifest
+        values = {
+            "suite_name": m.suite_name,
+            "name": m.name,
+            "created_utc": parse_utc(m.created_utc, record.folder),
+            "finished_utc": parse_utc(m.finished_utc, record.folder) if m.finished_utc else None,
+            "path": self._stored_path(record.folder),
+            "suite_digest": m.suite_digest,
+            "schema_version": m.schema_version,
+            "evalharness_version": m.evalharness_version,
+            "complete": m.complete,
+            "n_samples": sum(task.n_samples for task in m.tasks),
+            "parent": m.parent,
+            **({} if verdict is None else {"verdict": verdict}),
+        }
+        figures = [
+            {
+                "run_id": m.id,
+                "task": r.task,
+                "model": r.model,
+                "metric": r.metric,
+                "group_name": r.group,
+                "value": r.value,
+                "ci_low": r.ci_low,
+                "ci_high": r.ci_high,
+                "n": r.n,
+                "n_failed": r.n_failed,
+            }
+            for r in m.results
+        ]
+        with writing(self.engine) as connection:
+            if connection.execute(update(Run).where(Run.id == m.id).values(values)).rowcount == 0:
+                connection.execute(insert(Run).values(id=m.id, **values))
+            connection.execute(delete(Result).where(Result.run_id == m.id))
+            if figures:
+                connection.execute(insert(Result), figures)
+            return self._get(connection, m.id)
+
+    def list(self, *, suite: str | None = None, limit: int | None = None) -> tuple[RunInfo, ...]:
+        """The runs, newest first."""
+        with reading(self.engine) as connection:
+            return self._select(connection, suite=suite, limit=limit)
+
+    def get(self, ref: str) -> RunInfo:
+        """The run that `ref` names.
+
+        Raises:
+            UsageError: if it names none, or more than one.
+        """
+        with reading(self.engine) as connection:
+            return self._get(connection, ref)
+
+    def resolve(self, ref: str) -> Path:
+        """The folder of a record, named by its path, as a run is named, or as `suite@label` (`suite@latest` too).
+
+        Raises:
+            UsageError: if there is no such run, or nothing is promoted under the label.
+            RecordError: if the run is registered and its folder is gone.
+        """
+        if (Path(ref) / MANIFEST).is_file():
+            return Path(ref)
+        with reading(self.engine) as connection:
+            suite, at, label = ref.rpartition("@")
+            run = self._promoted(connection, suite, label) if at else self._get(connection, ref)
+        if not (run.path / MANIFEST).is_file():
+            raise RecordError(
+                f"run {run.id} is registered at {run.path}, and there is no record there any more; restore the folder, "
+                f"or forget the run: evalharness runs delete {run.id}"
+            )
+        return run.path
+
+    def promote(self, ref: str, label: str = "production", *, note: str = "", force: bool = False) -> PromotionInfo:
+        """Make a run the baseline of its suite under `label`; what was promoted before stays in the history.
+
+        Raises:
+            UsageError: for a label that is none, or a run that is not complete (unless `force`).
+            RecordError: if the record is damaged or gone: no gate may rest on it.
+        """
+        if not _LABEL.fullmatch(label) or label == _LATEST:
+            raise UsageError(
+                f"{label!r} cannot be a label: letters, digits, '.', '_' and '-', and not {_LATEST!r}, which always "
+                f"means the newest run"
+            )
+        run = self.get(ref)
+        if not run.complete and not force:
+            raise UsageError(
+                f"run {run.id} is not complete (it was interrupted, or too many answers failed), so no gate should "
+                f"rest on it; run the suite again, or promote it all the same with --force"
+            )
+        Record.open(self.resolve(run.id)).verify()
+        now = self._clock()
+        with writing(self.engine) as connection:
+            connection.execute(
+                insert(Promotion).values(
+                    suite_name=run.suite_name, label=label, run_id=run.id, promoted_utc=now, note=note
+                )
+            )
+        return PromotionInfo(run.suite_name, label, run.id, utc_text(now), note)
+
+    def promotions(self, *, suite: str | None = None) -> tuple[PromotionInfo, ...]:
+        """The history of promotions, newest first."""
+        query = select(Promotion.suite_name, Promotion.label, Promotion.run_id, Promotion.promoted_utc, Promotion.note)
+        if suite is not None:
+            query = query.where(Promotion.suite_name == suite)
+        with reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(Promotion.id.desc())).all()
+        return tuple(PromotionInfo(row[0], row[1], row[2], utc_text(row[3]), row[4]) for row in rows)
+
+    def set_verdict(self, ref: str, verdict: str | None) -> None:
+        """Note what the gates said of a run."""
+        run = self.get(ref)
+        with writing(self.engine) as connection:
+            connection.execute(update(Run).where(Run.id == run.id).values(verdict=verdict))
+
+    def delete(self, ref: str, *, force: bool = False) -> RunInfo:
+        """Forget a run and remove its folder; returns what it was.
+
+        Raises:
+            UsageError: if the run is a baseline now (unless `force`).
+        """
+        with writing(self.engine) as connection:
+            run = self._get(connection, ref)
+            if run.labels and not force:
+                raise UsageError(
+                    f"run {run.id} is promoted as {', '.join(run.labels)} of {run.suite_name}; promote another run "
+                    f"first, or delete it all the same with --force"
+                )
+            # Figures go first: PostgreSQL and SQLite cascade, but only where the table was made with it.
+            connection.execute(delete(Result).where(Result.run_id == run.id))
+            connection.execute(delete(Run).where(Run.id == run.id))
+            _remove_folder(run)
+        return run
+
+    def rescan(self, reports: Path | str | None = None) -> Rescan:
+        """Register every record found in `reports/runs` (default: this registry's own reports folder)."""
+        folder = (self.reports if reports is None else Path(reports)) / "runs"
+        known = {run.id for run in self.list()}
+        added: list[str] = []
+        damaged: dict[str, str] = {}
+        found: set[str] = set()
+        for child in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if child.name.startswith(".") or not child.is_dir():
+                continue
+            try:
+                record = Record.open(child)
+                self.add(record)
+            except (RecordError, UsageError) as error:
+                damaged[child.name] = str(error)
+                continue
+            found.add(record.id)
+            if record.id not in known:
+                added.append(record.id)
+        missing = tuple(run.id for run in self.list() if not (run.path / MANIFEST).is_file())
+        return Rescan(added=tuple(added), n_found=len(found), damaged=damaged, missing=missing)
+
+    def _stored_path(self, folder: Path) -> str:
+        folder, reports = folder.resolve(), self.reports.resolve()
+        # Relative paths keep working where the whole reports folder is moved, or mounted elsewhere.
+        return (folder.relative_to(reports) if folder.is_relative_to(reports) else folder).as_posix()
+
+    def _select(
+        self,
+        connection: Connection,
+        *,
+        suite: str | None = None,
+        limit: int | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> tuple[RunInfo, ...]:
+        query = select(Run.__table__).order_by(Run.created_utc.desc(), Run.id.desc())
+        if suite is not None:
+            query = query.where(Run.suite_name == suite)
+        if ids is not None:
+            query = query.where(Run.id.in_(ids))
+        if limit is not None:
+            query = query.limit(limit)
+        rows = connection.execute(query).mappings().all()
+        labels = self._labels(connection)
+        return tuple(as_run(dict(row), reports=self.reports, labels=labels.get(row["id"], ())) for row in rows)
+
+    def _labels(self, connection: Connection) -> dict[str, tuple[str, ...]]:
+        """The labels that each baseline of now bears."""
+        newest = select(func.max(Promotion.id)).group_by(Promotion.suite_name, Promotion.label)
+        query = select(Promotion.run_id, Promotion.label).where(Promotion.id.in_(newest)).order_by(Promotion.label)
+        found: dict[str, tuple[str, ...]] = {}
+        for run_id, label in connection.execute(query):
+            found[run_id] = (*found.get(run_id, ()), label)
+        return found
+
+    def _get(self, connection: Connection, ref: str) -> RunInfo:
+        exact = self._select(connection, limit=1) if ref == _LATEST else self._select(connection, ids=[ref])
+        if exact:
+            return exact[0]
+        ids = list(connection.execute(select(Run.id)).scalars())
+        if not ids:
+            raise UsageError(f"there is no run {ref!r}: no run is registered yet; evalharness run SUITE makes one")
+        matches = [i for i in ids if ref and i.startswith(ref)] or [i for i in ids if len(ref) >= 4 and i.endswith(ref)]
+        if not matches:
+            raise UsageError(f"there is no run {ref!r}{suggestion(ref, ids)}; see: evalharness runs list")
+        if len(matches) > 1:
+            shown = ", ".join(sorted(matches)[:5]) + (", …" if len(matches) > 5 else "")
+            raise UsageError(f"{ref!r} names {len(matches)} runs: {shown}; give more of the id")
+        return self._select(connection, ids=matches)[0]
+
+    def _promoted(self, connection: Connection, suite: str, label: str) -> RunInfo:
+        if label == _LATEST:
+            if runs := self._select(connection, suite=suite, limit=1):
+                return runs[0]
+            raise UsageError(f"there is no run of a suite {suite!r}; see: evalharness runs list")
+        query = select(Promotion.run_id).where(Promotion.suite_name == suite, Promotion.label == label)
+        run_id = connection.execute(query.order_by(Promotion.id.desc()).limit(1)).scalar()
+        if run_id is None:
+            all_labels = select(Promotion.suite_name, Promotion.label).distinct()
+            known = sorted(f"{row[0]}@{row[1]}" for row in connection.execute(all_labels))
+            raise UsageError(
+                f"no run of {suite!r} is promoted as {label!r}{suggestion(f'{suite}@{label}', known)}; promote one: "
+                f"evalharness promote RUN --as {label}"
+            )
+        runs = self._select(connection, ids=[run_id])
+        if not runs:
+            raise UsageError(
+                f"run {run_id}, promoted as {label!r} of {suite!r}, was deleted; promote another one: "
+                f"evalharness promote RUN --as {label}"
+            )
+        return runs[0]
+
+
+def resolve_run(ref: str, reports: Path, *, url: str | None = None) -> Path:
+    """The folder of the record that `ref` names (see `RunRegistry.resolve`); nothing is made where nothing is.
+
+    Raises:
+        UsageError: if there is no such run.
+    """
+    if (Path(ref) / MANIFEST).is_file():
+        return Path(ref)
+    direct = reports / "runs" / ref
+    if Path(ref).name == ref and (direct / MANIFEST).is_file():
+        return direct
+    if not (url or os.environ.get(REGISTRY_VARIABLE) or (reports / _FILE).exists() or (reports / "runs").is_dir()):
+        raise UsageError(f"there is no run {ref!r}: {reports} holds no runs, and {ref} is not the folder of a record")
+    with RunRegistry.open(url, reports=reports) as registry:
+        return registry.resolve(ref)
+
+
+def _remove_folder(run: RunInfo) -> None:
+    """Remove the folder of a record, at once for all who look at it."""
+    if not (run.path / MANIFEST).is_file() or run.path.is_symlink():
+        return  # gone already, or not ours to follow
+    doomed = run.path.with_name(f".{run.path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        run.path.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise RunError(f"run {run.id}: its folder {run.path} cannot be removed: {error}; remove it by hand") from error

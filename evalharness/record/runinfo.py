@@ -1,0 +1,83 @@
+"""What the registry says of a run, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import RecordError
+
+__all__ = ["PromotionInfo", "Rescan", "RunInfo", "as_run", "parse_utc", "utc_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One registered run. `labels` are those under which it is the baseline of its suite now."""
+
+    id: str
+    suite_name: str
+    name: str
+    created_utc: str
+    finished_utc: str | None
+    path: Path
+    suite_digest: str
+    schema_version: int
+    evalharness_version: str
+    complete: bool
+    n_samples: int
+    verdict: str | None
+    parent: str | None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionInfo:
+    """One promotion: which run was made the baseline of its suite under which label, when and why."""
+
+    suite_name: str
+    label: str
+    run_id: str
+    promoted_utc: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rescan:
+    """What a rescan found: runs that were not registered, damaged folders with their fault, runs without a folder."""
+
+    added: tuple[str, ...]
+    n_found: int
+    damaged: Mapping[str, str]
+    missing: tuple[str, ...]
+
+
+def as_run(row: Mapping[str, Any], *, reports: Path, labels: tuple[str, ...]) -> RunInfo:
+    """A row of `runs` as a value, its path from where we stand."""
+    values = {**row}
+    values["path"] = reports / values["path"]  # an absolute path stays what it is
+    for name in ("created_utc", "finished_utc"):
+        values[name] = None if values[name] is None else utc_text(values[name])
+    return RunInfo(**values, labels=labels)
+
+
+def parse_utc(text: str, folder: Path) -> datetime:
+    """The point in time of an ISO 8601 text; one without a zone is taken as UTC.
+
+    Raises:
+        RecordError: if the text is no time.
+    """
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise RecordError(
+            f"{folder}: {text!r} is no time in ISO 8601; the record was not made by evalharness"
+        ) from error
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def utc_text(value: datetime) -> str:
+    """A point in time as ISO 8601 in UTC, to the millisecond."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,221 @@
+"""Rows to Parquet, a row group at a time: memory does not grow with the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from ..core.types import Prompt, Request, Sample
+from .codec import prompt_to_json
+from .rows import RowInput, SampleRow, ScoreRow, StatsRow, StatsTable
+from .schema import samples_schema, scores_schema, stats_schema
+from .text import dumps, escape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["write_samples", "write_scores", "write_stats"]
+
+_GROUP_ROWS: Final = 16_384
+_GROUP_CHARS: Final = 16 * 2**20
+
+Cells = tuple[Any, ...]
+RowT = TypeVar("RowT")
+
+
+def write_samples(path: Path, rows: Iterable[SampleRow | RowInput]) -> int:
+    """Write `samples.parquet` and return the number of rows."""
+    cells = (_sample_cells(row) for row in _typed(rows, SampleRow))
+    return _write(path, samples_schema(), _batches(cells, samples_schema()))
+
+
+def write_scores(path: Path, rows: Iterable[ScoreRow | RowInput]) -> int:
+    """Write `scores.parquet` and return the number of rows."""
+    cells = (
+        (*map(escape, (row.task, row.model, row.metric, row.sample_id, row.digest)), float(row.value))
+        for row in _typed(rows, ScoreRow)
+    )
+    return _write(path, scores_schema(), _batches(cells, scores_schema()))
+
+
+def write_stats(path: Path, rows: Iterable[StatsRow | StatsTable | RowInput]) -> int:
+    """Write `stats.parquet` and return the number of rows. Whole tables and single rows may be mixed."""
+    return _write(path, stats_schema(), _stats_batches(rows))
+
+
+def _typed(rows: Iterable[RowT | RowInput], kind: type[RowT]) -> Iterator[RowT]:
+    return (row if isinstance(row, kind) else kind(**row) for row in rows)  # type: ignore[arg-type]
+
+
+def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    import pyarrow.parquet as pq
+
+    n = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            n += batch.num_rows
+    return n
+
+
+def _batches(rows: Iterable[Cells], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Record batches that end at `_GROUP_ROWS` rows or `_GROUP_CHARS` characters, whichever comes first."""
+    buffer: list[Cells] = []
+    size = 0
+    for cells in rows:
+        buffer.append(cells)
+        size += sum(_size(cell) for cell in cells)
+        if len(buffer) >= _GROUP_ROWS or size >= _GROUP_CHARS:
+            yield _batch(buffer, schema)
+            buffer, size = [], 0
+    if buffer:
+        yield _batch(buffer, schema)
+
+
+def _size(cell: Any) -> int:
+    if isinstance(cell, str):
+        return len(cell)
+    return sum(len(item) if isinstance(item, str) else 8 for item in cell) if isinstance(cell, list) else 8
+
+
+def _batch(rows: Sequence[Cells], schema: pa.Schema) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    arrays = [
+        pa.array(list(column), type=field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _sample_cells(row: SampleRow) -> Cells:
+    """One row in the order of `samples_schema`."""
+    sample, request, response = row.sample, row.request, row.response
+    _check(row)
+    is_chat = not isinstance(sample.prompt, str)
+    return (
+        escape(row.task),
+        escape(row.model),
+        escape(sample.id),
+        request.repeat,
+        escape(sample.digest),
+        escape(request.key),
+        request.kind,
+        escape(sample.prompt) if isinstance(sample.prompt, str) else prompt_to_json(sample.prompt),
+        is_chat,
+        _texts(sample.references),
+        _texts(sample.choices),
+        _optional(sample.target),
+        dumps(sample.groups),
+        _optional(sample.cluster),
+        dumps(sample.fields),
+        _asked(sample, request),
+        _texts(request.continuations),
+        _sampling(request),
+        response.status,
+        _optional(response.text),
+        _optional(response.answer),
+        [
+            {"total": float(x.total), "n_tokens": int(x.n_tokens), "is_greedy": bool(x.is_greedy)}
+            for x in response.loglikelihoods
+        ],
+        dumps({label: float(p) for label, p in response.label_probabilities.items()}),
+        _optional(response.error),
+        _optional(response.finish_reason),
+        response.input_tokens,
+        response.output_tokens,
+        None if response.latency_s is None else float(response.latency_s),
+        response.n_retries,
+        escape(response.created_utc),
+        dumps(response.meta),
+        row.from_store,
+    )
+
+
+def _check(row: SampleRow) -> None:
+    """Sample, request and response of a row must belong together: else the record would lie."""
+    sample, request, response = row.sample, row.request, row.response
+    if (sample.id, request.key, row.model) != (request.sample_id, response.key, request.model):
+        raise ValueError(
+            f"a row of task {row.task!r} mixes sample {sample.id!r} with a request for {request.sample_id!r}, "
+            f"model {row.model!r} with a request to {request.model!r}, "
+            f"or request {request.key!r} with a response to {response.key!r}"
+        )
+
+
+def _asked(sample: Sample, request: Request) -> str | None:
+    asked: Prompt = request.prompt
+    return None if asked == sample.prompt else prompt_to_json(asked)
+
+
+def _sampling(request: Request) -> str:
+    s = request.sampling
+    return dumps(
+        {
+            "max_tokens": s.max_tokens,
+            "temperature": s.temperature,
+            "top_p": s.top_p,
+            "top_k": s.top_k,
+            "stop": s.stop,
+            "seed": s.seed,
+        }
+    )
+
+
+def _texts(values: Iterable[str]) -> list[str]:
+    return [escape(value) for value in values]
+
+
+def _optional(value: str | None) -> str | None:
+    return None if value is None else escape(value)
+
+
+def _stats_batches(rows: Iterable[StatsRow | StatsTable | RowInput]) -> Iterator[pa.RecordBatch]:
+    """Row groups of single rows; a table becomes row groups of its own, so that reading one figure reads few."""
+    schema = stats_schema()
+    pending: list[Cells] = []
+    size = 0
+    for row in rows:
+        if isinstance(row, StatsTable):
+            if pending:
+                yield _batch(pending, schema)
+                pending, size = [], 0
+            yield from _table_batches(row)
+            continue
+        one = row if isinstance(row, StatsRow) else StatsRow(**row)
+        pending.append(
+            (
+                *map(escape, (one.task, one.model, one.metric, one.sample_id, one.digest)),
+                _optional(one.cluster),
+                [float(x) for x in one.stats],
+            )
+        )
+        size += 8 * len(one.stats)
+        if len(pending) >= _GROUP_ROWS or size >= _GROUP_CHARS:
+            yield _batch(pending, schema)
+            pending, size = [], 0
+    if pending:
+        yield _batch(pending, schema)
+
+
+def _table_batches(table: StatsTable) -> Iterator[pa.RecordBatch]:
+    import numpy as np
+    import pyarrow as pa
+
+    values = np.ascontiguousarray(table.values, dtype=np.float64)
+    n, k = values.shape
+    if not n == len(table.sample_ids) == len(table.digests) == len(table.clusters):
+        raise ValueError(f"the statistics of {table.task}.{table.metric} differ in length from their samples")
+    step = max(1, min(_GROUP_ROWS, _GROUP_CHARS // (8 * max(k, 1))))
+    for start in range(0, n, step):
+        block = slice(start, min(start + step, n))
+        m = block.stop - start
+        offsets = pa.array(np.arange(m + 1, dtype=np.int32) * k)
+        arrays = [
+            *(pa.repeat(escape(name), m) for name in (table.task, table.model, table.metric)),
+            pa.array(_texts(table.sample_ids[block]), pa.string()),
+            pa.array(_texts(table.digests[block]), pa.string()),
+            pa.array([_optional(cluster) for cluster in table.clusters[block]], pa.string()),
+            pa.ListArray.from_arrays(offsets, pa.array(values[block].ravel())),
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=stats_schema())
