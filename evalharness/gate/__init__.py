@@ -1,1 +1,25 @@
 """Release rules over records, with three-state verdicts."""
+
+from __future__ import annotations
+
+from .evaluate import evaluate_gates
+from .junit import junit_xml, write_junit
+from .outcome import EXIT_CODES, GATE_FILE, GateOutcome, Pairing
+from .record_gate import decide_record, find_baseline, gates_of, publish
+from .summary import append_summary, summary_markdown
+
+__all__ = [
+    "EXIT_CODES",
+    "GATE_FILE",
+    "GateOutcome",
+    "Pairing",
+    "append_summary",
+    "decide_record",
+    "evaluate_gates",
+    "find_baseline",
+    "gates_of",
+    "junit_xml",
+    "publish",
+    "summary_markdown",
+    "write_junit",
+]

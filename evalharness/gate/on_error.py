@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.types import FAILED_STATES
+from ..suite.schema import OnError
+
+if TYPE_CHECKING:
+    from ..record import RunManifest
 
 __all__ = ["policy_failure"]
 
-_DEFAULT = {"count_as": "failure", "max_rate": 0.0}
 
-
-def policy_failure(manifest: Mapping[str, Any]) -> str | None:
+def policy_failure(manifest: RunManifest) -> str | None:
     """The sentence that fails every block rule, or None where the run may be judged by its figures.
 
-    That is: the run is not complete; `execution.on_error` says `failure` and a sample failed; or a task's share of
-    failed samples exceeds `max_rate`. The share is taken of each task and model, so that a task which failed as a
-    whole is not drowned by the others.
+    That is: on_error says `failure` and a sample failed; or a task's share of failed samples exceeds `max_rate`; or
+    the run is not complete. The share is taken of each task and model, so that a task which failed as a whole is not
+    drowned by the others.
     """
-    if not manifest.get("complete", True):
-        return "The run is not complete, and no gate passes on a part of a run; run the suite again: it continues."
-    policy = {**_DEFAULT, **((manifest.get("suite") or {}).get("execution") or {}).get("on_error", {})}
-    for task in manifest.get("tasks", ()):
-        states: Mapping[str, int] = task.get("states") or {}
-        failed, total = sum(states.get(s, 0) for s in FAILED_STATES), sum(states.values())
+    policy = _policy(manifest.suite)
+    for task in manifest.tasks:
+        failed = sum(task.states.get(state, 0) for state in FAILED_STATES)
+        total = sum(task.states.values())
         if not failed:
             continue
-        where = f"{failed} of {total} answers of {task['id']} by {task['model']} failed"
-        if policy["count_as"] == "failure":
-            return f"{where}, and on_error counts any as a failure; see their errors in the record, then run again."
-        if failed / total > float(policy["max_rate"]):
-            return f"{where} ({failed / total:.1%}), more than on_error.max_rate allows ({policy['max_rate']:.1%})."
+        where = f"{failed:,} of {total:,} answers of {task.id} by {task.model} failed"
+        if policy.count_as == "failure":
+            return f"{where}, and on_error counts any as a failure; see their errors in the report, then run again."
+        if failed / total > policy.max_rate:
+            return f"{where} ({failed / total:.1%}), more than on_error.max_rate allows ({policy.max_rate:.1%})."
+    if not manifest.complete:
+        return "The run is not complete, and no gate passes on a part of a run; the same command continues it."
     return None
+
+
+def _policy(suite: Mapping[str, Any]) -> OnError:
+    execution = suite.get("execution") or {}
+    # The default stands in the schema alone.
+    return OnError.model_validate(execution.get("on_error") or {})

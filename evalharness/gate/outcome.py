@@ -122,11 +122,13 @@ class GateOutcome:
     def write(self, folder: Path) -> Path:
         """Write `gate.json` beside the record (it is no part of the seal) and return its path."""
         path = folder / GATE_FILE
-        write_atomic(path, json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        # A lone surrogate from the data becomes \\ud800, which is how JSON writes it.
+        write_atomic(path, text.encode("utf-8", "backslashreplace"))
         return path
 
 
 def overall_state(verdicts: tuple[Verdict, ...]) -> VerdictState:
-    """fail if any block rule fails, else inconclusive if any is, else pass; other tiers never decide."""
+    """Fail if any block rule fails, else inconclusive if any is, else pass; other tiers never decide."""
     states = {v.state for v in verdicts if v.tier == "block"}
     return "fail" if "fail" in states else "inconclusive" if "inconclusive" in states else "pass"

@@ -37,16 +37,21 @@ def figures_of(rule: Rule, results: Iterable[MetricResult]) -> tuple[MetricResul
     )
 
 
+def _number(value: float) -> str:
+    return f"{value:.12g}"
+
+
 def rule_name(rule: Rule, figure: MetricResult | None = None) -> str:
     """How reports name the rule: `triage.accuracy ≥ 0.8 · model small · language=de`."""
     task, metric = _split(rule.metric)
     subject = f"{figure.task if figure else task}.{metric}"
     if rule.at_least is not None:
-        text = f"{subject} ≥ {rule.at_least:g}"
+        text = f"{subject} ≥ {_number(rule.at_least)}"
     elif rule.at_most is not None:
-        text = f"{subject} ≤ {rule.at_most:g}"
+        text = f"{subject} ≤ {_number(rule.at_most)}"
     else:
-        text = f"{subject} regresses ≤ {rule.max_regression:g}"
+        assert rule.max_regression is not None  # the schema holds that one of the three is given
+        text = f"{subject} regresses ≤ {_number(rule.max_regression)}"
     model = figure.model if figure else rule.model
     return " · ".join([text, *([model] if model else []), *([rule.group] if rule.group else [])])
 

@@ -1,0 +1,46 @@
+"""The metric behind a recorded figure, built again from the suite that the record carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import NotComparableError
+from ..core.protocols import Metric
+from ..core.types import MetricResult
+
+if TYPE_CHECKING:
+    from ..record import Record
+
+__all__ = ["metric_of"]
+
+
+def metric_of(record: Record, figure: MetricResult) -> Metric:
+    """The metric that made `figure`, with its options and its task's labels.
+
+    Raises:
+        NotComparableError: if this evalharness computes the figure otherwise than the record did, or not at all.
+    """
+    from ..suite.check import OPERATIONAL, build_metric
+
+    suite: Mapping[str, Any] = record.manifest.suite
+    tasks = [t for t in suite.get("tasks") or () if t.get("id") == figure.task]
+    specs = [spec for task in tasks for spec in task.get("metrics") or ()]
+    for spec in (*specs, *OPERATIONAL):
+        name, metric = build_metric(spec)
+        if name == figure.metric:
+            break
+    else:
+        raise NotComparableError(
+            f"{figure.task}.{figure.metric} cannot be computed anew on the paired samples: the suite in the record "
+            f"{record.manifest.id} does not define it; score the record again: evalharness score RECORD --suite SUITE"
+        )
+    labels = next((t.labels for t in record.manifest.tasks if (t.id, t.model) == (figure.task, figure.model)), ())
+    bound: Metric = metric.for_task(tuple(labels))
+    if bound.signature != figure.signature:
+        raise NotComparableError(
+            f"{figure.task}.{figure.metric} cannot be computed anew on the paired samples: signature: this evalharness "
+            f"computes {bound.signature}, the record {record.manifest.id} has {figure.signature}; score both runs "
+            f"again with this version: evalharness score RECORD --suite SUITE"
+        )
+    return bound

@@ -1,0 +1,85 @@
+"""Small inline SVG: a figure with its interval on a scale. Drawn by classes, since the page allows no inline style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from ..core.types import STATUSES, MetricResult
+from .text import figure, safe
+
+__all__ = ["Scale", "bar", "scale_of", "strip"]
+
+_WIDTH, _HEIGHT, _PAD = 180.0, 20.0, 5.0
+
+
+class Scale(NamedTuple):
+    """The values at the left and the right end of a bar."""
+
+    low: float
+    high: float
+
+    def x(self, value: float) -> float:
+        """The horizontal place of `value`, kept on the bar."""
+        span = self.high - self.low
+        share = (value - self.low) / span if span > 0 else 0.5
+        return _PAD + min(1.0, max(0.0, share)) * (_WIDTH - 2 * _PAD)
+
+
+def scale_of(results: Iterable[MetricResult]) -> Scale | None:
+    """The scale that results of one metric share: the metric's bounds, or where they are infinite what is seen."""
+    results = list(results)
+    seen = [v for r in results for v in (r.value, r.ci_low, r.ci_high) if math.isfinite(v)]
+    if not seen:
+        return None
+    lows, highs = {r.bounds[0] for r in results}, {r.bounds[1] for r in results}
+    low, high = min(lows), max(highs)
+    if not math.isfinite(low):
+        low = min(0.0, *seen) if min(seen) >= 0 else min(seen) * 1.1
+    if not math.isfinite(high):
+        high = max(seen) * 1.15 if max(seen) > 0 else 0.0
+    return Scale(low, high) if high > low else Scale(low, low + 1.0)
+
+
+def bar(result: MetricResult, scale: Scale | None, *, limits: Iterable[float] = ()) -> Markup:
+    """The SVG of one figure; `limits` are the thresholds of gate rules, drawn as ticks. Empty where nothing is."""
+    if scale is None or not math.isfinite(result.value):
+        return Markup("")
+    middle = _HEIGHT / 2
+    label = f"{figure(result.value)} on a scale from {figure(scale.low)} to {figure(scale.high)}"
+    parts = [f'<line class="track" x1="{_PAD:g}" x2="{_WIDTH - _PAD:g}" y1="{middle:g}" y2="{middle:g}"/>']
+    if math.isfinite(result.ci_low) and math.isfinite(result.ci_high):
+        left, right = scale.x(result.ci_low), scale.x(result.ci_high)
+        label += f", interval {figure(result.ci_low, like=result.value)} to {figure(result.ci_high, like=result.value)}"
+        width = max(right - left, 1.5)
+        parts.append(f'<rect class="ci" x="{left:.1f}" y="{middle - 4:g}" width="{width:.1f}" height="8" rx="4"/>')
+    for limit in limits:
+        if math.isfinite(limit) and scale.low <= limit <= scale.high:
+            x = scale.x(limit)
+            label += f", limit {figure(limit, like=result.value)}"
+            parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="1" y2="{_HEIGHT - 1:g}"/>')
+    parts.append(f'<circle class="dot" cx="{scale.x(result.value):.1f}" cy="{middle:g}" r="4"/>')
+    return Markup(
+        '<svg class="bar" viewBox="0 0 {w:g} {h:g}" width="{w:g}" height="{h:g}" role="img" aria-label="{label}">'
+    ).format(w=_WIDTH, h=_HEIGHT, label=safe(label)) + Markup("".join(parts) + "</svg>")
+
+
+def strip(counts: Mapping[str, int]) -> Markup:
+    """The SVG of how answers are spread over states: one bar, a piece a state, no piece too thin to be seen."""
+    total = sum(counts.values())
+    if not total:
+        return Markup("")
+    least = 6.0
+    widths = {name: max(least, 1000.0 * n / total) for name, n in counts.items() if n}
+    shrink = 1000.0 / sum(widths.values())
+    pieces, x = [], 0.0
+    for name, width in widths.items():
+        kind = name if name in STATUSES else "other"
+        pieces.append(f'<rect class="s-{kind}" x="{x:.1f}" y="0" width="{width * shrink:.1f}" height="10"/>')
+        x += width * shrink
+    label = ", ".join(f"{name} {n:,}" for name, n in counts.items())
+    head = Markup('<svg class="strip" viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label="{}">')
+    return head.format(safe(label)) + Markup("".join(pieces) + "</svg>")

@@ -1,0 +1,222 @@
+"""The summary of a record on a terminal: figures with intervals, states, verdicts. No markup in data is obeyed."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ..core.types import MetricResult
+from .text import amount, duration, figure, interval, joined, plural, single_line
+from .view import GateOutcomeLike, GateView, ReportView, build_view
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..record import Record
+
+__all__ = ["make_console", "print_summary", "print_verdicts"]
+
+_PIPED_WIDTH = 120
+_WITH_INTERVAL, _NARROW, _MEDIUM = 56, 76, 96
+_GROUP_LINES = 8
+_STATE = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "bold red"), "inconclusive": ("? inconclusive", "yellow")}
+_HEADLINE = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE"}
+
+
+def make_console(file: IO[str] | None = None, *, width: int | None = None) -> Console:
+    """A console on `file` (default: stdout) that folds nothing needlessly in a pipe and keeps to NO_COLOR."""
+    from rich.console import Console
+
+    stream = sys.stdout if file is None else file
+    if width is None and not stream.isatty() and not os.environ.get("COLUMNS"):
+        width = _PIPED_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def _text(value: object, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(single_line(str(value)), style=style, overflow="fold")
+
+
+def _table(*columns: tuple[str, str]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for name, justify in columns:
+        fold = justify == "left"
+        table.add_column(name, justify=justify, no_wrap=not fold, overflow="fold")  # type: ignore[arg-type]
+    return table
+
+
+class _Printer:
+    """Prints to a console whose encoding may be too small for our signs."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        encoding = console.encoding or "utf-8"
+        self._plain: str | None = None
+        try:
+            "↑↓✓✗→⏎·—≥≤∞−…␀".encode(encoding)
+        except (UnicodeEncodeError, LookupError):
+            self._plain = encoding
+
+    def __call__(self, *parts: RenderableType) -> None:
+        if self._plain is None:
+            self.console.print(*parts)
+            return
+        with self.console.capture() as captured:
+            self.console.print(*parts)
+        self.console.file.write(captured.get().encode(self._plain, "replace").decode(self._plain))
+
+
+def print_summary(
+    record: Record,
+    gate: GateOutcomeLike | Mapping[str, Any] | None = None,
+    *,
+    console: Console | None = None,
+    report: Path | None = None,
+) -> None:
+    """Print what the record says: the figures, the states, the verdicts, the notes and where the report lies."""
+    view = build_view(record, gate)
+    out = _Printer(console or make_console())
+    manifest = view.manifest
+    out(_text(f"{manifest.suite_name} · run {manifest.id}", "bold"))
+    if any(task.results for task in view.tasks):
+        _figures(view, out)
+    groups = _group_lines(view)
+    for line in groups[:_GROUP_LINES]:
+        out(_text(line, "dim"))
+    if len(groups) > _GROUP_LINES:
+        out(_text(f"… {len(groups) - _GROUP_LINES} more tables of groups in the report", "dim"))
+    out(_text(_states_line(view), "red" if view.n_failed else "dim"))
+    if not manifest.complete:
+        out(_text("The run is not complete: its figures are those of a part.", "bold red"))
+    for note in manifest.notes:
+        out(_text(f"note: {note}", "yellow"))
+    if view.gate is not None:
+        _verdicts(view.gate, out)
+    if report is not None:
+        # Not folded, so that a terminal can open it and a script can read it.
+        out.console.print(_text(f"report: {report}"), soft_wrap=True)
+
+
+def print_verdicts(gate: GateOutcomeLike | Mapping[str, Any], *, console: Console | None = None) -> None:
+    """Print each verdict with its reason, and the state of the whole last."""
+    body = gate if isinstance(gate, Mapping) else gate.to_dict()
+    _verdicts(GateView.of(body), _Printer(console or make_console()))
+
+
+def _figures(view: ReportView, out: _Printer) -> None:
+    """One table of all figures; on a narrow terminal one a task and model, under its name."""
+    results = [r for task in view.tasks for r in task.results]
+    shape = _Shape.of(results, out.console.width)
+    if out.console.width >= _NARROW:
+        table = shape.table("task", "model")
+        before: tuple[str, str] | None = None
+        for result in results:
+            here = (result.task, result.model)
+            names = ("", "") if here == before else here
+            table.add_row(*map(_text, names), *shape.cells(result))
+            before = here
+        out(table)
+        return
+    for here in dict.fromkeys((r.task, r.model) for r in results):
+        out(_text(" · ".join(here), "underline"))
+        table = shape.table()
+        for result in results:
+            if (result.task, result.model) == here:
+                table.add_row(*shape.cells(result))
+        out(table)
+
+
+class _Shape:
+    """Which columns a table of figures has."""
+
+    def __init__(self, interval: str | None, *, failed: bool) -> None:
+        self.interval, self.failed = interval, failed
+
+    @classmethod
+    def of(cls, results: Sequence[MetricResult], width: int) -> _Shape:
+        levels = {r.confidence for r in results}
+        name = f"{100 * levels.pop():g} % interval" if len(levels) == 1 else "interval"
+        failed = width >= _MEDIUM or any(r.n_failed for r in results)
+        return cls(name if width >= _WITH_INTERVAL else None, failed=failed)
+
+    def table(self, *names: str) -> Table:
+        columns = [*((name, "left") for name in names), ("metric", "left"), ("", "center"), ("value", "right")]
+        columns += [(self.interval, "right")] if self.interval else []
+        columns += [("n", "right"), *([("failed", "right")] if self.failed else [])]
+        return _table(*columns)
+
+    def cells(self, result: MetricResult) -> list[Text]:
+        cells = [
+            _text(result.metric),
+            _text("↑" if result.higher_is_better else "↓", "dim"),
+            _text(figure(result.value), "bold"),
+        ]
+        if self.interval:
+            cells.append(_text(interval(result.ci_low, result.ci_high, like=result.value)))
+        cells.append(_text(amount(result.n)))
+        if self.failed:
+            cells.append(_text(amount(result.n_failed), "red" if result.n_failed else "dim"))
+        return cells
+
+
+def _group_lines(view: ReportView) -> list[str]:
+    lines = []
+    for task in view.tasks:
+        for table in task.groups:
+            worst, result = table.rows[0]
+            gap = "" if math.isnan(table.gap) else f", {figure(table.gap)} from the best"
+            lines.append(
+                f"{table.task}.{table.metric} of {table.model} by {table.column}: worst {worst} "
+                f"{figure(result.value)} (n = {result.n:,}{gap})"
+            )
+    return lines
+
+
+def _states_line(view: ReportView) -> str:
+    execution = view.manifest.execution
+    parts = [plural(view.n_answers, "answer")]
+    if view.total_states:
+        parts.append(joined(view.total_states))
+    stored = execution.get("n_from_store")
+    if isinstance(stored, int) and stored:
+        parts.append(f"{stored:,} from the response store")
+    seconds = execution.get("seconds")
+    if isinstance(seconds, int | float):
+        parts.append(duration(float(seconds)))
+    return " · ".join(parts)
+
+
+def _verdicts(gate: GateView, out: _Printer) -> None:
+    if gate.verdicts:
+        narrow = out.console.width < _NARROW
+        columns = [("gate", "left"), ("rule", "left")]
+        if not narrow:
+            columns += [("value", "right"), ("tier", "left")]
+        table = _table(*columns)
+        for verdict in gate.verdicts:
+            label, style = _STATE.get(verdict.state, (verdict.state, ""))
+            cells = [_text(label, style), _text(verdict.rule)]
+            if not narrow:
+                cells += [_text(figure(verdict.value)), _text(verdict.tier, "" if verdict.tier == "block" else "dim")]
+            table.add_row(*cells)
+        out(table)
+        for verdict in gate.verdicts:
+            if verdict.state != "pass":
+                label, style = _STATE.get(verdict.state, (verdict.state, ""))
+                out(_text(f"{label} ({verdict.tier}): {verdict.reason}", style))
+    _, style = _STATE.get(gate.state, ("", ""))
+    against = f" against {gate.baseline_id}" if gate.baseline_id else ""
+    # A failed rule's reason stands above already.
+    tail = f": {gate.reason}" if gate.state == "pass" or not gate.verdicts else ""
+    out(_text(f"gate {_HEADLINE.get(gate.state, gate.state.upper())}{against}{tail}", style or "bold"))

@@ -1,0 +1,110 @@
+"""The sentences and headline numbers of a report."""
+
+from __future__ import annotations
+
+import shlex
+from typing import NamedTuple
+
+from .samples import SampleBundle
+from .text import amount, duration, plural, share
+from .view import ReportView
+
+__all__ = ["Fact", "VerdictText", "facts_of", "interval_hint", "repeat_command", "samples_hint", "verdict_of"]
+
+
+class VerdictText(NamedTuple):
+    """The banner on top of the page."""
+
+    css: str
+    sign: str
+    word: str
+    reason: str
+
+
+class Fact(NamedTuple):
+    """One headline number."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+_BANNER = {"pass": ("✓", "Pass"), "fail": ("✗", "Fail"), "inconclusive": ("?", "Inconclusive")}
+
+
+def verdict_of(view: ReportView) -> VerdictText:
+    """The gate's verdict and why; without a gate, what the page is instead."""
+    if view.gate is not None and view.gate.state in _BANNER:
+        sign, word = _BANNER[view.gate.state]
+        return VerdictText(view.gate.state, sign, word, view.gate.reason)
+    failed = f" {plural(view.n_failed, 'answer')} failed." if view.n_failed else ""
+    reason = "The suite has no gate, or none was decided: these are figures without a verdict."
+    return VerdictText("none", "–", "No verdict", reason + failed)
+
+
+def facts_of(view: ReportView, bundle: SampleBundle) -> list[Fact]:
+    """Samples, answers, failures, time and tokens."""
+    manifest, execution = view.manifest, view.manifest.execution
+
+    def count(key: str) -> int | None:
+        value = execution.get(key)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    n_samples = sum(task.n_samples for task in manifest.tasks)
+    stored, asked, requests = count("n_from_store"), count("n_asked"), count("n_requests")
+    facts = [
+        Fact("Tasks × models", f"{len(view.tasks)} × {len({t.model for t in manifest.tasks})}"),
+        Fact("Samples", amount(n_samples)),
+        Fact(
+            "Failed answers",
+            amount(view.n_failed),
+            f"{share(view.n_failed, view.n_answers)} of {amount(view.n_answers)}",
+        ),
+    ]
+    known = bundle.by_outcome.get("right", 0) + bundle.by_outcome.get("wrong", 0)
+    if known:
+        right = bundle.by_outcome["right"]
+        facts.append(
+            Fact("Right answers", amount(right), f"{share(right, known)} of {amount(known)} judged right or wrong")
+        )
+    if requests is not None and asked is not None:
+        note = f"{amount(stored)} from the response store" if stored else ""
+        facts.append(Fact("Requests asked", amount(asked), note))
+    seconds = execution.get("seconds")
+    if isinstance(seconds, int | float):
+        facts.append(Fact("Took", duration(float(seconds))))
+    tokens_in, tokens_out = count("input_tokens"), count("output_tokens")
+    if tokens_in or tokens_out:
+        facts.append(Fact("Tokens in · out", f"{amount(tokens_in)} · {amount(tokens_out)}"))
+    return facts
+
+
+def interval_hint(view: ReportView) -> str:
+    """At which confidence the intervals stand."""
+    levels = {r.confidence for task in view.tasks for r in task.everything}
+    if len(levels) == 1:
+        return f"Intervals are at {100 * levels.pop():g} % confidence; hover over one for its method."
+    return "Hover over an interval for its confidence and method."
+
+
+def samples_hint(bundle: SampleBundle) -> str:
+    """How many samples the page holds, and which."""
+    here, total = len(bundle.rows), bundle.total
+    if here == total:
+        return f"All {amount(total)} answers. Open one for its prompt, output, reference and scores."
+    return (
+        f"{amount(here)} of {amount(total)} answers, failed and wrong ones first, so that the page stays quick; "
+        "all of them are in samples.parquet beside this file."
+    )
+
+
+def repeat_command(view: ReportView) -> str:
+    """The command that makes such a run again."""
+    execution = view.manifest.execution
+    recorded = execution.get("command")
+    if isinstance(recorded, str) and recorded:
+        return recorded
+    limit = execution.get("limit")
+    path = execution.get("suite_path")
+    suite = shlex.quote(str(path)) if isinstance(path, str) else f"{view.manifest.name}.yaml"
+    return f"evalharness run {suite}" + (f" --limit {limit}" if isinstance(limit, int) else "")

@@ -1,0 +1,208 @@
+"""report.html: one file that opens from disk, asks no network for anything, and runs nothing that is in the data.
+
+The page's policy allows one style sheet and one script, by their hashes; all data stands in a JSON block that the
+script puts into the page as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from ..core.canonical import to_jsonable
+from ..core.types import FAILED_STATES, MetricResult
+from .bars import bar, scale_of, strip
+from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
+from .samples import MAX_SAMPLES, SampleBundle, bundle_samples
+from .text import amount, clip, figure, interval, safe, single_line
+from .view import GateOutcomeLike, ReportView, build_view, operations_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from ..record import Record
+
+__all__ = ["embed_json", "render_html"]
+
+_SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+_ERRORS_SHOWN = 8
+
+
+def embed_json(value: object) -> Markup:
+    """`value` as JSON that can stand in a script element: no `<`, `>`, `&`, line separators or lone surrogates."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(_SPECIAL.sub(lambda m: f"\\u{ord(m[0]):04x}", text))
+
+
+def render_html(
+    record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None, *, max_samples: int = MAX_SAMPLES
+) -> str:
+    """The page, with at most `max_samples` samples in it (failed and wrong ones first)."""
+    view = build_view(record, gate)
+    bundle = bundle_samples(record, limit=max_samples)
+    manifest = view.manifest
+    css, js = _asset("report.css"), _asset("report.js")
+    page = (
+        _environment(_bar_of(view))
+        .get_template("report.html.j2")
+        .render(
+            css=Markup(css),
+            js=Markup(js),
+            css_hash=Markup(_hash(css)),
+            js_hash=Markup(_hash(js)),
+            title=f"{manifest.suite_name} · {manifest.id}",
+            manifest=manifest,
+            view=view,
+            gate=view.gate,
+            verdict=verdict_of(view),
+            facts=facts_of(view, bundle),
+            gate_hint=_gate_hint(view),
+            interval_hint=interval_hint(view),
+            limits=(),
+            on_error=_on_error(view),
+            states=[
+                {
+                    "task": task,
+                    "model": model,
+                    "counts": list(counts.items()),
+                    "total": sum(counts.values()),
+                    "svg": strip(counts),
+                }
+                for task, model, counts in view.states
+            ],
+            errors=_errors(bundle),
+            operations=operations_of(view),
+            samples_hint=samples_hint(bundle),
+            command=repeat_command(view),
+            signatures=_signatures(record.results),
+            suite_text=_suite_text(manifest.suite),
+            data=embed_json(bundle.to_dict()),
+        )
+    )
+    # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def _asset(name: str) -> str:
+    text = (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _environment(draw: Callable[[MetricResult], Markup]) -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader(__package__ or "evalharness.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Every value that is printed passes here: control characters never reach the page.
+        finalize=lambda value: safe(value) if type(value) is str else value,
+    )
+    environment.filters.update(
+        figure=figure,
+        amount=amount,
+        interval=lambda triple: interval(triple[0], triple[1], like=triple[2]),
+        word=lambda text: re.sub(r"[^a-z_]", "", str(text)),
+        count=lambda number: f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}",
+        compact=_compact,
+        utc=_utc,
+        variant=lambda result: _variant(result.task, result.model),
+        bar=draw,
+    )
+    return environment
+
+
+def _variant(task: str, model: str) -> str:
+    _, at, rest = task.partition("@")
+    return f"{model} · {rest}" if at and rest not in model else model
+
+
+def _bar_of(view: ReportView) -> Callable[[MetricResult], Markup]:
+    """Draws a figure on the scale that all figures of its metric in its task share, with the limits of its rules."""
+    results = [r for task in view.tasks for r in task.everything]
+    by_metric: dict[tuple[str, str], list[MetricResult]] = {}
+    for r in results:
+        by_metric.setdefault((r.task.partition("@")[0], r.metric), []).append(r)
+    scales = {key: scale_of(own) for key, own in by_metric.items()}
+    limits: dict[tuple[str, str, str, str | None], list[float]] = {}
+    for v in view.gate.verdicts if view.gate else ():
+        if " regresses " not in v.rule:
+            group = next((r.group for r in results if r.group and v.rule.endswith(f" · {r.group}")), None)
+            limits.setdefault((v.task, v.model, v.metric, group), []).append(v.limit)
+
+    def draw(r: MetricResult) -> Markup:
+        scale = scales.get((r.task.partition("@")[0], r.metric))
+        return bar(r, scale, limits=limits.get((r.task, r.model, r.metric, r.group), ()))
+
+    return draw
+
+
+def _compact(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(to_jsonable(value), ensure_ascii=False)
+    return clip(single_line(text), 2000)
+
+
+def _utc(text: str) -> str:
+    """`2026-11-21T10:00:42.123456+00:00` as `2026-11-21 10:00:42 UTC`; what is no time stays as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _gate_hint(view: ReportView) -> str:
+    if view.gate is None:
+        return ""
+    how = (
+        "The figure itself decides."
+        if view.gate.decide_on == "point"
+        else "The whole interval decides: a rule that it straddles is inconclusive."
+    )
+    return f"{how} Only rules of the tier block decide the outcome."
+
+
+def _on_error(view: ReportView) -> str:
+    execution = view.manifest.suite.get("execution")
+    policy = execution.get("on_error") if isinstance(execution, Mapping) else None
+    return _compact(policy) if policy else ""
+
+
+def _errors(bundle: SampleBundle) -> list[tuple[str, int]]:
+    counts = Counter(
+        clip(single_line(row["e"]), 300) for row in bundle.rows if "e" in row and row["s"] in FAILED_STATES
+    )
+    return counts.most_common(_ERRORS_SHOWN)
+
+
+def _signatures(results: tuple[MetricResult, ...]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((f"{r.task.partition('@')[0]}.{r.metric}", r.signature) for r in results))
+
+
+def _suite_text(suite: Mapping[str, Any]) -> str:
+    import yaml
+
+    def without_nothing(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {k: without_nothing(v) for k, v in value.items() if v is not None}
+        return [without_nothing(v) for v in value] if isinstance(value, list) else value
+
+    plain = without_nothing(json.loads(json.dumps(to_jsonable(suite))))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)

@@ -1,0 +1,163 @@
+"""report.md: the summary of a record for pull requests and archives. Nothing in the data is read as markup."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
+from .view import Confusion, GateOutcomeLike, GateView, GroupTable, ReportView, TaskView, build_view
+
+if TYPE_CHECKING:
+    from ..record import Record
+
+__all__ = ["escape_markdown", "render_markdown"]
+
+# All of ASCII punctuation that CommonMark or GitHub gives a meaning, inside a line or at its start.
+_ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$^=:-])")
+_ORDERED = re.compile(r"^(\s*\d+)([.)])")
+_SIGN = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "⚠️ inconclusive"}
+_CELL = 300
+
+
+def escape_markdown(text: str, *, limit: int = _CELL) -> str:
+    """`text` on one line, at most `limit` characters of it, with all markup and HTML escaped."""
+    flat = clip(single_line(text), limit)
+    return _ORDERED.sub(r"\1\\\2", _ACTIVE.sub(_escaped, flat))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    sign = match[1]
+    # Entities for what renderers have been known to act on even behind a backslash.
+    return {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "\\|"}.get(sign, f"\\{sign}")
+
+
+def render_markdown(record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None) -> str:
+    """The report as GitHub-flavoured Markdown."""
+    view = build_view(record, gate)
+    manifest = view.manifest
+    lines = [f"# {_e(manifest.suite_name)}", "", f"Run `{_code(manifest.id)}`, {_e(manifest.created_utc)}", ""]
+    description = manifest.suite.get("description")
+    if description:
+        lines += [_e(str(description), limit=2000), ""]
+    if not manifest.complete:
+        lines += ["**The run is not complete: its figures are those of a part.**", ""]
+    if view.gate is not None:
+        lines += _gate(view.gate)
+    lines += ["## Results", ""]
+    for task in view.tasks:
+        lines += _task(task)
+    lines += _states(view)
+    if manifest.notes:
+        lines += ["## Notes", "", *(f"- {_e(note, limit=2000)}" for note in manifest.notes), ""]
+    lines += _provenance(view)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _e(text: str, *, limit: int = _CELL) -> str:
+    return escape_markdown(text, limit=limit)
+
+
+def _code(text: str) -> str:
+    return single_line(text).replace("`", "ˋ").replace("|", "\\|")
+
+
+def _table(head: list[str], rows: Iterable[list[str]], *, right: Iterable[int] = ()) -> list[str]:
+    numbers = set(right)
+    rule = "|".join("--:" if i in numbers else "---" for i in range(len(head)))
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{rule}|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
+
+
+def _gate(gate: GateView) -> list[str]:
+    against = f" against `{_code(gate.baseline_id)}`" if gate.baseline_id else ""
+    lines = [f"**Gate: {_SIGN.get(gate.state, _e(gate.state))}**{against}. {_e(gate.reason, limit=2000)}", ""]
+    rows = [
+        [
+            _SIGN.get(v.state, _e(v.state)),
+            _e(v.rule),
+            figure(v.value),
+            amount(v.n),
+            _e(v.tier),
+            _e(v.reason, limit=2000),
+        ]
+        for v in gate.verdicts
+    ]
+    return lines + (_table(["verdict", "rule", "value", "n", "tier", "why"], rows, right=(2, 3)) if rows else [])
+
+
+def _task(task: TaskView) -> list[str]:
+    lines = [f"### {_e(task.id)}", ""]
+    rows = [
+        [
+            f"{_e(r.metric)} {'↑' if r.higher_is_better else '↓'}",
+            _e(r.model if r.task == task.id else f"{r.task} · {r.model}"),
+            figure(r.value),
+            interval(r.ci_low, r.ci_high, like=r.value),
+            f"{100 * r.confidence:g} % {_e(r.ci_method)}",
+            amount(r.n),
+            amount(r.n_failed),
+        ]
+        for r in task.results
+    ]
+    head = ["metric", "model", "value", "interval", "kind of interval", "n", "failed"]
+    lines += _table(head, rows, right=(2, 3, 5, 6)) if rows else ["No figures.", ""]
+    for confusion in task.confusions:
+        lines += _confusion(confusion)
+    for group in task.groups:
+        lines += _groups(group)
+    return lines
+
+
+def _confusion(matrix: Confusion) -> list[str]:
+    head = ["gold ↓ / answer →", *(_e(a) for a in matrix.answers)]
+    rows = [
+        [_e(gold), *(f"{count:,.6g}" for count in counts)]
+        for gold, counts in zip(matrix.golds, matrix.counts, strict=True)
+    ]
+    right = range(1, len(head))
+    return [f"Confusion matrix of {_e(matrix.model)} in {_e(matrix.task)}:", "", *_table(head, rows, right=right)]
+
+
+def _groups(table: GroupTable) -> list[str]:
+    gap = "" if math.isnan(table.gap) else f"; the gap is {figure(table.gap)}"
+    rows = [
+        [_e(name), figure(r.value), interval(r.ci_low, r.ci_high, like=r.value), amount(r.n)] for name, r in table.rows
+    ]
+    return [
+        f"{_e(table.metric)} of {_e(table.model)} in {_e(table.task)} by {_e(table.column)}, worst first{gap}:",
+        "",
+        *_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
+    ]
+
+
+def _states(view: ReportView) -> list[str]:
+    rows = [
+        [_e(task), _e(model), amount(sum(states.values())), _e(joined(states)) or MISSING]
+        for task, model, states in view.states
+    ]
+    return ["## States of the answers", "", *_table(["task", "model", "answers", "states"], rows, right=(2,))]
+
+
+def _provenance(view: ReportView) -> list[str]:
+    m = view.manifest
+    seconds = m.execution.get("seconds")
+    rows = [
+        ["suite digest", f"`{_code(m.suite_digest)}`"],
+        *(
+            [f"data {_e(n)}", _e(f"{d.get('source')} · {d.get('n_rows')} rows · {d.get('digest')}")]
+            for n, d in m.datasets.items()
+        ),
+        *([f"model {_e(n)}", _e(", ".join(f"{k}={v}" for k, v in i.items()))] for n, i in m.models.items()),
+        ["seed", str(m.seed)],
+        ["took", duration(float(seconds)) if isinstance(seconds, int | float) else MISSING],
+        ["evalharness", _e(m.evalharness_version)],
+        ["versions", _e(", ".join(f"{k} {v}" for k, v in m.versions.items()))],
+    ]
+    return ["## Where it comes from", "", *_table(["what", "is"], rows)]

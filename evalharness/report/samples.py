@@ -1,0 +1,256 @@
+"""The samples that a report embeds: bounded, failures and wrong answers first, shared text stored once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..core.types import FAILED_STATES, MetricResult, Prompt
+from .text import safe
+
+if TYPE_CHECKING:
+    from ..record import Record, SampleRow
+
+__all__ = ["MAX_SAMPLES", "OUTCOMES", "SampleBundle", "bundle_samples"]
+
+MAX_SAMPLES = 20_000
+_MAX_CHARS = 40_000_000
+# A text longer than that is cut in the page, which says so; the record keeps it whole.
+_MAX_TEXT = 20_000
+# A preamble shorter than that is not worth a reference.
+_SHARED = 200
+
+OUTCOMES = ("failed", "wrong", "scored", "right")
+_LEVELS = ((0,), (1,), (2, 3))
+
+
+@dataclass
+class SampleBundle:
+    """What the page's explorer is given, in plain JSON types; `rows` of `total` are here."""
+
+    total: int = 0
+    tasks: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    by_outcome: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of the page's data block."""
+        return {
+            "tasks": self.tasks,
+            "models": self.models,
+            "metrics": self.metrics,
+            "shared": self.shared,
+            "rows": self.rows,
+            "outcomes": list(OUTCOMES),
+        }
+
+
+@dataclass
+class _Part:
+    """One task on one model: its figures, the samples' scores, and the outcome of each row."""
+
+    task: str
+    model: str
+    metrics: list[MetricResult]
+    scores: dict[str, dict[str, float]]
+    decides: str | None
+    outcomes: list[int]
+
+    def outcome(self, row: SampleRow) -> int:
+        if row.response.status in FAILED_STATES:
+            return 0
+        value = self.scores.get(row.sample.id, {}).get(self.decides or "", math.nan)
+        return 2 if math.isnan(value) else 3 if value == 1.0 else 1
+
+
+def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int = _MAX_CHARS) -> SampleBundle:
+    """The samples of `record` for the page, at most `limit` of them and about `max_chars` characters.
+
+    Where there are more, failed ones are taken first, then wrong ones, then the others, evenly over tasks and models.
+    """
+    parts = [_part(record, task.id, task.model) for task in record.manifest.tasks]
+    bundle = SampleBundle(
+        total=sum(len(part.outcomes) for part in parts),
+        by_outcome={name: sum(part.outcomes.count(i) for part in parts) for i, name in enumerate(OUTCOMES)},
+    )
+    strings = _Strings(bundle.shared)
+    left = max_chars
+    for part, quotas in zip(parts, _quotas(parts, limit), strict=True):
+        chosen = _chosen(part, quotas)
+        place = {"t": _index(bundle.tasks, safe(part.task)), "m": _index(bundle.models, safe(part.model))}
+        bundle.metrics.append(
+            {**place, "names": [safe(r.metric) for r in part.metrics], "up": [r.higher_is_better for r in part.metrics]}
+        )
+        rows = [row for i, row in enumerate(_rows(record, part)) if i in chosen]
+        preamble = strings.preamble([row.request.prompt for row in rows])
+        for row in rows:
+            entry = {**place, **_entry(row, part, preamble, strings)}
+            left -= entry.pop("size")
+            if left < 0:
+                break
+            bundle.rows.append(entry)
+    # Stable: within an outcome the order of the record is kept.
+    bundle.rows.sort(key=lambda entry: entry["o"])
+    return bundle
+
+
+def _rows(record: Record, part: _Part) -> Iterator[SampleRow]:
+    return record.iter_samples(task=part.task, model=part.model)
+
+
+def _part(record: Record, task: str, model: str) -> _Part:
+    results = [r for r in record.results if (r.task, r.model, r.group) == (task, model, None)]
+    frame = record.scores(task=task, model=model)
+    scores: dict[str, dict[str, float]] = {}
+    values: dict[str, set[float]] = {}
+    for sample_id, metric, value in zip(frame["sample_id"], frame["metric"], frame["value"], strict=True):
+        number = float(value)
+        scores.setdefault(sample_id, {})[metric] = number
+        if not math.isnan(number):
+            values.setdefault(metric, set()).add(number)
+    # Right and wrong are told by the first figure that says 0 or 1 of each sample; a BLEU score says neither.
+    decides = next(
+        (
+            r.metric
+            for r in results
+            if r.higher_is_better and r.bounds == (0.0, 1.0) and values.get(r.metric, {0.5}) <= {0.0, 1.0}
+        ),
+        None,
+    )
+    part = _Part(task, model, results, scores, decides, [])
+    part.outcomes.extend(part.outcome(row) for row in _rows(record, part))
+    return part
+
+
+def _quotas(parts: Sequence[_Part], limit: int) -> list[list[int]]:
+    """How many rows of each level (failed, wrong, other) each part may bring."""
+    quotas: list[list[int]] = [[] for _ in parts]
+    left = limit
+    for level in _LEVELS:
+        counts = [sum(part.outcomes.count(o) for o in level) for part in parts]
+        for quota, share in zip(quotas, _fair(counts, left), strict=True):
+            quota.append(share)
+        left -= sum(quota[-1] for quota in quotas)
+    return quotas
+
+
+def _fair(counts: Sequence[int], budget: int) -> list[int]:
+    """`budget` shared evenly, nobody getting more than its count."""
+    shares = [0] * len(counts)
+    waiting = sorted(range(len(counts)), key=lambda i: counts[i])
+    for position, i in enumerate(waiting):
+        shares[i] = min(counts[i], budget // (len(waiting) - position))
+        budget -= shares[i]
+    return shares
+
+
+def _chosen(part: _Part, quotas: Sequence[int]) -> set[int]:
+    chosen: set[int] = set()
+    for level, quota in zip(_LEVELS, quotas, strict=True):
+        hits = [i for i, outcome in enumerate(part.outcomes) if outcome in level]
+        chosen.update(hits[:quota])
+    return chosen
+
+
+def _index(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name)
+
+
+class _Strings:
+    """Texts that many samples share: few-shot preambles, system messages."""
+
+    def __init__(self, table: list[str]) -> None:
+        self.table = table
+        self._known: dict[str, int] = {}
+
+    def put(self, text: str) -> int:
+        if text not in self._known:
+            self._known[text] = len(self.table)
+            self.table.append(text)
+        return self._known[text]
+
+    def preamble(self, prompts: Sequence[Prompt]) -> str:
+        """The longest common beginning of all text prompts, "" if it is short."""
+        texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+        if len(texts) < 2:
+            return ""
+        first, last = min(texts), max(texts)  # what these two share, all share
+        same = next(
+            (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(map(len, (first, last)))
+        )
+        return first[:same] if same >= _SHARED else ""
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _MAX_TEXT:
+        return safe(text)
+    return f"{safe(text[:_MAX_TEXT])}\n… {len(text) - _MAX_TEXT:,} more characters are in the record"
+
+
+def _number(value: float | None) -> float | str | None:
+    if value is None or math.isnan(value):
+        return None
+    return value if math.isfinite(value) else ("∞" if value > 0 else "−∞")
+
+
+def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dict[str, Any]:
+    sample, request, response = row.sample, row.request, row.response
+    prompt: list[Any]
+    size = 0
+    if isinstance(request.prompt, str):
+        shared = preamble if preamble and request.prompt.startswith(preamble) else ""
+        tail = _cut(request.prompt[len(shared) :])
+        size += len(tail)
+        prompt = [strings.put(_cut(shared)), tail] if shared else [tail]
+    else:
+        prompt = []
+        for turn in request.prompt:
+            text = _cut(turn.content)
+            long = len(text) >= _SHARED
+            size += 4 if long and text in strings._known else len(text)
+            prompt.append([safe(turn.role), strings.put(text) if long else text])
+    scores = part.scores.get(sample.id, {})
+    entry: dict[str, Any] = {
+        "o": part.outcome(row),
+        "id": safe(sample.id),
+        "s": response.status,
+        "p": prompt,
+        "c": not isinstance(request.prompt, str),
+        "sc": [_number(scores.get(r.metric)) for r in part.metrics],
+    }
+    continuations = request.continuations or sample.choices
+    optional: Mapping[str, Any] = {
+        "r": request.repeat,
+        "x": _cut(response.text) if response.text is not None else None,
+        "a": _cut(response.answer) if response.answer is not None else None,
+        "g": _cut(sample.target) if sample.target is not None else None,
+        "f": [_cut(text) for text in sample.references],
+        "ch": [_cut(text) for text in continuations],
+        "ll": [[_number(x.total), x.n_tokens, int(x.is_greedy)] for x in response.loglikelihoods],
+        "lp": [[safe(label), _number(p)] for label, p in response.label_probabilities.items()],
+        "e": _cut(response.error) if response.error is not None else None,
+        "fr": safe(response.finish_reason or ""),
+        "ti": response.input_tokens,
+        "to": response.output_tokens,
+        "la": _number(response.latency_s),
+        "re": response.n_retries,
+        "st": int(row.from_store),
+        "gr": [[safe(k), safe(str(v))] for k, v in sample.groups.items()],
+        "cl": safe(sample.cluster) if sample.cluster is not None else None,
+        "k": response.key[:16],
+    }
+    entry.update({key: value for key, value in optional.items() if value not in (None, "", [], 0)})
+    # An empty output is an output; a zero token count and the repeat 0 are not worth their bytes.
+    if response.text == "":
+        entry["x"] = ""
+    size += sum(len(v) for v in (entry.get("x"), entry.get("e"), entry.get("a")) if isinstance(v, str))
+    size += sum(map(len, entry.get("f", ()))) + sum(map(len, entry.get("ch", ()))) + 200
+    entry["size"] = size
+    return entry

@@ -1,0 +1,330 @@
+"""What a report says, as plain values: one view, from which console, Markdown and HTML are drawn."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from ..core.types import FAILED_STATES, STATUSES, MetricResult
+
+if TYPE_CHECKING:
+    from ..record import Record, RunManifest, TaskSummary
+
+__all__ = [
+    "Confusion",
+    "GateOutcomeLike",
+    "GateView",
+    "GroupTable",
+    "ReportView",
+    "TaskView",
+    "VerdictView",
+    "build_view",
+]
+
+
+class GateOutcomeLike(Protocol):
+    """What this room needs of a gate's outcome (`gate.GateOutcome` is one)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of gate.json."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """One verdict; numbers are NaN where there are none."""
+
+    rule: str
+    state: str
+    tier: str
+    reason: str
+    task: str
+    model: str
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    limit: float
+    baseline_value: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateView:
+    """The gate's outcome, from the object or from gate.json."""
+
+    state: str
+    reason: str
+    decide_on: str
+    baseline_id: str | None
+    verdicts: tuple[VerdictView, ...]
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> GateView:
+        """The view of what `to_dict` gives and gate.json holds."""
+        return cls(
+            state=str(body["state"]),
+            reason=str(body["reason"]),
+            decide_on=str(body.get("decide_on", "point")),
+            baseline_id=body.get("baseline_id"),
+            verdicts=tuple(_verdict(v) for v in body.get("verdicts", ())),
+        )
+
+
+def _verdict(body: Mapping[str, Any]) -> VerdictView:
+    def number(key: str) -> float:
+        return math.nan if body.get(key) is None else float(body[key])
+
+    return VerdictView(
+        rule=str(body["rule"]),
+        state=str(body["state"]),
+        tier=str(body["tier"]),
+        reason=str(body["reason"]),
+        task=str(body["task"]),
+        model=str(body["model"]),
+        metric=str(body["metric"]),
+        value=number("value"),
+        ci_low=number("ci_low"),
+        ci_high=number("ci_high"),
+        limit=number("limit"),
+        baseline_value=number("baseline_value"),
+        n=int(body.get("n", 0)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Counts of gold (rows) against answer (columns); `answers` may hold one more, for no readable answer."""
+
+    task: str
+    model: str
+    golds: tuple[str, ...]
+    answers: tuple[str, ...]
+    counts: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTable:
+    """A metric's figures for each value of a group column, worst first; `overall` is the figure of all samples."""
+
+    task: str
+    model: str
+    metric: str
+    column: str
+    rows: tuple[tuple[str, MetricResult], ...]
+    overall: MetricResult | None
+
+    @property
+    def all_rows(self) -> tuple[tuple[str, MetricResult], ...]:
+        """The groups, then all samples together."""
+        return (*self.rows, *([("all samples", self.overall)] if self.overall is not None else []))
+
+    @property
+    def gap(self) -> float:
+        """The best group's figure less the worst one's; NaN for fewer than two figures."""
+        values = [r.value for _, r in self.rows if not math.isnan(r.value)]
+        return max(values) - min(values) if len(values) > 1 else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task with all its models and matrix variants.
+
+    `results` are the figures that the suite asks for, `operations` those that every task has besides (time, tokens).
+    """
+
+    id: str
+    kind: str
+    results: tuple[MetricResult, ...]
+    operations: tuple[MetricResult, ...]
+    runs: tuple[TaskSummary, ...]
+    confusions: tuple[Confusion, ...]
+    groups: tuple[GroupTable, ...]
+
+    @property
+    def everything(self) -> tuple[MetricResult, ...]:
+        """All its figures, those of groups too."""
+        return (*self.results, *self.operations, *(r for table in self.groups for _, r in table.rows))
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one model or variant stands in the table."""
+        return len({(r.task, r.model) for r in self.results}) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """Everything but the samples."""
+
+    manifest: RunManifest
+    gate: GateView | None
+    tasks: tuple[TaskView, ...]
+    states: tuple[tuple[str, str, Mapping[str, int]], ...]
+    total_states: Mapping[str, int]
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether any figure is given for groups."""
+        return any(task.groups for task in self.tasks)
+
+    @property
+    def n_failed(self) -> int:
+        """Answers in a failed state."""
+        return sum(self.total_states.get(state, 0) for state in FAILED_STATES)
+
+    @property
+    def n_answers(self) -> int:
+        """Answers of all states."""
+        return sum(self.total_states.values())
+
+
+def _base(task: str) -> str:
+    return task.partition("@")[0]
+
+
+def _order(results: Iterable[MetricResult]) -> tuple[MetricResult, ...]:
+    # By metric first, so that models and variants stand under one another to be compared.
+    results = list(results)
+    metrics = list(dict.fromkeys(r.metric for r in results))
+    return tuple(sorted(results, key=lambda r: metrics.index(r.metric)))
+
+
+def _badness(result: MetricResult) -> tuple[bool, float]:
+    # Groups with nothing to measure stand last.
+    if math.isnan(result.value):
+        return True, 0.0
+    return False, result.value if result.higher_is_better else -result.value
+
+
+def _groups(results: Sequence[MetricResult]) -> tuple[GroupTable, ...]:
+    overall = {(r.task, r.model, r.metric): r for r in results if r.group is None}
+    tables: dict[tuple[str, str, str, str], list[tuple[str, MetricResult]]] = {}
+    for result in results:
+        if result.group is not None:
+            column, _, value = result.group.partition("=")
+            tables.setdefault((result.task, result.model, result.metric, column), []).append((value, result))
+    return tuple(
+        GroupTable(*key, rows=tuple(sorted(rows, key=lambda row: _badness(row[1]))), overall=overall.get(key[:3]))
+        for key, rows in tables.items()
+    )
+
+
+def confusion_of(result: MetricResult) -> Confusion | None:
+    """The matrix in a result whose columns are `n` and then every gold→answer pair, row by row; None for any other.
+
+    Rows and columns of zeros at the end (`(other)`, which nobody gave) are left out.
+    """
+    pairs = result.columns[1:]
+    side = math.isqrt(len(pairs))
+    if side < 2 or side * side != len(pairs) or len(result.totals) != len(result.columns):
+        return None
+    # Labels may hold arrows themselves: a cell on the diagonal is its label twice, so its first half is the label.
+    labels = [pairs[i * (side + 1)] for i in range(side)]
+    labels = [text[: len(text) // 2] for text in labels]
+    if any(pairs[i * side + j] != f"{g}→{a}" for i, g in enumerate(labels) for j, a in enumerate(labels)):
+        return None
+    counts = [list(result.totals[1 + i * side : 1 + (i + 1) * side]) for i in range(side)]
+    golds = side - (not any(counts[-1]))
+    answers = side - (not any(row[-1] for row in counts))
+    return Confusion(
+        result.task,
+        result.model,
+        tuple(labels[:golds]),
+        tuple(labels[:answers]),
+        tuple(tuple(row[:answers]) for row in counts[:golds]),
+    )
+
+
+def build_view(record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None) -> ReportView:
+    """The view of `record`, with the gate's outcome (the object, or the content of gate.json) where there is one."""
+    manifest = record.manifest
+    results = tuple(record.results)
+    runs = manifest.tasks
+    bases = list(dict.fromkeys([*(_base(t.id) for t in runs), *(_base(r.task) for r in results)]))
+    tasks = []
+    asked = _asked(manifest)
+    for base in bases:
+        own = [r for r in results if _base(r.task) == base]
+        whole = [r for r in own if r.group is None]
+        matrices = [c for c in map(confusion_of, whole) if c is not None]
+        task_runs = tuple(t for t in runs if _base(t.id) == base)
+        tasks.append(
+            TaskView(
+                id=base,
+                kind=task_runs[0].kind if task_runs else "",
+                results=_order(r for r in whole if _is_asked(r, asked)),
+                operations=_order(r for r in whole if not _is_asked(r, asked)),
+                runs=task_runs,
+                confusions=tuple(matrices),
+                groups=_groups([r for r in own if _is_asked(r, asked)]),
+            )
+        )
+    states = tuple((t.id, t.model, _by_status(t.states)) for t in runs)
+    total: Counter[str] = Counter()
+    for _, _, counts in states:
+        total.update(counts)
+    body = None if gate is None else gate if isinstance(gate, Mapping) else gate.to_dict()
+    return ReportView(
+        manifest=manifest,
+        gate=GateView.of(body) if body is not None else None,
+        tasks=tuple(tasks),
+        states=states,
+        total_states=_by_status(total),
+    )
+
+
+def _by_status(states: Mapping[str, int]) -> dict[str, int]:
+    known: dict[str, int] = {status: int(states[status]) for status in STATUSES if states.get(status)}
+    return {**known, **{status: int(n) for status, n in states.items() if status not in known and n}}
+
+
+def _asked(manifest: RunManifest) -> dict[str, set[str]]:
+    """The names of the figures that the suite asks for, by task; a task without a list of them is left out."""
+    asked: dict[str, set[str]] = {}
+    tasks: Any = manifest.suite.get("tasks") or ()
+    for task in tasks:
+        names: set[str] = set()
+        for spec in task.get("metrics") or ():
+            if isinstance(spec, str):
+                names.add(spec)
+            elif isinstance(spec, Mapping):
+                names |= {str((options or {}).get("as") or name) for name, options in spec.items()}
+        if names:
+            asked[str(task.get("id"))] = names
+    return asked
+
+
+def _is_asked(result: MetricResult, asked: Mapping[str, set[str]]) -> bool:
+    names = asked.get(result.task, asked.get(_base(result.task)))
+    return names is None or result.metric in names
+
+
+class Operations(NamedTuple):
+    """A table: one row a task and model, one column a figure."""
+
+    names: tuple[str, ...]
+    rows: tuple[OperationsRow, ...]
+
+
+class OperationsRow(NamedTuple):
+    """The figures of one task on one model in the order of the names, None where it has none."""
+
+    task: str
+    model: str
+    cells: tuple[MetricResult | None, ...]
+
+
+def operations_of(view: ReportView) -> Operations | None:
+    """The figures that every task has besides those asked for, as one table; None where there are none."""
+    found = [r for task in view.tasks for r in task.operations]
+    if not found:
+        return None
+    names = tuple(dict.fromkeys(r.metric for r in found))
+    by_place = {(r.task, r.model, r.metric): r for r in found}
+    places = dict.fromkeys((r.task, r.model) for r in found)
+    return Operations(
+        names, tuple(OperationsRow(t, m, tuple(by_place.get((t, m, name)) for name in names)) for t, m in places)
+    )

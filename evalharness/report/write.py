@@ -1,0 +1,38 @@
+"""Writes a record's report files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import RunError
+from ..core.files import write_atomic
+from .html import render_html
+from .markdown import render_markdown
+from .view import GateOutcomeLike
+
+if TYPE_CHECKING:
+    from ..record import Record
+
+__all__ = ["HTML_FILE", "MARKDOWN_FILE", "write_reports"]
+
+HTML_FILE = "report.html"
+MARKDOWN_FILE = "report.md"
+
+
+def write_reports(record: Record, gate_outcome: GateOutcomeLike | Mapping[str, Any] | None = None) -> dict[str, Path]:
+    """Write report.html and report.md into the record's folder (they are no part of its seal); returns their paths.
+
+    Raises:
+        RunError: if they cannot be written.
+    """
+    paths = {"html": record.folder / HTML_FILE, "md": record.folder / MARKDOWN_FILE}
+    try:
+        write_atomic(paths["html"], render_html(record, gate_outcome))
+        write_atomic(paths["md"], render_markdown(record, gate_outcome))
+    except OSError as error:
+        raise RunError(
+            f"the report cannot be written to {record.folder}: {error}; the record itself is safe"
+        ) from error
+    return paths
