@@ -1,0 +1,353 @@
+"""The four Hugging Face models, and the factories that the registry names."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from evalharness.core.errors import UsageError
+from evalharness.core.types import Json, Kind, Request, Response
+from evalharness.models.batching import BatchModel
+
+from .architecture import check_architecture, check_folder
+from .hardware import resolve_device, resolve_dtype
+from .identity import describe, package_versions, read_config
+from .location import Location, locate
+from .memory import BatchSize
+from .spec import Backend, HfSpec
+from .tokens import Tokens, max_length_of
+
+if TYPE_CHECKING:
+    from .loading import Loaded
+
+__all__ = [
+    "HfCausal",
+    "HfClassifier",
+    "HfMasked",
+    "HfModel",
+    "HfSeq2Seq",
+    "make_causal",
+    "make_classifier",
+    "make_masked",
+    "make_seq2seq",
+]
+
+# Padded tokens a batch under batch_size: auto. A CPU is busy with few, and smaller batches answer more steadily; a GPU
+# wants many, and memory that ends makes them fewer.
+_TOKENS = {"cpu": 2048}
+_TOKENS_GPU = 32768
+# Decoding reads all weights for each token, so rows are nearly free until memory ends.
+_GENERATED_ROWS = {"cpu": 32}
+_GENERATED_ROWS_GPU = 128
+_GENERATED_TOKENS_PER_ROW = 512
+
+
+class HfModel(BatchModel):
+    """A checkpoint that is run here; a subclass says what its kind of model can do."""
+
+    backend: ClassVar[Backend]
+
+    def __init__(self, name: str, spec: HfSpec, *, base: Path) -> None:
+        super().__init__(name)
+        self.spec = spec
+        self._at = locate(spec.path, base=base, revision=spec.revision)
+        self._tokenizer_at = None if spec.tokenizer is None else locate(spec.tokenizer, base=base, what="tokenizer")
+        self._adapter_at = None if spec.adapter is None else _adapter(spec.adapter, base)
+        if self._at.hub is None:
+            assert self._at.folder is not None
+            check_folder(self._at.folder, shown=spec.path)
+        self._config = read_config(self._at.folder)
+        if self._adapter_at is None:
+            # An adapter may bring the head that its base model lacks.
+            check_architecture(self.backend, self._config, shown=spec.path)
+        self._loaded_model: Loaded | None = None
+        self._sizes: dict[str, BatchSize] = {}
+
+    @cached_property
+    def device(self) -> str:
+        """The device that is computed on: cpu, cuda, cuda:1, mps."""
+        return resolve_device(self.spec.device)
+
+    @property
+    def _dtype(self) -> str:
+        # Of a hub name the format is part of the commit: told the same way before and after its download.
+        folder = self._at.folder if self._at.hub is None else None
+        return resolve_dtype(self.spec.dtype, device=self.device, folder=folder, config=self._config)
+
+    def identity(self) -> Mapping[str, Json]:
+        versions = package_versions(self.name, adapter=self.spec.adapter is not None)
+        return describe(
+            self.backend,
+            self.spec,
+            versions=versions,
+            location=self._at,
+            tokenizer=self._tokenizer_at,
+            adapter=self._adapter_at,
+            device=self.device,
+            dtype=self._dtype,
+        )
+
+    def load(self) -> None:
+        from .loading import load
+
+        # Asked for first, since it says in plain words which package is missing.
+        package_versions(self.name, adapter=self.spec.adapter is not None)
+
+        self._loaded_model = load(
+            self.name,
+            self.backend,
+            self.spec,
+            location=self._at,
+            tokenizer=self._tokenizer_at,
+            adapter=self._adapter_at,
+            device=self.device,
+            dtype=self._dtype,
+        )
+        self.prepare(self._loaded_model)
+
+    def unload(self) -> None:
+        self._loaded_model = None
+        self._sizes.clear()
+        self.forget()
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+    def prepare(self, loaded: Loaded) -> None:
+        """Make what `respond` computes with."""
+        limit = self.spec.max_length
+        self.tokens = Tokens(
+            loaded.tokenizer,
+            max_length=max_length_of(loaded.model.config, loaded.tokenizer, limit=limit),
+            name=self.name,
+        )
+
+    def forget(self) -> None:
+        """Drop what `prepare` made."""
+        self.__dict__.pop("tokens", None)
+
+    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        """The responses, a batch at a time, of one of the kinds in `capabilities`."""
+        raise NotImplementedError
+
+    def answer(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        from .loading import quiet
+
+        batches = self.respond(kind, requests)
+        while True:
+            # Entered anew for each batch: between batches the settings are those of whoever else runs.
+            with quiet():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def size(self, kind: str) -> BatchSize:
+        """How much goes into a batch; what memory has taught is kept from one call to the next."""
+        if kind not in self._sizes:
+            self._sizes[kind] = self._first_size(kind)
+        return self._sizes[kind]
+
+    def _first_size(self, kind: str) -> BatchSize:
+        if self.spec.batch_size != "auto":
+            return BatchSize(rows=int(self.spec.batch_size))
+        if kind == "generate":
+            rows = _GENERATED_ROWS.get(self.device, _GENERATED_ROWS_GPU)
+            return BatchSize(rows=rows, tokens=rows * _GENERATED_TOKENS_PER_ROW)
+        return BatchSize(tokens=_TOKENS.get(self.device, _TOKENS_GPU))
+
+
+def _adapter(text: str, base: Path) -> Location:
+    location = locate(text, base=base, what="adapter")
+    if location.hub is None and location.folder is not None and not (location.folder / "adapter_config.json").is_file():
+        raise UsageError(f"adapter folder {text!r} is not a PEFT adapter: it has no adapter_config.json")
+    return location
+
+
+class HfCausal(HfModel):
+    """Causal language models: text, log-likelihoods of continuations, log-likelihood of whole texts."""
+
+    backend: ClassVar[Backend] = "hf-causal"
+    capabilities: frozenset[Kind] = frozenset({"generate", "loglikelihood", "loglikelihood_rolling"})
+
+    def prepare(self, loaded: Loaded) -> None:
+        super().prepare(loaded)
+        from .generation import Generator
+        from .scoring import CausalScorer
+
+        model, device = loaded.model, loaded.device
+        side = self.spec.padding_side or "right"
+        self.scorer: Any = CausalScorer(model, pad=self.tokens.pad, device=device, side=side)
+        self.generator: Any = Generator(model, self.tokens, device=device, encoder_decoder=False)
+
+    def forget(self) -> None:
+        super().forget()
+        self.scorer = self.generator = None
+
+    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        from .plans import causal_plan, causal_rolling_plan
+        from .rows import score
+
+        if kind == "generate":
+            return iter(self.generator(requests, size=self.size(kind)))
+        plan = causal_plan if kind == "loglikelihood" else causal_rolling_plan
+        return score(
+            requests, plan=lambda request: plan(request, self.tokens), run=self.scorer, size=self.size("loglikelihood")
+        )
+
+
+class HfSeq2Seq(HfModel):
+    """Encoder-decoder models: text from a source, log-likelihood of targets given a source."""
+
+    backend: ClassVar[Backend] = "hf-seq2seq"
+    capabilities: frozenset[Kind] = frozenset({"generate", "loglikelihood"})
+
+    def prepare(self, loaded: Loaded) -> None:
+        super().prepare(loaded)
+        from .generation import Generator
+        from .scoring import EncoderDecoderScorer
+
+        model, device = loaded.model, loaded.device
+        self._begin = _decoder_begin(model, self.tokens)
+        self.scorer: Any = EncoderDecoderScorer(model, pad=self.tokens.pad, device=device)
+        self.generator: Any = Generator(model, self.tokens, device=device, encoder_decoder=True)
+
+    def forget(self) -> None:
+        super().forget()
+        self.scorer = self.generator = None
+
+    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        from .plans import encoder_decoder_plan
+        from .rows import score
+
+        if kind == "generate":
+            return iter(self.generator(requests, size=self.size(kind)))
+        return score(
+            requests,
+            plan=lambda request: encoder_decoder_plan(request, self.tokens, begin=self._begin),
+            run=self.scorer,
+            size=self.size(kind),
+        )
+
+
+def _decoder_begin(model: Any, tokens: Tokens) -> tuple[int, ...]:
+    """What generation puts before a target: the decoder's start token, and the BOS or language that is forced."""
+    settings = model.generation_config
+    start = settings.decoder_start_token_id
+    if start is None:
+        start = getattr(model.config, "decoder_start_token_id", None)
+    if start is None:
+        start = tokens.first
+    forced = settings.forced_bos_token_id
+    return (int(start),) if forced is None else (int(start), int(forced))
+
+
+class HfMasked(HfModel):
+    """Masked language models: pseudo-log-likelihoods, one token masked at a time."""
+
+    backend: ClassVar[Backend] = "hf-masked"
+    capabilities: frozenset[Kind] = frozenset({"loglikelihood", "loglikelihood_rolling"})
+
+    def prepare(self, loaded: Loaded) -> None:
+        super().prepare(loaded)
+        from .scoring import MaskedScorer
+
+        mask = loaded.tokenizer.mask_token_id
+        if mask is None:
+            raise UsageError(f"model {self.name!r}: its tokenizer has no mask token, so hf-masked cannot use it")
+        self.scorer: Any = MaskedScorer(loaded.model, pad=self.tokens.pad, device=loaded.device, mask=int(mask))
+
+    def forget(self) -> None:
+        super().forget()
+        self.scorer = None
+
+    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        from .plans import masked_plan, masked_rolling_plan
+        from .rows import score
+
+        plan = masked_plan if kind == "loglikelihood" else masked_rolling_plan
+        return score(
+            requests, plan=lambda request: plan(request, self.tokens), run=self.scorer, size=self.size("loglikelihood")
+        )
+
+
+class HfClassifier(HfModel):
+    """Sequence classifiers: label probabilities of a text, for two labels, several, or several at once."""
+
+    backend: ClassVar[Backend] = "hf-classifier"
+    capabilities: frozenset[Kind] = frozenset({"classify"})
+
+    def prepare(self, loaded: Loaded) -> None:
+        super().prepare(loaded)
+        from .classification import head_of
+
+        config = loaded.model.config
+        self.labels = head_of(config, labels=self.spec.labels, threshold=self.spec.threshold, shown=self.spec.path)
+        if config.pad_token_id is None:
+            # Decoders with a classification head find the last token of a text as the last that is not padding.
+            config.pad_token_id = self.tokens.pad
+
+    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        from .classifier import classify
+
+        assert self._loaded_model is not None
+        model, device = self._loaded_model.model, self._loaded_model.device
+        return classify(
+            requests, model=model, tokens=self.tokens, labels=self.labels, size=self.size(kind), device=device
+        )
+
+
+def _checked(name: str, spec: HfSpec, allow_code: bool) -> HfSpec:
+    if spec.trust_remote_code and not allow_code:
+        raise UsageError(
+            f"model {name!r} asks for trust_remote_code, which runs Python code that the checkpoint carries; "
+            f"read that code, and pass --allow-code if you trust it"
+        )
+    return spec
+
+
+def make_causal(
+    name: str, spec: HfSpec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
+) -> HfCausal:
+    """Causal language model (Llama, GPT-2, Mistral, Qwen …) from a folder or the hub, run on GPU or CPU.
+
+    Generates greedily or by sampling with a stream of random numbers for each request, scores continuations and whole
+    texts. Results do not depend on the batch size or the side of padding.
+    """
+    return HfCausal(name, _checked(name, spec, allow_code), base=base)
+
+
+def make_seq2seq(
+    name: str, spec: HfSpec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
+) -> HfSeq2Seq:
+    """Encoder-decoder model (T5, BART, Marian …) from a folder or the hub, run on GPU or CPU.
+
+    The prompt is the source; generates a target, or scores given ones (without the end-of-text token, as lm-eval).
+    """
+    return HfSeq2Seq(name, _checked(name, spec, allow_code), base=base)
+
+
+def make_classifier(
+    name: str, spec: HfSpec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
+) -> HfClassifier:
+    """Sequence classifier from a folder or the hub: two labels, several, or several at once (multi-label).
+
+    The answer is the likeliest label; of a multi-label model it is the JSON list of the labels above `threshold`, in
+    alphabetical order, such as `["anger","joy"]`. A single logit is a sigmoid for the second of two labels.
+    """
+    return HfClassifier(name, _checked(name, spec, allow_code), base=base)
+
+
+def make_masked(
+    name: str, spec: HfSpec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
+) -> HfMasked:
+    """Masked language model (BERT, RoBERTa …) from a folder or the hub: pseudo-log-likelihoods.
+
+    Each token is masked alone and looked up with all others seen; the log-probabilities are summed.
+    """
+    return HfMasked(name, _checked(name, spec, allow_code), base=base)

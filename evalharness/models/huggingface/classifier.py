@@ -1,0 +1,86 @@
+"""Sequence classification in padded batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from evalharness.core.types import Request, Response
+
+from .classification import Labels
+from .memory import BatchSize, Failure, run_batches
+from .rows import error_response, notes
+from .scoring import padded
+from .tokens import RequestError, Tokens
+
+__all__ = ["classify"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    request: Request
+    ids: tuple[int, ...]
+    n_cut: int
+
+
+def _encode(request: Request, tokens: Tokens) -> _Text:
+    """The ids of the text with its special tokens; what is too long loses its end, as in training."""
+    if isinstance(request.prompt, str):
+        ids, before, after = tokens.text(request.prompt), tokens.before, tokens.after
+    else:
+        ids, before, after = tokens.text(tokens.chat(request.prompt)), (), ()
+    room = tokens.max_length - len(before) - len(after)
+    whole = (*before, *ids[:room], *after)
+    if not whole:
+        raise RequestError("there is nothing to classify: the text has no tokens")
+    return _Text(request, whole, max(0, len(ids) - room))
+
+
+def classify(
+    requests: Sequence[Request], *, model: Any, tokens: Tokens, labels: Labels, size: BatchSize, device: str
+) -> Iterator[list[Response]]:
+    """The responses to `requests`, a batch at a time; `meta` carries the raw logits."""
+    ready: list[Response] = []
+    texts: list[_Text] = []
+    for request in requests:
+        try:
+            texts.append(_encode(request, tokens))
+        except RequestError as error:
+            ready.append(error_response(request, str(error)))
+    if ready:
+        yield ready
+    run = _runner(model, pad=tokens.pad, device=device)
+    for outcomes in run_batches(texts, length=lambda text: len(text.ids), size=size, run=run):
+        yield [_response(outcome.item, outcome.result, labels, outcome.seconds) for outcome in outcomes]
+
+
+def _runner(model: Any, *, pad: int, device: str) -> Callable[[Sequence[_Text]], list[list[float]]]:
+    def run(texts: Sequence[_Text]) -> list[list[float]]:
+        ids, mask, _ = padded([text.ids for text in texts], pad=pad, side="right", device=device)
+        with torch.inference_mode():
+            logits = model(input_ids=ids, attention_mask=mask).logits
+        found: list[list[float]] = logits.float().tolist()
+        return found
+
+    return run
+
+
+def _response(text: _Text, logits: list[float] | Failure, labels: Labels, seconds: float) -> Response:
+    if isinstance(logits, Failure):
+        return error_response(text.request, logits.message)
+    if any(value != value for value in logits):
+        return error_response(text.request, "the model computed NaN (float16 overflows; try bfloat16 or float32)")
+    verdict = labels.read(logits)
+    return Response(
+        key=text.request.key,
+        text=verdict.answer,
+        answer=verdict.answer,
+        label_probabilities=verdict.probabilities,
+        input_tokens=len(text.ids),
+        output_tokens=0,
+        latency_s=seconds,
+        meta={"logits": logits, **notes(n_cut=text.n_cut)},
+    )

@@ -1,0 +1,104 @@
+"""Which device and which number format a checkpoint runs in, found without loading torch where that is possible."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import struct
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evalharness.core.errors import UsageError
+
+__all__ = ["checkpoint_dtype", "resolve_device", "resolve_dtype"]
+
+_SAFETENSORS_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+
+
+def _cuda_is_possible() -> bool:
+    """False where this torch or this machine certainly has no CUDA (or ROCm) device; torch is not loaded."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset").strip() in ("", "-1"):
+        return False
+    version = importlib.metadata.version("torch")
+    if "+cpu" in version or sys.platform == "darwin":
+        return False
+    if sys.platform.startswith("linux"):
+        devices = Path("/dev")
+        return any(devices.glob("nvidia[0-9]*")) or (devices / "dxg").exists() or (devices / "kfd").exists()
+    return True
+
+
+def _best_device() -> str:
+    if _cuda_is_possible():
+        import torch
+
+        if torch.cuda.is_available():
+            return "cuda"
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        import torch
+
+        if torch.backends.mps.is_available():
+            return "mps"
+    return "cpu"
+
+
+def resolve_device(device: str) -> str:
+    """The device to run on: `auto` is CUDA, else MPS, else the CPU.
+
+    Raises:
+        UsageError: `device` is asked for by name and this machine has none (or this torch cannot use it).
+    """
+    if device == "auto":
+        return _best_device()
+    if device.startswith("cuda"):
+        if not _cuda_is_possible():
+            raise UsageError(f"device {device!r}: no CUDA device can be used here; write device: auto or device: cpu")
+        import torch
+
+        n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(device.partition(":")[2] or 0) >= n_devices:
+            raise UsageError(f"device {device!r}: this machine has {n_devices} CUDA devices; write device: auto")
+    elif device == "mps" and (sys.platform != "darwin" or _best_device() != "mps"):
+        raise UsageError("device 'mps': this machine has no Apple GPU; write device: auto or device: cpu")
+    return device
+
+
+def checkpoint_dtype(folder: Path | None, config: Mapping[str, Any]) -> str | None:
+    """The number format that the checkpoint says, or shows, that it is kept in; None where neither is known."""
+    declared = config.get("dtype") or config.get("torch_dtype")
+    nested = config.get("text_config")
+    if declared is None and isinstance(nested, Mapping):
+        declared = nested.get("dtype") or nested.get("torch_dtype")
+    if isinstance(declared, str):
+        return declared.removeprefix("torch.")
+    weights = sorted(folder.glob("*.safetensors")) if folder is not None else []
+    return _first_float(weights[0]) if weights else None
+
+
+def _first_float(path: Path) -> str | None:
+    try:
+        with path.open("rb") as handle:
+            (size,) = struct.unpack("<Q", handle.read(8))
+            header = json.loads(handle.read(min(size, 100_000_000)))
+    except (OSError, ValueError, struct.error):
+        return None
+    kinds = (entry.get("dtype") for name, entry in header.items() if name != "__metadata__")
+    return next((_SAFETENSORS_NAMES[kind] for kind in kinds if kind in _SAFETENSORS_NAMES), None)
+
+
+def resolve_dtype(dtype: str, *, device: str, folder: Path | None, config: Mapping[str, Any]) -> str:
+    """The number format to compute in: `auto` is float32 on a CPU, and the checkpoint's own on a GPU.
+
+    "auto" comes back only for a GPU and a checkpoint that is not on this machine yet; transformers decides then.
+    """
+    if dtype != "auto":
+        return dtype
+    if device == "cpu":
+        return "float32"
+    if folder is None:
+        return "auto"
+    return checkpoint_dtype(folder, config) or "float32"

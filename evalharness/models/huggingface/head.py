@@ -1,0 +1,92 @@
+"""Logits at the positions that are needed, and at no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+__all__ = ["Head"]
+
+# Positions whose logits are held at once: 256 rows of a vocabulary of 256,000 in float32 are 250 MiB.
+_SLICE = 256
+
+
+class Head:
+    """The last layer of a language model, computed for selected positions only.
+
+    The model's forward pass runs unchanged up to its output embedding, whose input is caught by a hook: only the
+    selected positions go on. Where nothing but that layer makes the logits, it is then applied in slices; a model that
+    changes its logits afterwards (soft-capping, scaling) does so itself, on the selected positions. A model whose
+    output embedding is not called with (batch, time, hidden) is asked for all its logits.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        found = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+        self._layer = found if isinstance(found, torch.nn.Module) else None
+        self._is_last: bool | None = None
+
+    def logits(self, inputs: Mapping[str, Any], rows: torch.Tensor, columns: torch.Tensor) -> Iterator[torch.Tensor]:
+        """(≤ 256, vocabulary) float32 logits, slice by slice, of the positions (`rows[i]`, `columns[i]`) in order.
+
+        `columns` count from the first column of the model's input ids (of the decoder's, where there are two).
+        """
+        ids = inputs["decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"]
+        caught: list[torch.Tensor] = []
+
+        def catch(module: Any, args: tuple[Any, ...]) -> Any:
+            hidden = args[0]
+            if caught or hidden.dim() != 3 or hidden.shape[0] != ids.shape[0] or hidden.shape[1] < ids.shape[1]:
+                return None
+            # Prompt tuning puts virtual tokens in front: columns move by as many.
+            selected = hidden[rows, columns + (hidden.shape[1] - ids.shape[1])]
+            caught.append(selected)
+            if self._is_last is None:
+                selected = torch.cat([selected, self._probes(selected)])
+            return (selected[None, :1] if self._is_last else selected[None], *args[1:])
+
+        handle = None if self._layer is None else self._layer.register_forward_pre_hook(catch)
+        try:
+            found = self._model(**inputs).logits
+        finally:
+            if handle is not None:
+                handle.remove()
+        if not caught:
+            found = found[rows, columns + (found.shape[1] - ids.shape[1])]
+        elif self._is_last:
+            yield from self._applied(caught[0])
+            return
+        else:
+            n_selected, found = caught[0].shape[0], found[0]
+            if self._is_last is None:
+                self._is_last = self._same(self._probes(caught[0]), found[n_selected:])
+            found = found[:n_selected]
+        for start in range(0, found.shape[0], _SLICE):
+            yield found[start : start + _SLICE].float()
+
+    def _applied(self, hidden: torch.Tensor) -> Iterator[torch.Tensor]:
+        assert self._layer is not None
+        for start in range(0, hidden.shape[0], _SLICE):
+            yield self._layer(hidden[start : start + _SLICE]).float()
+
+    def _probes(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(2, hidden) inputs of the layer that show what is done after it.
+
+        Zeros, which a bias would move, and a real input enlarged until its logits reach 1,000, which capping and
+        scaling would change.
+        """
+        assert self._layer is not None
+        one = hidden[:1]
+        largest = float(self._layer(one).abs().max())
+        return torch.cat([torch.zeros_like(one), one * (1000.0 / largest if largest > 0 else 1.0)])
+
+    def _same(self, probes: torch.Tensor, logits: torch.Tensor) -> bool:
+        """Whether the layer alone makes `logits` of `probes`; one part in a hundred allows for bfloat16."""
+        assert self._layer is not None
+        alone = self._layer(probes).float()
+        if alone.shape != logits.shape:
+            return False
+        unmoved = bool(torch.allclose(alone[0], logits[0].float(), rtol=1e-3, atol=1e-6))
+        return unmoved and bool(torch.allclose(alone[1], logits[1].float(), rtol=1e-2, atol=10.0))

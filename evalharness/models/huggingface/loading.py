@@ -1,0 +1,219 @@
+"""Loads a checkpoint, its tokenizer and its adapter, quietly, and says in plain words what is wrong where it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from evalharness.core.errors import EvalHarnessError, MissingExtraError, ModelError, UsageError
+
+from .location import Location
+from .spec import Backend, HfSpec
+
+__all__ = ["Loaded", "load", "quiet"]
+
+_AUTO_CLASS: dict[Backend, str] = {
+    "hf-causal": "AutoModelForCausalLM",
+    "hf-seq2seq": "AutoModelForSeq2SeqLM",
+    "hf-classifier": "AutoModelForSequenceClassification",
+    "hf-masked": "AutoModelForMaskedLM",
+}
+
+_NOT_ON_HUB = frozenset({"RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError", "EntryNotFoundError"})
+_UNREACHABLE = frozenset(
+    {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectionError", "ConnectError", "ConnectTimeout"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in evaluation mode on its device, and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    device: str
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the notes and progress bars of transformers in the block; what they were is put back after it."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load(
+    name: str,
+    backend: Backend,
+    spec: HfSpec,
+    *,
+    location: Location,
+    tokenizer: Location | None,
+    adapter: Location | None,
+    device: str,
+    dtype: str,
+) -> Loaded:
+    """The model `name`, ready to compute.
+
+    Raises:
+        MissingExtraError: torch, transformers, or what the quantisation needs, is not installed.
+        UsageError: the checkpoint, the adapter or a setting is not what the backend needs.
+        ModelError: the hub cannot be reached, or memory does not suffice.
+    """
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(error.name or "transformers", "hf", purpose=f"model {name!r}") from error
+    _use_all_cores(torch)
+    with quiet(), _explained(name, location):
+        its_tokenizer = _tokenizer(transformers, spec, tokenizer or location)
+        kind = dtype if dtype == "auto" else getattr(torch, dtype)
+        model = _model(transformers, backend, spec, location=location, adapter=adapter, device=device, dtype=kind)
+    if adapter is not None:
+        with quiet(), _explained(name, adapter):
+            model = _with_adapter(model, adapter)
+    if spec.quantization is None and getattr(model, "hf_quantizer", None) is None:
+        with _explained(name, location):
+            model = model.to(device)
+    return Loaded(model=model.eval(), tokenizer=its_tokenizer, device=device)
+
+
+def _use_all_cores(torch: Any) -> None:
+    """One thread for each core that this process may use, unless the user has set a number."""
+    if os.environ.get("OMP_NUM_THREADS") or os.environ.get("MKL_NUM_THREADS"):
+        return
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if usable < torch.get_num_threads():
+        torch.set_num_threads(usable)
+
+
+def _where(location: Location, spec: HfSpec) -> dict[str, Any]:
+    """The arguments of `from_pretrained` that say what is loaded; the commit that the identity named, if it did."""
+    return {
+        "pretrained_model_name_or_path": location.source,
+        "trust_remote_code": spec.trust_remote_code,
+        **({} if location.hub is None else {"revision": location.commit or location.revision or "main"}),
+    }
+
+
+def _tokenizer(transformers: Any, spec: HfSpec, location: Location) -> Any:
+    found = transformers.AutoTokenizer.from_pretrained(**_where(location, spec))
+    if found is None or not callable(found):
+        raise UsageError(f"{location.source}: no tokenizer in it; give one with `tokenizer:`")
+    return found
+
+
+def _model(
+    transformers: Any,
+    backend: Backend,
+    spec: HfSpec,
+    *,
+    location: Location,
+    adapter: Location | None,
+    device: str,
+    dtype: Any,
+) -> Any:
+    arguments = _where(location, spec)
+    arguments["dtype"] = dtype
+    if spec.quantization is not None:
+        arguments["quantization_config"] = _quantization(spec)
+        arguments["device_map"] = {"": device}
+    if backend == "hf-classifier" and adapter is not None and spec.labels is not None:
+        # The head comes with the adapter; the base model has none that would say how many labels there are.
+        arguments["num_labels"] = len(spec.labels)
+    auto_class = getattr(transformers, _AUTO_CLASS[backend])
+    model, info = auto_class.from_pretrained(**arguments, output_loading_info=True)
+    missing = sorted(str(key) for key in info["missing_keys"])
+    if missing and adapter is None:
+        raise UsageError(
+            f"{location.source} has no weights for {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}: "
+            f"{backend} would run with random ones; choose the backend that the checkpoint was trained for"
+        )
+    if mismatched := info.get("mismatched_keys"):
+        raise UsageError(
+            f"{location.source}: weights and config.json disagree in shape: {sorted(map(str, mismatched))[0]}"
+        )
+    return model
+
+
+def _quantization(spec: HfSpec) -> Any:
+    from transformers.quantizers.auto import AutoQuantizationConfig
+
+    try:
+        return AutoQuantizationConfig.from_dict(dict(spec.quantization or {}))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"quantization: {error}") from error
+
+
+def _with_adapter(model: Any, adapter: Location) -> Any:
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise MissingExtraError("peft", "hf", purpose="an adapter") from error
+    revision = {} if adapter.hub is None else {"revision": adapter.commit or adapter.revision or "main"}
+    return PeftModel.from_pretrained(model, adapter.source, is_trainable=False, **revision)
+
+
+@contextlib.contextmanager
+def _explained(name: str, location: Location) -> Iterator[None]:
+    """Turn the many errors of the libraries into ours: what is wrong with the input, and what with the world."""
+    try:
+        yield
+    except EvalHarnessError:
+        raise
+    except ImportError as error:
+        raise UsageError(f"model {name!r} needs a package that is not installed: {_first_line(error)}") from error
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        raise _explanation(name, location, error) from error
+    except Exception as error:
+        raise UsageError(f"model {name!r} ({location.source}) cannot be read: {_first_line(error)}") from error
+
+
+def _explanation(name: str, location: Location, error: Exception) -> EvalHarnessError:
+    from .memory import is_out_of_memory
+
+    where = f"model {name!r} ({location.source})"
+    kinds = {type(link).__name__ for link in _chain(error)}
+    if is_out_of_memory(error):
+        return ModelError(
+            f"{where} does not fit into memory: {_first_line(error)}; use a smaller dtype or quantization"
+        )
+    if location.hub is not None:
+        if kinds & _NOT_ON_HUB:
+            return UsageError(
+                f"{where}: the hub has no such model or revision, or wants you to log in: {_first_line(error)}"
+            )
+        if kinds & _UNREACHABLE:
+            return ModelError(
+                f"{where}: the hub cannot be reached and the model is not in the local cache; "
+                f"download it first, or give the path of a local folder"
+            )
+    if "trust_remote_code" in str(error):
+        return UsageError(
+            f"{where} brings Python code of its own; to run it, set trust_remote_code: true and pass --allow-code"
+        )
+    return UsageError(f"{where} cannot be loaded: {type(error).__name__}: {_first_line(error)}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

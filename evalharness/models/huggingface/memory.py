@@ -1,0 +1,137 @@
+"""Work cut into batches that fit: sizes that shrink when memory ends, and a failure that stays with its own item."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from evalharness.core.errors import ModelError
+
+__all__ = ["BatchSize", "Failure", "is_out_of_memory", "run_batches"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_OUT_OF_MEMORY = (
+    "out of memory",  # CUDA, ROCm, MPS
+    "can't allocate memory",  # CPU: DefaultCPUAllocator
+    "cannot allocate memory",
+    "not enough memory",  # CPU, Windows
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "unable to allocate",
+)
+# After one of these every later call on the device fails as well: the backend as a whole is lost.
+_DEVICE_LOST = ("device-side assert", "illegal memory access", "unspecified launch failure", "an illegal instruction")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory did not suffice: `MemoryError`, torch's own type, or its many RuntimeErrors."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY)
+
+
+@dataclass(slots=True)
+class BatchSize:
+    """How much goes into one batch: at most `rows` items, and at most `tokens` of padded length (None: no limit).
+
+    One item always fits. Halved when memory ends, and never raised again: what ended it once would end it again.
+    """
+
+    rows: int | None = None
+    tokens: int | None = None
+
+    def fits(self, n_rows: int, longest: int) -> bool:
+        """Whether `n_rows` rows, padded to `longest` tokens, may go together."""
+        if n_rows <= 1:
+            return True
+        return (self.rows is None or n_rows <= self.rows) and (self.tokens is None or n_rows * longest <= self.tokens)
+
+    def shrink(self, n_rows: int, longest: int) -> None:
+        """Make room for half of a batch of this shape at most."""
+        self.rows = max(1, n_rows // 2)
+        if self.tokens is not None:
+            self.tokens = max(1, min(self.tokens, n_rows * longest // 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item has no result."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T, R]):
+    """An item, its result or failure, and its share of the seconds that its batch took (batch time / batch rows)."""
+
+    item: T
+    result: R | Failure
+    seconds: float
+
+
+def run_batches(
+    items: Sequence[T], *, length: Callable[[T], int], size: BatchSize, run: Callable[[Sequence[T]], Sequence[R]]
+) -> Iterator[list[Outcome[T, R]]]:
+    """The outcome of every item, a batch at a time, the longest first, so that memory ends early if it does.
+
+    A batch that runs out of memory is cut in halves, `size` shrinks, and all of it is tried again. A batch that fails
+    otherwise is cut in halves until the items that fail alone are found; the others are answered.
+
+    Raises:
+        ModelError: the device is lost.
+    """
+    ready: deque[list[T]] = deque()
+    waiting = deque(sorted(items, key=length, reverse=True))
+    while ready or waiting:
+        batch = ready.popleft() if ready else _take(waiting, length, size)
+        longest = max(length(item) for item in batch)
+        started = time.perf_counter()
+        try:
+            results = run(batch)
+        except Exception as error:  # noqa: BLE001 - the per-request boundary: recorded for the item that fails alone
+            # The traceback holds the tensors of the failed batch alive: only its message leaves this block.
+            message, memory_ended = f"{type(error).__name__}: {error}", is_out_of_memory(error)
+        else:
+            share = (time.perf_counter() - started) / len(batch)
+            yield [Outcome(item, result, share) for item, result in zip(batch, results, strict=True)]
+            continue
+        if any(sign in message.lower() for sign in _DEVICE_LOST):
+            raise ModelError(f"the device failed and cannot go on: {message}")
+        if memory_ended:
+            _free_memory()
+        if len(batch) == 1:
+            share = time.perf_counter() - started
+            what = f"one request alone does not fit into memory ({longest} tokens): " if memory_ended else ""
+            yield [Outcome(batch[0], Failure(what + message), share)]
+            continue
+        if memory_ended:
+            size.shrink(len(batch), longest)
+        middle = (len(batch) + 1) // 2
+        ready.extendleft([batch[middle:], batch[:middle]])
+
+
+def _take(waiting: deque[T], length: Callable[[T], int], size: BatchSize) -> list[T]:
+    batch = [waiting.popleft()]
+    longest = length(batch[0])
+    while waiting and size.fits(len(batch) + 1, longest):
+        batch.append(waiting.popleft())
+    return batch
+
+
+def _free_memory() -> None:
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -1,0 +1,117 @@
+"""What a likelihood request is for each kind of model: the rows that are computed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evalharness.core.types import Request
+
+from .rolling import rolling_windows
+from .rows import Plan, Row, causal_rows, notes
+from .tokens import RequestError, Split, Tokens
+
+__all__ = ["causal_plan", "causal_rolling_plan", "encoder_decoder_plan", "masked_plan", "masked_rolling_plan"]
+
+
+def causal_plan(request: Request, tokens: Tokens) -> Plan:
+    """Each continuation after the prompt."""
+    pairs = tokens.pairs(request.prompt, request.continuations)
+    longest = max((len(pair.context) + pair.n_cut for pair in pairs), default=0)
+    return Plan(
+        rows=causal_rows(pairs),
+        n_slots=len(pairs),
+        input_tokens=longest + sum(len(pair.continuation) for pair in pairs),
+        meta=notes(n_cut=max((pair.n_cut for pair in pairs), default=0)),
+    )
+
+
+def causal_rolling_plan(request: Request, tokens: Tokens) -> Plan:
+    """The whole prompt, after BOS or EOS, in windows that score each token once."""
+    ids = tokens.text(_whole_text(request, tokens))
+    rows = tuple(
+        Row(
+            inputs=window.inputs,
+            positions=tuple(range(len(window.inputs) - window.n_scored, len(window.inputs))),
+            targets=(tuple(ids[window.start : window.start + window.n_scored]),),
+            slots=(0,),
+        )
+        for window in rolling_windows(ids, prefix=tokens.first, max_length=tokens.max_length)
+    )
+    return Plan(rows=rows, n_slots=1, input_tokens=len(ids))
+
+
+def encoder_decoder_plan(request: Request, tokens: Tokens, *, begin: tuple[int, ...]) -> Plan:
+    """Each continuation as the decoder's text after `begin`, its start tokens, given the prompt as the source.
+
+    The end of the text is not scored, as in lm-eval: a continuation is what the target begins with.
+    """
+    if isinstance(request.prompt, str):
+        context = request.prompt.rstrip()
+        space = request.prompt[len(context) :]
+        before, after = tokens.before, tokens.after
+    else:
+        context, space, before, after = tokens.chat(request.prompt), "", (), ()
+    ids = tokens.text(context)
+    n_cut = max(0, len(before) + len(ids) + len(after) - tokens.max_length)
+    source = (*before, *ids[n_cut:], *after) or (tokens.first,)
+    rows = []
+    n_scored = 0
+    for slot, continuation in enumerate(request.continuations):
+        target = tuple(tokens.text(space + continuation))
+        if not target:
+            raise RequestError(f"the continuation {continuation!r} has no tokens to score")
+        tokens.check_fits(target, tokens.max_length)
+        n_scored += len(target)
+        first = len(begin) - 1
+        rows.append(
+            Row((*begin, *target[:-1]), tuple(range(first, first + len(target))), (target,), (slot,), source=source)
+        )
+    return Plan(tuple(rows), len(rows), input_tokens=len(source) + n_cut + n_scored, meta=notes(n_cut=n_cut))
+
+
+def masked_plan(request: Request, tokens: Tokens) -> Plan:
+    """Pseudo-log-likelihood of each continuation: each of its tokens masked alone, all others of the text seen.
+
+    Salazar et al. 2020, "Masked Language Model Scoring", equation 2, summed over the continuation.
+    """
+    parts = tokens.split(request.prompt, request.continuations)
+    room = tokens.max_length - len(tokens.before) - len(tokens.after)
+    rows: list[Row] = []
+    n_cut = 0
+    for slot, part in enumerate(parts):
+        tokens.check_fits(part.continuation, room)
+        cut = max(0, len(part.context) + len(part.continuation) - room)
+        n_cut = max(n_cut, cut)
+        rows += _one_masked(part, part.context[cut:], slot, tokens)
+    longest = max((len(part.context) for part in parts), default=0)
+    return Plan(
+        rows=tuple(rows),
+        n_slots=len(parts),
+        input_tokens=longest + sum(len(part.continuation) for part in parts),
+        meta=notes(n_cut=n_cut, merged=any(part.merged for part in parts)),
+    )
+
+
+def _one_masked(part: Split, context: Sequence[int], slot: int, tokens: Tokens) -> list[Row]:
+    inputs = (*part.before, *context, *part.continuation, *(tokens.after if part.before or tokens.after else ()))
+    first = len(part.before) + len(context)
+    # The rows share one tuple: what is masked is put in when a batch is made.
+    return [Row(inputs, (first + step,), ((token,),), (slot,)) for step, token in enumerate(part.continuation)]
+
+
+def masked_rolling_plan(request: Request, tokens: Tokens) -> Plan:
+    """Pseudo-log-likelihood of the whole prompt, in windows that score each token once, the last one full as well."""
+    ids = tuple(tokens.text(_whole_text(request, tokens)))
+    before, after = tokens.before, tokens.after
+    room = tokens.max_length - len(before) - len(after)
+    rows: list[Row] = []
+    for start in range(0, len(ids), room):
+        end = min(start + room, len(ids))
+        low = max(0, end - room)
+        inputs = (*before, *ids[low:end], *after)
+        rows += [Row(inputs, (len(before) + at - low,), ((ids[at],),), (0,)) for at in range(start, end)]
+    return Plan(tuple(rows), n_slots=1, input_tokens=len(ids))
+
+
+def _whole_text(request: Request, tokens: Tokens) -> str:
+    return request.prompt if isinstance(request.prompt, str) else tokens.chat(request.prompt)

@@ -1,0 +1,141 @@
+"""Log-likelihoods of rows in padded batches, the same for either side of padding and every batch size."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+
+from evalharness.core.types import LogLikelihood
+
+from .head import Head
+from .rows import Row
+
+__all__ = ["CausalScorer", "EncoderDecoderScorer", "MaskedScorer", "padded"]
+
+Side = Literal["left", "right"]
+
+
+def padded(
+    sequences: Sequence[Sequence[int]], *, pad: int, side: Side, device: str
+) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """(n, longest) ids and mask of `sequences`, and the column at which each one begins."""
+    longest = max(len(sequence) for sequence in sequences)
+    starts = [longest - len(sequence) if side == "left" else 0 for sequence in sequences]
+    ids = torch.full((len(sequences), longest), pad, dtype=torch.long)
+    mask = torch.zeros((len(sequences), longest), dtype=torch.long)
+    for row, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
+        ids[row, start : start + len(sequence)] = torch.tensor(sequence, dtype=torch.long)
+        mask[row, start : start + len(sequence)] = 1
+    return ids.to(device), mask.to(device), starts
+
+
+class _Scorer:
+    def __init__(self, model: Any, *, pad: int, device: str) -> None:
+        self._model = model
+        self._pad = pad
+        self._device = device
+        self._head = Head(model)
+
+    def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
+        """The arguments of the forward pass, and the column of each row's first input."""
+        raise NotImplementedError
+
+    def __call__(self, rows: Sequence[Row]) -> list[list[LogLikelihood]]:
+        """The log-likelihood of each alternative of each row."""
+        with torch.inference_mode():
+            inputs, starts = self._inputs(rows)
+            where = [(index, starts[index] + at) for index, row in enumerate(rows) for at in row.positions]
+            at_rows, at_columns = torch.tensor(where, dtype=torch.long, device=self._device).unbind(1)
+            logits = self._head.logits(inputs, at_rows, at_columns)
+            # What is asked for at each position, in order: one target for each alternative.
+            asked = [
+                [alternative[step] for alternative in row.targets] for row in rows for step in range(len(row.positions))
+            ]
+            found = iter(_looked_up(logits, asked, self._device))
+        return [_summed(row, found) for row in rows]
+
+
+def _looked_up(
+    logits: Iterator[torch.Tensor], asked: Sequence[Sequence[int]], device: str
+) -> list[tuple[list[float], int]]:
+    """For each position the log-probabilities of the tokens asked for there, and the likeliest token."""
+    found: list[tuple[list[float], int]] = []
+    for piece in logits:
+        here = asked[len(found) : len(found) + piece.shape[0]]
+        # log softmax = logit - logsumexp: the softmax of the whole vocabulary is never written down.
+        total = piece.logsumexp(dim=-1)
+        best = piece.argmax(dim=-1).tolist()
+        at = torch.tensor([i for i, tokens in enumerate(here) for _ in tokens], dtype=torch.long, device=device)
+        tokens = torch.tensor([token for tokens in here for token in tokens], dtype=torch.long, device=device)
+        values = iter((piece[at, tokens] - total[at]).tolist())
+        found.extend(([next(values) for _ in tokens], top) for tokens, top in zip(here, best, strict=True))
+    return found
+
+
+def _summed(row: Row, found: Iterator[tuple[list[float], int]]) -> list[LogLikelihood]:
+    here = [next(found) for _ in row.positions]
+    return [
+        LogLikelihood(
+            total=sum(values[index] for values, _ in here),
+            n_tokens=len(target),
+            is_greedy=all(top == token for (_, top), token in zip(here, target, strict=True)),
+        )
+        for index, target in enumerate(row.targets)
+    ]
+
+
+def _accepted(model: Any) -> frozenset[str]:
+    """The arguments that the model's forward pass takes; under an adapter those of the model below."""
+    below = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return frozenset(inspect.signature(below.forward).parameters)
+
+
+class CausalScorer(_Scorer):
+    """Rows of a causal language model.
+
+    Padding on the right needs neither mask nor position ids, since nothing looks to the right, and takes the fast
+    path of causal attention. On the left, the mask hides it and position ids count from the first real token.
+    """
+
+    def __init__(self, model: Any, *, pad: int, device: str, side: Side) -> None:
+        super().__init__(model, pad=pad, device=device)
+        self._side = side
+        accepted = _accepted(model)
+        self._takes_positions = "position_ids" in accepted
+        self._fixed = {"use_cache": False} if "use_cache" in accepted else {}
+
+    def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
+        ids, mask, starts = padded([row.inputs for row in rows], pad=self._pad, side=self._side, device=self._device)
+        inputs = {"input_ids": ids, **self._fixed}
+        if self._side == "left":
+            inputs["attention_mask"] = mask
+            if self._takes_positions:
+                inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        return inputs, starts
+
+
+class EncoderDecoderScorer(_Scorer):
+    """Rows of an encoder-decoder model: sources masked where padded, the decoder's padding on the right."""
+
+    def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
+        source, mask, _ = padded([row.source for row in rows], pad=self._pad, side="right", device=self._device)
+        ids, _, starts = padded([row.inputs for row in rows], pad=self._pad, side="right", device=self._device)
+        inputs = {"input_ids": source, "attention_mask": mask, "decoder_input_ids": ids, "use_cache": False}
+        return inputs, starts
+
+
+class MaskedScorer(_Scorer):
+    """Rows of a masked language model: the scored positions of each are masked."""
+
+    def __init__(self, model: Any, *, pad: int, device: str, mask: int) -> None:
+        super().__init__(model, pad=pad, device=device)
+        self._mask = mask
+
+    def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
+        ids, mask, starts = padded([row.inputs for row in rows], pad=self._pad, side="right", device=self._device)
+        for index, row in enumerate(rows):
+            ids[index, list(row.positions)] = self._mask
+        return {"input_ids": ids, "attention_mask": mask}, starts

@@ -1,0 +1,43 @@
+"""What a suite says of a Hugging Face model, as this room needs it (`suite.schema.HfModel` looks like this)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from evalharness.core.types import Json
+
+__all__ = ["Backend", "HfSpec"]
+
+Backend = Literal["hf-causal", "hf-seq2seq", "hf-classifier", "hf-masked"]
+
+
+class HfSpec(Protocol):
+    """The settings of a Hugging Face model; the suite's schema describes each."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def revision(self) -> str | None: ...
+    @property
+    def tokenizer(self) -> str | None: ...
+    @property
+    def dtype(self) -> Literal["auto", "float32", "float16", "bfloat16"]: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def adapter(self) -> str | None: ...
+    @property
+    def quantization(self) -> Mapping[str, Json] | None: ...
+    @property
+    def trust_remote_code(self) -> bool: ...
+    @property
+    def batch_size(self) -> int | Literal["auto"]: ...
+    @property
+    def max_length(self) -> int | None: ...
+    @property
+    def padding_side(self) -> Literal["left", "right"] | None: ...
+    @property
+    def labels(self) -> tuple[str, ...] | None: ...
+    @property
+    def threshold(self) -> float: ...
