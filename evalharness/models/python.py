@@ -17,6 +17,7 @@ async one runs on the event loop. What the function reads beside its source (wei
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import time
 import traceback
@@ -74,12 +75,14 @@ class PythonModel(ConcurrentModel):
         self._kind, self._function, self._options, self._version = spec.kind, spec.function, spec.options, spec.version
         self._base = base.resolve()
         self._module = spec.function.partition(":")[0]
+        importlib.invalidate_caches()  # a file written a moment ago must be found
         if find_source(self._module, self._base) is None:
             raise UsageError(
                 f"models.{name}.function: there is no Python module {self._module!r} in {self._base} or where Python "
                 "looks for modules; write module:function, the module's path starting at the suite's folder"
             )
         self._sources = sources(self._module, self._base)
+        self._digest = sources_digest(self._sources)
         self._call: Callable[..., Any] | None = None
         self._keywords: dict[str, Any] = {}
         self._threads: ThreadPoolExecutor | None = None
@@ -92,11 +95,13 @@ class PythonModel(ConcurrentModel):
             "kind": self._kind,
             "options": dict(self._options),
             "version": self._version,
-            "source_sha256": sources_digest(self._sources),
+            "source_sha256": self._digest,
             "modules": list(self._sources),
         }
 
     async def open(self) -> None:
+        if sources_digest(sources(self._module, self._base)) != self._digest:
+            raise UsageError(f"models.{self.name}.function: the source of {self._module} has just changed; run again")
         self._keywords = self._secrets.resolve(self._options)
         # On a thread: a module that loads weights when it is imported must not hold up the event loop.
         self._call = await asyncio.to_thread(

@@ -92,9 +92,7 @@ def _delimited(path: Path, delimiter: str) -> Iterator[Line]:
         try:
             for row in reader:
                 whole = None not in row and None not in row.values()
-                problem = (
-                    "" if whole else f"the row does not have the {len(reader.fieldnames or ())} cells of the header"
-                )
+                problem = "" if whole else f"the header has {len(reader.fieldnames or ())} cells, this row has not"
                 yield Line(reader.line_num, row, problem)
         except csv.Error as error:
             yield Line(reader.line_num, {}, f"not {'TSV' if delimiter != ',' else 'CSV'}: {error}")
@@ -160,7 +158,7 @@ class ReplayModel(ConcurrentModel):
         super().__init__(name, concurrency=1)
         self._path, self._id, self._output, self._sha256 = path, id, output, sha256
         self._digest: str | None = None
-        self._outputs: dict[tuple[str, int], Any] = {}
+        self._outputs: dict[str, dict[int, Any]] = {}
 
     def identity(self) -> Mapping[str, Json]:
         return {
@@ -190,24 +188,25 @@ class ReplayModel(ConcurrentModel):
     async def close(self) -> None:
         self._outputs = {}
 
-    def _read(self) -> dict[tuple[str, int], Any]:
-        outputs: dict[tuple[str, int], Any] = {}
+    def _read(self) -> dict[str, dict[int, Any]]:
+        """The outputs by sample id and repeat."""
+        outputs: dict[str, dict[int, Any]] = {}
         places: dict[tuple[str, int], int] = {}
         problems: list[Problem] = []
         for line in read_rows(self._path):
             sample, repeat = _id_text(line.values.get(self._id)), _repeat_of(line.values)
-            message = line.problem or self._missing_column(line.values)
-            if not message and sample is None:
-                message = f"the id under {self._id!r} must be a text or a whole number, not {line.values[self._id]!r}"
-            if not message and repeat is None:
-                message = f"the column repeat must count from 0, not {line.values['repeat']!r}"
+            message = line.problem or self._missing_column(line.values) or self._odd_value(line.values, sample, repeat)
             if not message and sample is not None and repeat is not None:
-                key = (sample, repeat)
-                if key in places:
-                    message = f"the id {sample!r} stands in line {places[key]} already; ids must be unique"
-                    message += " (or have a column repeat)" if "repeat" not in line.values else f" for repeat {repeat}"
+                first = places.setdefault((sample, repeat), line.number)
+                if first != line.number:
+                    message = f"the id {sample!r} stands in line {first} already; ids must be unique"
+                    message += f" for repeat {repeat}" if "repeat" in line.values else " (or have a column repeat)"
+                output = line.values[self._output]
+                by_repeat = outputs.setdefault(sample, {})
+                if isinstance(output, list) and "repeat" not in line.values:
+                    by_repeat.update(enumerate(output))
                 else:
-                    places[key], outputs[key] = line.number, line.values[self._output]
+                    by_repeat[repeat] = output
             if message:
                 problems.append(Problem(Place(str(self._path), line.number), "", message))
                 if len(problems) == _MOST_PROBLEMS:
@@ -215,6 +214,11 @@ class ReplayModel(ConcurrentModel):
         if problems:
             raise DataError(problems)
         return outputs
+
+    def _odd_value(self, values: Mapping[str, Any], sample: str | None, repeat: int | None) -> str:
+        if sample is None:
+            return f"the id under {self._id!r} must be a text or a whole number, not {values[self._id]!r}"
+        return "" if repeat is not None else f"the column repeat must count from 0, not {values['repeat']!r}"
 
     def _missing_column(self, values: Mapping[str, Any]) -> str:
         for key, column in (("id", self._id), ("output", self._output)):
@@ -225,22 +229,15 @@ class ReplayModel(ConcurrentModel):
 
     def _find(self, request: Request) -> Any:
         sample, repeat = request.sample_id, request.repeat
-        if (sample, 0) not in self._outputs and (sample, repeat) not in self._outputs:
+        found = self._outputs.get(sample)
+        if found is None:
             raise RequestFailed(f"{self._path.name} has no output for the sample id {sample!r} (column {self._id!r})")
-        if (sample, repeat) in self._outputs:
-            found = self._outputs[sample, repeat]
-            if not isinstance(found, list):
-                return found
-            if repeat == 0 and found:
-                return found[0]
-        else:
-            found = self._outputs[sample, 0]
-            if isinstance(found, list) and repeat < len(found):
-                return found[repeat]
-        n = len(found) if isinstance(found, list) else 1
-        raise RequestFailed(
-            f"{self._path.name} has {n} output(s) for the sample id {sample!r}, and not repeat {repeat}"
-        )
+        if repeat not in found:
+            number = f"{len(found)} output{'' if len(found) == 1 else 's'}"
+            raise RequestFailed(
+                f"{self._path.name} has {number} for the sample id {sample!r}: none for repeat {repeat}"
+            )
+        return found[repeat]
 
     async def answer(self, request: Request) -> Response:
         value = self._find(request)

@@ -1,0 +1,197 @@
+"""Patience and messages, over a fake transport and a fake clock."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from evalharness.core.errors import UsageError
+from evalharness.models.endpoint import check_address, check_secrets, excerpt, merged_headers
+from evalharness.models.transport import HttpReply, TransportError
+from evalharness.models.values import Secrets
+
+ENTRY = {"backend": "openai", "model": "x", "base_url": "http://host.example/v1", "api_key": "${env:MY_KEY}"}
+ENVIRON = {"MY_KEY": "sk-planted-0123456789"}
+
+
+def _asked(kit: Any, script: list[Any], *, entry: dict[str, Any] | None = None, dice: float = 0.5) -> tuple[Any, ...]:
+    transport, time = kit.FakeTransport(script), kit.FakeTime(dice)
+    model = kit.api_model({**ENTRY, **(entry or {})}, transport, timing=time.timing, environ=ENVIRON)
+    return kit.answer(model), transport, time
+
+
+def test_it_asks_again_after_a_failure_that_passes(kit: Any) -> None:
+    script = [kit.reply("busy", 503), TransportError("lost", "gone"), kit.reply({}, 429), kit.chat_reply("hi")]
+    found, transport, time = _asked(kit, script)
+    assert (found.status, found.text, found.n_retries) == ("ok", "hi", 3)
+    assert len(transport.sent) == 4
+    assert time.slept == [0.25, 0.5, 1.0]
+
+
+def test_it_waits_as_long_as_the_server_asks(kit: Any) -> None:
+    _, _, time = _asked(kit, [kit.reply("later", 429, retry_after="7"), kit.chat_reply()], dice=0.0)
+    assert time.slept[0] == 7.0
+    assert time.now_s == 1_007.0
+
+
+def test_a_wait_that_is_too_long_ends_the_tries_and_is_named(kit: Any) -> None:
+    found, transport, time = _asked(kit, [kit.reply("later", 429, retry_after="3600")])
+    assert found.status == "error"
+    assert "wait of 3600 s" in found.error
+    assert (len(transport.sent), time.slept) == (1, [])
+
+
+def test_retry_after_holds_back_the_other_requests_too(kit: Any) -> None:
+    time = kit.FakeTime(dice=0.0)
+    sent_at: list[float] = []
+
+    def reply(request: Any) -> HttpReply:
+        sent_at.append(time.now_s)
+        return kit.reply("later", 429, retry_after="60") if len(sent_at) == 1 else kit.chat_reply()
+
+    model = kit.api_model(ENTRY, kit.FakeTransport(reply), timing=time.timing, environ=ENVIRON, concurrency=2)
+    found = kit.answers(model, [kit.request(str(i)) for i in range(20)])
+    assert all(response.status == "ok" for response in found.values())
+    # Two were in flight when the server asked for quiet; all others came after it.
+    assert sorted(sent_at)[2] >= 1_060.0
+
+
+def test_it_gives_up_after_max_retries_and_says_so(kit: Any) -> None:
+    found, transport, _ = _asked(kit, [kit.reply("overloaded", 503)] * 3, entry={"max_retries": 2})
+    assert (found.status, found.n_retries, len(transport.sent)) == ("error", 2, 3)
+    assert found.error == (
+        "HTTP 503 from http://host.example/v1: overloaded; the server failed; look into its log (tried 3 times)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (HttpReply(401, b'{"error": {"message": "Incorrect API key"}}'), "Incorrect API key; check the value of the "),
+        (HttpReply(401, b""), "environment variable MY_KEY"),
+        (HttpReply(403, b'{"detail": "not yours"}'), "HTTP 403 from http://host.example/v1: not yours; "),
+        (HttpReply(404, b'{"message": "no model x"}'), "check the address and the name of the model"),
+        (HttpReply(400, b'{"error": "use max_completion_tokens"}'), "extra_body: {max_tokens: null"),
+        (HttpReply(302, b"", {"location": "https://else.example"}), "https://else.example"),
+        (HttpReply(429, b'{"error": {"message": "pay", "code": "insufficient_quota"}}'), "no credit left"),
+        (HttpReply(418, b"\xff\xfe teapot"), "teapot"),
+    ],
+)
+def test_other_refusals_are_final_and_have_a_remedy(kit: Any, reply: HttpReply, said: str) -> None:
+    found, transport, time = _asked(kit, [reply])
+    assert found.status == "error"
+    assert said in found.error
+    assert (len(transport.sent), time.slept, found.n_retries) == (1, [], 0)
+
+
+def test_without_a_key_the_remedy_is_to_give_one(kit: Any) -> None:
+    found, *_ = _asked(kit, [kit.reply("who?", 401)], entry={"api_key": None})
+    assert "wants a key: give it one, as ${env:NAME}" in found.error
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [("untrusted", "certificate"), ("unsendable", "headers"), ("too large", "check the address")],
+)
+def test_faults_that_stay_are_final(kit: Any, fault: Any, remedy: str) -> None:
+    found, transport, _ = _asked(kit, [TransportError(fault, f"bad {ENVIRON['MY_KEY']}")])
+    assert remedy in found.error
+    assert "bad [redacted]" in found.error
+    assert len(transport.sent) == 1
+
+
+def test_a_server_that_nobody_reaches_costs_the_tries_of_one_request(kit: Any) -> None:
+    transport, time = kit.FakeTransport(lambda _: TransportError("unreachable", "refused")), kit.FakeTime()
+    model = kit.api_model(ENTRY, transport, timing=time.timing, environ=ENVIRON, concurrency=2)
+    found = kit.answers(model, [kit.request(str(i)) for i in range(50)])
+    assert all("no reply from http://host.example/v1: refused" in r.error for r in found.values())
+    assert len(transport.sent) <= 2 * 6 + 48
+
+
+def test_a_server_that_was_reached_once_is_given_all_tries(kit: Any) -> None:
+    script = [kit.chat_reply(), *[TransportError("unreachable", "refused")] * 12]
+    transport, time = kit.FakeTransport(script), kit.FakeTime()
+    model = kit.api_model(ENTRY, transport, timing=time.timing, environ=ENVIRON, concurrency=1)
+    found = kit.answers(model, [kit.request(str(i)) for i in range(3)])
+    assert [found[k].n_retries for k in "012"] == [0, 5, 5]
+
+
+def test_latency_is_that_of_the_try_that_was_answered(kit: Any) -> None:
+    time = kit.FakeTime(dice=1.0)
+
+    class Slow(kit.FakeTransport):  # type: ignore[misc, name-defined]
+        async def send(self, request: Any) -> HttpReply:
+            time.now_s += 3
+            return await super().send(request)  # type: ignore[no-any-return]
+
+    transport = Slow([kit.reply("busy", 500), kit.chat_reply()])
+    found = kit.answer(kit.api_model(ENTRY, transport, timing=time.timing, environ=ENVIRON))
+    assert found.latency_s == 3.0
+
+
+def test_no_more_are_in_flight_than_allowed(kit: Any) -> None:
+    transport = kit.FakeTransport(lambda _: kit.chat_reply())
+    model = kit.api_model({**ENTRY, "concurrency": 7}, transport, environ=ENVIRON, concurrency=100)
+    kit.answers(model, [kit.request(str(i)) for i in range(100)])
+    assert transport.most_in_flight == 7
+
+
+def test_an_excerpt_is_cut_after_it_is_redacted() -> None:
+    secrets = Secrets({"K": "s3cret/+ value"}, "${env:K}")
+    long = excerpt(HttpReply(500, b"x" * 295 + b" s3cret/+ value " + b"y" * 100), secrets)
+    assert "s3c" not in long
+    assert long.endswith("…")
+    assert len(long) == 301
+    for spelling in ("s3cret/+ value", "s3cret%2F%2B+value", "s3cret%2F%2B%20value", "s3cret/%2B%20value"):
+        assert excerpt(HttpReply(500, f"<p>got {spelling}!</p>".encode()), secrets) == "got [redacted]!"
+
+
+def test_an_html_page_is_read_without_its_markup() -> None:
+    page = b"<!doctype html><style>p {}</style><script>x()</script><title>502</title>\n<p>Bad  gateway</p>"
+    assert excerpt(HttpReply(502, page), Secrets({})) == "502 Bad gateway"
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "place"),
+    [
+        ("http://h/", {"Authorization": "Bearer abc"}, "models.m.headers.Authorization"),
+        ("http://h/", {"x-api-key": "abc"}, "models.m.headers.x-api-key"),
+        ("http://h/", {"Cookie": "a=b"}, "models.m.headers.Cookie"),
+        ("http://h/?api_key=abc", {}, "models.m: api_key in the address"),
+        ("http://u:pw@h/", {}, "models.m: the password in the address"),
+    ],
+)
+def test_secrets_that_are_written_out_are_refused(url: str, headers: dict[str, str], place: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_secrets("models.m", url=url, headers=headers)
+    assert str(caught.value).startswith(place)
+    assert "abc" not in str(caught.value)
+    assert "pw" not in str(caught.value)
+
+
+def test_placeholders_and_harmless_headers_are_not() -> None:
+    headers = {"Authorization": "Bearer ${env:K}", "X-Variant": "b", "Idempotency-Key": "1"}
+    check_secrets("models.m", url="http://u:${env:K}@h/?token=${env:K}&q=1", headers=headers)
+
+
+@pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://h/", "http://", "http://h:99999/", "http://h/a b", ""])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match=r"^models\.m\.url: '\$\{env:U\}' is not an address"):
+        check_address(url, place="models.m.url", written="${env:U}")
+
+
+def test_headers_are_merged_whatever_their_case_and_checked() -> None:
+    assert merged_headers({"Content-Type": "a"}, {"content-type": "b"}, place="p") == {"content-type": "b"}
+    for name, value in (("X", "sk-planted\n"), ("X Y", "v"), ("", "v"), ("X:", "v")):
+        with pytest.raises(UsageError, match="cannot be sent") as caught:
+            merged_headers({}, {name: value}, place="p")
+        assert "planted" not in str(caught.value)
+
+
+def test_a_key_that_is_not_set_is_named_when_the_model_is_opened(kit: Any) -> None:
+    model = kit.api_model(ENTRY, kit.FakeTransport([]), environ={})
+    assert model.identity()["base_url"] == "http://host.example/v1"
+    with pytest.raises(UsageError, match="MY_KEY is not set"):
+        asyncio.run(model.open())
