@@ -95,10 +95,13 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
 
 def _decide(record: Record, args: argparse.Namespace) -> GateOutcome | None:
     from evalharness.gate import decide_record, publish
+    from evalharness.record import RunRegistry
 
     outcome = decide_record(record, reports=Path(args.reports), registry_url=args.registry)
     if outcome is not None:
         publish(outcome, record, junit=Path(args.junit) if args.junit else None)
+        with RunRegistry.open(args.registry, reports=args.reports) as runs:
+            runs.set_verdict(record.manifest.id, outcome.state)
     return outcome
 
 

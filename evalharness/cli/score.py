@@ -21,10 +21,11 @@ def run(args: argparse.Namespace) -> int:
     """Score the record; returns the exit code."""
     from pathlib import Path
 
-    from evalharness.record import open_record
+    from evalharness.record import Record
+    from evalharness.record.registry import resolve_run
     from evalharness.runner import score
 
-    record = open_record(args.record, reports=Path(args.reports), registry_url=args.registry)
+    record = Record.open(resolve_run(args.record, Path(args.reports), url=args.registry))
     scored = score(
         record,
         args.suite,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def score(
     tasks = [
         _recorded(record, loaded.suite, task, entry)
         for task in loaded.suite.tasks
-        for entry in _entries(record, task.id)
+        for entry in _entries(record, loaded.suite, task)
     ]
     execution: dict[str, Any] = {**manifest.execution, "n_asked": 0, "seconds": round(time.monotonic() - began, 3)}
     scored = score_and_seal(
@@ -78,15 +78,29 @@ def score(
     return scored
 
 
-def _entries(record: Record, task_id: str) -> list[TaskSummary]:
-    found = [entry for entry in record.manifest.tasks if entry.id == task_id]
-    if not found:
-        known = sorted({entry.id for entry in record.manifest.tasks})
+def _entries(record: Record, suite: Suite, task: Task) -> list[TaskSummary]:
+    """What the record has of the task, on the models that the suite names for it."""
+    from evalharness.suite.plan import models_of
+
+    known = sorted({entry.id for entry in record.manifest.tasks})
+    if task.id not in known:
         raise UsageError(
-            f"the record {record.manifest.id} has no task {task_id!r}{suggestion(task_id, known)}; "
+            f"the record {record.manifest.id} has no task {task.id!r}{suggestion(task.id, known)}; "
             f"it has: {', '.join(known)}"
         )
+    wanted = models_of(task, suite)
+    recorded = [entry for entry in record.manifest.tasks if entry.id == task.id]
+    found = [entry for entry in recorded if entry.model in wanted]
+    if not found:
+        raise UsageError(
+            f"the record {record.manifest.id} has answers to {task.id!r} of {_and(e.model for e in recorded)}, "
+            f"not of {_and(wanted)}; name a model that it has"
+        )
     return found
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(map(repr, names))
 
 
 def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> AnsweredTask:
@@ -119,7 +133,8 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> A
 
 def _same_question(record: Record, suite: Suite, task: Task) -> None:
     """Raise where the new task would have asked something else than the recorded one."""
-    recorded = next((t for t in record.manifest.suite["tasks"] if t["id"] == task.id), None)
+    tasks: Any = record.manifest.suite["tasks"]
+    recorded = next((entry for entry in tasks if entry["id"] == task.id), None)
     if recorded is None:
         return
     new = task.model_dump(mode="json", exclude_none=True)
