@@ -51,14 +51,16 @@ def response_from_json(text: str) -> Response:
     Raises:
         ValueError: if `text` is not such a response.
     """
-    plain: Any = loads(text)
-    if not isinstance(plain, dict) or not isinstance(plain.get("key"), str) or not plain.keys() <= _FIELDS:
-        raise ValueError("not a stored response")
-    if plain.get("status", "ok") not in STATUSES:
-        raise ValueError(f"unknown status {plain['status']!r}")
     try:
+        plain: Any = loads(text)
+        if (
+            plain.get("status", "ok") not in STATUSES
+            or not isinstance(plain["key"], str)
+            or not plain.keys() <= _FIELDS
+        ):
+            raise ValueError("its fields are not those of a response")
         plain["loglikelihoods"] = tuple(LogLikelihood(*item) for item in plain.get("loglikelihoods", ()))
-    except TypeError as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a stored response: {error}") from error
     return Response(**plain)
 

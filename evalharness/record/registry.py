@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from ..core.errors import RecordError, RunError, UsageError
 from ..core.registry import suggestion
 from .database import connect, reading, writing
-from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, parse_utc, utc_text
+from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, parse_utc, utc_text, verdict_beside
 from .schema import MANIFEST
 from .sealed import Record
 from .tables import Promotion, Result, Run
@@ -86,8 +86,13 @@ class RunRegistry:
         self.engine.dispose()
 
     def add(self, record: Record, *, verdict: str | None = None) -> RunInfo:
-        """Register `record`, or bring its entry up to date; a verdict given before stays unless there is a new one."""
+        """Register `record`, or bring its entry up to date.
+
+        `verdict` is what the gates said; by default what stands in `gate.json` beside the record, else what the
+        registry knows already.
+        """
         m = record.manifest
+        verdict = verdict or verdict_beside(record.folder)
         values = {
             "suite_name": m.suite_name,
             "name": m.name,

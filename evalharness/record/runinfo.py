@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..core.errors import RecordError
+from ..core.types import VerdictState
 
-__all__ = ["PromotionInfo", "Rescan", "RunInfo", "as_run", "parse_utc", "utc_text"]
+__all__ = ["PromotionInfo", "Rescan", "RunInfo", "as_run", "parse_utc", "utc_text", "verdict_beside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,16 @@ def parse_utc(text: str, folder: Path) -> datetime:
             f"{folder}: {text!r} is no time in ISO 8601; the record was not made by evalharness"
         ) from error
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def verdict_beside(folder: Path) -> str | None:
+    """What the gates said of the record in `folder`, where their outcome lies beside it."""
+    try:
+        body = json.loads((folder / "gate.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    state = body.get("state") if isinstance(body, dict) else None
+    return state if state in get_args(VerdictState) else None
 
 
 def utc_text(value: datetime) -> str:
