@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+from evalharness.core.errors import UsageError
 from evalharness.core.protocols import Need
-from evalharness.core.types import Response, Sample
+from evalharness.core.types import FAILED_STATES, Response, Sample
 
 from .base import (
     LABELLED_KINDS,
@@ -55,11 +56,11 @@ class ExactMatch(MeanMetric):
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
         norm = _NORMALIZERS[self.normalize]
 
-        def value(sample: Sample, response: Response) -> float | None:
-            answer = norm(answer_text(response))
-            return float(any(norm(gold) == answer for gold in golds(sample))) if golds(sample) else None
+        def value(answer: str, references: Sequence[str]) -> float:
+            answer = norm(answer)
+            return float(any(norm(gold) == answer for gold in references))
 
-        return [value(s, r) for s, r in zip(samples, responses, strict=True)]
+        return _values(samples, responses, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +91,10 @@ class TokenF1(MeanMetric):
             normal = squad_normalize(text)
             return Counter(normal.split() if self.words == "whitespace" else unicode_words(normal))
 
-        def value(sample: Sample, response: Response) -> float | None:
-            answer = bag(answer_text(response))
-            return max((self._f1(answer, bag(gold)) for gold in golds(sample)), default=None)
+        def value(answer: str, references: Sequence[str]) -> float:
+            return max(self._f1(bag(answer), bag(gold)) for gold in references)
 
-        return [value(s, r) for s, r in zip(samples, responses, strict=True)]
+        return _values(samples, responses, value)
 
     def _f1(self, answer: Counter[str], gold: Counter[str]) -> float:
         if not answer or not gold:
@@ -133,11 +133,11 @@ class Contains(MeanMetric):
         fold = str.casefold if self.ignore_case else str
         enough = any if self.which == "any" else all
 
-        def value(sample: Sample, response: Response) -> float | None:
-            answer = fold(answer_text(response))
-            return float(enough(fold(gold) in answer for gold in golds(sample))) if golds(sample) else None
+        def value(answer: str, references: Sequence[str]) -> float:
+            answer = fold(answer)
+            return float(enough(fold(gold) in answer for gold in references))
 
-        return [value(s, r) for s, r in zip(samples, responses, strict=True)]
+        return _values(samples, responses, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ class Regex(MeanMetric):
         ignore_case: letters match in either case.
 
     Source: Python's `re.search` and `re.fullmatch`. Raises `MetricOptionError` for a pattern that does not compile,
-    and `ValueError` naming the sample where a reference does not.
+    and a `UsageError` that names the sample where a reference does not.
     """
 
     pattern: str | None = None
@@ -180,17 +180,37 @@ class Regex(MeanMetric):
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
         flags = re.IGNORECASE if self.ignore_case else 0
 
-        def value(sample: Sample, response: Response) -> float | None:
-            patterns = golds(sample) if self.pattern is None else (self.pattern,)
-            if not patterns:
-                return None
-            try:
-                compiled = [re.compile(p, flags) for p in patterns]
-            except re.error as error:
-                raise ValueError(
-                    f"sample {sample.id!r}: reference {error.pattern!r} is no regular expression: {error}"
-                ) from error
-            answer = answer_text(response)
+        def value(answer: str, patterns: Sequence[str]) -> float:
+            compiled = [re.compile(p, flags) for p in patterns]
             return float(any(p.fullmatch(answer) if self.full else p.search(answer) for p in compiled))
 
-        return [value(s, r) for s, r in zip(samples, responses, strict=True)]
+        if self.pattern is not None:
+            samples = [replace(sample, references=(self.pattern,)) for sample in samples]
+        else:
+            _check_patterns(samples)
+        return _values(samples, responses, value)
+
+
+def _check_patterns(samples: Sequence[Sample]) -> None:
+    for sample in samples:
+        for pattern in golds(sample):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise UsageError(
+                    f"sample {sample.id!r}: its reference {pattern!r} is no regular expression: {error}; mend it, or "
+                    f"use the metric contains"
+                ) from error
+
+
+def _values(
+    samples: Sequence[Sample], responses: Sequence[Response], value: Callable[[str, Sequence[str]], float]
+) -> list[float | None]:
+    """The value of each answer against its references; None for a sample without any.
+
+    A failed call is worth 0 even where the empty text would be right: a reference may be empty.
+    """
+    return [
+        None if not golds(s) else 0.0 if r.status in FAILED_STATES else value(answer_text(r), golds(s))
+        for s, r in zip(samples, responses, strict=True)
+    ]

@@ -107,9 +107,11 @@ def bca_interval(values: Floats, value: float, left_out: Floats, *, confidence: 
         return percentile_interval(values, confidence=confidence)
     share = float(np.mean(finite < value) + np.mean(finite <= value)) / 2
     deviations = kept.mean() - kept
-    spread = float(np.sum(deviations**2))
-    if not 0 < share < 1 or spread == 0:
+    widest = float(np.abs(deviations).max())
+    if not 0 < share < 1 or widest == 0:
         return percentile_interval(values, confidence=confidence)
+    deviations = deviations / widest  # a is free of scale, and cubes of tiny figures would underflow
+    spread = float(np.sum(deviations**2))
     bias = normal_quantile(share)
     acceleration = float(np.sum(deviations**3)) / (6 * spread**1.5)
     low, high = (

@@ -43,20 +43,16 @@ def lcs_indices(first: Sequence[Hashable], second: Sequence[Hashable]) -> list[i
     masks = _masks(first)
     column = (1 << len(first)) - 1
     columns: list[int] = []
-    kept: list[Hashable] = []
     for item in second:
-        # Items that `first` does not hold change no column, and the walk steps over them.
         mask = masks.get(item)
-        if mask is None:
-            continue
-        matched = column & mask
-        column = (column + matched) | (column - matched)
+        if mask is not None:
+            matched = column & mask
+            column = (column + matched) | (column - matched)
         columns.append(column)
-        kept.append(item)
-    i, j = len(first), len(kept)
+    i, j = len(first), len(second)
     indices: list[int] = []
     while i and j:
-        if first[i - 1] == kept[j - 1]:
+        if first[i - 1] == second[j - 1]:
             i -= 1
             j -= 1
             indices.append(i)

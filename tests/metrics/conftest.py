@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import settings
+
+from evalharness.core.types import LogLikelihood, Response, Sample
+
+# The first example pays for imports: a deadline would blame the code for them.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+
+LABELS = ("negative", "neutral", "positive")
+
+
+def make_pairs(answers: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[list[Sample], list[Response]]:
+    samples = [Sample(id=str(i), digest="", prompt="", references=tuple(r)) for i, r in enumerate(references)]
+    return samples, [Response(key=str(i), text=answer) for i, answer in enumerate(answers)]
+
+
+def make_labelled(golds: Sequence[str | None], answers: Sequence[str | None]) -> tuple[list[Sample], list[Response]]:
+    samples = [Sample(id=str(i), digest="", prompt="", target=gold) for i, gold in enumerate(golds)]
+    responses = [
+        Response(key=str(i), status="unparsed" if a is None else "ok", text="…", answer=a)
+        for i, a in enumerate(answers)
+    ]
+    return samples, responses
+
+
+@pytest.fixture(name="make_pairs", scope="session")
+def _make_pairs():
+    return make_pairs
+
+
+@pytest.fixture(name="make_labelled", scope="session")
+def _make_labelled():
+    return make_labelled
+
+
+@pytest.fixture(scope="session")
+def labels():
+    return LABELS
+
+
+@pytest.fixture(scope="session")
+def figure():
+    """The figure of a metric over samples and responses."""
+
+    def compute(metric, samples, responses):
+        return float(metric.finalize(metric.sample_stats(samples, responses).sum(axis=0)))
+
+    return compute
+
+
+TEXTS = [
+    ("the cat sat on the mat .", "the cat is sitting on a mat ."),
+    ("Running studies, quickly!", "He ran quickly through studies."),
+    ("", "an answer was expected"),
+    ("a", "the"),
+    ("naïve café 3.14", "naive café 3.14"),
+    ("北京是中国的首都。", "中国的首都是北京。"),
+    ("Привет, мир", "Привет мир"),
+    ("line one\nline two. More!", "line one\nline three. More?"),
+    ("👍🏽 ok", "ok 👍🏽"),
+    ("the cat sat on the mat .", "the cat sat on the mat ."),
+    ("positive", "negative"),
+    (" ".join(f"w{i % 13}" for i in range(80)), " ".join(f"w{i % 11}" for i in range(90))),
+]
+
+
+@pytest.fixture(scope="session")
+def batch():
+    """(samples, responses) of every kind of answer that any metric may meet, measured and not."""
+    samples, responses = [], []
+    statuses = ("ok", "ok", "refusal", "truncated", "unparsed", "ok")
+    for i, (text, gold) in enumerate(TEXTS * 2):
+        references = (gold,) if i % 3 else (gold, text.upper(), "another reference")
+        samples.append(
+            Sample(
+                id=f"s{i}",
+                digest=f"d{i}",
+                prompt=f"{gold} {gold}",
+                references=() if i == 20 else references,
+                target=None if i == 21 else LABELS[(i * 7) % 3] if i != 22 else "no such label",
+                choices=LABELS,
+            )
+        )
+        status = statuses[i % 6]
+        responses.append(
+            Response(
+                key=f"k{i}",
+                status=status,
+                text=text,
+                answer=None if status == "unparsed" else (*LABELS, "nonsense")[(i * 5) % 4] if i % 2 else text,
+                loglikelihoods=(LogLikelihood(-3.5 * i - 1, 7),) if i != 5 else (),
+                latency_s=0.1 + i / 7 if i != 6 else None,
+                input_tokens=i,
+                output_tokens=i % 5 if i != 7 else None,
+            )
+        )
+    return samples, responses

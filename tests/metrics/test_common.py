@@ -1,0 +1,361 @@
+"""What every registered metric must hold. A new metric gets these tests free; it adds only cases of its own."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import importlib
+import math
+import pickle
+import re
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from evalharness.core.protocols import Metric
+from evalharness.core.registry import registry
+from evalharness.core.types import KINDS, LogLikelihood, Response, Sample
+from evalharness.metrics import BUILTIN
+from evalharness.metrics.base import RowsMetric
+from evalharness.metrics.interval import sample_values, summarize
+
+ROOM = registry("metrics")
+
+
+@pytest.fixture(params=ROOM.names())
+def cls(request):
+    return ROOM.load(request.param)
+
+
+@pytest.fixture
+def metric(cls, labels):
+    options = {"positive": labels[-1]} if "positive" in {f.name for f in dataclasses.fields(cls)} else {}
+    return cls(**options).for_task(labels)
+
+
+@pytest.fixture
+def stats(metric, batch):
+    found = metric.sample_stats(*batch)
+    found.setflags(write=False)  # a metric that writes into its arguments fails loudly
+    return found
+
+
+def value_of(metric, rows):
+    if isinstance(metric, RowsMetric):
+        return float(metric.finalize_rows(rows))
+    return float(metric.finalize(rows.sum(axis=0)))
+
+
+def same(first, second):
+    return np.testing.assert_allclose(first, second, rtol=1e-12, atol=1e-12, equal_nan=True)
+
+
+# ── what it says of itself ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_holds_the_protocol(metric, cls):
+    assert isinstance(metric, Metric)
+    assert BUILTIN.get(metric.name, "").endswith(f":{cls.__name__}") or metric.name not in BUILTIN
+    assert metric.kinds
+    assert metric.kinds <= set(KINDS)
+    assert metric.needs <= {"references", "target"}
+    assert metric.interval in ("proportion", "mean", "bootstrap")
+    low, high = metric.bounds
+    assert low < high
+    for flag in ("higher_is_better", "scores_blank", "counts_states"):
+        assert isinstance(getattr(metric, flag), bool)
+
+
+def test_name_is_the_registered_one():
+    for name in BUILTIN:
+        assert ROOM.load(name).name == name
+
+
+def test_columns(metric):
+    assert len(set(metric.columns)) == len(metric.columns)
+    assert metric.columns[0] == "n"
+
+
+def test_docstring(cls):
+    text = cls.__doc__
+    first = text.splitlines()[0]
+    assert first.endswith(".")
+    assert len(first) <= 120
+    assert re.search(r"^ {8}\S", text, re.MULTILINE), "a formula stands indented in the docstring"
+    assert "Source: " in text
+    documented = re.findall(r"^ {8}(\w+): ", text.partition("Options:")[2].partition("Source:")[0], re.MULTILINE)
+    assert documented == [f.name for f in dataclasses.fields(cls)]
+
+
+def test_is_a_frozen_value(metric, cls):
+    assert dataclasses.is_dataclass(cls)
+    assert metric == copy.deepcopy(metric) == pickle.loads(pickle.dumps(metric))
+    assert hash(metric) == hash(copy.deepcopy(metric))
+    with pytest.raises((dataclasses.FrozenInstanceError, AttributeError, TypeError)):
+        metric.anything = 1
+
+
+def test_signature_tells_options_apart(cls, metric, labels):
+    assert metric.signature.strip()
+    other = {bool: lambda v: not v, int: lambda v: v + 1, tuple: lambda v: (*v, 0.5) if v and v[0] != labels[0] else v}
+    for field in dataclasses.fields(metric):
+        value = getattr(metric, field.name)
+        change = other.get(type(value))
+        if change is None or change(value) == value:
+            continue
+        changed = dataclasses.replace(metric, **{field.name: change(value)})
+        assert changed.signature != metric.signature, field.name
+
+
+def test_literal_options_change_the_signature(cls, metric):
+    for name, schema in TypeAdapter(cls).json_schema()["properties"].items():
+        for choice in schema.get("enum", ()):
+            changed = dataclasses.replace(metric, **{name: choice})
+            assert (changed.signature == metric.signature) == (choice == getattr(metric, name)), (name, choice)
+
+
+def test_options_are_typed(cls):
+    adapter = TypeAdapter(cls)
+    assert adapter.validate_python({}) == cls()
+    with pytest.raises(ValidationError):
+        adapter.validate_python({"no_such_option": 1})
+    for field in dataclasses.fields(cls):
+        with pytest.raises(ValidationError):
+            adapter.validate_python({field.name: object()})
+
+
+# ── statistics ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_shape_and_type(metric, stats, batch):
+    assert stats.shape == (len(batch[0]), len(metric.columns))
+    assert stats.dtype == np.float64
+    assert np.isfinite(stats).all()
+    assert set(np.unique(stats[:, 0])) <= {0.0, 1.0}
+    assert not stats[stats[:, 0] == 0].any(), "a row that measures nothing is all zeros"
+    assert stats[:, 0].any()
+
+
+def test_nothing(metric):
+    empty = metric.sample_stats([], [])
+    assert empty.shape == (0, len(metric.columns))
+    assert empty.dtype == np.float64
+    assert math.isnan(value_of(metric, empty))
+    assert all(map(math.isnan, summarize(metric, empty)[:3]))
+    assert sample_values(metric, empty).shape == (0,)
+
+
+def test_one_sample(metric, batch, stats):
+    for i in range(len(batch[0])):
+        alone = metric.sample_stats([batch[0][i]], [batch[1][i]])
+        same(alone, stats[i : i + 1])
+        found = summarize(metric, alone)
+        same(found.value, value_of(metric, alone))
+        if metric.interval != "proportion":
+            assert math.isnan(found.low)
+            assert math.isnan(found.high)
+            assert found.method == "none"
+
+
+def test_shards_merge_to_the_whole(metric, batch, stats):
+    samples, responses = batch
+    for cut in (1, 7, len(samples) - 1):
+        parts = [metric.sample_stats(samples[a:b], responses[a:b]) for a, b in ((0, cut), (cut, None))]
+        same(np.concatenate(parts), stats)
+        if not isinstance(metric, RowsMetric):
+            same(metric.finalize(parts[0].sum(axis=0) + parts[1].sum(axis=0)), metric.finalize(stats.sum(axis=0)))
+
+
+def test_order_does_not_matter(metric, batch, stats):
+    order = np.random.default_rng(0).permutation(len(stats))
+    shuffled = metric.sample_stats([batch[0][i] for i in order], [batch[1][i] for i in order])
+    same(shuffled, stats[order])
+    same(value_of(metric, shuffled), value_of(metric, stats))
+
+
+def test_groups_are_sums(metric, batch, stats):
+    if isinstance(metric, RowsMetric):
+        pytest.skip("its figure does not follow from totals")
+    member = np.arange(len(stats)) % 3 == np.arange(3)[:, None]
+    of_groups = metric.finalize(member.astype(float) @ stats)
+    for group, row in zip(of_groups, member, strict=True):
+        chosen = np.flatnonzero(row)
+        alone = metric.sample_stats([batch[0][i] for i in chosen], [batch[1][i] for i in chosen])
+        same(group, value_of(metric, alone))
+
+
+def test_arguments_stay_as_they_were(metric, batch):
+    samples, responses = batch
+    before = copy.deepcopy((samples, responses))
+    metric.sample_stats(samples, responses)
+    assert (samples, responses) == before
+
+
+def test_accepts_tuples(metric, batch, stats):
+    same(metric.sample_stats(tuple(batch[0]), tuple(batch[1])), stats)
+
+
+def test_the_same_twice(metric, batch, stats):
+    assert (metric.sample_stats(*batch) == stats).all()
+
+
+# ── finalize ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_finalize_is_vectorised(metric, stats):
+    totals = np.stack([stats[i : i + 6].sum(axis=0) for i in range(12)]).reshape(3, 4, -1)
+    totals.setflags(write=False)
+    found = metric.finalize(totals)
+    assert found.shape == (3, 4)
+    assert found.dtype == np.float64
+    same(found, [[float(metric.finalize(cell)) for cell in row] for row in totals])
+    assert np.shape(metric.finalize(totals[0, 0])) == ()
+    assert metric.finalize(np.zeros((0, totals.shape[-1]))).shape == (0,)
+
+
+def test_finalize_of_nothing_is_nan(metric):
+    assert np.isnan(metric.finalize(np.zeros((2, len(metric.columns))))).all()
+
+
+def test_finalize_rows_is_vectorised(metric, stats):
+    if not isinstance(metric, RowsMetric):
+        pytest.skip("its figure follows from totals")
+    weights = np.random.default_rng(0).integers(0, 3, size=(2, 5, len(stats))).astype(float)
+    weights.setflags(write=False)
+    found = metric.finalize_rows(stats, weights)
+    assert found.shape == (2, 5)
+    for index in np.ndindex(2, 5):
+        repeated = np.repeat(stats, weights[index].astype(int), axis=0)
+        same(found[index], metric.finalize_rows(repeated))
+    assert np.isnan(metric.finalize_rows(stats, np.zeros((1, len(stats))))).all()
+    assert np.isnan(metric.finalize(stats.sum(axis=0)))
+
+
+def test_within_bounds(metric, stats):
+    low, high = metric.bounds
+    rng = np.random.default_rng(1)
+    many = rng.integers(0, 4, size=(200, len(stats))).astype(float) @ stats
+    values = np.concatenate([sample_values(metric, stats), metric.finalize(many), [value_of(metric, stats)]])
+    known = values[~np.isnan(values)]
+    assert known.size
+    assert (known >= low).all()
+    assert (known <= high).all()
+
+
+def test_summary(metric, stats):
+    found = summarize(metric, stats, seed=3)
+    assert found == summarize(metric, stats, seed=3)
+    same(found.value, value_of(metric, stats))
+    assert metric.bounds[0] <= found.low <= found.high <= metric.bounds[1]
+    narrow = summarize(metric, stats, seed=3, confidence=0.6)
+    assert found.low <= narrow.low <= narrow.high <= found.high
+    clustered = summarize(metric, stats, clusters=[f"c{i % 9}" for i in range(len(stats))], seed=3)
+    same(clustered.value, found.value)
+    assert "cluster" in clustered.method or clustered.method == "no-variation"
+    assert metric.bounds[0] <= clustered.low <= clustered.high <= metric.bounds[1]
+
+
+def test_means_over_repeats_are_rows_too(metric, stats):
+    """The scorer hands over the mean of a sample's rows over its repeats: counts are then fractions."""
+    rows = (stats[0::2] + stats[1::2]) / 2
+    values = sample_values(metric, rows)
+    known = values[~np.isnan(values)]
+    assert (known >= metric.bounds[0]).all()
+    assert (known <= metric.bounds[1]).all()
+    found = summarize(metric, rows, seed=0)
+    assert metric.bounds[0] <= found.low <= found.high <= metric.bounds[1]
+
+
+# ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_blank_answers(metric, batch):
+    """`on_error: count_wrong` scores a failure as an empty answer: never better than any other answer."""
+    samples = batch[0]
+    blank = [Response(key=s.id, status="error", text="") for s in samples]
+    stats = metric.sample_stats(samples, blank)
+    assert np.isfinite(stats).all()
+    if metric.scores_blank:
+        golds = [s.target is not None if metric.needs == {"target"} else bool(s.references) for s in samples]
+        assert stats[:, 0].tolist() == golds
+        assert value_of(metric, stats) <= 0.0
+    if metric.scores_blank and metric.needs == {"references"}:
+        empty = [dataclasses.replace(s, references=("", "the")) for s in samples]
+        assert value_of(metric, metric.sample_stats(empty, blank)) <= 0.0, "an error is not the right empty answer"
+
+
+def test_unmeasured_samples_are_zero_rows(metric):
+    if not metric.needs:
+        pytest.skip("it needs nothing of a sample")
+    bare = Sample(id="x", digest="", prompt="p")
+    stats = metric.sample_stats([bare], [Response(key="x", text="an answer", answer="an answer")])
+    assert not stats.any()
+
+
+def test_a_perfect_answer_is_best(metric, labels):
+    if metric.bounds[1] == math.inf or not metric.higher_is_better:
+        pytest.skip("nothing is perfect here")
+    golds = ["the quick brown fox jumps", "a lazy dog", "naïve", "你好，世界"]
+    samples = [
+        Sample(id=str(i), digest="", prompt="", references=(gold, "something else"), target=labels[i % 3])
+        for i, gold in enumerate(golds)
+    ]
+    by_label = metric.needs == {"target"}
+    answers = [s.target if by_label else s.references[0] for s in samples]
+    responses = [Response(key=s.id, text=a, answer=a) for s, a in zip(samples, answers, strict=True)]
+    if metric.name == "regex":
+        samples = [dataclasses.replace(s, references=(re.escape(s.references[0]),)) for s in samples]
+    if metric.name in ("rouge2", "nltk_bleu"):  # a text of one word has no word pairs
+        samples, responses = samples[:1], responses[:1]
+    stats = metric.sample_stats(samples, responses)
+    assert value_of(metric, stats) == pytest.approx(metric.bounds[1], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("samples", "responses", "error"),
+    [
+        ("text", [], TypeError),
+        ([], "text", TypeError),
+        (["text"], [Response(key="")], TypeError),
+        ([Sample(id="", digest="", prompt="")], ["text"], TypeError),
+        ([Sample(id="", digest="", prompt="")], [], ValueError),
+    ],
+)
+def test_wrong_types_are_refused(metric, samples, responses, error):
+    with pytest.raises(error, match=r"samples|responses"):
+        metric.sample_stats(samples, responses)
+
+
+def test_references_as_one_text_are_refused(metric):
+    if metric.needs != {"references"}:
+        pytest.skip("it reads no references")
+    with pytest.raises(TypeError, match="not a str"):
+        metric.sample_stats([Sample(id="x", digest="", prompt="", references="abc")], [Response(key="x", text="abc")])
+
+
+def test_surrogates_and_control_characters(metric):
+    text = "\ud800 a\x00b \u202e \U0001f468\u200d\U0001f469"
+    sample = Sample(id="x", digest="", prompt=text, references=("plain", "\udfff"), target="\ud800")
+    response = Response(key="x", text=text, loglikelihoods=(LogLikelihood(-1.0, 1),), latency_s=0.0)
+    assert np.isfinite(metric.sample_stats([sample], [response])).all()
+
+
+def test_no_module_of_the_room_imports_anything_heavy_at_its_top():
+    import subprocess
+    import sys
+
+    modules = sorted({target.partition(":")[0] for target in BUILTIN.values()} | {"evalharness.metrics.interval"})
+    heavy = "torch transformers pandas sklearn scipy sacrebleu nltk rouge_score rapidfuzz regex evaluate pydantic"
+    code = (
+        f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\n"
+        f"print([h for h in {heavy.split()!r} if h in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]", out.stdout
+
+
+def test_all_lists_what_is_public():
+    for target in BUILTIN.values():
+        module, _, name = target.partition(":")
+        assert name in importlib.import_module(module).__all__

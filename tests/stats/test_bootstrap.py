@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from evalharness.stats import bootstrap
+from evalharness.stats.bootstrap import (
+    bca_interval,
+    cluster_totals,
+    jackknife,
+    percentile_interval,
+    replicates,
+    resample_totals,
+    resample_weights,
+)
+
+
+def mean(totals):
+    return totals[..., 1] / totals[..., 0]
+
+
+def rows_of(values):
+    return np.stack([np.ones(len(values)), np.asarray(values, dtype=float)], axis=1)
+
+
+def test_each_resample_has_n_samples():
+    chunks = list(resample_weights(7, n_resamples=50, seed=1))
+    weights = np.concatenate(chunks)
+    assert weights.shape == (50, 7)
+    assert weights.dtype == np.float64
+    assert (weights.sum(axis=1) == 7).all()
+    assert len(np.unique(weights, axis=0)) > 40
+
+
+def test_weights_are_multinomial():
+    weights = np.concatenate(list(resample_weights(5, n_resamples=20_000, seed=2)))
+    # Multinomial(5, 1/5): mean 1, variance 5·(1/5)(4/5) = 0.8, covariance −5·(1/5)² = −0.2.
+    covariance = np.cov(weights.T)
+    assert weights.mean(axis=0) == pytest.approx(np.ones(5), abs=0.03)
+    assert np.diag(covariance) == pytest.approx(np.full(5, 0.8), abs=0.04)
+    assert covariance[~np.eye(5, dtype=bool)] == pytest.approx(np.full(20, -0.2), abs=0.04)
+
+
+def test_chunks_are_bounded_and_do_not_repeat(monkeypatch):
+    monkeypatch.setattr(bootstrap, "_CHUNK_CELLS", 100)
+    chunks = list(resample_weights(30, n_resamples=10, seed=0))
+    assert [len(c) for c in chunks] == [3, 3, 3, 1]
+    assert len(np.unique(np.concatenate(chunks), axis=0)) == 10
+
+
+def test_totals_are_sums_of_resampled_rows():
+    stats = np.random.default_rng(0).random((6, 3))
+    weights = np.concatenate(list(resample_weights(6, n_resamples=4, seed=9)))
+    by_hand = np.array([sum(w * row for w, row in zip(ws, stats, strict=True)) for ws in weights])
+    assert resample_totals(stats, n_resamples=4, seed=9) == pytest.approx(by_hand, abs=1e-12)
+
+
+def test_seed_decides():
+    stats = rows_of(np.random.default_rng(0).random(20))
+    first, again, other = (replicates(stats, mean, n_resamples=100, seed=s) for s in (4, 4, 5))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("bad", [{"n": 0, "n_resamples": 5}, {"n": 5, "n_resamples": 0}])
+def test_refuses_nothing(bad):
+    with pytest.raises(ValueError, match="at least 1"):
+        next(resample_weights(**bad, seed=0))
+
+
+def test_cluster_totals():
+    stats = np.array([[1.0, 2.0], [1.0, 3.0], [1.0, 5.0], [0.0, 7.0]])
+    assert cluster_totals(stats, np.array([2, 0, 2, 0])).tolist() == [[1.0, 10.0], [0.0, 0.0], [2.0, 7.0]]
+    assert cluster_totals(np.zeros((0, 2)), np.zeros(0, dtype=np.int64)).shape == (0, 2)
+
+
+def test_jackknife_leaves_one_out(monkeypatch):
+    values = np.random.default_rng(1).random(9)
+    by_hand = [np.delete(values, i).mean() for i in range(9)]
+    assert jackknife(rows_of(values), mean) == pytest.approx(by_hand, abs=1e-14)
+    monkeypatch.setattr(bootstrap, "_CHUNK_CELLS", 4)
+    assert jackknife(rows_of(values), mean) == pytest.approx(by_hand, abs=1e-14)
+
+
+def test_percentile_is_quantiles():
+    values = np.arange(1001.0)
+    assert percentile_interval(values) == pytest.approx((25.0, 975.0))
+    assert percentile_interval(values, confidence=0.5) == pytest.approx((250.0, 750.0))
+
+
+def test_undefined_replicates():
+    assert percentile_interval(np.array([1.0, 2.0, math.nan])) == pytest.approx((1.025, 1.975))
+    assert all(map(math.isnan, percentile_interval(np.array([1.0, 2.0, math.nan, math.nan, math.nan]))))
+    assert all(map(math.isnan, percentile_interval(np.array([1.0]))))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_bca_agrees_with_scipy(seed):
+    values = np.random.default_rng(seed).lognormal(sigma=1.0, size=40)
+    theirs = scipy_stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(0), vectorized=True
+    ).confidence_interval
+    stats = rows_of(values)
+    found = replicates(stats, mean, n_resamples=20_000, seed=0)
+    ours = bca_interval(found, float(values.mean()), jackknife(stats, mean))
+    width = theirs.high - theirs.low
+    assert ours == pytest.approx(theirs, abs=0.03 * width)
+    # … which a percentile interval does not for skewed data.
+    assert abs(percentile_interval(found).high - theirs.high) > 0.03 * width
+
+
+def test_bca_falls_back_to_percentiles():
+    values = np.linspace(0, 1, 101)
+    plain = percentile_interval(values)
+    assert bca_interval(values, 2.0, np.array([0.1, 0.2])) == plain  # the figure lies outside all replicates
+    assert bca_interval(values, 0.5, np.array([0.1, 0.1])) == plain  # no jackknife spread
+    assert bca_interval(values, math.nan, np.array([0.1, 0.2])) == plain
+
+
+def test_arguments_are_left_alone():
+    stats = rows_of(np.random.default_rng(0).random(10))
+    stats.setflags(write=False)
+    replicates(stats, mean, n_resamples=10, seed=0)
+    jackknife(stats, mean)
+    cluster_totals(stats, np.arange(10) // 2)
+
+
+@pytest.mark.slow
+def test_bca_covers_a_ratio():
+    # A ratio of sums of skewed variables, 60 samples: the shape of a corpus metric.
+    rng = np.random.default_rng(8)
+    truth, hits = 0.5, 0
+    for trial in range(400):
+        size = rng.lognormal(3.0, 0.6, size=60)
+        part = size * rng.beta(2, 2, size=60)
+        stats = np.stack([size, part], axis=1)
+        found = replicates(stats, mean, n_resamples=500, seed=trial)
+        low, high = bca_interval(found, float(part.sum() / size.sum()), jackknife(stats, mean))
+        hits += low <= truth <= high
+    assert 0.90 < hits / 400 < 0.985

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from evalharness.stats.intervals import (
+    clopper_pearson,
+    cluster_codes,
+    cluster_standard_error,
+    cluster_wilson,
+    mean_interval,
+    normal_quantile,
+    t_quantile,
+    wilson,
+)
+
+VECTORS = Path(__file__).parents[2] / ".." / "shared" / "vectors" / "stats" / "proportion_ci.json"
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason="the shared vectors are not beside this checkout")
+@pytest.mark.parametrize("method", [wilson, clopper_pearson])
+def test_agrees_with_the_published_intervals(method):
+    table = json.loads(VECTORS.read_text())
+    assert len(table["rows"]) > 5
+    for row in table["rows"]:
+        found = method(row["x"], row["n"])
+        assert found == pytest.approx(row[method.__name__], abs=table["tolerance"]), row
+
+
+def test_newcombe_1998_table_1():
+    # Newcombe 1998, Stat Med 17:857, Table I, 81/263, methods 3 (score) and 5 (exact).
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert clopper_pearson(81, 263) == pytest.approx((0.2527, 0.3676), abs=5e-5)
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_equals_scipy(case, confidence):
+    x, n = case
+    test = scipy_stats.binomtest(x, n)
+    for ours, method in ((wilson, "wilson"), (clopper_pearson, "exact")):
+        theirs = test.proportion_ci(confidence, method=method)
+        assert ours(x, n, confidence=confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("method", [wilson, clopper_pearson])
+def test_degenerate_proportions(method):
+    assert all(map(math.isnan, method(0, 0)))
+    assert method(0, 1).low == 0.0
+    assert method(1, 1).high == 1.0
+    assert 0 < method(1, 1).low < 1
+
+
+@pytest.mark.parametrize(("x", "n"), [(-1, 3), (4, 3), (math.nan, 3), (1, math.inf)])
+def test_refuses_impossible_counts(x, n):
+    with pytest.raises(ValueError, match="successes"):
+        wilson(x, n)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 95, math.nan])
+def test_refuses_impossible_confidence(confidence):
+    with pytest.raises(ValueError, match="confidence"):
+        wilson(1, 3, confidence=confidence)
+
+
+def test_quantiles_equal_scipy():
+    assert normal_quantile(0.975) == pytest.approx(scipy_stats.norm.ppf(0.975), abs=1e-14)
+    assert t_quantile(0.975, 7) == pytest.approx(scipy_stats.t.ppf(0.975, 7), abs=1e-12)
+
+
+def test_mean_equals_scipy():
+    values = np.random.default_rng(3).gamma(2.0, size=25)
+    theirs = scipy_stats.t.interval(0.9, 24, loc=values.mean(), scale=scipy_stats.sem(values))
+    assert mean_interval(values, confidence=0.9) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_degenerate_means():
+    assert all(map(math.isnan, mean_interval([])))
+    assert all(map(math.isnan, mean_interval([0.5])))
+    assert all(map(math.isnan, mean_interval([0.5, 0.6], codes=np.array([0, 0]))))
+    # 0.1 has no exact double: the mean of many is off by a rounding error, the interval is not.
+    assert mean_interval([0.1] * 10) == (0.1, 0.1)
+
+
+def test_refuses_wrong_shapes():
+    with pytest.raises(ValueError, match="one-dimensional"):
+        mean_interval(np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="codes"):
+        mean_interval([1.0, 2.0], codes=np.array([0]))
+
+
+def test_cluster_error_is_millers_formula():
+    values, names = [1.0, 0.0, 1.0, 1.0, 0.0], ["a", "a", "b", "c", "c"]
+    mean = sum(values) / 5
+    by_hand = (
+        math.sqrt(sum(sum(v - mean for v, n in zip(values, names, strict=True) if n == c) ** 2 for c in "abc")) / 5
+    )
+    assert cluster_standard_error(values, cluster_codes(names)) == pytest.approx(by_hand, abs=1e-15)
+    assert math.isnan(cluster_standard_error([], np.zeros(0, dtype=np.int64)))
+
+
+def test_clusters_of_one_give_the_plain_interval():
+    values = np.random.default_rng(0).random(12)
+    assert mean_interval(values, codes=np.arange(12)) == pytest.approx(mean_interval(values), abs=1e-12)
+
+
+def test_cluster_codes():
+    assert cluster_codes(["x", "y", "x"]).tolist() == [0, 1, 0]
+    assert cluster_codes(["x", None, "x", None]).tolist() == [0, 1, 0, 2]
+    assert cluster_codes(["x", "y"]) is None
+    assert cluster_codes([None, None]) is None
+    with pytest.raises(TypeError, match="not a str"):
+        cluster_codes("xyx")
+
+
+def test_cluster_wilson_is_wider_where_clusters_agree_and_never_of_width_zero():
+    values, codes = np.repeat([1.0, 0.0, 1.0, 1.0], 10), np.repeat(np.arange(4), 10)
+    plain, clustered = wilson(30, 40), cluster_wilson(values, codes)
+    assert clustered.low < plain.low < plain.high < clustered.high
+    all_right = cluster_wilson(np.ones(40), codes)
+    assert all_right.high == 1.0
+    assert all_right.low < wilson(4, 4).low
+    assert all(map(math.isnan, cluster_wilson([1.0, 0.0], np.array([0, 0]))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.97])
+def test_wilson_covers(p):
+    rng = np.random.default_rng(11)
+    found = [wilson(x, 30) for x in rng.binomial(30, p, size=4000)]
+    # At n = 30 and p = .97 the normal interval covers 59 % (SCIENCE: uncertainty).
+    assert np.mean([low <= p <= high for low, high in found]) > 0.92
+
+
+def _clustered(rng, *, n_clusters, size, share):
+    """0/1 answers, and scores, that clusters share: a cluster's own rate is Beta with mean `share`."""
+    rates = rng.beta(2 * share, 2 * (1 - share), size=n_clusters)
+    return (rng.random((n_clusters, size)) < rates[:, None]).astype(float).ravel(), np.repeat(
+        np.arange(n_clusters), size
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_clusters", "share"), [(15, 0.6), (40, 0.9)])
+def test_clustered_intervals_cover(n_clusters, share):
+    rng = np.random.default_rng(5)
+    hits = {"wilson": 0, "cluster_wilson": 0, "mean": 0}
+    for _ in range(1500):
+        values, codes = _clustered(rng, n_clusters=n_clusters, size=10, share=share)
+        for name, (low, high) in {
+            "wilson": wilson(values.sum(), values.size),
+            "cluster_wilson": cluster_wilson(values, codes),
+            "mean": mean_interval(values, codes=codes),
+        }.items():
+            hits[name] += low <= share <= high
+    assert hits["wilson"] / 1500 < 0.85  # what ignoring clusters costs
+    assert hits["cluster_wilson"] / 1500 > 0.925
+    assert hits["mean"] / 1500 > 0.90
