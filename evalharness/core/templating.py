@@ -131,6 +131,11 @@ class Condition:
         """The names that the expression asks for."""
         return self._template.names
 
+    @property
+    def required(self) -> frozenset[str]:
+        """The names that must be given."""
+        return self._template.required
+
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether the expression is true of `values`.
 

@@ -6,10 +6,24 @@ them as JSON Schema and `docs/suite-reference.md` is generated from them.
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from evalharness.core.registry import suggestion
 
 __all__ = [
     "BACKENDS",
@@ -36,12 +50,39 @@ __all__ = [
     "Rule",
     "Suite",
     "Task",
+    "class_of_backend",
 ]
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
+PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
+Name = Annotated[str, Field(pattern=PLAIN_NAME)]
+# A model or task; `matrix` makes variants of them, whose names have an @: candidate@temperature=0.7.
+VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(@[^\s@]+)?$")]
 Template: TypeAlias = str
 Text = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _check_regex(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return pattern
+
+
+def _check_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except (LookupError, ValueError):
+        raise ValueError(f"there is no encoding {name[:40]!r}; try utf-8, latin-1 or cp1252") from None
+    return name
+
+
+def _only_with(given: set[str], keys: tuple[str, ...], needed: str) -> None:
+    extra = [key for key in keys if key in given]
+    if extra:
+        verb = "has" if len(extra) == 1 else "have"
+        raise ValueError(f"{' and '.join(extra)} {verb} no effect without {needed}; remove it")
 
 
 class Strict(BaseModel):
@@ -95,7 +136,7 @@ class HfModel(_Model):
     trust_remote_code: bool = Field(
         False, description="Run Python code that the checkpoint carries; needs --allow-code."
     )
-    batch_size: int | Literal["auto"] = Field(
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto", description="Requests a batch; `auto` backs off when memory ends."
     )
     max_length: int | None = Field(None, ge=8, description="Longest input in tokens (default: the model's own).")
@@ -107,6 +148,12 @@ class HfModel(_Model):
         None, description="hf-classifier: names of the labels, in order (default: the checkpoint's id2label)."
     )
     threshold: float = Field(0.5, gt=0, lt=1, description="hf-classifier, multi-label: a label is given above it.")
+
+    @model_validator(mode="after")
+    def _labels_of_classifiers(self) -> HfModel:
+        if self.backend != "hf-classifier":
+            _only_with(self.model_fields_set, ("labels", "threshold"), "the backend hf-classifier")
+        return self
 
 
 class OpenAIModel(_Model):
@@ -206,6 +253,19 @@ def _backend_tag(value: Any) -> str:
     return _BACKEND_CLASSES.get(backend, "plugin") if isinstance(backend, str) else "plugin"
 
 
+def class_of_backend(backend: str) -> type[_Model]:
+    """The schema of the models of `backend`; that of plug-ins for any name that is not built in."""
+    classes: dict[str, type[_Model]] = {
+        "hf": HfModel,
+        "openai": OpenAIModel,
+        "http": HttpModel,
+        "python": PythonModel,
+        "replay": ReplayModel,
+        "fake": FakeModel,
+    }
+    return classes.get(_BACKEND_CLASSES.get(backend, ""), PluginModel)
+
+
 ModelSpec: TypeAlias = Annotated[
     Annotated[HfModel, Tag("hf")]
     | Annotated[OpenAIModel, Tag("openai")]
@@ -225,7 +285,9 @@ class Dataset(Strict):
     """Where samples come from: exactly one of `path`, `rows` and `hf`."""
 
     path: Text | None = Field(None, description="JSONL, CSV, TSV, JSON or Parquet file, or catalog:NAME.")
-    rows: tuple[dict[str, JsonValue], ...] | None = Field(None, description="Rows written in the suite itself.")
+    rows: Annotated[tuple[dict[str, JsonValue], ...], Field(min_length=1)] | None = Field(
+        None, description="Rows written in the suite itself."
+    )
     hf: Text | None = Field(None, description="Hugging Face `datasets` name, or a local path saved by it.")
     config: str | None = Field(None, description="hf: name of the configuration.")
     split: str | None = Field(None, description="hf: split (default: test, else the only one).")
@@ -233,7 +295,7 @@ class Dataset(Strict):
     format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
         "auto", description="By the file's ending."
     )
-    encoding: str = Field("utf-8", description="Encoding of a text file.")
+    encoding: Annotated[str, AfterValidator(_check_encoding)] = Field("utf-8", description="Encoding of a text file.")
     sha256: Sha256 | None = Field(None, description="Digest that the file must have; a changed file is refused.")
     id: str | None = Field(
         None,
@@ -255,6 +317,10 @@ class Dataset(Strict):
         given = [k for k in ("path", "rows", "hf") if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of path, rows and hf; given: {', '.join(given) or 'none'}")
+        if self.hf is None:
+            _only_with(self.model_fields_set, ("config", "split", "revision"), "hf")
+        if self.path is None:
+            _only_with(self.model_fields_set, ("format", "encoding"), "path")
         return self
 
 
@@ -300,13 +366,35 @@ class FewShot(Strict):
     )
 
 
-MetricSpec: TypeAlias = Text | dict[str, dict[str, JsonValue]]
+def _one_metric(spec: dict[str, dict[str, JsonValue] | None]) -> dict[str, dict[str, JsonValue] | None]:
+    if len(spec) != 1:
+        raise ValueError("must be one name with its options: {bleu: {lowercase: true}}")
+    return spec
+
+
+MetricSpec: TypeAlias = (
+    Text
+    | Annotated[
+        dict[str, dict[str, JsonValue] | None],
+        AfterValidator(_one_metric),
+        WithJsonSchema(
+            {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": {"type": ["object", "null"]},
+            }
+        ),
+    ]
+)
 
 
 class _Task(Strict):
-    id: Name = Field(description="Name of the task, unique in the suite.")
+    id: VariantName = Field(description="Name of the task, unique in the suite.")
     dataset: Name = Field(description="Which dataset it runs on.")
-    model: Name | tuple[Name, ...] | None = Field(None, description="Which model or models (default: all of them).")
+    model: VariantName | Annotated[tuple[VariantName, ...], Field(min_length=1)] | None = Field(
+        None, description="Which model or models (default: all of them)."
+    )
     metrics: tuple[MetricSpec, ...] = Field(
         (), description="Names, or {name: {option: value}}; `as` in the options renames the figure."
     )
@@ -318,38 +406,51 @@ class PromptTask(_Task):
     """Ask a model: free text, or with `choices` the likeliest of several answers."""
 
     prompt: Template | PromptFile | None = Field(None, description="Template of the prompt.")
-    messages: tuple[MessageTemplate, ...] | None = Field(None, description="Chat turns, instead of `prompt`.")
+    messages: Annotated[tuple[MessageTemplate, ...], Field(min_length=1)] | None = Field(
+        None, description="Chat turns, instead of `prompt`."
+    )
     chat: bool | None = Field(
         None, description="Apply the model's chat template (default: yes for messages, no for prompt)."
     )
-    choices: tuple[Template, ...] | Template | None = Field(
+    choices: Annotated[tuple[Template, ...], Field(min_length=2)] | Template | None = Field(
         None,
         description="The answers to choose from by likelihood: templates, or one expression that gives a list.",
     )
-    delimiter: str = Field(" ", description="Put between prompt and choice; part of what is scored.")
+    delimiter: str = Field(
+        " ", description="Put between prompt and choice (part of what is scored), and before the answers of examples."
+    )
     normalize: Literal["none", "tokens", "bytes"] = Field(
         "none", description="Choose by log-likelihood, or by it per token or per UTF-8 byte of the choice."
     )
     few_shot: FewShot | None = Field(None, description="Worked examples before the question.")
     generate: Generation | None = Field(None, description="Generation settings.")
-    reference: Template | tuple[Template, ...] | None = Field(
+    reference: Template | Annotated[tuple[Template, ...], Field(min_length=1)] | None = Field(
         None, description="Gold text: a template, several, or one expression that gives a list."
     )
     target: Template | None = Field(
-        None, description="Gold label; with `choices`, the right choice or its index from 0."
+        None, description="Gold label; with `choices` or `labels`, one of them or its index from 0."
     )
     labels: tuple[Text, ...] | None = Field(None, description="The label set (default: choices, or all targets).")
-    extract: str | None = Field(
+    extract: Annotated[str, AfterValidator(_check_regex)] | None = Field(
         None,
         description="Regular expression that reads the answer from the output: its first group, else the match.",
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> PromptTask:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("give either prompt or messages")
+        if self.prompt is None and self.messages is None:
+            raise ValueError("a task needs one of prompt, messages, classify and perplexity")
+        if self.prompt is not None and self.messages is not None:
+            raise ValueError("give either prompt or messages, not both")
         if self.choices is not None and (self.generate is not None or self.extract is not None):
             raise ValueError("choices are scored by likelihood: generate and extract have no effect there; remove them")
+        if self.choices is None and self.normalize != "none":
+            raise ValueError("normalize has no effect without choices; remove it")
+        if self.messages is not None and self.chat is False:
+            raise ValueError("messages are chat turns: write the text under prompt to use no chat template")
+        few_shot = self.few_shot
+        if few_shot is not None and few_shot.answer is None and self.reference is None and self.target is None:
+            raise ValueError("few_shot has no answers for its examples; give few_shot.answer, reference or target")
         return self
 
 
@@ -368,7 +469,7 @@ class PerplexityTask(_Task):
 
 
 def _task_tag(value: Any) -> str:
-    keys = value if isinstance(value, Mapping) else type(value).model_fields
+    keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
     return next((tag for tag in ("classify", "perplexity") if tag in keys), "prompt")
 
 
@@ -383,8 +484,15 @@ Task: TypeAlias = Annotated[
 # ── execution and gates ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+_ON_ERROR = {
+    "fail": {"count_as": "failure"},
+    "exclude": {"count_as": "excluded", "max_rate": 1.0},
+    "count_wrong": {"count_as": "wrong", "max_rate": 1.0},
+}
+
+
 class OnError(Strict):
-    """What becomes of samples without a usable answer."""
+    """What becomes of samples without a usable answer: fail | exclude | count_wrong, or the keys below."""
 
     count_as: Literal["failure", "wrong", "excluded"] = Field(
         "failure",
@@ -395,12 +503,27 @@ class OnError(Strict):
         0.0, ge=0, le=1, description="wrong, excluded: above this share it is a failure all the same."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value not in _ON_ERROR:
+            raise ValueError(
+                f"{value[:40]!r} is none of {', '.join(_ON_ERROR)}{suggestion(value[:40], _ON_ERROR)}, "
+                "nor a mapping with count_as and max_rate"
+            )
+        return _ON_ERROR[value]
 
-_ON_ERROR = {
-    "fail": {"count_as": "failure"},
-    "exclude": {"count_as": "excluded", "max_rate": 1.0},
-    "count_wrong": {"count_as": "wrong", "max_rate": 1.0},
-}
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        whole: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
+        short = {
+            "enum": list(_ON_ERROR),
+            "description": "fail: {count_as: failure}; exclude: {count_as: excluded, max_rate: 1}; "
+            "count_wrong: {count_as: wrong, max_rate: 1}.",
+        }
+        return {"anyOf": [short, dict(whole)], "title": whole.get("title"), "description": whole.get("description")}
 
 
 class Execution(Strict):
@@ -415,18 +538,14 @@ class Execution(Strict):
         default_factory=OnError, description="fail | exclude | count_wrong, or {count_as, max_rate}."
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and isinstance(value.get("on_error"), str) and value["on_error"] in _ON_ERROR:
-            return {**value, "on_error": _ON_ERROR[value["on_error"]]}
-        return value
+
+RULE_METRIC = r"^[^.\s]\S*\.[^.\s]+$"
 
 
 class Rule(Strict):
     """One condition of a release: exactly one of `at_least`, `at_most`, `max_regression`."""
 
-    metric: str = Field(pattern=r"^[^.\s]\S*\.[^.\s]+$", description="`task.metric`, as the summary table names them.")
+    metric: str = Field(pattern=RULE_METRIC, description="`task.metric`, as the summary table names them.")
     at_least: float | None = Field(None, description="The figure must not be lower.")
     at_most: float | None = Field(None, description="The figure must not be higher.")
     max_regression: float | None = Field(
@@ -467,7 +586,7 @@ class Suite(Strict):
     name: Name = Field(description="Name of the suite; runs and baselines are filed under it.")
     description: str = Field("", description="What the suite is for; shown in reports.")
     seed: int = Field(0, ge=0, description="Seed of everything random that has none of its own.")
-    models: dict[Name, ModelSpec] = Field(min_length=1, description="What is evaluated, by name.")
+    models: dict[VariantName, ModelSpec] = Field(min_length=1, description="What is evaluated, by name.")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="What it is evaluated on, by name.")
     tasks: tuple[Task, ...] = Field(min_length=1, description="What is asked and how answers are scored.")
     execution: Execution = Field(default_factory=Execution, description="How the run is carried out.")

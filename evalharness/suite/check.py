@@ -1,0 +1,286 @@
+"""`check_references`: does all that a well-shaped suite refers to exist, and does it fit together?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from evalharness.core.errors import Problem, SuiteError, UsageError
+from evalharness.core.protocols import Metric
+from evalharness.core.registry import suggestion
+from evalharness.core.secrets import placeholders
+from evalharness.core.templating import Condition, Template
+
+from .kinds import capabilities_of, kind_of
+from .load import LoadedSuite, as_written
+from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_name
+from .names import check_names, covers
+from .plan import models_of
+from .schema import ClassifyTask, Dataset, FakeModel, HttpModel, PromptTask, Rule, Suite, Task
+from .sources import sources_of, template_of
+from .variables import Key, shown_path
+from .yamlfile import plain
+
+__all__ = ["OPERATIONAL", "build_metric", "check_references"]
+
+_KIND_WORDS = {
+    "generate": "generate text",
+    "loglikelihood": "score choices by likelihood",
+    "loglikelihood_rolling": "score whole texts by likelihood",
+    "classify": "classify",
+}
+# What the templates of a request see; `models.outputs.request_values` gives it.
+_REQUEST_NAMES = frozenset({"prompt", "messages", "sampling", "sample_id", "repeat"})
+
+
+def check_references(loaded: LoadedSuite, *, environ: Mapping[str, str] | None = None, secrets: bool = True) -> None:
+    """Raise where something that the suite names is not there, or does not fit what it is used for.
+
+    Args:
+        loaded: The suite.
+        environ: Environment variables (default: the process's).
+        secrets: Whether the variables of `${env:NAME}` must be set.
+
+    Raises:
+        SuiteError: all problems at once, each with its place.
+    """
+    checker = _Checker(loaded)
+    problems = list(checker.run())
+    if secrets:
+        problems += checker.secrets(os.environ if environ is None else environ)
+    if problems:
+        raise SuiteError(as_written(problems, loaded.root, loaded.before))
+
+
+class _Checker:
+    def __init__(self, loaded: LoadedSuite) -> None:
+        self.loaded = loaded
+        self.suite: Suite = loaded.suite
+
+    def problem(self, path: Key, message: str, *, key: bool = False) -> Problem:
+        return Problem(self.loaded.place_of(path, key=key), shown_path(path), message)
+
+    def run(self) -> Iterator[Problem]:
+        yield from check_names(plain(self.loaded.root), self.loaded.root)
+        for name, model in self.suite.models.items():
+            yield from self._model(name, model)
+        for name, dataset in self.suite.datasets.items():
+            yield from self._dataset(name, dataset)
+        for index, task in enumerate(self.suite.tasks):
+            yield from self._task(index, task)
+        yield from self._gates()
+
+    # ── models and datasets ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _model(self, name: str, model: Any) -> Iterator[Problem]:
+        if isinstance(model, FakeModel):
+            yield from self._request_template(("models", name, "reply"), model.reply)
+        elif isinstance(model, HttpModel):
+            yield from self._body(("models", name, "body"), model.body)
+
+    def _body(self, path: Key, value: Any) -> Iterator[Problem]:
+        if isinstance(value, str):
+            yield from self._request_template(path, value)
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                yield from self._body((*path, key), item)
+        elif isinstance(value, list | tuple):
+            for index, item in enumerate(value):
+                yield from self._body((*path, index), item)
+
+    def _request_template(self, path: Key, source: str) -> Iterator[Problem]:
+        try:
+            template = Template(source)
+        except UsageError as error:
+            yield self.problem(path, str(error))
+            return
+        for name in sorted(template.required - _REQUEST_NAMES):
+            near = suggestion(name, _REQUEST_NAMES) or f"; there is: {', '.join(sorted(_REQUEST_NAMES))}"
+            yield self.problem(path, f"the template uses {name!r}, which a request does not have{near}")
+
+    def _dataset(self, name: str, dataset: Dataset) -> Iterator[Problem]:
+        columns = _own_columns(dataset)
+        for column, source in dataset.fields.items():
+            path: Key = ("datasets", name, "fields", column)
+            try:
+                yield from self._unknown_fields(path, Template(source), columns)
+            except UsageError as error:
+                yield self.problem(path, str(error))
+        if dataset.where is not None:
+            try:
+                condition = Condition(dataset.where)
+            except UsageError as error:
+                yield self.problem(("datasets", name, "where"), str(error))
+            else:
+                known = columns and columns | set(dataset.fields)
+                for field in sorted(condition.required - known) if known else ():
+                    yield self.problem(("datasets", name, "where"), _no_field(field, known))
+
+    def _unknown_fields(self, path: Key, template: Template, columns: frozenset[str]) -> Iterator[Problem]:
+        for name in sorted(template.required - columns) if columns else ():
+            yield self.problem(path, _no_field(name, columns))
+
+    # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _task(self, index: int, task: Task) -> Iterator[Problem]:
+        base: Key = ("tasks", index)
+        yield from self._templates(base, task)
+        kind = kind_of(task)
+        for name in models_of(task, self.suite):
+            spec = self.suite.models.get(name)
+            can = capabilities_of(spec) if spec is not None else None
+            if can is None or kind in can:
+                continue
+            path = (*base, "model") if task.model is not None else (*base, "id")
+            backend = spec.backend if spec is not None else ""
+            able = [n for n, s in self.suite.models.items() if kind in (capabilities_of(s) or ())]
+            remedy = f"use {', '.join(map(repr, able[:5]))}" if able else "use a model of another backend"
+            if task.model is None:
+                remedy += ", named under the task's `model`"
+            yield self.problem(
+                path,
+                f"the task must {_KIND_WORDS[kind]}, which the model {name.partition('@')[0]!r} (backend {backend}) "
+                f"cannot do; {remedy}",
+            )
+        yield from self._metrics(base, task)
+
+    def _templates(self, base: Key, task: Task) -> Iterator[Problem]:
+        columns = self._columns(task.dataset)
+        for key, source in sources_of(task):
+            path = (*base, *key)
+            try:
+                template = template_of(source, self.loaded.base)
+            except UsageError as error:
+                yield self.problem(path, str(error))
+                continue
+            pool = isinstance(task, PromptTask) and task.few_shot is not None and key[0] == "few_shot"
+            known = self._columns(task.few_shot.dataset) if pool and task.few_shot else columns  # type: ignore[union-attr]
+            yield from self._unknown_fields(path, template, known)
+        for position, column in enumerate(task.groups or ()):
+            if columns and column not in columns:
+                yield self.problem((*base, "groups", position), _no_field(column, columns))
+
+    def _columns(self, name: str) -> frozenset[str]:
+        """The columns of a dataset where the suite itself tells them: inline rows. Else none."""
+        dataset = self.suite.datasets.get(name)
+        if dataset is None:
+            return frozenset()
+        own = _own_columns(dataset)
+        return own | set(dataset.fields) if own else own
+
+    def _metrics(self, base: Key, task: Task) -> Iterator[Problem]:
+        seen: dict[str, int] = {}
+        for index, spec in enumerate(task.metrics):
+            path: Key = (*base, "metrics", index)
+            name = spec if isinstance(spec, str) else next(iter(spec))
+            try:
+                shown, metric = build_metric(spec)
+            except UsageError as error:
+                option = error.option if isinstance(error, MetricFault) else ""
+                yield self.problem((*path, name, option) if option else path, str(error), key=bool(option))
+                continue
+            if shown in seen:
+                message = f"a second figure called {shown!r}; give one of them another name: {{{name}: {{as: …}}}}"
+                yield self.problem(path, message)
+            elif shown in OPERATIONAL:
+                yield self.problem(
+                    path, f"every task has {shown!r} without being asked; remove it, or rename it with `as`"
+                )
+            seen[shown] = index
+            for message in _misfits(task, name, metric):
+                yield self.problem(path, message)
+
+    # ── gates and secrets ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _gates(self) -> Iterator[Problem]:
+        gates = self.suite.gates
+        for index, rule in enumerate(gates.rules if gates is not None else ()):
+            base: Key = ("gates", "rules", index)
+            if rule.max_regression is not None and gates is not None and gates.baseline is None:
+                message = "needs gates.baseline: a promoted run such as my-suite@production, a run id or a folder"
+                yield self.problem((*base, "max_regression"), message)
+            yield from self._rule(base, rule)
+
+    def _rule(self, base: Key, rule: Rule) -> Iterator[Problem]:
+        name, _, figure = rule.metric.rpartition(".")
+        tasks = [task for task in self.suite.tasks if covers(name, task.id)]
+        if not tasks:
+            return
+        figures = [*_figures(tasks[0]), *OPERATIONAL]
+        if figure not in figures:
+            near = suggestion(figure, figures) or f"; it has: {', '.join(figures)}"
+            yield self.problem((*base, "metric"), f"the task {name!r} has no figure {figure!r}{near}")
+        if rule.model is not None and rule.model in {m.partition("@")[0] for m in self.suite.models} | set(
+            self.suite.models
+        ):
+            used = {model for task in tasks for model in models_of(task, self.suite)}
+            if not any(covers(rule.model, model) for model in used):
+                message = (
+                    f"the task {name!r} does not run on the model {rule.model!r}; it runs on: {', '.join(sorted(used))}"
+                )
+                yield self.problem((*base, "model"), message)
+        if rule.group is not None:
+            column = rule.group.partition("=")[0]
+            dataset = self.suite.datasets.get(tasks[0].dataset)
+            columns = (
+                tasks[0].groups if tasks[0].groups is not None else dataset.groups if dataset is not None else None
+            )
+            if columns is not None and column not in columns:
+                near = suggestion(column, columns) or f"; it has: {', '.join(columns) or 'none'}"
+                yield self.problem((*base, "group"), f"the task {name!r} has no group column {column!r}{near}")
+
+    def secrets(self, environ: Mapping[str, str]) -> Iterator[Problem]:
+        """Placeholders of variables that are not set."""
+        for name, entry in (self.loaded.root.get("models") or self.loaded.root).mapping.items():
+            for key, child in entry.node.mapping.items():
+                texts = (
+                    {(key,): child.node.value}
+                    if not child.node.mapping
+                    else {(key, k): e.node.value for k, e in child.node.mapping.items()}
+                )
+                for path, text in texts.items():
+                    if key not in ("api_key", "base_url", "url", "headers") or not isinstance(text, str):
+                        continue
+                    for variable in placeholders(text):
+                        if not environ.get(variable):
+                            message = f"the environment variable {variable} is not set; set it: export {variable}=…"
+                            yield self.problem(("models", name, *path), message)
+
+
+def _own_columns(dataset: Dataset) -> frozenset[str]:
+    return frozenset(key for row in dataset.rows or () for key in row)
+
+
+def _no_field(name: str, columns: frozenset[str]) -> str:
+    near = suggestion(name, columns) or f"; the rows have: {', '.join(sorted(columns)[:20])}"
+    return f"the dataset has no column {name!r}{near}"
+
+
+def _figures(task: Task) -> list[str]:
+    names = []
+    for spec in task.metrics:
+        try:
+            names.append(figure_name(spec))
+        except UsageError:
+            continue  # reported where the metric stands
+    return names
+
+
+def _misfits(task: Task, name: str, metric: Metric) -> Iterator[str]:
+    kind = kind_of(task)
+    if kind not in metric.kinds:
+        fitting = ", ".join(_KIND_WORDS[k] for k in _KIND_WORDS if k in metric.kinds)
+        yield f"the metric {name!r} scores tasks that {fitting}; this one must {_KIND_WORDS[kind]}"
+        return
+    has = {
+        "references": getattr(task, "reference", None) is not None,
+        "target": getattr(task, "target", None) is not None,
+    }
+    keys = {"references": "reference", "target": "target"}
+    for need in sorted(metric.needs):
+        if not has.get(need, True):
+            if need == "references" and isinstance(task, ClassifyTask):
+                yield f"the metric {name!r} needs references, which a classify task has not; use accuracy or f1_macro"
+            else:
+                yield f"the metric {name!r} needs the task's `{keys[need]}`: the template of the gold answer"

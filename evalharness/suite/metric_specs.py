@@ -1,0 +1,123 @@
+"""From a suite's entry under `metrics` to the metric: its options are checked against the metric's own fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from evalharness.core.errors import Place, UsageError
+from evalharness.core.protocols import Metric
+from evalharness.core.registry import registry, suggestion
+
+from .schema import MetricSpec
+from .variables import Key
+from .wording import described
+from .yamlfile import Node
+
+__all__ = ["OPERATIONAL", "MetricFault", "build_metric", "figure_name"]
+
+OPERATIONAL: tuple[str, ...] = (
+    "latency_mean_s",
+    "latency_p50_s",
+    "latency_p95_s",
+    "input_tokens",
+    "output_tokens",
+    "output_chars",
+    "error_rate",
+    "refusal_rate",
+    "truncated_rate",
+    "unparsed_rate",
+)
+"""Metrics that every task has, in this order, without being asked."""
+
+
+class MetricFault(UsageError):
+    """What is wrong with a metric; `option` is the option at fault, "" for the metric as a whole."""
+
+    def __init__(self, message: str, option: str = "") -> None:
+        super().__init__(message)
+        self.option = option
+
+
+def build_metric(spec: MetricSpec) -> tuple[str, Metric]:
+    """(name of the figure, metric) of an entry: `bleu`, `{bleu: {lowercase: true}}`, `{bleu: {as: bleu_lower}}`.
+
+    Raises:
+        UsageError: there is no such metric, or an option is unknown or wrong.
+    """
+    name, options = _parts(spec)
+    shown = figure_name(spec)
+    try:
+        factory = registry("metrics").load(name)
+    except UsageError as error:
+        raise MetricFault(str(error)) from error
+    given = {key: value for key, value in options.items() if key != "as"}
+    try:
+        metric = TypeAdapter(factory).validate_json(json.dumps(given), strict=True)
+    except ValidationError as error:
+        raise _fault(name, factory, given, error) from error
+    except UsageError as error:
+        raise MetricFault(str(error)) from error
+    return shown, metric
+
+
+def _parts(spec: MetricSpec) -> tuple[str, dict[str, Any]]:
+    if isinstance(spec, str):
+        return spec, {}
+    name, options = next(iter(spec.items()))
+    return name, dict(options or {})
+
+
+def figure_name(spec: MetricSpec) -> str:
+    """What the figure is called: the metric's name, or what `as` says.
+
+    Raises:
+        UsageError: `as` is no name.
+    """
+    name, options = _parts(spec)
+    shown = options.get("as", name)
+    if not isinstance(shown, str) or not shown or any(c.isspace() or c in ".@" for c in shown):
+        raise MetricFault("as: a name of a figure has no blanks, dots or @: {bleu: {as: bleu_lower}}", "as")
+    return shown
+
+
+def _fault(name: str, factory: Any, given: dict[str, Any], error: ValidationError) -> MetricFault:
+    first = error.errors(include_url=False, include_input=False)[0]
+    option = str(first["loc"][0]) if first["loc"] else ""
+    known = [*getattr(factory, "__dataclass_fields__", ())]
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        has = f"; it has: {', '.join([*known, 'as'])}" if known else "; it has none but as"
+        near = suggestion(option, [*known, "as"]) or has
+        return MetricFault(f"the metric {name!r} has no option {option!r}{near}", option)
+    if first["type"] == "missing":
+        return MetricFault(f"the metric {name!r} needs the option {option!r}: {{{name}: {{{option}: …}}}}")
+    faults = [
+        _Fault(e) for e in error.errors(include_url=False, include_input=False) if e["loc"][:1] == first["loc"][:1]
+    ]
+    path: Key = (option, *(step for step in first["loc"][1:] if isinstance(step, int)))
+    said = described(faults, _node(given, path), path)
+    return MetricFault(
+        f"{option + ' ' if option and ' ' in said and not said.startswith(option) else ''}{said}", option
+    )
+
+
+class _Fault:
+    def __init__(self, error: Any) -> None:
+        self.type: str = error["type"]
+        self.context: Mapping[str, Any] = error.get("ctx", {})
+        self.message: str = error["msg"]
+
+
+def _node(value: Any, path: Iterable[str | int]) -> Node:
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            break
+    place = Place("")
+    if isinstance(value, dict | list):
+        return Node({} if isinstance(value, dict) else [], place)
+    return Node(value, place)

@@ -1,0 +1,124 @@
+"""Do the names of a suite lead somewhere? Looked up in the document, so that it works on a suite with other faults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from evalharness.core.errors import Problem
+from evalharness.core.registry import suggestion
+
+from .schema import PLAIN_NAME
+from .variables import Key, shown_path
+from .yamlfile import Node
+
+__all__ = ["check_names", "check_own_names", "covers"]
+
+_PLAIN = re.compile(PLAIN_NAME + r"\Z")
+
+
+def covers(asked: str, name: str) -> bool:
+    """Whether `asked` means `name`: itself, or the base of a variant that `matrix` made."""
+    return name == asked or name.startswith(f"{asked}@")
+
+
+def check_own_names(root: Node) -> list[Problem]:
+    """Names that a user may not give: @ is for the variants that `matrix` makes."""
+    problems = []
+    models = root.get("models")
+    for name, entry in models.mapping.items() if models is not None else ():
+        if "@" in name and not _PLAIN.match(name):
+            problems.append(Problem(entry.key, f"models.{name}", _message(name)))
+    for index, task in enumerate(_items(root, "tasks")):
+        found = task.get("id")
+        if found is not None and isinstance(found.value, str) and "@" in found.value:
+            problems.append(Problem(found.place, f"tasks[{index}].id", _message(found.value)))
+    return problems
+
+
+def _message(name: str) -> str:
+    return f"{name[:60]!r}: a name has letters, digits, _ and -; names with @ are those that matrix makes"
+
+
+def _items(root: Node, key: str) -> list[Node]:
+    found = root.get(key)
+    return found.items if found is not None else []
+
+
+def check_names(document: Any, root: Node) -> list[Problem]:
+    """Tasks that name datasets and models that are not there, ids given twice, rules about unknown tasks."""
+    if not isinstance(document, Mapping):
+        return []
+    models, datasets = _keys(document.get("models")), _keys(document.get("datasets"))
+    tasks = _list(document.get("tasks"))
+    problems: list[Problem] = []
+
+    def check(name: Any, known: Iterable[str], what: str, path: Key, *, variants: bool = False) -> None:
+        known = list(known)
+        if not isinstance(name, str) or not known or name in known:
+            return
+        if variants and any(covers(name, other) for other in known):
+            return
+        near = suggestion(name[:60], known) or f"; there is: {_listed(known)}"
+        place = _place(root, path)
+        problems.append(Problem(place, shown_path(path), f"there is no {what} {name[:60]!r}{near}"))
+
+    for index, task in enumerate(tasks):
+        if not isinstance(task, Mapping):
+            continue
+        check(task.get("dataset"), datasets, "dataset", ("tasks", index, "dataset"))
+        few_shot = task.get("few_shot")
+        if isinstance(few_shot, Mapping):
+            check(few_shot.get("dataset"), datasets, "dataset", ("tasks", index, "few_shot", "dataset"))
+        model = task.get("model")
+        for position, name in enumerate(_list(model)):
+            check(name, models, "model", ("tasks", index, "model", position))
+        if isinstance(model, str):
+            check(model, models, "model", ("tasks", index, "model"))
+    ids = [task.get("id") if isinstance(task, Mapping) else None for task in tasks]
+    problems += _repeated(ids, root)
+    known_ids = [name for name in ids if isinstance(name, str)]
+    gates = document.get("gates")
+    for index, rule in enumerate(_list(gates.get("rules")) if isinstance(gates, Mapping) else []):
+        if not isinstance(rule, Mapping):
+            continue
+        check(rule.get("model"), models, "model", ("gates", "rules", index, "model"), variants=True)
+        metric = rule.get("metric")
+        if isinstance(metric, str) and "." in metric:
+            name = metric.rpartition(".")[0]
+            check(name, known_ids, "task", ("gates", "rules", index, "metric"), variants=True)
+    return problems
+
+
+def _repeated(ids: list[Any], root: Node) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, name in enumerate(ids):
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            path: Key = ("tasks", index, "id")
+            line = _place(root, ("tasks", first[name], "id")).line
+            message = f"the id {name[:60]!r} is taken by the task in line {line}; ids must be unique"
+            yield Problem(_place(root, path), shown_path(path), message)
+        else:
+            first[name] = index
+
+
+def _keys(value: Any) -> list[str]:
+    return list(value) if isinstance(value, Mapping) else []
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def _place(root: Node, path: Key) -> Any:
+    node = root
+    for step in path:
+        node = node.get(step) or node
+    return node.place
