@@ -11,10 +11,12 @@ import importlib
 import inspect
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["ROOMS", "Registry", "registry", "suggestion"]
 
@@ -42,6 +44,8 @@ class Registry:
         return table
 
     def _outside(self) -> dict[str, EntryPoint]:
+        from importlib.metadata import entry_points  # 25 ms that a suite of built-in names does not need
+
         found: dict[str, EntryPoint] = {}
         builtin = self._builtin()
         for point in entry_points(group=self.group):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from evalharness.core.errors import Place, Problem
 from evalharness.core.registry import suggestion
@@ -20,14 +20,13 @@ __all__ = ["OPTIONAL_KEYS", "check_shape", "problems_of"]
 
 OPTIONAL_KEYS = ("extends", "vars", "matrix")
 
-_SUITE = TypeAdapter(Suite)
 _KINDS = ("prompt", "messages", "classify", "perplexity")
 
 
 def check_shape(root: Node, before: Node) -> tuple[Suite | None, list[Problem]]:
     """(the suite, problems) of a resolved document; `before` still has the keys that were null."""
     try:
-        return _SUITE.validate_json(json.dumps(plain(root)), strict=True), []
+        return Suite.model_validate_json(json.dumps(plain(root)), strict=True), []
     except ValidationError as error:
         return None, problems_of(error, root, before)
 
