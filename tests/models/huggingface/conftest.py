@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -262,3 +263,21 @@ def request_of() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def tokenizer_factory() -> Callable[..., Any]:
     return make_tokenizer
+
+
+@pytest.fixture(scope="session")
+def plain_model() -> Callable[[Path, str], Any]:
+    """`plain_model(folder, kind)`: the checkpoint as transformers loads it, for oracles; loaded once."""
+    import torch
+    import transformers
+
+    @functools.cache
+    def load(folder: Path, kind: str) -> Any:
+        return getattr(transformers, CLASSES[kind]).from_pretrained(folder, dtype=torch.float32).eval()
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def chat_template() -> str:
+    return TEMPLATE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,22 +16,27 @@ from evalharness.models.huggingface.classification import head_of
 TEXTS = ["wonderful film", "A film that is as good as it is long; the actors are wonderful.", "no", "北京 🙂 maybe"]
 
 
-def logits_of(folder: Any, texts: list[str]) -> list[list[float]]:
+@pytest.fixture
+def logits_of(plain_model: Any) -> Callable[[Any, list[str]], list[list[float]]]:
     """The oracle: one unpadded forward pass a text."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    with torch.inference_mode():
-        return [model(**tokenizer(text, return_tensors="pt")).logits[0].double().tolist() for text in texts]
+    def run(folder: Any, texts: list[str]) -> list[list[float]]:
+        import torch
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = plain_model(folder, "classifier")
+        with torch.inference_mode():
+            return [model(**tokenizer(text, return_tensors="pt")).logits[0].double().tolist() for text in texts]
+
+    return run
 
 
 @pytest.mark.model
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert", "gpt2", "llama"])
-@pytest.mark.parametrize("batch_size", [1, 3, "auto"])
+@pytest.mark.parametrize("batch_size", [1, "auto"])
 def test_several_labels(
-    architecture: str, batch_size: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any
+    architecture: str, batch_size: Any, logits_of: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any
 ) -> None:
     names = {0: "negative", 1: "neutral", 2: "positive"}
     style = "bos" if architecture in ("gpt2", "llama") else "bert"
@@ -46,17 +52,19 @@ def test_several_labels(
 
 
 @pytest.mark.model
-def test_two_labels_under_other_names(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+def test_two_labels_under_other_names(logits_of: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
     folder = checkpoints("bert", "classifier", style="bert", num_labels=2)
     found = ask(build("hf-classifier", folder, labels=("bad", "good")), [request_of("classify", t) for t in TEXTS])
     for response, (no, yes) in zip(found, logits_of(folder, TEXTS), strict=True):
-        assert response.label_probabilities == pytest.approx({"bad": 1 / (1 + math.exp(yes - no)),
-                                                              "good": 1 / (1 + math.exp(no - yes))}, abs=1e-5)  # fmt: skip
+        p = 1 / (1 + math.exp(no - yes))
+        assert response.label_probabilities == pytest.approx({"bad": 1 - p, "good": p}, abs=1e-5)
         assert response.answer == ("good" if yes > no else "bad")
 
 
 @pytest.mark.model
-def test_one_logit_is_a_sigmoid_for_the_second_label(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+def test_one_logit_is_a_sigmoid_for_the_second_label(
+    logits_of: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any
+) -> None:
     folder = checkpoints("bert", "classifier", style="bert", num_labels=1)
     logits = [row[0] for row in logits_of(folder, TEXTS)]
     requests = [request_of("classify", t) for t in TEXTS]
@@ -72,7 +80,7 @@ def test_one_logit_is_a_sigmoid_for_the_second_label(checkpoints: Any, build: An
 
 
 @pytest.mark.model
-def test_several_labels_at_once(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+def test_several_labels_at_once(logits_of: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
     names = {0: "joy", 1: "anger", 2: "fear"}
     folder = checkpoints(
         "bert", "classifier", style="bert", seed=5, num_labels=3, id2label=names,
