@@ -22,18 +22,24 @@ class Decision(NamedTuple):
     because: str
 
 
+def _slack(value: float, limit: float) -> float:
+    size = max(1.0, abs(value), abs(limit))
+    return TOLERANCE * size if math.isfinite(size) else 0.0
+
+
 def _reaches(value: float, limit: float, condition: Condition) -> bool:
-    slack = TOLERANCE * max(1.0, abs(value), abs(limit))
+    slack = _slack(value, limit)
     return value >= limit - slack if condition == "at_least" else value <= limit + slack
 
 
 def show(value: float, beside: float | None = None) -> str:
-    """`value` to 4 significant digits, or as many as it takes to tell it from `beside`."""
+    """`value` to 4 significant digits, or as many as it takes to tell it from `beside` where a rule does so too."""
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    for digits in range(4, 17):
+    same = beside is None or abs(value - beside) <= _slack(value, beside)
+    for digits in range(4, 18):
         text = f"{value:.{digits}g}"
-        if beside is None or value == beside or text != f"{beside:.{digits}g}":
+        if same or text != f"{beside:.{digits}g}":
             break
     if "e" in text and 1e-4 <= abs(value) < 1e7:
         text = f"{value:,.0f}"
@@ -62,10 +68,11 @@ def samples_needed(value: float, low: float, high: float, limit: float, n: int) 
     gap = abs(value - limit)
     if not math.isfinite(half) or not math.isfinite(gap) or half <= 0 or n <= 0:
         return None
-    if gap <= TOLERANCE * max(1.0, abs(limit)):
+    if gap <= _slack(value, limit):
         return None
     needed = n * (half / gap) ** 2
-    return max(n + 1, math.ceil(needed)) if needed < 1e12 else None
+    # Rounding must not turn 1,600 into 1,601.
+    return max(n + 1, math.ceil(needed * (1 - 1e-9))) if needed < 1e12 else None
 
 
 def decide_interval(value: float, low: float, high: float, limit: float, condition: Condition, *, n: int) -> Decision:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
 from ..core.types import MetricResult, Verdict, VerdictState
+from ..suite.names import covers
 from ..suite.schema import Gates, Rule
 from .comparable import require_comparable
 from .decide import Condition, Decision, decide_interval, decide_point, show
 from .on_error import policy_failure
 from .outcome import GateOutcome, Pairing, overall_state
 from .pairing import PairedFigure, identity_of, pair
-from .select import covers, describe_missing, figures_of, rule_name
+from .select import describe_missing, figures_of, rule_name
 
 if TYPE_CHECKING:
     from ..record import Record

@@ -72,7 +72,9 @@ class GateOutcome:
             return "No rule blocks a release, so nothing can fail."
         held = f"All {len(block)} blocking rules hold" if len(block) > 1 else "The blocking rule holds"
         missed = sum(v.state != "pass" for v in self.verdicts if v.tier != "block")
-        return f"{held}; {missed} that do not block {'do' if missed > 1 else 'does'} not." if missed else f"{held}."
+        if not missed:
+            return f"{held}."
+        return f"{held}; {missed} warn or info rule{'s do' if missed > 1 else ' does'} not."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; numbers that are not finite become strings."""

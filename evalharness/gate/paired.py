@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.protocols import Array, IntervalKind
-from ..stats.bootstrap import cluster_totals, percentile_interval, replicates
-from ..stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, normal_quantile
+from ..core.protocols import Array, Metric
+from ..metrics.base import RowsMetric
+from ..metrics.interval import N_RESAMPLES, sample_values
+from ..stats.bootstrap import percentile_interval, resample_weights
+from ..stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, normal_quantile, wilson
 
-__all__ = ["Change", "paired_change", "tango_interval"]
-
-_REPLICATES = 2000
+__all__ = ["Change", "figure_of", "paired_change", "tango_interval"]
 
 
 class Change(NamedTuple):
@@ -66,11 +66,8 @@ def tango_interval(b: int, c: int, n: int, confidence: float) -> tuple[float, fl
 def paired_change(
     current: Array,
     baseline: Array,
-    finalize: Callable[[Array], Array],
+    metric: Metric,
     *,
-    kind: IntervalKind,
-    higher_is_better: bool,
-    bounds: tuple[float, float],
     confidence: float,
     seed: int,
     clusters: Sequence[str | None] | None = None,
@@ -79,77 +76,84 @@ def paired_change(
 
     Interval: Tango's score for 0/1 rows, Student's t of the paired differences for means (with `clusters`,
     cluster-robust and C − 1 degrees of freedom), else a percentile bootstrap that draws the same pairs (or clusters)
-    for both. Where all pairs are identical none of them has any width, which is no evidence of equality: then the
-    share of pairs that may differ unseen, 1 − (α/2)^(1/n), times the range of a value stands for it.
+    for both. Where nothing varies, as with identical pairs, none of them has any width, which is no evidence of
+    equality: then Wilson's upper bound for 0 of n, the share of pairs that may differ unseen, times the range of a
+    value stands for it.
 
-    Returns NaN for n = 0; a NaN interval for n = 1.
+    Returns NaN for n = 0; a NaN interval for n = 1 and for statistics that are not finite.
     """
     n = len(current)
-    sign = 1.0 if higher_is_better else -1.0
-
-    def figure(totals: Array) -> Array:
-        return np.asarray(finalize(totals), dtype=np.float64)
-
-    regression = sign * float(figure(baseline.sum(axis=0)) - figure(current.sum(axis=0))) if n else math.nan
-    if n < 2 or math.isnan(regression):
-        return Change(regression, math.nan, math.nan, "none")
-    first, second = figure(baseline), figure(current)
+    sign = 1.0 if metric.higher_is_better else -1.0
+    regression = sign * (figure_of(metric, baseline) - figure_of(metric, current))
+    if n < 2 or not math.isfinite(regression) or not (np.isfinite(current).all() and np.isfinite(baseline).all()):
+        return Change(regression, *NO_INTERVAL, "none")
+    before, after = sample_values(metric, baseline), sample_values(metric, current)
     codes = cluster_codes(clusters) if clusters is not None else None
     units = n if codes is None else int(codes.max()) + 1
-    if np.array_equal(current, baseline, equal_nan=True) and not _binary(first):
-        return Change(regression, *_unseen(first, bounds, units, confidence), "identical pairs")
-    is_mean = bool(np.isfinite(first).all() and np.isfinite(second).all()) and math.isclose(
-        float(np.mean(sign * (first - second))), regression, rel_tol=1e-9, abs_tol=1e-9
-    )
-    if kind != "bootstrap" and is_mean:
-        if codes is None and _binary(first) and _binary(second):
-            better, worse = int((second > first).sum()), int((second < first).sum())
-            if sign < 0:
-                better, worse = worse, better
-            return Change(regression, *tango_interval(worse, better, n, confidence), "Tango score")
-        low, high = mean_interval(sign * (first - second), confidence=confidence, codes=codes)
+    differences = sign * (before - after)
+    is_mean = metric.interval != "bootstrap" and _is_mean(differences, regression)
+    if is_mean and codes is None and metric.bounds == (0.0, 1.0) and _binary(before) and _binary(after):
+        worse, better = int((differences > 0).sum()), int((differences < 0).sum())
+        return Change(regression, *tango_interval(worse, better, n, confidence), "Tango score")
+    if np.array_equal(current, baseline):
+        low, high, method = regression, regression, "identical pairs"
+    elif is_mean:
+        low, high = mean_interval(differences, confidence=confidence, codes=codes)
         method = "paired t" if codes is None else "paired t, clustered"
     else:
-        low, high = _bootstrap(current, baseline, figure, sign, codes, confidence, seed)
+        low, high = _bootstrap(current, baseline, metric, sign, codes, confidence, seed)
         method = "paired bootstrap" if codes is None else "paired bootstrap of clusters"
     if low == high:
-        return Change(regression, *_unseen(first, bounds, units, confidence, centre=regression), "constant change")
+        unseen = _unseen(np.concatenate([before, after]), metric.bounds, units, confidence)
+        return Change(regression, regression - unseen, regression + unseen, method)
     return Change(regression, low, high, method)
+
+
+def figure_of(metric: Metric, rows: Array, weights: Array | None = None) -> Any:
+    """The figure of `rows` (n, k): a float, or for `weights` (b, n) an array of b."""
+    if isinstance(metric, RowsMetric):
+        found = metric.finalize_rows(rows, weights) if len(rows) else np.float64(math.nan)
+    else:
+        found = metric.finalize(rows.sum(axis=0) if weights is None else weights @ rows)
+    return float(found) if weights is None else np.asarray(found, dtype=np.float64)
+
+
+def _is_mean(differences: Array, regression: float) -> bool:
+    """Whether the figures are the means of the samples' values, so that their difference is that of the pairs."""
+    return bool(np.isfinite(differences).all()) and math.isclose(
+        float(differences.mean()), regression, rel_tol=1e-9, abs_tol=1e-9
+    )
 
 
 def _binary(values: Array) -> bool:
     return bool(np.isin(values, (0.0, 1.0)).all())
 
 
-def _unseen(
-    values: Array, bounds: tuple[float, float], n: int, confidence: float, *, centre: float = 0.0
-) -> tuple[float, float]:
+def _unseen(values: Array, bounds: tuple[float, float], n: int, confidence: float) -> float:
+    """How far the figure could be off if the pairs that may differ unseen differed by all that a value can."""
     span = bounds[1] - bounds[0]
     if not math.isfinite(span):
         finite = values[np.isfinite(values)]
-        span = float(np.ptp(finite)) if finite.size else 0.0
-        span = span or math.inf
-    share = 1.0 - ((1.0 - confidence) / 2) ** (1.0 / n)
-    return centre - share * span, centre + share * span
+        # Without bounds, the range of the values seen stands in for them; where that is nothing, nothing is known.
+        span = (float(np.ptp(finite)) if finite.size else 0.0) or math.inf
+    return wilson(0, n, confidence=confidence).high * span
 
 
 def _bootstrap(
     current: Array,
     baseline: Array,
-    figure: Callable[[Array], Array],
+    metric: Metric,
     sign: float,
     codes: NDArray[np.int64] | None,
     confidence: float,
     seed: int,
 ) -> Interval:
-    # Side by side, so that each resample draws the same pairs of both runs.
-    k = current.shape[1]
-    pairs = np.hstack([baseline, current])
-    if codes is not None:
-        pairs = cluster_totals(pairs, codes)
-    if len(pairs) < 2:
+    units = len(current) if codes is None else int(codes.max()) + 1
+    if units < 2:
         return NO_INTERVAL
-    values = replicates(
-        pairs, lambda t: sign * (figure(t[..., :k]) - figure(t[..., k:])), n_resamples=_REPLICATES, seed=seed
-    )
-    return percentile_interval(values, confidence=confidence)
+    changes = []
+    # The same weights for both runs: each resample draws pairs. A cluster's weight is that of all its samples.
+    for weights in resample_weights(units, n_resamples=N_RESAMPLES, seed=seed):
+        drawn = weights if codes is None else weights[:, codes]
+        changes.append(sign * (figure_of(metric, baseline, drawn) - figure_of(metric, current, drawn)))
+    return percentile_interval(np.concatenate(changes), confidence=confidence)

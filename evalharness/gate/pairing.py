@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..core.protocols import Array, Metric
+from ..core.protocols import Array
 from ..core.types import MetricResult
+from ..stats.intervals import NO_INTERVAL
 from .outcome import Pairing
-from .paired import Change, paired_change
+from .paired import Change, figure_of, paired_change
 from .rebuild import metric_of
 
 if TYPE_CHECKING:
@@ -60,17 +60,14 @@ def pair(
     current, before = ours.values[mine], theirs.values[other]
     metric = metric_of(record, figure)
     n = len(both)
-    values = [math.nan, math.nan] if not n else [_value(metric, rows) for rows in (current, before)]
-    sign = 1.0 if figure.higher_is_better else -1.0
-    change = Change(sign * (values[1] - values[0]), math.nan, math.nan, "none")
-    if interval and n:
+    values = figure_of(metric, current), figure_of(metric, before)
+    sign = 1.0 if metric.higher_is_better else -1.0
+    change = Change(sign * (values[1] - values[0]), *NO_INTERVAL, "none")
+    if interval:
         change = paired_change(
             current,
             before,
-            metric.finalize,
-            kind=metric.interval,
-            higher_is_better=figure.higher_is_better,
-            bounds=figure.bounds,
+            metric,
             confidence=confidence,
             seed=record.manifest.seed,
             clusters=[ours.clusters[i] for i, _ in both],
@@ -86,10 +83,6 @@ def pair(
         confidence=confidence,
     )
     return PairedFigure(values[0], values[1], pairing)
-
-
-def _value(metric: Metric, rows: Array) -> float:
-    return float(metric.finalize(rows.sum(axis=0)))
 
 
 def _rows(record: Record, figure: MetricResult) -> _Rows:

@@ -21,7 +21,7 @@ def metric_of(record: Record, figure: MetricResult) -> Metric:
     Raises:
         NotComparableError: if this evalharness computes the figure otherwise than the record did, or not at all.
     """
-    from ..suite.check import OPERATIONAL, build_metric
+    from ..suite.metric_specs import OPERATIONAL, build_metric
 
     suite: Mapping[str, Any] = record.manifest.suite
     tasks = [t for t in suite.get("tasks") or () if t.get("id") == figure.task]

@@ -38,19 +38,15 @@ def find_baseline(name: str, *, reports: Path, registry_url: str | None = None) 
         UsageError: if there is none, with the command that makes one.
     """
     from ..record import Record
+    from ..record.registry import resolve_run
 
     try:
-        if registry_url is None:
-            return Record.open(name, reports)
-        from ..record import RunRegistry
-
-        with RunRegistry.open(registry_url, reports=reports) as runs:
-            return Record.open(runs.resolve(name))
+        return Record.open(resolve_run(name, reports, url=registry_url))
     except UsageError as error:
-        label = name.partition("@")[2] or "production"
-        raise UsageError(
-            f"gates.baseline: {name!r} names no run: {error}\npromote one: evalharness promote RUN --as {label}"
-        ) from error
+        message = f"the baseline {name!r} cannot be had: {error}"
+        if "evalharness promote" not in message:
+            message += f"\npromote a run: evalharness promote RUN --as {name.partition('@')[2] or 'production'}"
+        raise UsageError(message) from error
 
 
 def decide_record(

@@ -6,16 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from ..core.registry import suggestion
 from ..core.types import MetricResult
+from ..suite.names import covers
 from ..suite.schema import Rule
 
-__all__ = ["covers", "describe_missing", "figures_of", "rule_name"]
+__all__ = ["describe_missing", "figures_of", "rule_name"]
 
 _LISTED = 12
-
-
-def covers(asked: str, name: str) -> bool:
-    """Whether `asked` means `name`: itself, or the base of a matrix variant (`triage` covers `triage@prompt=b`)."""
-    return name == asked or name.startswith(f"{asked}@")
 
 
 def _split(metric: str) -> tuple[str, str]:

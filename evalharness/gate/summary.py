@@ -63,4 +63,4 @@ def _cell(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    return "".join(c for c in text if c.isprintable() and c not in "`|")
+    return "".join(c for c in text if c.isalnum() or c in "-_.@")

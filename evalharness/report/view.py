@@ -283,18 +283,10 @@ def _by_status(states: Mapping[str, int]) -> dict[str, int]:
 
 def _asked(manifest: RunManifest) -> dict[str, set[str]]:
     """The names of the figures that the suite asks for, by task; a task without a list of them is left out."""
-    asked: dict[str, set[str]] = {}
+    from ..suite.metric_specs import figure_name
+
     tasks: Any = manifest.suite.get("tasks") or ()
-    for task in tasks:
-        names: set[str] = set()
-        for spec in task.get("metrics") or ():
-            if isinstance(spec, str):
-                names.add(spec)
-            elif isinstance(spec, Mapping):
-                names |= {str((options or {}).get("as") or name) for name, options in spec.items()}
-        if names:
-            asked[str(task.get("id"))] = names
-    return asked
+    return {str(t.get("id")): {figure_name(spec) for spec in t["metrics"]} for t in tasks if t.get("metrics")}
 
 
 def _is_asked(result: MetricResult, asked: Mapping[str, set[str]]) -> bool:

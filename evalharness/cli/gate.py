@@ -1,0 +1,76 @@
+"""Decide a release from a record: each rule of the suite's gates, or of a policy file, on the record's figures.
+
+No model is asked. The verdicts are printed, kept in gate.json beside the record and shown in its report.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evalharness.gate import GateOutcome
+    from evalharness.record import Record
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `gate`."""
+    parser.add_argument("record", help="folder of the record, run id or its beginning, suite@label, or latest")
+    parser.add_argument(
+        "--policy", metavar="FILE", help="gates from this file (gates alone, or a suite's) and not the record's own"
+    )
+    parser.add_argument(
+        "--baseline", metavar="RUN", help="compare with this run and not the one that gates.baseline names"
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
+    parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
+    parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decide the gates; returns 0 pass, 1 fail, 4 inconclusive."""
+    from evalharness.core.errors import UsageError
+    from evalharness.gate import decide_record, publish
+    from evalharness.gate.policy import load_policy
+    from evalharness.record import Record
+    from evalharness.record.registry import resolve_run
+    from evalharness.report import print_verdicts, write_reports
+
+    reports = Path(args.reports)
+    gates = load_policy(args.policy) if args.policy else None
+    record = Record.open(resolve_run(args.record, reports, url=args.registry))
+    outcome = decide_record(record, gates=gates, baseline=args.baseline, reports=reports, registry_url=args.registry)
+    if outcome is None:
+        raise UsageError(
+            f"the suite of {record.id} has no gates; write some into a file and name it: --policy gates.yaml\n"
+            "gates:\n  rules:\n    - {metric: TASK.METRIC, at_least: 0.8}"
+        )
+    publish(outcome, record, junit=Path(args.junit) if args.junit else None)
+    # The page must not go on showing what another policy said.
+    write_reports(record, outcome)
+    _register(outcome, record, reports=reports, url=args.registry)
+    if args.json:
+        import json
+
+        print(json.dumps(outcome.to_dict(), indent=2))
+    else:
+        print_verdicts(outcome)
+    return outcome.exit_code
+
+
+def _register(outcome: GateOutcome, record: Record, *, reports: Path, url: str | None) -> None:
+    """Note the verdict with the run, if the run is registered: a record from elsewhere is not."""
+    from evalharness.core.errors import UsageError
+    from evalharness.record import RunRegistry
+
+    if record.folder.resolve().parent != (reports / "runs").resolve():
+        return
+    with RunRegistry.open(url, reports=reports) as runs:
+        try:
+            runs.set_verdict(record.id, outcome.state)
+        except UsageError:
+            runs.add(record, verdict=outcome.state)
