@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evalharness.core.errors import Problem, SuiteError, UsageError
@@ -22,7 +22,7 @@ from .sources import sources_of, template_of
 from .variables import Key, shown_path
 from .yamlfile import plain
 
-__all__ = ["OPERATIONAL", "build_metric", "check_references"]
+__all__ = ["OPERATIONAL", "build_metric", "check_parts", "check_references"]
 
 _KIND_WORDS = {
     "generate": "generate text",
@@ -53,10 +53,18 @@ def check_references(loaded: LoadedSuite, *, environ: Mapping[str, str] | None =
         raise SuiteError(as_written(problems, loaded.root, loaded.before))
 
 
+def check_parts(loaded: LoadedSuite, indexes: Sequence[int]) -> list[Problem]:
+    """What is wrong with the references of a broken suite's well-shaped parts; `indexes` are those of its tasks."""
+    return list(_Checker(loaded, indexes).run())
+
+
 class _Checker:
-    def __init__(self, loaded: LoadedSuite) -> None:
+    def __init__(self, loaded: LoadedSuite, indexes: Sequence[int] | None = None) -> None:
         self.loaded = loaded
         self.suite: Suite = loaded.suite
+        # Tasks with a metric that could not be built: which figures they have is not known.
+        self.unclear: set[str] = set()
+        self.indexes = range(len(self.suite.tasks)) if indexes is None else indexes
 
     def problem(self, path: Key, message: str, *, key: bool = False) -> Problem:
         return Problem(self.loaded.place_of(path, key=key), shown_path(path), message)
@@ -67,7 +75,7 @@ class _Checker:
             yield from self._model(name, model)
         for name, dataset in self.suite.datasets.items():
             yield from self._dataset(name, dataset)
-        for index, task in enumerate(self.suite.tasks):
+        for index, task in zip(self.indexes, self.suite.tasks, strict=True):
             yield from self._task(index, task)
         yield from self._gates()
 
@@ -177,16 +185,13 @@ class _Checker:
             try:
                 shown, metric = build_metric(spec)
             except UsageError as error:
+                self.unclear.add(task.id)
                 option = error.option if isinstance(error, MetricFault) else ""
                 yield self.problem((*path, name, option) if option else path, str(error), key=bool(option))
                 continue
             if shown in seen:
                 message = f"a second figure called {shown!r}; give one of them another name: {{{name}: {{as: …}}}}"
                 yield self.problem(path, message)
-            elif shown in OPERATIONAL:
-                yield self.problem(
-                    path, f"every task has {shown!r} without being asked; remove it, or rename it with `as`"
-                )
             seen[shown] = index
             for message in _misfits(task, name, metric):
                 yield self.problem(path, message)
@@ -207,8 +212,8 @@ class _Checker:
         tasks = [task for task in self.suite.tasks if covers(name, task.id)]
         if not tasks:
             return
-        figures = [*_figures(tasks[0]), *OPERATIONAL]
-        if figure not in figures:
+        figures = [*_figures(tasks[0]), *_operational(tasks[0])]
+        if figure not in figures and tasks[0].id not in self.unclear:
             near = suggestion(figure, figures) or f"; it has: {', '.join(figures)}"
             yield self.problem((*base, "metric"), f"the task {name!r} has no figure {figure!r}{near}")
         if rule.model is not None and rule.model in {m.partition("@")[0] for m in self.suite.models} | set(
@@ -265,6 +270,12 @@ def _figures(task: Task) -> list[str]:
         except UsageError:
             continue  # reported where the metric stands
     return names
+
+
+def _operational(task: Task) -> list[str]:
+    """The figures that every task of this kind has."""
+    kind = kind_of(task)
+    return [name for name in OPERATIONAL if kind in build_metric(name)[1].kinds]
 
 
 def _misfits(task: Task, name: str, metric: Metric) -> Iterator[str]:

@@ -6,17 +6,28 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evalharness.core.errors import Place, Problem
 from evalharness.core.registry import suggestion
 
-from .schema import BACKENDS, ClassifyTask, PerplexityTask, PromptTask, Suite, class_of_backend
+from .schema import (
+    BACKENDS,
+    ClassifyTask,
+    Dataset,
+    Gates,
+    ModelSpec,
+    PerplexityTask,
+    PromptTask,
+    Suite,
+    Task,
+    class_of_backend,
+)
 from .variables import Key, shown_path
 from .wording import EXPECTED, described
 from .yamlfile import Node, plain
 
-__all__ = ["OPTIONAL_KEYS", "check_shape", "problems_of"]
+__all__ = ["OPTIONAL_KEYS", "check_shape", "problems_of", "salvaged"]
 
 OPTIONAL_KEYS = ("extends", "vars", "matrix")
 
@@ -29,6 +40,34 @@ def check_shape(root: Node, before: Node) -> tuple[Suite | None, list[Problem]]:
         return Suite.model_validate_json(json.dumps(plain(root)), strict=True), []
     except ValidationError as error:
         return None, problems_of(error, root, before)
+
+
+def salvaged(root: Node) -> tuple[Suite, tuple[int, ...]]:
+    """(what of a broken suite has the right shape, which of its tasks these are), so that more faults can be found."""
+
+    def good(adapter: TypeAdapter[Any], node: Node | None) -> Any:
+        try:
+            return adapter.validate_json(json.dumps(plain(node)), strict=True) if node is not None else None
+        except ValidationError:
+            return None
+
+    def good_of(key: str, adapter: TypeAdapter[Any]) -> dict[str, Any]:
+        found = root.get(key)
+        made = {name: good(adapter, entry.node) for name, entry in (found.mapping if found else {}).items()}
+        return {name: value for name, value in made.items() if value is not None}
+
+    tasks_node = root.get("tasks")
+    adapter: TypeAdapter[Any] = TypeAdapter(Task)
+    tasks = [(index, good(adapter, node)) for index, node in enumerate(tasks_node.items if tasks_node else [])]
+    suite = Suite.model_construct(
+        version=1,
+        name="",
+        models=good_of("models", TypeAdapter(ModelSpec)),
+        datasets=good_of("datasets", TypeAdapter(Dataset)),
+        tasks=tuple(task for _, task in tasks if task is not None),
+        gates=good(TypeAdapter(Gates), root.get("gates")),
+    )
+    return suite, tuple(index for index, task in tasks if task is not None)
 
 
 class _Found:

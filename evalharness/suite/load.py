@@ -13,14 +13,14 @@ from pathlib import Path
 
 from evalharness.core.errors import Place, Problem, SuiteError
 
-from .faults import check_shape
+from .faults import check_shape, salvaged
 from .matrix import expand
 from .merge import anchored, read_extended, without_nulls
-from .names import check_names, check_own_names
+from .names import check_own_names
 from .schema import Suite
 from .settings import apply_settings
 from .variables import check_secrets, substitute, unescaped
-from .yamlfile import Node, plain
+from .yamlfile import Node
 
 __all__ = ["LoadedSuite", "as_written", "load_suite"]
 
@@ -88,8 +88,16 @@ def load_suite(path: str | Path, *, overrides: Sequence[str] = ()) -> LoadedSuit
     known = {problem.place for problem in problems}
     problems += [problem for problem in found if problem.place not in known]
     if suite is None or problems:
-        raise SuiteError(as_written([*problems, *check_names(plain(root), root)], root, before))
+        raise SuiteError(as_written([*problems, *_references(path, root, before)], root, before))
     return LoadedSuite(suite=suite, path=path, root=root, before=before)
+
+
+def _references(path: Path, root: Node, before: Node) -> list[Problem]:
+    """What else is wrong with a broken suite: the references of its well-shaped parts."""
+    from .check import check_parts
+
+    parts, indexes = salvaged(root)
+    return check_parts(LoadedSuite(suite=parts, path=path, root=root, before=before), indexes)
 
 
 def as_written(problems: Iterable[Problem], root: Node, before: Node) -> list[Problem]:

@@ -1,0 +1,253 @@
+"""Check a suite in levels, and say which one it reached; no model is asked unless --live is given.
+
+syntax       strict YAML in the shape of a suite
+references   names, metrics and their options, prompts, environment variables; what models can do
+data         datasets are read, every row is rendered, and one sample of each task is shown
+models       with --live: each model is loaded or reached, and asked once
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from evalharness.core.errors import DataError, EvalHarnessError, SuiteError, UsageError
+
+if TYPE_CHECKING:
+    from evalharness.core.errors import Problem
+    from evalharness.core.types import Request, Response, Row
+    from evalharness.suite.load import LoadedSuite
+    from evalharness.suite.plan import Plan, PlannedTask
+
+__all__ = ["add_arguments", "run"]
+
+_LEVELS = ("syntax", "references", "data", "models")
+_WIDTH = max(map(len, _LEVELS))
+_MAX_LINES = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `validate`."""
+    parser.add_argument("suite", help="suite file (YAML)")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY.PATH=VALUE",
+        action="append",
+        default=[],
+        help="override a value of the suite (repeatable): tasks.summarise.limit=5, models.candidate.dtype=bfloat16",
+    )
+    parser.add_argument("--level", choices=_LEVELS[:3], default="data", help="stop after this level (default: data)")
+    parser.add_argument("--live", action="store_true", help="go on to the level models: ask each model once")
+    parser.add_argument(
+        "--allow-code", action="store_true", help="with --live: let Python functions and code of checkpoints run"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the suite; returns 0, or raises what is wrong after saying which level was reached."""
+    levels = _LEVELS if args.live else _LEVELS[: _LEVELS.index(args.level) + 1]
+    work = _Validation(args)
+    reached = ""
+    for level in levels:
+        try:
+            work.check(level)
+        except EvalHarnessError as error:
+            _line(False, level, _count(error))
+            _say(f"level reached: {reached or 'none'}")
+            sys.stdout.flush()
+            if isinstance(error, UsageError):
+                raise
+            # A model that cannot be loaded or reached is what this verb was asked to find.
+            raise UsageError(str(error)) from error
+        reached = level
+    _say(f"level reached: {reached}" + ("" if args.live or reached != "data" else " (--live asks each model once)"))
+    return 0
+
+
+class _Validation:
+    """The levels, each building on the one before."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.loaded: LoadedSuite
+        self.plan: Plan
+
+    def check(self, level: str) -> None:
+        """Check one level and print its line."""
+        {"syntax": self.syntax, "references": self.references, "data": self.data, "models": self.models}[level]()
+
+    def syntax(self) -> None:
+        from evalharness.suite.load import load_suite
+
+        self.loaded = load_suite(self.args.suite, overrides=self.args.overrides)
+        suite = self.loaded.suite
+        parts = ((suite.models, "model"), (suite.datasets, "dataset"), (suite.tasks, "task"))
+        _line(True, "syntax", f"{suite.name}: {', '.join(_plural(len(part), word) for part, word in parts)}")
+
+    def references(self) -> None:
+        from evalharness.suite.check import check_references
+
+        check_references(self.loaded)
+        metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
+        _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")
+
+    def data(self) -> None:
+        from evalharness.suite.plan import make_plan
+
+        rows = self._rows()
+        suite = self.loaded.suite
+        self.plan = make_plan(suite, rows, {name: {} for name in suite.models}, base=self.loaded.base)
+        counts = ", ".join(f"{name} {_plural(len(part), 'row')}" for name, part in rows.items())
+        _line(True, "data", f"{counts}; {_plural(len(self.plan.requests), 'request')} in all")
+        shown: set[str] = set()
+        for planned in self.plan.tasks:
+            if planned.task.id not in shown:
+                _show(planned, [p.model for p in self.plan.tasks if p.task.id == planned.task.id])
+            shown.add(planned.task.id)
+
+    def _rows(self) -> dict[str, Sequence[Row]]:
+        from evalharness.data.load import load
+        from evalharness.suite.template import condition, evaluate
+
+        tasks = self.loaded.suite.tasks
+        used = {task.dataset for task in tasks}
+        used |= {few_shot.dataset for task in tasks if (few_shot := getattr(task, "few_shot", None)) is not None}
+        rows: dict[str, Sequence[Row]] = {}
+        problems: list[Problem] = []
+        for name, spec in self.loaded.suite.datasets.items():
+            try:
+                if name in used:
+                    loaded = load(name, spec, base=self.loaded.base, render=evaluate, condition=condition)
+                    rows[name] = loaded.rows
+            except DataError as error:
+                problems += error.problems
+        if problems:
+            raise DataError(problems)
+        return rows
+
+    def models(self) -> None:
+        import asyncio
+        import os
+
+        from evalharness.runner.build import make_models
+
+        first: dict[str, list[Request]] = {}
+        for planned in self.plan.tasks:
+            kinds = {request.kind for request in first.get(planned.model, ())}
+            if planned.kind not in kinds and planned.requests:
+                first.setdefault(planned.model, []).append(planned.requests[0])
+        suite = self.loaded.suite
+        models = make_models(
+            suite, base=self.loaded.base, allow_code=self.args.allow_code, environ=os.environ, only=frozenset(first)
+        )
+        failed = [
+            fault
+            for name, model in models.items()
+            if (fault := asyncio.run(_ask(name, model, first[name]))) is not None
+        ]
+        if failed:
+            raise UsageError("\n".join(_redacted(text, suite.models) for text in failed))
+        _line(True, "models", f"{_plural(len(models), 'model')} answered")
+
+
+async def _ask(name: str, model: object, requests: Sequence[Request]) -> str | None:
+    """Ask `model` once for each kind; what went wrong, None if nothing did."""
+    try:
+        await model.open()  # type: ignore[attr-defined]
+        for request in requests:
+            answers: list[Response] = [answer async for answer in getattr(model, request.kind)([request])]
+            bad = [answer.error or answer.status for answer in answers if answer.status == "error"]
+            if bad or not answers:
+                return f"models.{name}: {request.kind}: {bad[0] if bad else 'it gave no answer'}"
+            _say(f"    {name} ({request.kind}): {_answer(answers[0])}")
+    except EvalHarnessError as error:
+        return f"models.{name}: {error}"
+    finally:
+        await model.close()  # type: ignore[attr-defined]
+    return None
+
+
+def _answer(response: Response) -> str:
+    if response.loglikelihoods:
+        return "log-likelihood " + ", ".join(f"{found.total:.3f}" for found in response.loglikelihoods[:8])
+    if response.label_probabilities:
+        best = sorted(response.label_probabilities.items(), key=lambda item: -item[1])
+        return ", ".join(f"{label} {value:.3f}" for label, value in best[:8])
+    return _short(response.text if response.text is not None else str(response.answer), 200)
+
+
+def _redacted(text: str, models: Mapping[str, object]) -> str:
+    import os
+
+    from evalharness.core.secrets import Redactor, placeholders
+
+    names = {name for spec in models.values() for name in placeholders(repr(spec))}
+    return Redactor(os.environ.get(name, "") for name in names)(text)
+
+
+def _show(planned: PlannedTask, models: Sequence[str]) -> None:
+    """One rendered sample of a task."""
+    count = _plural(len(planned.samples), "sample")
+    _say(f"\n    {planned.task.id} on {_listed(models)}: {planned.kind}, {count}")
+    if not planned.samples:
+        _say("      (no rows)\n")
+        return
+    sample = planned.samples[0]
+    if isinstance(sample.prompt, str):
+        _block(sample.prompt)
+    else:
+        for turn in sample.prompt:
+            _say(f"      [{turn.role}]")
+            _block(turn.content)
+    for choice in sample.choices:
+        _say(f"      {'->' if choice == sample.target else '  '} choice: {_short(choice, 120)}")
+    for reference in sample.references:
+        _say(f"      reference: {_short(reference, 120)}")
+    if sample.target is not None and not sample.choices:
+        _say(f"      target: {_short(sample.target, 120)}")
+    _say("")
+
+
+def _block(text: str) -> None:
+    lines = text.split("\n")
+    for line in lines[:_MAX_LINES]:
+        _say(f"      | {_short(line, 160)}")
+    if len(lines) > _MAX_LINES:
+        _say(f"      | … {len(lines) - _MAX_LINES} more lines")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _short(text: str, most: int) -> str:
+    line = text.replace("\n", "\\n").replace("\x1b", "\\x1b")
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _count(error: EvalHarnessError) -> str:
+    if isinstance(error, SuiteError | DataError):
+        return _plural(len(error.problems), "problem")
+    return _plural(len(str(error).splitlines()), "problem")
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _line(good: bool, level: str, text: str) -> None:
+    _say(f"{'✓' if good else '✗'} {level:<{_WIDTH}}  {text}")
+
+
+def _say(text: str) -> None:
+    """Print, also where the terminal cannot show every character."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeError:
+        marks = text.replace("✓", "ok").replace("✗", "FAILED")
+        text = marks.encode(encoding, "backslashreplace").decode(encoding)
+    print(text)
