@@ -138,10 +138,9 @@ def _bootstrap(
     if len(units) < 2:
         return NO_INTERVAL, "none"
     found = replicates(units, metric.finalize, n_resamples=n_resamples, seed=seed)
-    finite = found[np.isfinite(found)]
-    if finite.size and np.ptp(finite) == 0:
-        return _no_variation(metric, value, len(units), confidence)
     bounds = bca_interval(found, value, jackknife(units, metric.finalize), confidence=confidence)
+    if bounds.low == bounds.high == value:
+        return _no_variation(metric, value, len(units), confidence)
     return bounds, "bca" if codes is None else "cluster-bca"
 
 

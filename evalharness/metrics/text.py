@@ -31,7 +31,7 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanm
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？｡])[」』”’）]*\s*")
+_SENTENCE_END = re.compile(r"([.!?…]+[\"'”’»)\]]*)\s+|([。！？｡]+[」』”’）]*)")
 
 
 @cache
@@ -94,8 +94,8 @@ def squad_normalize(text: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text: split at line ends, and after . ! ? … (before white space) and 。！？."""
-    parts = (part for line in text.split("\n") for part in _SENTENCE_END.split(line))
-    return [part for part in parts if part]
+    marked = _SENTENCE_END.sub(lambda end: f"{end.group(1) or end.group(2)}\n", text)
+    return [part for part in marked.split("\n") if part]
 
 
 @lru_cache(maxsize=100_000)

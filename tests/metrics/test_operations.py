@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from evalharness.core.types import STATUSES, Response, Sample
+from evalharness.metrics.interval import summarize
+from evalharness.metrics.operations import InputTokens, LatencyMean, LatencyP50, LatencyP95, OutputChars, OutputTokens
+from evalharness.metrics.states import ErrorRate, RefusalRate, TruncatedRate, UnparsedRate
+
+
+def responses(**columns):
+    n = len(next(iter(columns.values())))
+    made = [Response(key=str(i), **{name: values[i] for name, values in columns.items()}) for i in range(n)]
+    return [Sample(id=str(i), digest="", prompt="") for i in range(n)], made
+
+
+def test_latency_equals_numpy():
+    times = np.random.default_rng(0).gamma(2, size=500).tolist()
+    batch = responses(latency_s=[*times, None])
+    for metric, expected in (
+        (LatencyMean(), np.mean(times)),
+        (LatencyP50(), np.median(times)),
+        (LatencyP95(), np.quantile(times, 0.95)),
+    ):
+        found = summarize(metric, metric.sample_stats(*batch))
+        assert found.value == pytest.approx(expected, rel=1e-12)
+        assert found.low < expected < found.high
+    assert summarize(LatencyP95(), LatencyP95().sample_stats(*batch)).method == "order-statistics"
+
+
+def test_latency_in_clusters_is_resampled():
+    rng = np.random.default_rng(1)
+    times = np.repeat(rng.gamma(2, size=40), 10)
+    stats = LatencyP50().sample_stats(*responses(latency_s=times.tolist()))
+    plain = summarize(LatencyP50(), stats)
+    clustered = summarize(LatencyP50(), stats, clusters=[str(i // 10) for i in range(400)])
+    assert clustered.method == "cluster-percentile"
+    assert clustered.high - clustered.low > 1.5 * (plain.high - plain.low)
+
+
+def test_unknown_times_measure_nothing():
+    for metric in (LatencyMean(), LatencyP50(), LatencyP95()):
+        stats = metric.sample_stats(*responses(latency_s=[None, math.nan]))
+        assert not stats.any()
+        assert math.isnan(summarize(metric, stats).value)
+
+
+def test_counts(figure):
+    batch = responses(text=["abc", "北京", None], input_tokens=[3, 4, 5], output_tokens=[1, None, 2])
+    assert figure(InputTokens(), *batch) == 4.0
+    assert figure(OutputTokens(), *batch) == 1.5
+    assert figure(OutputChars(), *batch) == 2.5
+
+
+def test_states(figure):
+    batch = responses(status=[*STATUSES, "ok", "error"])
+    assert figure(ErrorRate(), *batch) == 3 / 8  # error twice, judge_failed once
+    assert figure(RefusalRate(), *batch) == figure(TruncatedRate(), *batch) == figure(UnparsedRate(), *batch) == 1 / 8
+
+
+def test_only_states_see_failures():
+    assert all(m().counts_states for m in (ErrorRate, RefusalRate, TruncatedRate, UnparsedRate))
+    assert not any(m.counts_states for m in (LatencyMean(), OutputTokens()))
