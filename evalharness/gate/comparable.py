@@ -11,7 +11,7 @@ from ..core.types import MetricResult
 __all__ = ["require_comparable"]
 
 _REMEDY = {
-    "data": "run the baseline again on this data and promote that run, or restore the data",
+    "data": "run the baseline again on this data (as many samples too: --limit) and promote that run",
     "prompt": "run the baseline again with this prompt and promote that run",
     "generation": "run the baseline again with these generation settings and promote that run",
     "kind": "the task asks for something else now; run the baseline again and promote that run",

@@ -105,7 +105,7 @@ def test_refuses_what_cannot_be_compared(make_run, identity, field):
         evaluate_gates(current, gates(0.1), baseline=baseline)
     message = str(refused.value)
     assert f"the runs differ in {field}" in message
-    assert f"tasks[qa].{field}: {identity[field][:12]}" in message
+    assert f"tasks[qa].identity.{field}: {identity[field][:12]}" in message
     assert "→" in message
     assert refused.value.exit_code == 2
 
