@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from ..core.errors import RecordError
-from ..core.types import Json, MetricResult
+from ..core.types import Json, Kind, MetricResult
 from .text import from_plain, to_plain
 
 __all__ = ["SCHEMA_VERSION", "RunManifest", "TaskSummary"]
@@ -25,8 +25,8 @@ class TaskSummary:
 
     id: str
     model: str
-    kind: str
-    identity: Json
+    kind: Kind
+    identity: Mapping[str, str]
     n_samples: int
     n_requests: int
     states: Mapping[str, int] = field(default_factory=dict)

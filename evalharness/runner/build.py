@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalharness.core.errors import DataError, Problem
 from evalharness.core.protocols import Model
 from evalharness.core.registry import registry
 from evalharness.core.types import Kind
@@ -26,19 +27,25 @@ def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
     """The rows of every dataset that a task of the suite uses.
 
     Raises:
-        DataError: a file or its rows are wrong; all of a file's problems at once.
+        DataError: files or their rows are wrong; the problems of all datasets at once.
     """
     from evalharness.data.load import load
     from evalharness.suite.template import condition, evaluate
 
     suite = loaded.suite
     used = {task.dataset for task in suite.tasks}
-    used |= {task.few_shot.dataset for task in suite.tasks if getattr(task, "few_shot", None) is not None}
-    return {
-        name: load(name, spec, base=loaded.base, render=evaluate, condition=condition)
-        for name, spec in suite.datasets.items()
-        if name in used
-    }
+    used |= {few_shot.dataset for task in suite.tasks if (few_shot := getattr(task, "few_shot", None)) is not None}
+    datasets: dict[str, LoadedDataset] = {}
+    problems: list[Problem] = []
+    for name in sorted(used):
+        try:
+            spec = suite.datasets[name]
+            datasets[name] = load(name, spec, base=loaded.base, render=evaluate, condition=condition)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return datasets
 
 
 def make_models(
@@ -63,7 +70,7 @@ def make_models(
 
 def figures_of(task: Task, kind: Kind, labels: tuple[str, ...]) -> list[Figure]:
     """The task's metrics under their names, then those operational ones that a request of `kind` has."""
-    from evalharness.suite.check import OPERATIONAL, build_metric
+    from evalharness.suite.metric_specs import OPERATIONAL, build_metric
 
     own = [build_metric(spec) for spec in task.metrics]
     named = {name for name, _ in own}

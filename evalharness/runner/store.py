@@ -92,6 +92,8 @@ class ResponseStore:
             connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise as_store_error(error, path) from error
+        # A damaged key must not stop the reading of the sound ones; its checksum gives it away.
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         store = cls(connection, path, clock)
         try:
             store._prepare(wait_s)
@@ -187,18 +189,19 @@ class ResponseStore:
         return removed
 
     def __iter__(self) -> Iterator[Response]:
-        """All stored responses in the order of their keys, read a chunk at a time; damaged ones are left out."""
-        last = ""
+        """All stored responses, oldest first, read a chunk at a time; damaged ones are left out."""
+        last = -(2**63)
         while True:
             with self._lock, self._guard():
                 rows = self._connection.execute(
-                    "SELECT key, checksum, payload FROM responses WHERE key > ? ORDER BY key LIMIT ?", (last, _CHUNK)
+                    "SELECT rowid, key, checksum, payload FROM responses WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                    (last, _CHUNK),
                 ).fetchall()
             if not rows:
                 return
             last = rows[-1][0]
-            for row in rows:
-                response = _decode(*row)
+            for _, *entry in rows:
+                response = _decode(*entry)
                 if response is not None:
                     yield response
 
@@ -253,7 +256,7 @@ class ResponseStore:
     def _guard(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: SQLite quotes damaged bytes in its message
             raise as_store_error(error, self.path) from error
 
     @contextmanager

@@ -20,9 +20,11 @@ def unusable_folder(path: Path, error: OSError) -> StoreError:
     )
 
 
-def as_store_error(error: sqlite3.Error, path: Path) -> StoreError:
+def as_store_error(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> StoreError:
     """`error` in words: what happened to which file, and what to do."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if isinstance(error, UnicodeDecodeError):
+        code = sqlite3.SQLITE_CORRUPT
     remedy = {
         sqlite3.SQLITE_NOTADB: "it is not an SQLite file; move it away, or choose another folder with --reports",
         sqlite3.SQLITE_CORRUPT: f"the file is damaged; move it away (mv {path} {path}.damaged) and run again",
