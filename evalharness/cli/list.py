@@ -1,0 +1,232 @@
+"""List and explain what a suite may name: metrics, models, datasets, probes and drift tests.
+
+evalharness list                 how many there are of each
+evalharness list metrics         all metrics, one a line
+evalharness list metrics bleu    the formula, the options with their defaults, the source
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evalharness.catalog import Entry
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `evalharness list`."""
+    from evalharness.core.registry import ROOMS
+
+    parser.add_argument("room", nargs="?", metavar="ROOM", help=f"one of {', '.join(ROOMS)}")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="explain this one")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the list, or the explanation of one name."""
+    from evalharness.core.registry import ROOMS, registry
+
+    if args.room is None:
+        return _rooms(ROOMS, as_json=args.json)
+    # An unknown room is an error that names the nearest one.
+    registry(args.room)
+    if args.name is not None:
+        return _one(args.room, args.name, as_json=args.json)
+    rows = [{"name": name, "summary": text} for name, text in summaries(args.room).items()]
+    if args.json:
+        _print_json(rows)
+        return 0
+    if rows:
+        _print_table([(row["name"], row["summary"]) for row in rows])
+    else:
+        _print(f"no {args.room} yet; installed packages add them through the entry point evalharness.{args.room}")
+    return 0
+
+
+def summaries(room: str) -> dict[str, str]:
+    """The names of a room, what the catalogue holds for it included, each with one line."""
+    from evalharness.core.registry import registry
+
+    found = {name: _summary(room, name) for name in registry(room).names()}
+    for name, entry in _catalog(room).items():
+        state = "" if entry.folder.is_dir() else f" (make it: {entry.verb})"
+        found[f"catalog:{name}"] = f"{_first_sentence(entry.description)}{state}"
+    return found
+
+
+def _catalog(room: str) -> dict[str, Entry]:
+    if room not in ("models", "datasets"):
+        return {}
+    from evalharness.catalog import DATASETS, MODELS
+
+    return MODELS if room == "models" else DATASETS
+
+
+def _first_sentence(text: str) -> str:
+    import re
+
+    return re.split(r"(?<=\.) (?=[A-Z])", text, maxsplit=1)[0]
+
+
+def _summary(room: str, name: str) -> str:
+    from evalharness.core.errors import UsageError
+    from evalharness.core.registry import registry
+
+    found = source_docstring(room, name)
+    if found is None:
+        try:
+            found = registry(room).describe(name)
+        except UsageError as error:
+            return f"(cannot be loaded: {error})"
+    return found.split("\n", 1)[0]
+
+
+def source_docstring(room: str, name: str) -> str | None:
+    """The docstring of a built-in name, read from its source: importing every backend only to list it costs seconds.
+
+    None for names from outside packages, and for what the source does not define by `def` or `class`.
+    """
+    import ast
+    from importlib import import_module
+    from importlib.abc import InspectLoader
+    from importlib.util import find_spec
+
+    table: dict[str, str] = import_module(f"evalharness.{'data' if room == 'datasets' else room}").BUILTIN
+    target = table.get(name)
+    if target is None:
+        return None
+    module, _, attribute = target.partition(":")
+    spec = find_spec(module)
+    loader = None if spec is None else spec.loader
+    source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
+    if source is None:
+        return None
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == attribute:
+            return ast.get_docstring(node)
+    return None
+
+
+def _rooms(rooms: tuple[str, ...], *, as_json: bool) -> int:
+    from evalharness.core.registry import registry
+
+    counts = {room: len(registry(room).names()) + len(_catalog(room)) for room in rooms}
+    if as_json:
+        _print_json(counts)
+    else:
+        _print_table([(room, f"{n} (evalharness list {room})") for room, n in counts.items()])
+    return 0
+
+
+def _one(room: str, name: str, *, as_json: bool) -> int:
+    from evalharness.core.registry import registry
+
+    catalog = _catalog(room)
+    entry = catalog.get(name.removeprefix("catalog:"))
+    if entry is not None and (name.startswith("catalog:") or name not in registry(room).names()):
+        return _entry(entry, as_json=as_json)
+    _check(room, name)
+    if room == "metrics":
+        from evalharness.metrics.reference import explain, plain
+
+        if as_json:
+            found = explain(name)._asdict()
+            _print_json({**found, "options": [option._asdict() for option in found["options"]]})
+        else:
+            _print(plain(name))
+        return 0
+    # What a function raises matters to programmers, not to who writes a suite.
+    text = (source_docstring(room, name) or registry(room).describe(name)).partition("\n\nRaises:")[0]
+    if as_json:
+        _print_json({"name": name, "description": text})
+    else:
+        _print(f"{name}: {text}")
+        for key, takes in _backend_keys(name) if room == "models" else ():
+            _print(f"  {key}\n      {takes}")
+    return 0
+
+
+def _backend_keys(backend: str) -> list[tuple[str, str]]:
+    """The keys that a suite's model of this backend takes, each with its default and its description."""
+    from typing import get_args
+
+    from pydantic import BaseModel
+    from pydantic_core import PydanticUndefined
+
+    from evalharness.suite import schema
+
+    for spec in vars(schema).values():
+        if isinstance(spec, type) and issubclass(spec, BaseModel) and "backend" in spec.model_fields:
+            if backend not in get_args(spec.model_fields["backend"].annotation):
+                continue
+            return [
+                (
+                    f"{key} (required)"
+                    if field.is_required()
+                    else f"{key}"
+                    if field.default in (PydanticUndefined, None)
+                    else f"{key} (default: {field.default})",
+                    field.description or "",
+                )
+                for key, field in spec.model_fields.items()
+                if key != "backend"
+            ]
+    return []
+
+
+def _entry(entry: Entry, *, as_json: bool) -> int:
+    facts = {
+        "licence": entry.licence,
+        "from": ", ".join(map(str, entry.packages)),
+        "size": f"{entry.size_mb:g} MB, made in {entry.takes}",
+        "parts": ", ".join(entry.parts),
+        "folder": f"{entry.folder}{'' if entry.folder.is_dir() else ' (not there yet)'}",
+        "make it": entry.verb,
+    }
+    if as_json:
+        _print_json({"name": f"catalog:{entry.name}", "description": entry.description, **facts})
+        return 0
+    _print(f"catalog:{entry.name}: {entry.description}\n")
+    for key, value in facts.items():
+        if value:
+            _print(f"{key + ':':<9}{value}")
+    return 0
+
+
+def _check(room: str, name: str) -> None:
+    from evalharness.core.errors import UsageError
+    from evalharness.core.registry import registry, suggestion
+
+    known = [*registry(room).names(), *(f"catalog:{entry}" for entry in _catalog(room))]
+    if name not in known:
+        hint = suggestion(name, known)
+        raise UsageError(f"unknown {room.rstrip('s')} {name!r}{hint}{'' if hint else f'; see evalharness list {room}'}")
+
+
+def _print_table(rows: list[tuple[str, str]]) -> None:
+    """Names and one line each, cut to the terminal's width; whole where the output is piped."""
+    import shutil
+    import sys
+
+    width = max(len(name) for name, _ in rows)
+    room = shutil.get_terminal_size().columns - width - 2 if sys.stdout.isatty() else None
+    for name, text in rows:
+        short = text if room is None or len(text) <= room else f"{text[: max(room - 1, 10)]}…"
+        _print(f"{name:<{width}}  {short}")
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    _print(json.dumps(value, indent=2))
+
+
+def _print(text: str) -> None:
+    """Print; signs that the terminal's encoding does not have become "?" instead of an error."""
+    import sys
+
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))

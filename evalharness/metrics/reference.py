@@ -1,0 +1,241 @@
+"""The metrics reference, made from the registry and the docstrings.
+
+`python -m evalharness.metrics.reference FILE` writes it to a file.
+
+A metric's docstring is read in four parts: the first line, the body with its formula, `Options:` and `Source:`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from evalharness.core.registry import registry
+
+__all__ = ["Explanation", "Option", "explain", "markdown", "plain"]
+
+_GROUPS = {
+    "match": "Answers against references",
+    "classification": "Labels",
+    "averages": "Labels",
+    "bleu": "Overlap with references",
+    "nltk_bleu": "Overlap with references",
+    "chrf": "Overlap with references",
+    "rouge": "Overlap with references",
+    "likelihood": "Likelihood",
+    "operations": "Cost",
+    "states": "States",
+}
+_NEEDS = {"references": "a `reference`", "target": "a `target`"}
+_INTERVALS = {
+    "proportion": "Wilson",
+    "mean": "Student's t",
+    "bootstrap": "BCa bootstrap",
+    "quantile": "order statistics",
+}
+_KINDS = {
+    "generate": "generated text",
+    "loglikelihood": "choices by likelihood",
+    "classify": "classifiers",
+    "loglikelihood_rolling": "perplexity tasks",
+}
+
+
+class Option(NamedTuple):
+    """An option of a metric: what it takes, its default as YAML, and what it does."""
+
+    name: str
+    takes: str
+    default: str
+    text: str
+
+
+class Explanation(NamedTuple):
+    """A metric in words."""
+
+    name: str
+    summary: str
+    body: str
+    options: tuple[Option, ...]
+    source: str
+    facts: dict[str, str]
+    group: str
+
+
+def explain(name: str) -> Explanation:
+    """The metric registered under `name`, from its docstring, its fields and its attributes.
+
+    Raises:
+        UsageError: if there is no such metric.
+    """
+    cls: Any = registry("metrics").load(name)
+    text = inspect.getdoc(cls) or "(no description)"
+    head, _, source = text.partition("\nSource: ")
+    head, _, options = head.partition("\nOptions:\n")
+    summary, _, body = head.partition("\n")
+    return Explanation(
+        name=name,
+        summary=summary,
+        body=inspect.cleandoc(body) if body.strip() else "",
+        options=tuple(_options(cls, options)),
+        source=" ".join(source.split()),
+        facts=_facts(cls),
+        group=_GROUPS.get(cls.__module__.rpartition(".")[2], "Further"),
+    )
+
+
+def _options(cls: Any, text: str) -> Iterator[Option]:
+    parts = re.split(r"^ {4}(\w+): ", text, flags=re.MULTILINE)
+    texts = {name: " ".join(words.split()) for name, words in zip(parts[1::2], parts[2::2], strict=True)}
+    for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+        yield Option(field.name, _takes(str(field.type)), _yaml(field.default), texts.get(field.name, ""))
+
+
+def _takes(annotation: str) -> str:
+    if annotation.startswith("Literal["):
+        return " | ".join(part.strip().strip("\"'") for part in annotation[len("Literal[") : -1].split(","))
+    words = {
+        "bool": "true | false",
+        "str": "text",
+        "int": "whole number",
+        "float": "number",
+        "tuple[str, ...]": "list of texts",
+        "tuple[float, ...]": "list of numbers",
+    }
+    return " or ".join(words.get(part, "none" if part == "None" else part) for part in annotation.split(" | "))
+
+
+def _yaml(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value)
+
+
+def _number(value: float) -> str:
+    return "∞" if value == math.inf else f"{value:g}"
+
+
+def _facts(cls: Any) -> dict[str, str]:
+    # The class itself where nothing depends on options; properties (regex: needs) show on an instance.
+    metric = cls()
+    kinds = [words for kind, words in _KINDS.items() if kind in metric.kinds]
+    interval = "quantile" if hasattr(metric, "interval_rows") else metric.interval
+    return {
+        "range": f"{_number(metric.bounds[0])} to {_number(metric.bounds[1])}, "
+        f"{'higher' if metric.higher_is_better else 'lower'} is better",
+        "for": "every task" if len(kinds) == len(_KINDS) else ", ".join(kinds),
+        "needs": ", ".join(_NEEDS[need] for need in sorted(metric.needs)) or "nothing of a sample",
+        "interval": _INTERVALS[interval],
+    }
+
+
+def plain(name: str) -> str:
+    """The explanation as text for a terminal."""
+    found = explain(name)
+    lines = [f"{found.name}: {found.summary}", ""]
+    if found.body:
+        lines += [found.body, ""]
+    if found.options:
+        lines.append("Options:")
+        for option in found.options:
+            lines += [f"  {option.name}: {option.takes} (default: {option.default})", *_wrapped(option.text, indent=6)]
+        lines.append("")
+    lines += [f"{key.capitalize() + ':':<10}{value.replace('`', '')}" for key, value in found.facts.items()]
+    lines += ["", *_wrapped(f"Source: {found.source}", indent=0)]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, *, indent: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 110, initial_indent=" " * indent, subsequent_indent=" " * indent)
+
+
+_INTRODUCTION = """\
+# Metrics
+
+<!-- Generated from the docstrings by `python -m evalharness.metrics.reference docs/metrics.md`; do not edit. -->
+
+A task lists its metrics by name, or with options:
+
+```yaml
+metrics: [accuracy, rougeL, {bleu: {tokenize: 13a}}, {rouge1: {stemmer: true, as: rouge1_stemmed}}]
+```
+
+`evalharness list metrics` prints the table below and `evalharness list metrics bleu` explains one.
+
+Every metric turns a sample into a row of numbers that may be added up, and a figure into a function of their totals.
+So shards merge exactly, groups and intervals cost next to nothing, and `evalharness score` computes new figures from a
+record without asking a model. The first number of a row says whether the sample was measured at all: a sample without
+a reference or a target is left out. An answer that could not be read is wrong. A call that failed is treated as the
+suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text.
+
+Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval, means Student's t, corpus
+figures the BCa bootstrap over their rows (2,000 resamples, seeded), quantiles the interval between order statistics.
+Where samples come in clusters, proportions take the effective sample size, means the cluster-robust standard error
+with C − 1 degrees of freedom, and the bootstrap draws whole clusters. Where no sample differs from the others, the
+interval is not of width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound
+for 0 of n. Without anything to measure the figure is NaN, and a gate on it fails.
+"""
+
+
+def markdown() -> str:
+    """The reference of all built-in metrics as one Markdown document."""
+    from evalharness.metrics import BUILTIN
+
+    found = [explain(name) for name in BUILTIN]
+    lines = [_INTRODUCTION, "| metric | | range | needs | interval |", "|---|---|---|---|---|"]
+    lines += [
+        f"| [`{e.name}`](#{e.name.lower()}) | {e.summary.rstrip('.')} | {e.facts['range'].partition(',')[0]} | "
+        f"{e.facts['needs']} | {e.facts['interval']} |"
+        for e in found
+    ]
+    for group in dict.fromkeys(e.group for e in found):
+        lines += ["", f"## {group}"]
+        for explanation in found:
+            if explanation.group == group:
+                lines += _section(explanation)
+    return "\n".join(lines) + "\n"
+
+
+def _section(found: Explanation) -> list[str]:
+    lines = ["", f"### {found.name}", "", found.summary, ""]
+    # An indented formula is a code block in Markdown as it stands.
+    lines += [found.body, ""] if found.body else []
+    if found.options:
+        lines += ["| option | takes | default | |", "|---|---|---|---|"]
+        lines += [
+            f"| `{o.name}` | {o.takes.replace('|', chr(92) + '|')} | `{o.default}` | {o.text} |" for o in found.options
+        ]
+        lines.append("")
+    facts = found.facts
+    lines += [
+        f"Range {facts['range']}. For {facts['for']}; needs {facts['needs']}. Interval: {facts['interval']}.",
+        "",
+        f"Source: {found.source}",
+    ]
+    return lines
+
+
+def main(arguments: list[str]) -> None:
+    """Write the reference to the file that is named, or print it."""
+    from pathlib import Path
+
+    if arguments:
+        Path(arguments[0]).write_text(markdown(), encoding="utf-8", newline="\n")
+    else:
+        print(markdown(), end="")
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1:])
