@@ -102,6 +102,7 @@ class _Validation:
         self.plan = make_plan(suite, rows, {name: {} for name in suite.models}, base=self.loaded.base)
         counts = ", ".join(f"{name} {_plural(len(part), 'row')}" for name, part in rows.items())
         _line(True, "data", f"{counts}; {_plural(len(self.plan.requests), 'request')} in all")
+        _say("")
         shown: set[str] = set()
         for planned in self.plan.tasks:
             if planned.task.id not in shown:
@@ -191,7 +192,7 @@ def _redacted(text: str, models: Mapping[str, object]) -> str:
 def _show(planned: PlannedTask, models: Sequence[str]) -> None:
     """One rendered sample of a task."""
     count = _plural(len(planned.samples), "sample")
-    _say(f"\n    {planned.task.id} on {_listed(models)}: {planned.kind}, {count}")
+    _say(f"    {planned.task.id} on {_listed(models)}: {planned.kind}, {count}")
     if not planned.samples:
         _say("      (no rows)\n")
         return

@@ -1,4 +1,10 @@
-"""`--set key.path=value`: changes a suite from the command line, before `vars` and `matrix` are applied."""
+"""`--set key.path=value`: changes a suite from the command line, before `vars` and `matrix` are applied.
+
+The value is YAML: `5`, `bfloat16`, `[a, b]`, `{temperature: 0.7}`. A step of the path is a key, an index from 0, or
+the `id` of a task: `tasks.summarise.limit=5`, `tasks.0.metrics.1=bleu`, `models.candidate.dtype=bfloat16`,
+`vars.split=test`. Missing mappings are made, and a value of null (or none at all) takes the key away. Several are
+applied in order.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +23,7 @@ class _Wrong(Exception):
 
 
 def apply_settings(root: Node, settings: Sequence[str]) -> tuple[Node, list[Problem]]:
-    """(`root` with each `key.path=value` set in order, problems).
-
-    The value is YAML. A step of the path is a key, an index from 0, or the `id` of a task. Missing mappings are made.
-    A value of null removes the key.
-    """
+    """(`root` with each `key.path=value` set in order, problems)."""
     problems: list[Problem] = []
     for setting in settings:
         key, equals, text = setting.partition("=")
