@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import URL, Connection, Engine, delete, func, insert, select, update
 
 from ..core.errors import RecordError, RunError, UsageError
 from ..core.registry import suggestion
@@ -68,7 +68,7 @@ class RunRegistry:
         url = url or (os.environ if environ is None else environ).get(REGISTRY_VARIABLE)
         file = reports / _FILE
         is_new = not url and not file.exists()
-        registry = cls(connect(url or f"sqlite:///{file}"), reports, clock)
+        registry = cls(connect(url or URL.create("sqlite", database=str(file))), reports, clock)
         if is_new and (reports / "runs").is_dir():
             registry.rescan()
         return registry

@@ -48,7 +48,7 @@ def test_export(cache: Callable[..., int], tmp_path: Path, capsys: pytest.Captur
     assert cache("export", str(file)) == 0
     assert f"wrote 2 answers to {file}" in capsys.readouterr().out
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    assert [line["key"] for line in lines] == ["new", "old"]
+    assert [line["key"] for line in lines] == ["old", "new"]
     assert cache("export", "-") == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert cache("export", str(tmp_path / "missing" / "out.jsonl")) == 3

@@ -278,6 +278,13 @@ def test_looking_for_a_run_makes_no_folder(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_with_a_strange_name(tmp_path: Path, record: Record) -> None:
+    reports = tmp_path / "a?b=c #d %20 @e"
+    with RunRegistry.open(reports=reports, environ={}) as registry:
+        registry.add(record)
+    assert (reports / "registry.sqlite3").is_file()
+
+
 def test_the_environment_names_the_registry(tmp_path: Path, record: Record) -> None:
     url = f"sqlite:///{tmp_path / 'central' / 'r.db'}"
     with RunRegistry.open(reports=tmp_path, environ={"EVALHARNESS_REGISTRY": url}) as registry:

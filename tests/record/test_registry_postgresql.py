@@ -1,0 +1,154 @@
+"""The registry over a real PostgreSQL server, where one is installed: the same flows, and writers at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from evalharness.core.errors import MissingExtraError, RecordError, RunError, UsageError
+from evalharness.record import RunRegistry
+from evalharness.record.database import alembic_config, reading, writing
+from evalharness.record.tables import Base, Result
+
+HAS_DRIVER = importlib.util.find_spec("psycopg") is not None
+needs_server = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not HAS_DRIVER, reason="the package psycopg is not installed"),
+    pytest.mark.skipif(shutil.which("initdb") is None, reason="no PostgreSQL server (initdb) is installed"),
+    pytest.mark.skipif(os.name != "posix", reason="the server is reached over a Unix socket"),
+]
+Make = Callable[..., Any]
+
+
+def _as_server() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root: the server then runs as nobody."""
+    return {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    # A short path: a socket's name has room for about 100 characters.
+    with tempfile.TemporaryDirectory(prefix="pg") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        options: dict[str, Any] = {"cwd": folder, "capture_output": True, "check": True, **_as_server()}
+        subprocess.run(["initdb", "-D", "data", "-A", "trust", "-U", "tester", "--no-sync", "-E", "UTF8"], **options)
+        start = f"-k {folder} -c listen_addresses= -c fsync=off"
+        subprocess.run(["pg_ctl", "-D", "data", "-w", "-l", "log", "-o", start, "start"], **options)
+        try:
+            yield f"postgresql://tester@/postgres?host={folder}"
+        finally:
+            subprocess.run(["pg_ctl", "-D", "data", "-m", "immediate", "stop"], **options)
+
+
+@pytest.fixture
+def url(server: str) -> Iterator[str]:
+    yield server
+    with RunRegistry.open(server) as registry, writing(registry.engine) as connection:
+        Base.metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+
+
+def slow_with_server(test: Callable[..., None]) -> Callable[..., None]:
+    for mark in needs_server:
+        test = mark(test)
+    return test
+
+
+@slow_with_server
+def test_the_same_flows(url: str, tmp_path: Path, make_record: Make, make_figure: Make) -> None:
+    nasty = "g=\x00\ud800"
+    one = make_record(
+        "one", created_utc="2026-01-01T00:00:00+02:00", results=(make_figure(group=nasty, value=math.nan),)
+    )
+    two = make_record("two", created_utc="2026-01-02T00:00:00Z")
+    with RunRegistry.open(url, reports=tmp_path / "reports") as registry:
+        registry.add(one)
+        registry.add(two)
+        assert registry.add(one) == registry.get("one")
+        assert [run.id for run in registry.list()] == ["two", "one"]
+        assert registry.get("one").created_utc == "2025-12-31T22:00:00.000Z"
+        registry.promote("one", note="\x00 first")
+        registry.promote("two")
+        assert registry.resolve("demo@production") == two.folder
+        assert registry.promotions()[1].note == "\x00 first"
+        with reading(registry.engine) as connection:
+            (value, group), *_ = connection.execute(
+                select(Result.value, Result.group_name).where(Result.run_id == "one")
+            )
+            assert math.isnan(value)
+            assert group == nasty
+        with pytest.raises(UsageError, match="promoted as production"):
+            registry.delete("two")
+        registry.delete("one")
+        assert [run.id for run in registry.list()] == ["two"]
+
+
+@slow_with_server
+def test_migrations_and_tables_agree(url: str) -> None:
+    from alembic import command
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with RunRegistry.open(url) as registry, writing(registry.engine) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+        command.downgrade(alembic_config(connection), "base")
+        command.upgrade(alembic_config(connection), "head")
+
+
+@slow_with_server
+def test_many_processes_open_a_new_registry_at_once(url: str, tmp_path: Path, make_record: Make) -> None:
+    folders = [make_record(f"run{i}").folder for i in range(4)]
+    code = """
+import sys
+from evalharness.record import Record, RunRegistry
+with RunRegistry.open(sys.argv[1], reports=sys.argv[2]) as registry:
+    for folder in sys.argv[3:]:
+        registry.add(Record.open(folder))
+"""
+    command = [sys.executable, "-c", code, url, str(tmp_path / "reports"), *map(str, folders)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+    with RunRegistry.open(url) as registry, reading(registry.engine) as connection:
+        assert len(registry.list()) == 4
+        assert connection.execute(text("SELECT count(*) FROM results")).scalar() == 8
+
+
+@slow_with_server
+def test_a_database_with_tables_of_our_names_is_left_alone(server: str) -> None:
+    import psycopg
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE TABLE runs (mine int)")
+        try:
+            with pytest.raises(RecordError, match="a database of something else"):
+                RunRegistry.open(server)
+        finally:
+            connection.execute("DROP TABLE runs")
+
+
+@pytest.mark.skipif(HAS_DRIVER, reason="the package psycopg is installed")
+def test_a_missing_driver_is_named() -> None:
+    with pytest.raises(MissingExtraError, match=r"psycopg.*evalharness\[postgres\]"):
+        RunRegistry.open("postgresql://someone:secret@127.0.0.1/x")
+
+
+@pytest.mark.skipif(not HAS_DRIVER, reason="the package psycopg is not installed")
+def test_a_server_that_is_not_there() -> None:
+    with pytest.raises(RunError, match="can be reached") as caught:
+        RunRegistry.open("postgresql://someone:secret@127.0.0.1:9/x")
+    assert "secret" not in str(caught.value)
