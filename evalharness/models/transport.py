@@ -40,7 +40,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What a server answered; the names of `headers` are in lower case."""
+    """What a server answered; `headers` are asked for by names in lower case."""
 
     status: int
     body: bytes = b""
@@ -126,13 +126,13 @@ class AiohttpTransport:
                 data=request.body,
                 headers=request.headers,
                 allow_redirects=False,
-                proxy=self._proxy_for(request.url),
+                proxy=self._proxy_for(request.url) if self._proxies else None,
                 timeout=aiohttp.ClientTimeout(
                     total=request.timeout_s, sock_connect=min(request.timeout_s, _LONGEST_CONNECT_S)
                 ),
             ) as reply:
                 body = await _read(reply)
-                return HttpReply(reply.status, body, {name.lower(): value for name, value in reply.headers.items()})
+                return HttpReply(reply.status, body, reply.headers)
         except TransportError:
             raise
         except Exception as error:
