@@ -13,7 +13,9 @@ from .text import figure, safe
 
 __all__ = ["Scale", "bar", "scale_of", "strip"]
 
-_WIDTH, _HEIGHT, _PAD = 180.0, 20.0, 5.0
+# The drawing is stretched to the width of its column: strokes keep their width and dots stay round, since all of it is
+# lines with round ends.
+_WIDTH, _PAD = 100.0, 3.0
 
 
 class Scale(NamedTuple):
@@ -48,23 +50,23 @@ def bar(result: MetricResult, scale: Scale | None, *, limits: Iterable[float] = 
     """The SVG of one figure; `limits` are the thresholds of gate rules, drawn as ticks. Empty where nothing is."""
     if scale is None or not math.isfinite(result.value):
         return Markup("")
-    middle = _HEIGHT / 2
     label = f"{figure(result.value)} on a scale from {figure(scale.low)} to {figure(scale.high)}"
-    parts = [f'<line class="track" x1="{_PAD:g}" x2="{_WIDTH - _PAD:g}" y1="{middle:g}" y2="{middle:g}"/>']
-    if math.isfinite(result.ci_low) and math.isfinite(result.ci_high):
-        left, right = scale.x(result.ci_low), scale.x(result.ci_high)
+    parts = [_line("track", 0.0, _WIDTH)]
+    if not math.isnan(result.ci_low) and not math.isnan(result.ci_high):
         label += f", interval {figure(result.ci_low, like=result.value)} to {figure(result.ci_high, like=result.value)}"
-        width = max(right - left, 1.5)
-        parts.append(f'<rect class="ci" x="{left:.1f}" y="{middle - 4:g}" width="{width:.1f}" height="8" rx="4"/>')
+        parts.append(_line("ci", scale.x(result.ci_low), scale.x(result.ci_high)))
     for limit in limits:
         if math.isfinite(limit) and scale.low <= limit <= scale.high:
-            x = scale.x(limit)
             label += f", limit {figure(limit, like=result.value)}"
-            parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="1" y2="{_HEIGHT - 1:g}"/>')
-    parts.append(f'<circle class="dot" cx="{scale.x(result.value):.1f}" cy="{middle:g}" r="4"/>')
-    return Markup(
-        '<svg class="bar" viewBox="0 0 {w:g} {h:g}" width="{w:g}" height="{h:g}" role="img" aria-label="{label}">'
-    ).format(w=_WIDTH, h=_HEIGHT, label=safe(label)) + Markup("".join(parts) + "</svg>")
+            parts.append(f'<path class="limit" d="M{scale.x(limit):.2f} 1v18"/>')
+    parts.append(_line("dot", scale.x(result.value), scale.x(result.value)))
+    head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
+    return head.format(safe(label)) + Markup("".join(parts) + "</svg>")
+
+
+def _line(kind: str, left: float, right: float) -> str:
+    # A line of no length is not drawn everywhere; one of a hundredth is.
+    return f'<path class="{kind}" d="M{left:.2f} 10h{max(right - left, 0.01):.2f}"/>'
 
 
 def strip(counts: Mapping[str, int]) -> Markup:

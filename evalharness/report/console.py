@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..core.types import MetricResult
 from .text import amount, duration, figure, interval, joined, plural, single_line
-from .view import GateOutcomeLike, GateView, ReportView, build_view
+from .view import GateOutcomeLike, GateView, ReportView, build_view, operations_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -24,7 +24,7 @@ __all__ = ["make_console", "print_summary", "print_verdicts"]
 
 _PIPED_WIDTH = 120
 _WITH_INTERVAL, _NARROW, _MEDIUM = 56, 76, 96
-_GROUP_LINES = 8
+_MOST_LINES = 8
 _STATE = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "bold red"), "inconclusive": ("? inconclusive", "yellow")}
 _HEADLINE = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
@@ -91,11 +91,14 @@ def print_summary(
     out(_text(f"{manifest.suite_name} · run {manifest.id}", "bold"))
     if any(task.results for task in view.tasks):
         _figures(view, out)
-    groups = _group_lines(view)
-    for line in groups[:_GROUP_LINES]:
-        out(_text(line, "dim"))
-    if len(groups) > _GROUP_LINES:
-        out(_text(f"… {len(groups) - _GROUP_LINES} more tables of groups in the report", "dim"))
+    for lines, what in (
+        (_group_lines(view), "tables of groups"),
+        (_operation_lines(view), "lines of times and tokens"),
+    ):
+        for line in lines[:_MOST_LINES]:
+            out(_text(line, "dim"))
+        if len(lines) > _MOST_LINES:
+            out(_text(f"… {len(lines) - _MOST_LINES} more {what} in the report", "dim"))
     out(_text(_states_line(view), "red" if view.n_failed else "dim"))
     if not manifest.complete:
         out(_text("The run is not complete: its figures are those of a part.", "bold red"))
@@ -119,21 +122,22 @@ def _figures(view: ReportView, out: _Printer) -> None:
     results = [r for task in view.tasks for r in task.results]
     shape = _Shape.of(results, out.console.width)
     if out.console.width >= _NARROW:
-        table = shape.table("task", "model")
-        before: tuple[str, str] | None = None
+        table = shape.table("task", "metric", "model")
+        task = metric = ""
         for result in results:
-            here = (result.task, result.model)
-            names = ("", "") if here == before else here
+            new_task = result.task != task
+            new_metric = new_task or result.metric != metric
+            task, metric = result.task, result.metric
+            names = (task if new_task else "", metric if new_metric else "", result.model)
             table.add_row(*map(_text, names), *shape.cells(result))
-            before = here
         out(table)
         return
-    for here in dict.fromkeys((r.task, r.model) for r in results):
-        out(_text(" · ".join(here), "underline"))
-        table = shape.table()
+    for task, model in dict.fromkeys((r.task, r.model) for r in results):
+        out(_text(f"{task} · {model}", "underline"))
+        table = shape.table("metric")
         for result in results:
-            if (result.task, result.model) == here:
-                table.add_row(*shape.cells(result))
+            if (result.task, result.model) == (task, model):
+                table.add_row(_text(result.metric), *shape.cells(result))
         out(table)
 
 
@@ -151,14 +155,13 @@ class _Shape:
         return cls(name if width >= _WITH_INTERVAL else None, failed=failed)
 
     def table(self, *names: str) -> Table:
-        columns = [*((name, "left") for name in names), ("metric", "left"), ("", "center"), ("value", "right")]
+        columns = [*((name, "left") for name in names), ("", "center"), ("value", "right")]
         columns += [(self.interval, "right")] if self.interval else []
         columns += [("n", "right"), *([("failed", "right")] if self.failed else [])]
         return _table(*columns)
 
     def cells(self, result: MetricResult) -> list[Text]:
         cells = [
-            _text(result.metric),
             _text("↑" if result.higher_is_better else "↓", "dim"),
             _text(figure(result.value), "bold"),
         ]
@@ -175,11 +178,22 @@ def _group_lines(view: ReportView) -> list[str]:
     for task in view.tasks:
         for table in task.groups:
             worst, result = table.rows[0]
-            gap = "" if math.isnan(table.gap) else f", {figure(table.gap)} from the best"
+            gap = "" if math.isnan(table.gap) else f", {figure(table.gap, like=result.value)} from the best"
             lines.append(
                 f"{table.task}.{table.metric} of {table.model} by {table.column}: worst {worst} "
                 f"{figure(result.value)} (n = {result.n:,}{gap})"
             )
+    return lines
+
+
+def _operation_lines(view: ReportView) -> list[str]:
+    """What every task is measured by besides, a line a task and model; rates that are 0 are not worth a place."""
+    table = operations_of(view)
+    lines = []
+    for row in table.rows if table is not None else ():
+        worth = [r for r in row.cells if r is not None and not math.isnan(r.value) and r.value != 0]
+        if worth:
+            lines.append(f"{row.task} · {row.model}: " + " · ".join(f"{r.metric} {figure(r.value)}" for r in worth))
     return lines
 
 

@@ -42,7 +42,7 @@ def verdict_of(view: ReportView) -> VerdictText:
     return VerdictText("none", "–", "No verdict", reason + failed)
 
 
-def facts_of(view: ReportView, bundle: SampleBundle) -> list[Fact]:
+def facts_of(view: ReportView) -> list[Fact]:
     """Samples, answers, failures, time and tokens."""
     manifest, execution = view.manifest, view.manifest.execution
 
@@ -61,12 +61,6 @@ def facts_of(view: ReportView, bundle: SampleBundle) -> list[Fact]:
             f"{share(view.n_failed, view.n_answers)} of {amount(view.n_answers)}",
         ),
     ]
-    known = bundle.by_outcome.get("right", 0) + bundle.by_outcome.get("wrong", 0)
-    if known:
-        right = bundle.by_outcome["right"]
-        facts.append(
-            Fact("Right answers", amount(right), f"{share(right, known)} of {amount(known)} judged right or wrong")
-        )
     if requests is not None and asked is not None:
         note = f"{amount(stored)} from the response store" if stored else ""
         facts.append(Fact("Requests asked", amount(asked), note))
@@ -83,8 +77,8 @@ def interval_hint(view: ReportView) -> str:
     """At which confidence the intervals stand."""
     levels = {r.confidence for task in view.tasks for r in task.everything}
     if len(levels) == 1:
-        return f"Intervals are at {100 * levels.pop():g} % confidence; hover over one for its method."
-    return "Hover over an interval for its confidence and method."
+        return f"Intervals are at {100 * levels.pop():g} % confidence; their methods stand under Provenance."
+    return "Their confidence and methods stand under Provenance."
 
 
 def samples_hint(bundle: SampleBundle) -> str:

@@ -65,10 +65,9 @@ def render_html(
             view=view,
             gate=view.gate,
             verdict=verdict_of(view),
-            facts=facts_of(view, bundle),
+            facts=facts_of(view),
             gate_hint=_gate_hint(view),
             interval_hint=interval_hint(view),
-            limits=(),
             on_error=_on_error(view),
             states=[
                 {
@@ -117,6 +116,7 @@ def _environment(draw: Callable[[MetricResult], Markup]) -> Environment:
     )
     environment.filters.update(
         figure=figure,
+        like=lambda value, like: figure(value, like=like),
         amount=amount,
         interval=lambda triple: interval(triple[0], triple[1], like=triple[2]),
         word=lambda text: re.sub(r"[^a-z_]", "", str(text)),
@@ -192,8 +192,15 @@ def _errors(bundle: SampleBundle) -> list[tuple[str, int]]:
     return counts.most_common(_ERRORS_SHOWN)
 
 
-def _signatures(results: tuple[MetricResult, ...]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((f"{r.task.partition('@')[0]}.{r.metric}", r.signature) for r in results))
+def _signatures(results: tuple[MetricResult, ...]) -> list[tuple[str, str, str]]:
+    """(figure, signature, how its interval was found), each once."""
+    return list(
+        dict.fromkeys(
+            (f"{r.task.partition('@')[0]}.{r.metric}", r.signature, f"{100 * r.confidence:g} % {r.ci_method}")
+            for r in results
+            if r.group is None
+        )
+    )
 
 
 def _suite_text(suite: Mapping[str, Any]) -> str:

@@ -104,7 +104,7 @@ def _task(task: TaskView) -> list[str]:
             amount(r.n),
             amount(r.n_failed),
         ]
-        for r in task.results
+        for r in task.figures
     ]
     head = ["metric", "model", "value", "interval", "kind of interval", "n", "failed"]
     lines += _table(head, rows, right=(2, 3, 5, 6)) if rows else ["No figures.", ""]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.types import FAILED_STATES, MetricResult, Prompt
 from .text import safe
+from .view import asked_results
 
 if TYPE_CHECKING:
     from ..record import Record, SampleRow
@@ -104,7 +105,7 @@ def _rows(record: Record, part: _Part) -> Iterator[SampleRow]:
 
 
 def _part(record: Record, task: str, model: str) -> _Part:
-    results = [r for r in record.results if (r.task, r.model, r.group) == (task, model, None)]
+    results = [r for r in asked_results(record) if (r.task, r.model, r.group) == (task, model, None)]
     frame = record.scores(task=task, model=model)
     scores: dict[str, dict[str, float]] = {}
     values: dict[str, set[float]] = {}
@@ -185,7 +186,9 @@ class _Strings:
         same = next(
             (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(map(len, (first, last)))
         )
-        return first[:same] if same >= _SHARED else ""
+        # At the end of a line, so that what is left of a sample begins with one.
+        end = first.rfind("\n", 0, same) + 1
+        return first[:end] if end >= _SHARED else ""
 
 
 def _cut(text: str) -> str:

@@ -21,7 +21,10 @@ __all__ = [
     "ReportView",
     "TaskView",
     "VerdictView",
+    "asked_results",
     "build_view",
+    "confusion_of",
+    "operations_of",
 ]
 
 
@@ -124,7 +127,7 @@ class GroupTable:
 
     @property
     def gap(self) -> float:
-        """The best group's figure less the worst one's; NaN for fewer than two figures."""
+        """The largest figure less the smallest; NaN for fewer than two."""
         values = [r.value for _, r in self.rows if not math.isnan(r.value)]
         return max(values) - min(values) if len(values) > 1 else math.nan
 
@@ -143,6 +146,11 @@ class TaskView:
     runs: tuple[TaskSummary, ...]
     confusions: tuple[Confusion, ...]
     groups: tuple[GroupTable, ...]
+
+    @property
+    def figures(self) -> tuple[MetricResult, ...]:
+        """The results but for confusion matrices, which are drawn as such."""
+        return tuple(r for r in self.results if confusion_of(r) is None)
 
     @property
     def everything(self) -> tuple[MetricResult, ...]:
@@ -164,6 +172,12 @@ class ReportView:
     tasks: tuple[TaskView, ...]
     states: tuple[tuple[str, str, Mapping[str, int]], ...]
     total_states: Mapping[str, int]
+
+    @property
+    def verdicts(self) -> tuple[VerdictView, ...]:
+        """What failed first, then what is undecided, then what holds."""
+        order = {"fail": 0, "inconclusive": 1}
+        return tuple(sorted(self.gate.verdicts, key=lambda v: order.get(v.state, 2))) if self.gate else ()
 
     @property
     def has_groups(self) -> bool:
@@ -259,7 +273,7 @@ def build_view(record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None 
                 operations=_order(r for r in whole if not _is_asked(r, asked)),
                 runs=task_runs,
                 confusions=tuple(matrices),
-                groups=_groups([r for r in own if _is_asked(r, asked)]),
+                groups=_groups([r for r in own if _is_asked(r, asked) and confusion_of(r) is None]),
             )
         )
     states = tuple((t.id, t.model, _by_status(t.states)) for t in runs)
@@ -289,6 +303,12 @@ def _asked(manifest: RunManifest) -> dict[str, set[str]]:
     return {str(t.get("id")): {figure_name(spec) for spec in t["metrics"]} for t in tasks if t.get("metrics")}
 
 
+def asked_results(record: Record) -> list[MetricResult]:
+    """The figures that the suite asks for, without those that every task has besides."""
+    asked = _asked(record.manifest)
+    return [r for r in record.results if _is_asked(r, asked)]
+
+
 def _is_asked(result: MetricResult, asked: Mapping[str, set[str]]) -> bool:
     names = asked.get(result.task, asked.get(_base(result.task)))
     return names is None or result.metric in names
@@ -314,7 +334,10 @@ def operations_of(view: ReportView) -> Operations | None:
     found = [r for task in view.tasks for r in task.operations]
     if not found:
         return None
-    names = tuple(dict.fromkeys(r.metric for r in found))
+    # A rate that is 0 everywhere is not worth a column: the states of the answers stand in a table of their own.
+    names = tuple(dict.fromkeys(r.metric for r in found if r.value == r.value and r.value != 0))
+    if not names:
+        return None
     by_place = {(r.task, r.model, r.metric): r for r in found}
     places = dict.fromkeys((r.task, r.model) for r in found)
     return Operations(

@@ -125,7 +125,15 @@ def make_record(tmp_path: Path) -> Make:
             scored = n - (n > 4)
             value = sum(s.value for s in scores if s.model == model and s.metric == metric) / scored
             low, high = max(0.0, value - 0.2), min(1.0, value + 0.2)
-            cells = {"neg→neg": 4.0, "neg→pos": 1.0, "pos→neg": 2.0, "pos→pos": 4.0}
+            cells = {
+                "n": 11.0,
+                "neg→neg": 4.0,
+                "neg→pos": 1.0,
+                "neg→(other)": 0.0,
+                "pos→neg": 2.0,
+                "pos→pos": 4.0,
+                "pos→(other)": 0.0,
+            } | {f"(other)→{a}": 0.0 for a in ("neg", "pos", "(other)")}
             found += [
                 _result("sentiment", model, metric, value, low, high, scored, n_failed=int(n > 4)),
                 _result("sentiment", model, metric, 0.9, 0.5, 1.0, 4, group=f"language=en{odd}"),

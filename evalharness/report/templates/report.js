@@ -1,7 +1,7 @@
 "use strict";
 // The explorer of samples. All text is put into the page as text, never as markup.
 (() => {
-  const PAGE = 60;
+  const PAGE = 100;
   const LONG = 2500;
   const SIGNS = { failed: "✗", wrong: "✗", right: "✓", scored: "·" };
   const $ = (id) => document.getElementById(id);
@@ -83,6 +83,9 @@
     el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, head[0]), el("th", { scope: "col", class: "num" }, head[1]))),
       el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "num" }, value)))));
 
+  const line = (facts) =>
+    el("dl", { class: "facts-line" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, typeof value === "number" ? value.toLocaleString("en-US") : value))));
+
   const detail = (row) => {
     const metrics = metricsOf(row);
     const node = el("div", { class: "detail" });
@@ -97,15 +100,15 @@
     else if (row.ll) add("Log-likelihood", el("p", {}, `${number(row.ll[0][0], 8)} over ${plural(row.ll[0][1], "token")}`));
     if (row.lp) add("Label probabilities", pairsTable(["label", "probability"], [...row.lp].sort((a, b) => b[1] - a[1]).slice(0, 50).map(([label, p]) => [label, number(p)])));
     const scores = metrics.names.map((name, i) => [`${name} ${metrics.up[i] ? "↑" : "↓"}`, number(row.sc[i])]).filter(([, value]) => value !== "—");
-    if (scores.length) add("Scores of this sample", pairsTable(["metric", "value"], scores));
+    if (scores.length) add("Scores of this sample", line(scores), true);
     const facts = [["state", row.s], ["finish reason", row.fr], ["latency", row.la === undefined ? undefined : seconds(row.la)], ["input tokens", row.ti], ["output tokens", row.to],
       ["retries", row.re], ["repeat", row.r], ["from the store", row.st ? "yes" : undefined], ["cluster", row.cl], ...(row.gr || []), ["request", row.k]]
       .filter(([, value]) => value !== undefined && value !== "");
-    add("Facts", el("dl", { class: "facts-line" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, typeof value === "number" ? value.toLocaleString("en-US") : value)))), true);
+    add("Facts", line(facts), true);
     return node;
   };
 
-  const line = (row) => {
+  const rowOf = (row) => {
     const word = outcome(row);
     const metrics = metricsOf(row);
     const first = row.sc.findIndex((value) => value !== null);
@@ -126,18 +129,15 @@
     return item;
   };
 
-  // Rows are made as they come into sight, so that ten thousand samples open as fast as sixty.
-  const sight = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && grow(), { rootMargin: "800px" });
-
+  // A page of rows at a time, so that ten thousand samples open as fast as a hundred, and what follows stays in reach.
   const grow = () => {
     const next = view.slice(shown, shown + PAGE);
     if (!next.length) return;
-    $("rows").append(...next.map((i) => line(data.rows[i])));
+    $("rows").append(...next.map((i) => rowOf(data.rows[i])));
     shown += next.length;
-    $("more").textContent = shown < view.length ? `${(view.length - shown).toLocaleString("en-US")} more below` : "";
-    // Observed anew, so that it is told again if the end is still in sight.
-    sight.unobserve($("more"));
-    if (shown < view.length) sight.observe($("more"));
+    const left = view.length - shown;
+    $("more").hidden = left === 0;
+    $("more").textContent = `Show ${Math.min(PAGE, left)} more of ${left.toLocaleString("en-US")}`;
   };
 
   const score = (row) => {
@@ -146,10 +146,10 @@
     return i < 0 ? Infinity : metrics.up[i] ? row.sc[i] : -row.sc[i];
   };
   const ORDERS = {
-    "": ["failed and wrong first", null],
-    score: ["lowest score first", (a, b) => score(a) - score(b)],
-    slow: ["slowest first", (a, b) => (b.la || 0) - (a.la || 0)],
-    long: ["longest output first", (a, b) => (b.x || "").length - (a.x || "").length],
+    "": ["wrong first", null],
+    score: ["lowest score", (a, b) => score(a) - score(b)],
+    slow: ["slowest", (a, b) => (b.la || 0) - (a.la || 0)],
+    long: ["longest output", (a, b) => (b.x || "").length - (a.x || "").length],
   };
 
   const apply = () => {
@@ -169,7 +169,7 @@
     shown = 0;
     $("rows").replaceChildren();
     $("count").textContent = view.length === data.rows.length ? plural(view.length, "sample") : view.length ? `${plural(view.length, "sample")} of ${data.rows.length.toLocaleString("en-US")}` : "No sample matches; change the search or the filters.";
-    $("more").textContent = "";
+    $("more").hidden = true;
     grow();
   };
 
@@ -195,6 +195,12 @@
     });
     for (const id of ["f-outcome", "f-task", "f-model", "f-state", "f-order"]) $(id).addEventListener("change", apply);
     document.querySelector("form.filters").addEventListener("submit", (event) => event.preventDefault());
+    $("more").addEventListener("click", () => {
+      const first = shown;
+      grow();
+      // The keyboard goes on where the new rows begin.
+      $("rows").children[first].querySelector(".row").focus();
+    });
     $("rows").addEventListener("keydown", (event) => {
       if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
       const item = event.target.closest("li");
