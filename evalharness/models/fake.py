@@ -83,5 +83,14 @@ class FakeModel(ConcurrentModel):
 def make(
     name: str, spec: Spec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
 ) -> FakeModel:
-    """A scripted model for trying a suite out: no weights, no network. Its answer is the template `reply`."""
+    """A scripted model for trying a suite out: no weights, no network. Its answer is the template `reply`.
+
+    It can do everything. Example::
+
+        candidate: {backend: fake, reply: "You said: {{ prompt }}"}
+
+    The template sees prompt, messages, sampling, sample_id and repeat. For classify tasks the reply is a label, or
+    JSON of {label: probability}. Likelihoods are made of a digest of prompt and continuation: always the same, and
+    meaningless.
+    """
     return FakeModel(name, reply=spec.reply)

@@ -230,5 +230,19 @@ def _with_query(url: str, fields: Mapping[str, Any] | None) -> str:
 def make(
     name: str, spec: Spec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
 ) -> HttpModel:
-    """Any JSON endpoint, such as the classic /ask of a Flask app."""
+    """Any JSON endpoint, such as the classic /ask of a Flask app.
+
+    It can generate. Example::
+
+        candidate:
+          backend: http
+          url: http://localhost:5000/ask
+          headers: {Authorization: "Bearer ${env:APP_KEY}"}
+          body: {question: "{{ prompt }}", limit: "{{ sampling.max_tokens }}"}
+          response: answer               # or choices.0.text, $.data[0].text, . for the whole reply
+
+    Strings of `body`, at any depth, are templates over prompt, messages, sampling, sample_id and repeat; one that is
+    exactly one expression keeps its type: "{{ messages }}" is a list. With GET the fields of the body become the
+    query. An answer that is no text is taken as JSON text; null, or nothing there, is an error of that sample.
+    """
     return HttpModel(name, spec, environ=environ, concurrency=concurrency)

@@ -226,5 +226,22 @@ def _check(spec: Spec, *, place: str) -> None:
 def make(
     name: str, spec: Spec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
 ) -> OpenAIModel:
-    """Any server that speaks the OpenAI interface (OpenAI, vLLM, llama.cpp, `transformers serve` …)."""
+    """Any server that speaks the OpenAI interface (OpenAI, vLLM, llama.cpp, `transformers serve` …).
+
+    It can generate. Example::
+
+        candidate:
+          backend: openai
+          model: my-model
+          base_url: http://localhost:8000/v1
+          api_key: "${env:MY_KEY}"      # leave it out if the server needs none
+
+    Of the sampling settings those that are set are sent: max_tokens, temperature, top_p, top_k (not known to OpenAI's
+    own servers), stop and seed. `extra_body` wins over them, and a null there takes a field out:
+    `extra_body: {max_tokens: null, max_completion_tokens: 512}`.
+
+    An answer cut off by max_tokens is "truncated", one that was refused is "refusal"; reasoning and tool calls are
+    kept in the response's meta and are no part of its text. 429, 5xx, timeouts and lost connections are tried again,
+    `max_retries` times, with growing random delays or after the time that the server asks for.
+    """
     return OpenAIModel(name, spec, environ=environ, concurrency=concurrency)

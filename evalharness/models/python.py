@@ -198,7 +198,21 @@ def _carry(call: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mappi
 def make(
     name: str, spec: Spec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
 ) -> PythonModel:
-    """A Python function, `module:function` from the suite's folder; runs only with --allow-code."""
+    """A Python function, `module:function` from the suite's folder; runs only with --allow-code.
+
+    Example::
+
+        candidate:
+          backend: python
+          function: my_app:answer        # my_app.py beside the suite: def answer(prompt, *, style): return "…"
+          options: {style: brief}
+          version: "3"                   # raise it when something changes that the source does not show
+
+    The function gets the prompt, a str or a list of {role, content}, and returns by `kind`: generate: a str, or
+    {text, finish_reason, input_tokens, output_tokens, …}; classify: a label or {label: probability}; loglikelihood,
+    called with prompt and continuations: a number for each. It may be async; a plain function runs on several threads
+    at once, as many as `execution.concurrency`. An exception is an error of that sample, with its file and line.
+    """
     if not allow_code:
         raise UsageError(
             f"models.{name}: the backend python runs code of the suite's ({spec.function}), which is off unless you "

@@ -258,7 +258,15 @@ class ReplayModel(ConcurrentModel):
 def make(
     name: str, spec: Spec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
 ) -> ReplayModel:
-    """Outputs that exist already, from a JSONL, CSV, TSV or Parquet file: one row a sample, found by its id."""
+    """Outputs that exist already, from a JSONL, CSV, TSV or Parquet file: one row a sample, found by its id.
+
+    It can generate and classify. Example::
+
+        candidate: {backend: replay, path: outputs.jsonl, id: ticket_id, output: answer}
+
+    Repeated answers stand in a list, or in rows of their own with a column `repeat` that counts from 0. For classify
+    tasks an output is a label or {label: probability}. A sample without a row is an error of that sample.
+    """
     path = base / spec.path
     if not path.is_file():
         raise UsageError(f"models.{name}.path: there is no file {path}; paths start at the suite's folder")
