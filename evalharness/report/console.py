@@ -151,7 +151,7 @@ class _Shape:
     def of(cls, results: Sequence[MetricResult], width: int) -> _Shape:
         levels = {r.confidence for r in results}
         name = f"{100 * levels.pop():g} % interval" if len(levels) == 1 else "interval"
-        failed = width >= _MEDIUM or any(r.n_failed for r in results)
+        failed = width >= _MEDIUM or (width >= _WITH_INTERVAL and any(r.n_failed for r in results))
         return cls(name if width >= _WITH_INTERVAL else None, failed=failed)
 
     def table(self, *names: str) -> Table:

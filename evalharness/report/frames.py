@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +33,7 @@ __all__ = [
 TableName = Literal["metrics", "samples", "scores"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_TO_QUOTE = re.compile("[,\"\r\n]")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]inf")
 
 
@@ -47,7 +47,8 @@ def samples_frame(record: Record) -> pd.DataFrame:
     frame = record.samples()
     for name in frame.columns:
         if frame[name].dtype == object:
-            frame[name] = frame[name].map(_flat)
+            # As a list: `map` would make Arrow text of it, which lone surrogates break.
+            frame[name] = _objects(_flat(cell) for cell in frame[name])
     frame.insert(0, "run", record.id)
     return frame
 
@@ -71,6 +72,12 @@ def table(record: Record, name: TableName) -> pd.DataFrame:
     return TABLES[name](record)
 
 
+def _objects(cells: Iterable[object]) -> pd.Series[Any]:
+    import pandas as pd
+
+    return pd.Series(list(cells), dtype=object)
+
+
 def _flat(cell: object) -> object:
     if isinstance(cell, list | tuple | dict):
         return json.dumps(to_jsonable(cell), ensure_ascii=False)
@@ -84,16 +91,18 @@ def neutral(cell: str) -> str:
 
 def csv_text(frame: pd.DataFrame) -> str:
     """`frame` as CSV: missing is empty, numbers in full precision, no cell a formula, no lone surrogates."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([neutral(str(name)) for name in frame.columns])
     columns = [[_cell(value) for value in frame[name].tolist()] for name in frame.columns]
-    writer.writerows(zip(*columns, strict=True))
-    return _encodable(out.getvalue())
+    rows = [[neutral(str(name)) for name in frame.columns], *zip(*columns, strict=True)]
+    return _encodable("".join(",".join(map(_quoted, row)) + "\n" for row in rows))
+
+
+def _quoted(cell: str) -> str:
+    # The csv module leaves a lone carriage return bare where lines end in a newline, and readers end the row there.
+    return '"' + cell.replace('"', '""') + '"' if _TO_QUOTE.search(cell) else cell
 
 
 def _cell(value: Any) -> str:
-    if value is None or value != value or type(value).__name__ == "NAType":
+    if value is None or type(value).__name__ == "NAType" or value != value:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -111,7 +120,7 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     frame = frame.copy()
     for name in frame.columns:
         if frame[name].dtype == object:
-            frame[name] = frame[name].map(lambda cell: _encodable(cell) if isinstance(cell, str) else cell)
+            frame[name] = _objects(_encodable(cell) if isinstance(cell, str) else cell for cell in frame[name])
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     from ..core.files import write_atomic

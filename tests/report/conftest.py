@@ -32,7 +32,7 @@ def _result(
     return MetricResult(task, model, metric, value, low, high, n=n, **fields)
 
 
-def _sentiment_rows(model: str, n: int, odd: str) -> list[SampleRow]:
+def _sentiment_rows(model: str, n: int, odd: str, prefix: str) -> list[SampleRow]:
     rows = []
     for i in range(n):
         target = "pos" if i % 2 else "neg"
@@ -40,7 +40,7 @@ def _sentiment_rows(model: str, n: int, odd: str) -> list[SampleRow]:
         sample = Sample(
             id=f"s{i}",
             digest=digest(["s", i]),
-            prompt=f"Review {i}: a film {odd}\nSentiment:",
+            prompt=f"{prefix}Review {i}: a film {odd}\nSentiment:",
             choices=("neg", "pos"),
             target=target,
             groups={"language": "de" if i % 3 else "en"},
@@ -68,11 +68,11 @@ def _sentiment_rows(model: str, n: int, odd: str) -> list[SampleRow]:
     return rows
 
 
-def _chat_rows(model: str, n: int, odd: str) -> list[SampleRow]:
+def _chat_rows(model: str, n: int, odd: str, system: str) -> list[SampleRow]:
     rows = []
     for i in range(n):
         prompt = (
-            Message("system", "Be brief."),
+            Message("system", system),
             Message("user", f"Translate {i}: good morning {odd}"),
         )
         sample = Sample(id=f"t{i}", digest=digest(["t", i]), prompt=prompt, references=(f"Guten Morgen {i}",))
@@ -100,6 +100,8 @@ def make_record(tmp_path: Path) -> Make:
         models: Sequence[str] = ("small",),
         n: int = 12,
         odd: str = "",
+        prefix: str = "",
+        system: str = "Be brief.",
         metric: str = "accuracy",
         manifest: dict[str, Any] | None = None,
         results: Sequence[MetricResult] | None = None,
@@ -111,7 +113,7 @@ def make_record(tmp_path: Path) -> Make:
         found: list[MetricResult] = []
         tasks: list[TaskSummary] = []
         for model in models:
-            sentiment, chat = _sentiment_rows(model, n, odd), _chat_rows(model, n, odd)
+            sentiment, chat = _sentiment_rows(model, n, odd, prefix), _chat_rows(model, n, odd, system)
             rows += [*sentiment, *chat]
             for row in sentiment:
                 if row.response.status == "ok":

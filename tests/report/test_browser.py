@@ -1,0 +1,277 @@
+"""The page in a real browser: opened from disk, no network, no console message, nothing of the data runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from evalharness.report.html import render_html
+
+CHROMIUM = next(
+    (
+        p
+        for p in ("/usr/bin/chromium", shutil.which("chromium"), shutil.which("google-chrome"))
+        if p and os.path.exists(p)
+    ),
+    None,
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; install one: apt-get install chromium"),
+]
+XSS = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1><svg onload=window.hacked=1>\u2028\ud800"
+VERDICT = {
+    "rule": "sentiment.accuracy ≥ 0.9 · small",
+    "state": "fail",
+    "tier": "block",
+    "reason": "sentiment.accuracy of small is 0.727 (n = 11): 0.173 below the limit of 0.9.",
+    "task": "sentiment",
+    "model": "small",
+    "metric": "accuracy",
+    "value": 0.727,
+    "ci_low": 0.5,
+    "ci_high": 0.9,
+    "limit": 0.9,
+    "baseline_value": None,
+    "n": 11,
+}
+GATE = {"state": "fail", "reason": VERDICT["reason"], "verdicts": [VERDICT]}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """Opens a page from disk; fails the test for any request, console message or page error."""
+    told: list[str] = []
+    contexts = []
+
+    def show(text, *, width=1200, height=900, scheme="light", script=True):
+        path = tmp_path / "report.html"
+        path.write_text(text, encoding="utf-8")
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=script
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: told.append(f"console: {m.text}"))
+        page.on("pageerror", lambda e: told.append(f"error: {e}"))
+        page.on("request", lambda r: told.append(r.url) if r.url != path.as_uri() and r.url != "data:," else None)
+        page.on("dialog", lambda d: told.append(f"dialog: {d.message}"))
+        page.goto(path.as_uri())
+        if script:
+            page.wait_for_selector("#explorer:not([hidden])")
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert told == []
+
+
+def rows(page):
+    return page.locator("#rows > li")
+
+
+def settle(page, count):
+    page.wait_for_function("n => document.querySelectorAll('#rows > li').length === n", arg=count)
+
+
+def test_opens_from_disk_in_silence(make_record, open_page):
+    page = open_page(render_html(make_record(), GATE))
+    assert page.title() == "quick · quick-20261121-100000-abcd"
+    assert page.locator(".verdict h2").inner_text() == "Fail"
+    assert rows(page).count() == 24
+    assert page.locator("#count").inner_text() == "24 samples"
+
+
+def test_search_and_filters(make_record, open_page):
+    page = open_page(render_html(make_record(models=("small", "large"))))
+    page.fill("#f-text", "GUTEN morgen 7")
+    settle(page, 2)
+    assert "t7" in rows(page).first.inner_text()
+    assert page.locator("#count").inner_text() == "2 samples of 48"
+    page.select_option("#f-model", label="large")
+    settle(page, 1)
+    page.fill("#f-text", "no such text anywhere")
+    settle(page, 0)
+    assert "No sample matches" in page.locator("#count").inner_text()
+    page.fill("#f-text", "")
+    page.select_option("#f-model", label="all")
+    settle(page, 48)
+    page.select_option("#f-outcome", "wrong")
+    settle(page, 6)
+    page.select_option("#f-task", label="translate")
+    settle(page, 0)
+    page.select_option("#f-outcome", "")
+    settle(page, 24)
+    page.select_option("#f-task", label="all")
+    page.select_option("#f-state", "error")
+    settle(page, 2)
+
+
+def test_orders(make_record, open_page):
+    page = open_page(render_html(make_record()))
+    assert "s4" in rows(page).first.inner_text()
+    page.select_option("#f-order", "slow")
+    page.wait_for_function("() => document.querySelector('#rows .id').textContent === 't0'")
+    page.select_option("#f-order", "score")
+    page.wait_for_function("() => document.querySelector('#rows .id').textContent === 's0'")
+
+
+def test_drill_down(make_record, open_page):
+    page = open_page(render_html(make_record()))
+    page.fill("#f-text", "s5 film")
+    settle(page, 1)
+    button = rows(page).first.locator("button.row")
+    button.click()
+    detail = page.locator(".detail")
+    text = detail.inner_text()
+    for part in ("Review 5", "Sentiment:", "target", "answer", "−1.5", "accuracy", "language", "de", "60 ms"):
+        assert part in text
+    assert button.get_attribute("aria-expanded") == "true"
+    button.click()
+    assert detail.count() == 0
+    page.fill("#f-text", "t3")
+    page.wait_for_function("() => document.querySelector('#rows .id').textContent === 't3'")
+    rows(page).first.locator("button.row").click()
+    turns = page.locator(".turn .role").all_inner_texts()
+    assert turns == ["system", "user"]
+    assert "Guten Morgen 3" in page.locator(".detail").inner_text()
+
+
+def test_keyboard(make_record, open_page):
+    page = open_page(render_html(make_record()))
+    rows(page).first.locator("button").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert rows(page).nth(1).locator(".detail").count() == 1
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
+    assert rows(page).first.locator(".detail").count() == 1
+
+
+def test_nothing_in_the_data_runs(make_record, open_page):
+    hostile = {**GATE, "reason": XSS, "verdicts": [{**VERDICT, **dict.fromkeys(("rule", "reason", "metric"), XSS)}]}
+    record = make_record(odd=XSS, metric=XSS, models=(XSS, f"{XSS}2"), system=XSS)
+    page = open_page(render_html(record, hostile))
+    for outcome in ("failed", "wrong", "scored", "right"):
+        page.select_option("#f-outcome", outcome)
+        page.wait_for_function("() => document.querySelectorAll('#rows > li').length > 0")
+        rows(page).first.locator("button.row").click()
+    page.fill("#f-text", "<script>")
+    page.wait_for_timeout(300)
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main img").count() == 0
+    assert "<script>window.hacked=1</script>" in page.locator("main").inner_text()
+
+
+def test_an_injected_script_or_style_is_refused(make_record, browser, tmp_path):
+    """The policy is a second wall: even markup that slipped through would not run."""
+    text = render_html(make_record()).replace(
+        "<main>", "<main><script>window.hacked=1</script><p style='position:fixed'>x</p><img src='https://e.invalid/x'>"
+    )
+    path = tmp_path / "broken.html"
+    path.write_text(text, encoding="utf-8")
+    page = browser.new_page()
+    requests = []
+    page.on("requestfinished", lambda r: requests.append(r.url))
+    page.goto(path.as_uri())
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("getComputedStyle(document.querySelector('main p')).position") == "static"
+    assert not any("e.invalid" in url for url in requests)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [360, 700, 1600])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out(make_record, open_page, width, scheme):
+    long = "W" * 300
+    record = make_record(odd=long, models=(f"model{long}", "b"), metric=f"metric{long}")
+    page = open_page(render_html(record, GATE), width=width, scheme=scheme)
+    for i in (0, 2, 30):
+        rows(page).nth(i).locator("button.row").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+CONTRAST = """() => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const light = (c) => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+  const behind = (node) => {
+    for (let e = node; e; e = e.parentElement) {
+      const c = rgb(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const found = {};
+  for (const node of document.querySelectorAll('main *, header *, nav *, footer *')) {
+    const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!text || !node.checkVisibility() || getComputedStyle(node).opacity === '0') continue;
+    const [a, b] = [light(rgb(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
+    const name = `${node.tagName}.${node.className}`;
+    found[name] = Math.min(found[name] || 99, (a + 0.05) / (b + 0.05));
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize(("scheme", "background"), [("light", "rgb(246, 246, 243)"), ("dark", "rgb(18, 22, 26)")])
+def test_all_text_has_contrast(make_record, open_page, scheme, background):
+    """WCAG AA: 4.5 to 1 for every text that is seen, in both schemes, samples opened."""
+    page = open_page(render_html(make_record(), GATE), scheme=scheme)
+    for i in (0, 1, 6):
+        rows(page).nth(i).locator("button.row").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == background
+    ratios = page.evaluate(CONTRAST)
+    assert len(ratios) > 30
+    assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
+
+
+def test_without_script_all_but_the_explorer_is_there(make_record, open_page):
+    page = open_page(render_html(make_record(), GATE), script=False)
+    text = page.locator("main").inner_text()
+    assert "0.727" in text
+    assert "needs JavaScript" in text
+    assert not page.locator("#explorer").is_visible()
+
+
+def test_paper(make_record, open_page):
+    page = open_page(render_html(make_record(), GATE))
+    page.emulate_media(media="print")
+    assert not page.locator("nav.toc").is_visible()
+    assert not page.locator("#explorer").is_visible()
+    assert page.locator("#results").is_visible()
+
+
+@pytest.mark.slow
+def test_ten_thousand_samples_open_fast(make_record, open_page):
+    page = open_page(render_html(make_record(n=5000, prefix="Example of a preamble.\n" * 40)))
+    assert page.locator("#count").inner_text() == "10,000 samples"
+    assert rows(page).count() == 100
+    loaded = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+    assert loaded < 3000
+    began = page.evaluate("performance.now()")
+    page.fill("#f-text", "t4999")
+    settle(page, 1)
+    assert page.evaluate("performance.now()") - began < 3000
+    page.fill("#f-text", "")
+    settle(page, 100)
+    page.click("#more")
+    settle(page, 200)
+    assert page.evaluate("document.activeElement.className") == "row"

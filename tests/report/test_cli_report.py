@@ -1,0 +1,96 @@
+import csv
+import io
+import json
+
+import pandas as pd
+import pytest
+
+from evalharness.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EVALHARNESS_REGISTRY", raising=False)
+
+
+def test_html_goes_beside_the_record(make_record, capsys):
+    record = make_record()
+    assert main(["report", record.id]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "report.html" in shown.err
+    assert (record.folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("out", "start"), [("x.html", "<!doctype"), ("x.md", "# quick"), ("x.csv", "run,"), ("x.json", "{")]
+)
+def test_the_ending_tells_the_format(make_record, tmp_path, out, start):
+    assert main(["report", str(make_record().folder), "--out", f"deep/{out}"]) == 0
+    assert (tmp_path / "deep" / out).read_text(encoding="utf-8").startswith(start)
+
+
+def test_csv_and_json_are_printed(make_record, capsysbinary):
+    record = make_record()
+    assert main(["report", record.id, "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsysbinary.readouterr().out.decode("utf-8"))))
+    assert len(rows) == len(record.results)
+    assert main(["report", record.id, "--format", "json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out)["id"] == record.id
+    assert main(["report", record.id, "--format", "csv", "--table", "samples"]) == 0
+    assert len(list(csv.reader(io.StringIO(capsysbinary.readouterr().out.decode("utf-8"))))) == 25
+
+
+def test_parquet(make_record, tmp_path, capsys):
+    record = make_record()
+    assert main(["report", record.id, "--table", "scores", "--out", "s.parquet"]) == 0
+    assert set(pd.read_parquet(tmp_path / "s.parquet")["metric"]) == {"accuracy", "bleu"}
+    assert main(["report", record.id, "--format", "parquet"]) == 2
+    assert "--out FILE.parquet" in capsys.readouterr().err
+
+
+def test_console(make_record, capsys):
+    record = make_record()
+    assert main(["report", record.id, "--format", "console"]) == 0
+    assert "27.31" in capsys.readouterr().out
+    assert main(["report", record.id, "--format", "console", "--out", "x"]) == 2
+
+
+def test_markdown_to_the_pipe(make_record, capsysbinary):
+    assert main(["report", make_record().id, "--format", "md", "--out", "-"]) == 0
+    assert capsysbinary.readouterr().out.decode("utf-8").startswith("# quick")
+
+
+def test_the_gates_verdict_is_shown(make_record, capsys):
+    record = make_record()
+    (record.folder / "gate.json").write_text(
+        json.dumps({"state": "inconclusive", "reason": "Too few.", "verdicts": []}), encoding="utf-8"
+    )
+    assert main(["report", record.id]) == 0
+    assert "Too few." in (record.folder / "report.html").read_text(encoding="utf-8")
+    (record.folder / "gate.json").write_text("{", encoding="utf-8")
+    assert main(["report", record.id]) == 2
+    assert "evalharness gate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--format", "pdf"], ["--max-samples", "-1"], ["--table", "none"], ["--max-samples", "x"]]
+)
+def test_wrong_options(make_record, arguments):
+    assert main(["report", str(make_record().folder), *arguments]) == 2
+
+
+def test_no_such_record_and_no_such_place(make_record, tmp_path, capsys):
+    assert main(["report", "nowhere"]) == 2
+    (tmp_path / "file").write_text("")
+    assert main(["report", str(make_record().folder), "--out", "file/x.html"]) == 2
+    message = capsys.readouterr().err
+    assert "--out" in message
+    assert "Traceback" not in message
+    assert "internal error" not in message
+
+
+def test_max_samples(make_record, tmp_path):
+    assert main(["report", str(make_record().folder), "--out", "x.html", "--max-samples", "0"]) == 0
+    assert "0 of 24 answers" in (tmp_path / "x.html").read_text(encoding="utf-8")
