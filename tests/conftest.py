@@ -1,0 +1,29 @@
+"""What all tests share: a cache of their own, and no silent skip where CI has what a test needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_cache(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep tests out of the user's cache, but for those that fetch real models, which are made once and kept there."""
+    if request.node.get_closest_marker("real_cache") is None:
+        monkeypatch.setenv("EVALHARNESS_CACHE", str(tmp_path_factory.getbasetemp() / "evalharness-cache"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """CI installs a browser: a browser test that is skipped there is a broken installation, not a missing one."""
+    report = yield
+    if report.skipped and os.environ.get("EVALHARNESS_CI") and item.get_closest_marker("browser"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where it must run: {report.longrepr}"
+    return report
