@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -191,11 +192,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     header = ["client", "first request to last answer", "requests/s", "of bare aiohttp", "CPU per 1,000"]
+    load = os.getloadavg()[0]
     parts = [
         "## API throughput",
         f"`python benchmarks/api_throughput.py`: {args.prompts:,} chat prompts, {args.concurrency} in flight, loopback "
         f"server in a process of its own; medians of {args.rounds} alternating rounds. {machine()}; "
-        f"aiohttp {aiohttp.__version__}.",
+        f"aiohttp {aiohttp.__version__}; load average {load:.1f} when it began, so compare within a table only.",
     ]
     for delay_ms in dict.fromkeys((args.delay_ms, 0.0)):
         rows = measure(n=args.prompts, concurrency=args.concurrency, delay_ms=delay_ms, rounds=args.rounds)
