@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evalharness.core.types import Message
@@ -22,6 +22,7 @@ any_json = st.recursive(
 )
 
 
+@settings(deadline=None)  # machines are busy at times
 @given(any_text)
 @example("\ud83d\ude00")  # two halves of a pair, which JSON's own escapes would join
 @example("\x1a")
@@ -33,11 +34,13 @@ def test_any_text_survives_as_plain_utf8(text: str) -> None:
     assert unescape(escaped.encode().decode()) == text
 
 
+@settings(deadline=None)  # machines are busy at times
 @given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\x1a")))
 def test_ordinary_text_is_left_as_it_is(text: str) -> None:
     assert escape(text) == text
 
 
+@settings(deadline=None)  # machines are busy at times
 @given(any_json)
 @example({"$float": "nan"})
 @example({"$$float": float("nan"), "a": -0.0})

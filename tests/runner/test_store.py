@@ -64,6 +64,7 @@ responses = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(responses)
 def test_a_response_survives_json(response: Response) -> None:
     text = response_to_json(response)
@@ -73,7 +74,7 @@ def test_a_response_survives_json(response: Response) -> None:
     assert list(back.label_probabilities) == list(response.label_probabilities)  # order decides ties
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(responses, max_size=5, unique_by=lambda r: r.key))
 def test_a_response_survives_the_store(found: list[Response]) -> None:
     import tempfile
