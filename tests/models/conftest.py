@@ -64,7 +64,9 @@ class FakeTime:
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         until = self.now_s + seconds
-        await asyncio.sleep(0)
+        # Time passes when everyone else has done what there was to do.
+        for _ in range(50):
+            await asyncio.sleep(0)
         # Those that sleep at the same time wake at their own times, not one after the other.
         self.now_s = max(self.now_s, until)
 
