@@ -82,7 +82,7 @@ def run_batches(
 ) -> Iterator[list[Outcome[T, R]]]:
     """The outcome of every item, a batch at a time, the longest first, so that memory ends early if it does.
 
-    A batch that runs out of memory is cut in halves, `size` shrinks, and all of it is tried again. A batch that fails
+    When a batch runs out of memory, `size` shrinks to half of it and its items are batched anew. A batch that fails
     otherwise is cut in halves until the items that fail alone are found; the others are answered.
 
     Raises:
@@ -114,8 +114,10 @@ def run_batches(
             continue
         if memory_ended:
             size.shrink(len(batch), longest)
-        middle = (len(batch) + 1) // 2
-        ready.extendleft([batch[middle:], batch[:middle]])
+            waiting.extendleft(reversed(batch))
+        else:
+            middle = (len(batch) + 1) // 2
+            ready.extendleft([batch[middle:], batch[:middle]])
 
 
 def _take(waiting: deque[T], length: Callable[[T], int], size: BatchSize) -> list[T]:

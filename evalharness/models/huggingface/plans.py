@@ -21,7 +21,7 @@ def causal_plan(request: Request, tokens: Tokens) -> Plan:
         rows=causal_rows(pairs),
         n_slots=len(pairs),
         input_tokens=longest + sum(len(pair.continuation) for pair in pairs),
-        meta=notes(n_cut=max((pair.n_cut for pair in pairs), default=0)),
+        meta=notes(n_cut=max((pair.n_cut for pair in pairs), default=0), merged=any(pair.merged for pair in pairs)),
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from evalharness.core.files import cache_dir
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -25,6 +28,16 @@ TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+
+
+# Read before any test points it elsewhere.
+_USERS_CACHE = cache_dir()
+
+
+@pytest.fixture(scope="session")
+def users_cache() -> Path:
+    """The cache folder of whoever runs the tests, where fetched models are."""
+    return _USERS_CACHE
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -281,3 +294,27 @@ def plain_model() -> Callable[[Path, str], Any]:
 @pytest.fixture(scope="session")
 def chat_template() -> str:
     return TEMPLATE
+
+
+@pytest.fixture
+def lora(tmp_path: Path) -> Callable[..., Path]:
+    """`lora(folder, seed=…)`: a random LoRA adapter of the causal checkpoint in `folder`, saved by peft."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    def make(folder: Path, *, seed: int) -> Path:
+        torch.manual_seed(seed)
+        config = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft calls what transformers deprecates
+            adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(folder), config)
+        with torch.no_grad():
+            for name, weight in adapted.named_parameters():
+                if "lora_" in name:
+                    weight.normal_(std=0.5)
+        path = tmp_path / f"lora-{seed}"
+        adapted.save_pretrained(path)
+        return path
+
+    return make

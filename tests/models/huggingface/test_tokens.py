@@ -1,0 +1,168 @@
+"""From prompts to token ids: white space, special tokens, empty contexts, templates and cuts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from evalharness.core.types import Message
+from evalharness.models.huggingface.rows import causal_rows
+from evalharness.models.huggingface.tokens import Encoded, RequestError, Tokens, max_length_of
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+def tokens(tokenizer_factory: Any) -> Any:
+    def make(style: str = "plain", *, max_length: int = 64, **options: Any) -> Tokens:
+        return Tokens(tokenizer_factory(style, **options), max_length=max_length, name="m")
+
+    return make
+
+
+def test_special_tokens_are_found(tokens: Any) -> None:
+    assert [(tokens(style).before, tokens(style).after) for style in ("plain", "bos", "t5", "bert")] == [
+        ((), ()),
+        ((3,), ()),
+        ((), (1,)),
+        ((3,), (1,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("context", "continuation"),
+    [
+        ("The capital of", " France"),
+        ("The capital of ", "France"),
+        ("Answer:  ", " yes"),
+        ("Answer:\n\n", "yes"),
+        ("a", "b"),
+    ],
+)
+def test_white_space_moves_and_nothing_is_lost(context: str, continuation: str, tokens: Any) -> None:
+    """lm-eval: `encode(context.rstrip())`, and the rest of `encode(context + continuation)` is the continuation."""
+    made = tokens()
+    (pair,) = made.pairs(context, (continuation,))
+    encode = made.tokenizer.encode
+    assert [*pair.context, *pair.continuation] == encode(context + continuation, add_special_tokens=False)
+    assert list(pair.context) == encode(context.rstrip(), add_special_tokens=False)
+    assert pair.n_cut == 0
+    assert not pair.merged
+
+
+@pytest.mark.parametrize(("style", "prefix"), [("plain", 3), ("bos", 3), ("t5", 3)])
+def test_nothing_in_front_is_bos(style: str, prefix: int, tokens: Any) -> None:
+    for context in ("", "  ", "\n"):
+        (pair,) = tokens(style).pairs(context, ("yes",))
+        assert pair.context == (prefix,)
+        assert pair.continuation == tuple(tokens().text(context + "yes"))
+
+
+def test_nothing_in_front_is_eos_without_bos(tokens: Any) -> None:
+    made = tokens()
+    made.tokenizer.bos_token = None
+    assert made.first == 1
+    made.tokenizer.eos_token = None
+    with pytest.raises(RequestError, match="neither a BOS nor an EOS"):
+        made.pairs("", ("yes",))
+
+
+def test_bos_stands_once(tokens: Any) -> None:
+    made = tokens("bos")
+    assert made.prompt("yes") == [3, *made.text("yes")]
+    assert made.prompt("<s>yes") == [3, *made.text("yes")]
+    (pair,) = made.pairs("<s>yes", (" no",))
+    assert pair.context == (3, *made.text("yes"))
+    assert made.prompt("") == [3]
+    assert tokens("t5").prompt("yes") == made.text("yes"), "EOS would end the text"
+
+
+def test_chat_turns(tokens: Any, chat_template: str) -> None:
+    made = tokens("bos", template=chat_template)
+    turns = (Message("user", "yes "), Message("assistant", "no"), Message("user", "maybe"))
+    rendered = "<|user|>yes \n<|assistant|>no\n<|user|>maybe\n<|assistant|>"
+    assert made.prompt(turns) == made.text(rendered)
+    (pair,) = made.pairs(turns, (" yes",))
+    assert pair.context == tuple(made.text(rendered)), "no BOS but the template's own"
+
+
+def test_white_space_at_the_end_of_a_template_is_not_scored(tokens: Any) -> None:
+    made = tokens("bos", template="{% for m in messages %}{{ m['content'] }}\n{% endfor %}")
+    (pair,) = made.pairs((Message("user", "maybe"),), ("yes",))
+    assert pair.context == tuple(made.text("maybe\n"))
+    assert pair.continuation == tuple(made.text("yes"))
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (None, "no chat template"),
+        ("{{ raise_exception('System role not supported') }}", "refuses these turns: System role not supported"),
+        ("{% for", "refuses these turns"),
+    ],
+)
+def test_templates_that_fail(template: str | None, message: str, tokens: Any) -> None:
+    with pytest.raises(RequestError, match=message):
+        tokens(template=template).prompt((Message("system", "x"),))
+
+
+def test_a_token_that_spans_the_border_is_scored_whole(tokens: Any) -> None:
+    made = tokens()
+    whole = made.text(" the")
+    (pair,) = made.pairs("x t", ("he",))
+    assert len(whole) == 1, "the tokenizer must merge it for this test to mean anything"
+    # lm-eval takes what is behind len(encode(context)): nothing here. The merged token is what can be scored.
+    assert [*pair.context, *pair.continuation] == made.text("x the")
+    assert pair.continuation == tuple(whole)
+    assert pair.merged
+
+
+@pytest.mark.parametrize("continuation", ["", "\ud800"])
+def test_continuations_without_tokens(continuation: str, tokens: Any) -> None:
+    with pytest.raises(RequestError, match=r"no tokens|cannot encode"):
+        tokens().pairs("x", (continuation,))
+
+
+def test_the_beginning_of_a_long_context_is_cut(tokens: Any) -> None:
+    made = tokens(max_length=6)
+    context = list(made.text("The capital of France is Paris, and the capital"))
+    target = tuple(made.text("The capital of France is Paris, and the capital of Germany"))[len(context) :]
+    (pair,) = made.pairs("The capital of France is Paris, and the capital", (" of Germany",))
+    assert pair.continuation == target
+    # All but the last token are read: 7 fit where the model reads 6.
+    assert [*pair.context, *pair.continuation] == [*context, *target][-7:]
+    assert pair.n_cut == len(context) + len(target) - 7
+    with pytest.raises(RequestError, match="the model reads 6 at most"):
+        made.pairs("x", ("北京 🙂 numbers" * 3,))
+
+
+def test_one_row_for_continuations_that_differ_in_their_last_token() -> None:
+    pairs = [Encoded((1, 2), (7,)), Encoded((1, 2), (8,)), Encoded((1, 2), (8, 9)), Encoded((1, 2), (8, 7))]
+    rows = causal_rows(pairs)
+    assert [(row.inputs, row.positions, row.targets, row.slots) for row in rows] == [
+        ((1, 2), (1,), ((7,), (8,)), (0, 1)),
+        ((1, 2, 8), (1, 2), ((8, 9), (8, 7)), (2, 3)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "tokenizer_limit", "expected"),
+    [
+        ({"max_position_embeddings": 512}, None, 512),
+        ({"n_positions": 1024, "n_ctx": 99}, None, 1024),
+        ({"max_position_embeddings": 4096}, 512, 512),
+        ({"max_position_embeddings": 4096}, int(1e30), 4096),
+        ({}, None, 2048),
+        ({}, 77, 77),
+        ({"max_position_embeddings": 514, "model_type": "roberta", "pad_token_id": 1}, None, 512),
+    ],
+)
+def test_longest_input(config: dict[str, Any], tokenizer_limit: int | None, expected: int) -> None:
+    made = SimpleNamespace(**{"model_type": "x", **config})
+    tokenizer = SimpleNamespace(model_max_length=tokenizer_limit)
+    assert max_length_of(made, tokenizer, limit=None) == expected
+    nested = SimpleNamespace(get_text_config=lambda: made)
+    assert max_length_of(nested, tokenizer, limit=None) == expected
+    assert max_length_of(made, tokenizer, limit=9) == 9
