@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalharness.core.types import FAILED_STATES
+
 if TYPE_CHECKING:
     from evalharness.gate import GateOutcome
     from evalharness.record import Record
@@ -82,6 +84,7 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
     outcome = None if args.no_gate else _decide(record, args)
     paths = write_reports(record, outcome)
     print_summary(record, outcome, report=paths.get("html"))
+    _say_errors(record)
     if not record.manifest.complete:
         failed = record.manifest.execution.get("n_failed")
         print(
@@ -91,6 +94,20 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
         )
         return 3
     return 0 if outcome is None else outcome.exit_code
+
+
+def _say_errors(record: Record) -> None:
+    """The first error of each task and model: its remedy is often one for all."""
+    from evalharness.report.text import single_line
+
+    for entry in record.manifest.tasks:
+        n_failed = sum(entry.states.get(state, 0) for state in FAILED_STATES)
+        if not n_failed:
+            continue
+        rows = record.iter_samples(task=entry.id, model=entry.model)
+        first = next(row for row in rows if row.response.status in FAILED_STATES)
+        text = single_line(first.response.error or first.response.status)
+        print(f"{entry.id} on {entry.model}: {n_failed} failed; sample {first.sample.id}: {text}", file=sys.stderr)
 
 
 def _decide(record: Record, args: argparse.Namespace) -> GateOutcome | None:

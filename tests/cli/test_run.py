@@ -85,6 +85,8 @@ def test_a_run_with_failures_exits_3_and_says_what_to_do(folder, capsys):
     assert main(["run", path, "--quiet", "--allow-code"]) == 3
     captured = capsys.readouterr()
     assert "3 requests got no usable answer" in captured.err
+    assert "copy on echo: 3 failed; sample" in captured.err
+    assert "KeyError" in captured.err
     assert main(["run", path, "--quiet", "--allow-code", "--set", "execution.on_error=count_wrong"]) == 0
     assert main(["run", path, "--quiet"]) == 2
     assert "--allow-code" in capsys.readouterr().err
