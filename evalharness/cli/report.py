@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the report; returns the exit code."""
     from evalharness.core.errors import UsageError
     from evalharness.record import Record
-    from evalharness.record.registry import resolve_run
+    from evalharness.record.resolve import resolve_run
     from evalharness.report import frames
     from evalharness.report.gatefile import read_gate
 

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from evalharness.record import Record
-    from evalharness.record.registry import resolve_run
+    from evalharness.record.resolve import resolve_run
     from evalharness.runner import score
 
     record = Record.open(resolve_run(args.record, Path(args.reports), url=args.registry))

@@ -38,7 +38,7 @@ def find_baseline(name: str, *, reports: Path, registry_url: str | None = None) 
         UsageError: if there is none, with the command that makes one.
     """
     from ..record import Record
-    from ..record.registry import resolve_run
+    from ..record.resolve import resolve_run
 
     try:
         return Record.open(resolve_run(name, reports, url=registry_url))
