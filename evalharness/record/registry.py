@@ -21,15 +21,16 @@ from sqlalchemy import URL, Connection, Engine, delete, func, insert, select, up
 from ..core.errors import RecordError, RunError, UsageError
 from ..core.registry import suggestion
 from .database import connect, reading, writing
-from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, parse_utc, utc_text, verdict_beside
+from .resolve import resolve_run
+from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, figure_values, run_values, utc_text, verdict_beside
 from .schema import MANIFEST
 from .sealed import Record
 from .tables import Promotion, Result, Run
 
-__all__ = ["REGISTRY_VARIABLE", "RunRegistry", "resolve_run"]
+__all__ = ["REGISTRY_FILE", "REGISTRY_VARIABLE", "RunRegistry", "resolve_run"]
 
 REGISTRY_VARIABLE: Final = "EVALHARNESS_REGISTRY"
-_FILE: Final = "registry.sqlite3"
+REGISTRY_FILE: Final = "registry.sqlite3"
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LATEST: Final = "latest"
 
@@ -66,7 +67,7 @@ class RunRegistry:
         """
         reports = Path(reports)
         url = url or (os.environ if environ is None else environ).get(REGISTRY_VARIABLE)
-        file = reports / _FILE
+        file = reports / REGISTRY_FILE
         is_new = not url and not file.exists()
         registry = cls(connect(url or URL.create("sqlite", database=str(file))), reports, clock)
         if is_new and (reports / "runs").is_dir():
@@ -91,44 +92,17 @@ class RunRegistry:
         `verdict` is what the gates said; by default what stands in `gate.json` beside the record, else what the
         registry knows already.
         """
-        m = record.manifest
-        verdict = verdict or verdict_beside(record.folder)
-        values = {
-            "suite_name": m.suite_name,
-            "name": m.name,
-            "created_utc": parse_utc(m.created_utc, record.folder),
-            "finished_utc": parse_utc(m.finished_utc, record.folder) if m.finished_utc else None,
-            "path": self._stored_path(record.folder),
-            "suite_digest": m.suite_digest,
-            "schema_version": m.schema_version,
-            "evalharness_version": m.evalharness_version,
-            "complete": m.complete,
-            "n_samples": sum(task.n_samples for task in m.tasks),
-            "parent": m.parent,
-            **({} if verdict is None else {"verdict": verdict}),
-        }
-        figures = [
-            {
-                "run_id": m.id,
-                "task": r.task,
-                "model": r.model,
-                "metric": r.metric,
-                "group_name": r.group,
-                "value": r.value,
-                "ci_low": r.ci_low,
-                "ci_high": r.ci_high,
-                "n": r.n,
-                "n_failed": r.n_failed,
-            }
-            for r in m.results
-        ]
+        values = run_values(record, self._stored_path(record.folder))
+        if verdict := verdict or verdict_beside(record.folder):
+            values["verdict"] = verdict
+        figures = figure_values(record)
         with writing(self.engine) as connection:
-            if connection.execute(update(Run).where(Run.id == m.id).values(values)).rowcount == 0:
-                connection.execute(insert(Run).values(id=m.id, **values))
-            connection.execute(delete(Result).where(Result.run_id == m.id))
+            if connection.execute(update(Run).where(Run.id == record.id).values(values)).rowcount == 0:
+                connection.execute(insert(Run).values(id=record.id, **values))
+            connection.execute(delete(Result).where(Result.run_id == record.id))
             if figures:
                 connection.execute(insert(Result), figures)
-            return self._get(connection, m.id)
+            return self._get(connection, record.id)
 
     def list(self, *, suite: str | None = None, limit: int | None = None) -> tuple[RunInfo, ...]:
         """The runs, newest first."""
@@ -316,23 +290,6 @@ class RunRegistry:
                 f"evalharness promote RUN --as {label}"
             )
         return runs[0]
-
-
-def resolve_run(ref: str, reports: Path, *, url: str | None = None) -> Path:
-    """The folder of the record that `ref` names (see `RunRegistry.resolve`); nothing is made where nothing is.
-
-    Raises:
-        UsageError: if there is no such run.
-    """
-    if (Path(ref) / MANIFEST).is_file():
-        return Path(ref)
-    direct = reports / "runs" / ref
-    if Path(ref).name == ref and (direct / MANIFEST).is_file():
-        return direct
-    if not (url or os.environ.get(REGISTRY_VARIABLE) or (reports / _FILE).exists() or (reports / "runs").is_dir()):
-        raise UsageError(f"there is no run {ref!r}: {reports} holds no runs, and {ref} is not the folder of a record")
-    with RunRegistry.open(url, reports=reports) as registry:
-        return registry.resolve(ref)
 
 
 def _remove_folder(run: RunInfo) -> None:

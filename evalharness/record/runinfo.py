@@ -7,12 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.errors import RecordError
 from ..core.types import VerdictState
 
-__all__ = ["PromotionInfo", "Rescan", "RunInfo", "as_run", "parse_utc", "utc_text", "verdict_beside"]
+if TYPE_CHECKING:
+    from .sealed import Record
+
+__all__ = [
+    "PromotionInfo",
+    "Rescan",
+    "RunInfo",
+    "as_run",
+    "figure_values",
+    "parse_utc",
+    "run_values",
+    "utc_text",
+    "verdict_beside",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,33 @@ def as_run(row: Mapping[str, Any], *, reports: Path, labels: tuple[str, ...]) ->
     for name in ("created_utc", "finished_utc"):
         values[name] = None if values[name] is None else utc_text(values[name])
     return RunInfo(**values, labels=labels)
+
+
+def run_values(record: Record, path: str) -> dict[str, Any]:
+    """What the table `runs` says of a record that lies at `path`, its id and verdict aside."""
+    m = record.manifest
+    return {
+        "suite_name": m.suite_name,
+        "name": m.name,
+        "created_utc": parse_utc(m.created_utc, record.folder),
+        "finished_utc": parse_utc(m.finished_utc, record.folder) if m.finished_utc else None,
+        "path": path,
+        "suite_digest": m.suite_digest,
+        "schema_version": m.schema_version,
+        "evalharness_version": m.evalharness_version,
+        "complete": m.complete,
+        "n_samples": sum(task.n_samples for task in m.tasks),
+        "parent": m.parent,
+    }
+
+
+def figure_values(record: Record) -> list[dict[str, Any]]:
+    """What the table `results` says of a record."""
+    names = ("task", "model", "metric", "value", "ci_low", "ci_high", "n", "n_failed")
+    return [
+        {"run_id": record.id, "group_name": r.group, **{name: getattr(r, name) for name in names}}
+        for r in record.results
+    ]
 
 
 def parse_utc(text: str, folder: Path) -> datetime:

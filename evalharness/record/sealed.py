@@ -89,7 +89,7 @@ class Record:
         """
         folder = Path(path_or_id)
         if not (folder / MANIFEST).exists() and not (folder / CHECKSUMS).exists():
-            from .registry import resolve_run
+            from .resolve import resolve_run
 
             folder = resolve_run(str(path_or_id), Path(reports))
         checksums = _read_checksums(folder)

@@ -14,11 +14,9 @@ counts as a miss: it is asked again, never used. Answers with status `error` are
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ from typing import Final, Self
 
 from ..core.errors import StoreError
 from ..core.types import Response, Status
-from ..record.codec import response_from_json, response_to_json
+from .store_entries import decode_entry, encode_entry
 from .store_errors import as_store_error, unusable_folder
 
 __all__ = ["STORED_STATES", "ResponseStore", "StoreStats"]
@@ -46,7 +44,6 @@ _SCHEMA: Final = (
     "CREATE TABLE damaged (key TEXT, found_s REAL NOT NULL, checksum BLOB, payload BLOB)",
 )
 _CHUNK: Final = 500  # keys a SELECT: below every SQLite's limit on variables
-_COMPRESS_FROM: Final = 1024  # bytes; below it zlib costs more than it saves
 _DEFAULT_WAIT_S: Final = 60.0
 
 
@@ -122,7 +119,7 @@ class ResponseStore:
         damaged: list[str] = []
         with self._lock, self._guard():
             for key, checksum, payload in self._select(wanted):
-                response = _decode(key, checksum, payload)
+                response = decode_entry(key, checksum, payload)
                 if response is None:
                     damaged.append(key)
                 else:
@@ -145,7 +142,7 @@ class ResponseStore:
         """
         now = self._clock()
         rows = [
-            (response.key, response.status, now, *_encode(response))
+            (response.key, response.status, now, *encode_entry(response))
             for response in responses
             if response.status in STORED_STATES
         ]
@@ -201,7 +198,7 @@ class ResponseStore:
                 return
             last = rows[-1][0]
             for _, *entry in rows:
-                response = _decode(*entry)
+                response = decode_entry(*entry)
                 if response is not None:
                     yield response
 
@@ -247,7 +244,7 @@ class ResponseStore:
                 row = self._connection.execute(
                     "SELECT key, checksum, payload FROM responses WHERE key = ?", (key,)
                 ).fetchone()
-                if row is None or _decode(*row) is not None:
+                if row is None or decode_entry(*row) is not None:
                     continue
                 self._connection.execute("INSERT INTO damaged VALUES (?, ?, ?, ?)", (key, now, row[1], row[2]))
                 self._connection.execute("DELETE FROM responses WHERE key = ?", (key,))
@@ -271,30 +268,6 @@ class ResponseStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-
-def _encode(response: Response) -> tuple[bytes, bytes]:
-    """(checksum, payload) of a response; a payload that begins with x (0x78) is zlib, one with { plain JSON."""
-    payload = response_to_json(response).encode()
-    if len(payload) >= _COMPRESS_FROM:
-        payload = zlib.compress(payload, 1)
-    return _checksum(response.key, payload), payload
-
-
-def _decode(key: object, checksum: object, payload: object) -> Response | None:
-    """The response, or None if the entry is damaged."""
-    if not isinstance(key, str) or not isinstance(payload, bytes) or checksum != _checksum(key, payload):
-        return None
-    try:
-        plain = zlib.decompress(payload) if payload[:1] == b"\x78" else payload
-        response = response_from_json(plain.decode())
-    except (ValueError, zlib.error):
-        return None
-    return response if response.key == key else None
-
-
-def _checksum(key: str, payload: bytes) -> bytes:
-    return hashlib.blake2b(payload, digest_size=16, key=key.encode("utf-8", "replace")[:64]).digest()
 
 
 def _set_wal(connection: sqlite3.Connection, wait_s: float) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import inspect, select, text
 from evalharness.core.errors import RecordError, RunError, UsageError
 from evalharness.record import Record, RunRegistry
 from evalharness.record.database import alembic_config, reading, writing
-from evalharness.record.registry import resolve_run
+from evalharness.record.resolve import resolve_run
 from evalharness.record.tables import HEAD, Base, Result
 
 Make = Callable[..., Any]
