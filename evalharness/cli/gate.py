@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.gate import decide_record, publish
     from evalharness.gate.policy import load_policy
     from evalharness.record import Record
-    from evalharness.record.registry import resolve_run
+    from evalharness.record.resolve import resolve_run
     from evalharness.report import print_verdicts, write_reports
 
     reports = Path(args.reports)

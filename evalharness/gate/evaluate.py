@@ -11,9 +11,10 @@ from ..core.types import MetricResult, Verdict, VerdictState
 from ..suite.names import covers
 from ..suite.schema import Gates, Rule
 from .comparable import require_comparable
-from .decide import Condition, Decision, decide_interval, decide_point, show
+from .decide import Condition, Decision, decide_interval, decide_point, samples_needed, show
 from .on_error import policy_failure
 from .outcome import GateOutcome, Pairing, overall_state
+from .paired import tango_needed
 from .pairing import PairedFigure, identity_of, pair
 from .select import describe_missing, figures_of, rule_name
 
@@ -140,7 +141,9 @@ def _threshold(rule: Rule, figure: MetricResult, decide_on: str) -> Verdict:
     if figure.n == 0:
         decision = Decision("fail", "no sample was scored, and a gate on nothing fails")
     elif decide_on == "interval":
-        decision = decide_interval(figure.value, figure.ci_low, figure.ci_high, limit, condition, n=figure.n)
+        span = (figure.value, figure.ci_low, figure.ci_high)
+        needed = samples_needed(*span, limit, figure.n, method=figure.ci_method, confidence=figure.confidence)
+        decision = decide_interval(*span, limit, condition, n=figure.n, needed=needed)
     else:
         decision = decide_point(figure.value, limit, condition)
     reason = f"{_subject(figure)} is {show(figure.value, limit)} (n = {figure.n:,}): {decision.because}."
@@ -200,7 +203,14 @@ def _regression(
     if pairing.n_paired == 0:
         decision = Decision("fail", "no sample is in both runs")
     elif decide_on == "interval":
-        decision = decide_interval(pairing.regression, pairing.low, pairing.high, limit, "at_most", n=pairing.n_paired)
+        change = (pairing.regression, pairing.low, pairing.high)
+        n = pairing.n_paired
+        needed = (
+            tango_needed(pairing.n_worse, pairing.n_better, n, limit, confidence)
+            if pairing.method == "Tango score"
+            else samples_needed(*change, limit, n, method=pairing.method, confidence=confidence)
+        )
+        decision = decide_interval(*change, limit, "at_most", n=n, needed=needed)
     else:
         decision = decide_point(pairing.regression, limit, "at_most")
     whole = not pairing.n_only_current
@@ -225,7 +235,8 @@ def _sentence(figure: MetricResult, paired: PairedFigure, decision: Decision, li
         for count, where in ((pairing.n_only_current, "this run"), (pairing.n_only_baseline, "the baseline"))
         if count
     ]
-    samples = f"n = {pairing.n_paired:,} paired" + (f", {' and '.join(alone)}" if alone else "")
+    changed = f", {pairing.n_worse:,} worse and {pairing.n_better:,} better" if pairing.n_paired else ""
+    samples = f"n = {pairing.n_paired:,} paired{changed}" + (f"; {' and '.join(alone)}" if alone else "")
     change = pairing.regression
     if math.isnan(change):
         moved = decision.because
@@ -233,7 +244,7 @@ def _sentence(figure: MetricResult, paired: PairedFigure, decision: Decision, li
         way = "worse" if change > 0 else "better"
         moved = "unchanged" if change == 0 else f"{show(abs(change), limit)} {way}"
         if decide_on == "interval":
-            moved = f"{moved}; of that regression {decision.because}"
+            moved = f"{moved}; as for the regression, {decision.because}"
         else:
             moved = f"{moved}, and a regression of {show(limit, change)} is allowed"
     return (

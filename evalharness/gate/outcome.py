@@ -21,6 +21,8 @@ GATE_FILE = "gate.json"
 class Pairing:
     """How a run was paired with its baseline for one rule.
 
+    `n_worse` and `n_better` count the pairs whose own value changed.
+
     `regression` is how much worse the run is than the baseline on the `n_paired` samples that both have (negative
     where it is better), in the metric's own unit; `low` and `high` are its interval at `confidence`.
     """
@@ -28,6 +30,8 @@ class Pairing:
     n_paired: int
     n_only_current: int
     n_only_baseline: int
+    n_worse: int
+    n_better: int
     regression: float
     low: float
     high: float

@@ -14,17 +14,23 @@ from ..metrics.base import RowsMetric
 from ..metrics.interval import N_RESAMPLES, sample_values
 from ..stats.bootstrap import percentile_interval, resample_weights
 from ..stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, normal_quantile, wilson
+from .decide import rounded_up
 
-__all__ = ["Change", "figure_of", "paired_change", "tango_interval"]
+__all__ = ["Change", "figure_of", "paired_change", "paired_point", "tango_interval", "tango_needed"]
 
 
 class Change(NamedTuple):
-    """`regression` > 0 means worse than the baseline; `low` and `high` are its interval, NaN where there is none."""
+    """`regression` > 0 means worse than the baseline; `low` and `high` are its interval, NaN where there is none.
+
+    `n_worse` and `n_better` count the pairs whose own value changed: equal figures can hide many changed answers.
+    """
 
     regression: float
     low: float
     high: float
     method: str
+    n_worse: int = 0
+    n_better: int = 0
 
 
 def tango_interval(b: int, c: int, n: int, confidence: float) -> tuple[float, float]:
@@ -37,11 +43,7 @@ def tango_interval(b: int, c: int, n: int, confidence: float) -> tuple[float, fl
     z = normal_quantile((1 + confidence) / 2)
 
     def statistic(delta: float) -> float:
-        first, second, third = 2 * n, (2 * n - b + c) * delta - b - c, -c * delta * (1 - delta)
-        share = (math.sqrt(max(second * second - 4 * first * third, 0.0)) - second) / (2 * first)
-        variance = n * (2 * share + delta * (1 - delta))
-        gap = b - c - n * delta
-        return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap) if gap else 0.0
+        return _tango_statistic(delta, b, c, n)
 
     def root(target: float, left: float, right: float) -> float:
         # The statistic falls from left to right; at the ends of the range it may not reach the target.
@@ -63,6 +65,27 @@ def tango_interval(b: int, c: int, n: int, confidence: float) -> tuple[float, fl
     return low, high
 
 
+def _tango_statistic(delta: float, b: int, c: int, n: int) -> float:
+    """How far the difference observed lies from `delta`, in standard errors under `delta`."""
+    first, second, third = 2 * n, (2 * n - b + c) * delta - b - c, -c * delta * (1 - delta)
+    share = (math.sqrt(max(second * second - 4 * first * third, 0.0)) - second) / (2 * first)
+    variance = n * (2 * share + delta * (1 - delta))
+    gap = b - c - n * delta
+    return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap) if gap else 0.0
+
+
+def tango_needed(b: int, c: int, n: int, limit: float, confidence: float) -> int | None:
+    """About how many pairs, changing in the same shares, would take `limit` out of the interval.
+
+    The interval inverts the score test, whose statistic grows with the square root of n.
+    """
+    if not -1 < limit < 1:
+        return None
+    statistic = _tango_statistic(limit, b, c, n)
+    z = normal_quantile((1 + confidence) / 2)
+    return rounded_up(n * (z / statistic) ** 2, above=n) if statistic else None
+
+
 def paired_change(
     current: Array,
     baseline: Array,
@@ -82,19 +105,19 @@ def paired_change(
 
     Returns NaN for n = 0; a NaN interval for n = 1 and for statistics that are not finite.
     """
-    n = len(current)
+    plain = paired_point(current, baseline, metric)
+    n, regression = len(current), plain.regression
     sign = 1.0 if metric.higher_is_better else -1.0
-    regression = sign * (figure_of(metric, baseline) - figure_of(metric, current))
     if n < 2 or not math.isfinite(regression) or not (np.isfinite(current).all() and np.isfinite(baseline).all()):
-        return Change(regression, *NO_INTERVAL, "none")
+        return plain
     before, after = sample_values(metric, baseline), sample_values(metric, current)
     codes = cluster_codes(clusters) if clusters is not None else None
     units = n if codes is None else int(codes.max()) + 1
     differences = sign * (before - after)
     is_mean = metric.interval != "bootstrap" and _is_mean(differences, regression)
     if is_mean and codes is None and metric.bounds == (0.0, 1.0) and _binary(before) and _binary(after):
-        worse, better = int((differences > 0).sum()), int((differences < 0).sum())
-        return Change(regression, *tango_interval(worse, better, n, confidence), "Tango score")
+        low, high = tango_interval(plain.n_worse, plain.n_better, n, confidence)
+        return plain._replace(low=low, high=high, method="Tango score")
     if np.array_equal(current, baseline):
         low, high, method = regression, regression, "identical pairs"
     elif is_mean:
@@ -105,8 +128,24 @@ def paired_change(
         method = "paired bootstrap" if codes is None else "paired bootstrap of clusters"
     if low == high:
         unseen = _unseen(np.concatenate([before, after]), metric.bounds, units, confidence)
-        return Change(regression, regression - unseen, regression + unseen, method)
-    return Change(regression, low, high, method)
+        method = method if method == "identical pairs" else "constant change"
+        return plain._replace(low=regression - unseen, high=regression + unseen, method=method)
+    return plain._replace(low=low, high=high, method=method)
+
+
+def paired_point(current: Array, baseline: Array, metric: Metric) -> Change:
+    """The regression and the changed pairs, without an interval."""
+    sign = 1.0 if metric.higher_is_better else -1.0
+    regression = sign * (figure_of(metric, baseline) - figure_of(metric, current))
+    differences = sign * (sample_values(metric, baseline) - sample_values(metric, current))
+    moved = np.abs(differences) > 1e-12
+    return Change(
+        regression,
+        *NO_INTERVAL,
+        "none",
+        n_worse=int((moved & (differences > 0)).sum()),
+        n_better=int((moved & (differences < 0)).sum()),
+    )
 
 
 def figure_of(metric: Metric, rows: Array, weights: Array | None = None) -> Any:

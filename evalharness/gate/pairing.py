@@ -9,9 +9,8 @@ import numpy as np
 
 from ..core.protocols import Array
 from ..core.types import MetricResult
-from ..stats.intervals import NO_INTERVAL
 from .outcome import Pairing
-from .paired import Change, figure_of, paired_change
+from .paired import figure_of, paired_change, paired_point
 from .rebuild import metric_of
 
 if TYPE_CHECKING:
@@ -61,10 +60,8 @@ def pair(
     metric = metric_of(record, figure)
     n = len(both)
     values = figure_of(metric, current), figure_of(metric, before)
-    sign = 1.0 if metric.higher_is_better else -1.0
-    change = Change(sign * (values[1] - values[0]), *NO_INTERVAL, "none")
-    if interval:
-        change = paired_change(
+    change = (
+        paired_change(
             current,
             before,
             metric,
@@ -72,10 +69,15 @@ def pair(
             seed=record.manifest.seed,
             clusters=[ours.clusters[i] for i, _ in both],
         )
+        if interval
+        else paired_point(current, before, metric)
+    )
     pairing = Pairing(
         n_paired=n,
         n_only_current=len(ours.keys) - n,
         n_only_baseline=len(theirs.keys) - n,
+        n_worse=change.n_worse,
+        n_better=change.n_better,
         regression=change.regression,
         low=change.low,
         high=change.high,

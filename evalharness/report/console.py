@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..core.types import MetricResult
+from .gateview import GateOutcomeLike, GateView
 from .text import amount, duration, figure, interval, joined, plural, single_line
-from .view import GateOutcomeLike, GateView, ReportView, build_view, operations_of
+from .view import ReportView, build_view, operations_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -177,11 +178,12 @@ def _group_lines(view: ReportView) -> list[str]:
     lines = []
     for task in view.tasks:
         for table in task.groups:
+            if not table.gap > 0:  # one group only, or all alike
+                continue
             worst, result = table.rows[0]
-            gap = "" if math.isnan(table.gap) else f", {figure(table.gap, like=result.value)} from the best"
             lines.append(
                 f"{table.task}.{table.metric} of {table.model} by {table.column}: worst {worst} "
-                f"{figure(result.value)} (n = {result.n:,}{gap})"
+                f"{figure(result.value)} (n = {result.n:,}), {figure(table.gap, like=result.value)} from the best"
             )
     return lines
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.canonical import to_jsonable
-from .view import GateOutcomeLike
+from .gateview import GateOutcomeLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ __all__ = [
 TableName = Literal["metrics", "samples", "scores"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_TO_QUOTE = re.compile("[,\"\r\n]")
+_TO_QUOTE = re.compile('[,"\r\n]')
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]inf")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import RecordError
-from .view import GateView
+from .gateview import GateView
 
 __all__ = ["GATE_FILE", "read_gate"]
 

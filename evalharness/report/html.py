@@ -23,9 +23,10 @@ from ..core.canonical import to_jsonable
 from ..core.types import FAILED_STATES, MetricResult
 from .bars import bar, scale_of, strip
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
+from .gateview import GateOutcomeLike
 from .samples import MAX_SAMPLES, SampleBundle, bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
-from .view import GateOutcomeLike, ReportView, build_view, operations_of
+from .view import ReportView, build_view, operations_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment

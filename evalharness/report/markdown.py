@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .gateview import GateOutcomeLike, GateView
 from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
-from .view import Confusion, GateOutcomeLike, GateView, GroupTable, ReportView, TaskView, build_view
+from .view import Confusion, GroupTable, ReportView, TaskView, build_view
 
 if TYPE_CHECKING:
     from ..record import Record

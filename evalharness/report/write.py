@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import RunError
 from ..core.files import write_atomic
+from .gateview import GateOutcomeLike
 from .html import render_html
 from .markdown import render_markdown
-from .view import GateOutcomeLike
 
 if TYPE_CHECKING:
     from ..record import Record

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.gate.decide import decide_interval, decide_point, samples_needed, show
+from evalharness.stats.intervals import wilson
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 conditions = st.sampled_from(["at_least", "at_most"])
@@ -94,9 +95,26 @@ def test_no_figure_fails_even_where_the_interval_decides():
 def test_samples_needed_shrinks_the_half_width_to_the_gap():
     # half-width 0.08 at n = 100, gap 0.02: sixteen times as many
     assert samples_needed(0.82, 0.74, 0.90, 0.80, 100) == 1600
-    decision = decide_interval(0.82, 0.74, 0.90, 0.80, "at_least", n=100)
+    decision = decide_interval(0.82, 0.74, 0.90, 0.80, "at_least", n=100, needed=1600)
     assert "about 1,600 samples" in decision.because
     assert "now 100" in decision.because
+
+
+@pytest.mark.parametrize(("right", "n", "limit"), [(90, 100, 0.85), (50, 50, 0.95), (3, 10, 0.35), (0, 20, 0.05)])
+def test_samples_needed_of_a_proportion_is_where_wilson_clears_the_limit(right, n, limit):
+    low, high = wilson(right, n)
+    assert low < limit < high
+    needed = samples_needed(right / n, low, high, limit, n, method="wilson")
+    for factor, clear in ((1.01, True), (0.99, False)):
+        low, high = wilson(right / n * needed * factor, needed * factor)
+        assert (limit <= low or limit >= high) == clear
+
+
+def test_samples_needed_where_nothing_varies():
+    # All of 20 samples at 100 of 100: Wilson's share for 0 of 20 times what is possible.
+    low = 100 - wilson(0, 20).high * 100
+    needed = samples_needed(100, low, 100, 95, 20, method="no-variation")
+    assert wilson(0, needed).high * 100 <= 5 < wilson(0, needed - 1).high * 100
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.core.registry import registry
-from evalharness.gate.paired import figure_of, paired_change, tango_interval
+from evalharness.gate.paired import figure_of, paired_change, tango_interval, tango_needed
 
 ACCURACY = registry("metrics").load("accuracy")().for_task(("a", "b"))
 ROUGE = registry("metrics").load("rouge1")()
@@ -50,6 +50,26 @@ def test_tango_is_antisymmetric_and_holds_the_point(b, c, same):
     assert (b - c) / n - 1e-9 <= high <= 1
     other = tango_interval(c, b, n, 0.95)
     assert (low, high) == (pytest.approx(-other[1], abs=1e-8), pytest.approx(-other[0], abs=1e-8))
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "n", "limit"), [(0, 0, 10, 0.01), (5, 3, 100, 0.05), (7, 1, 21, 0.3), (9, 2, 50, 0.05)]
+)
+def test_tango_needed_is_where_the_interval_clears_the_limit(b, c, n, limit):
+    low, high = tango_interval(b, c, n, 0.95)
+    assert low < limit < high
+    needed = tango_needed(b, c, n, limit, 0.95)
+    for factor, clear in ((1.02, True), (0.98, False)):
+        k = needed / n * factor
+        low, high = tango_interval(b * k, c * k, needed * factor, 0.95)
+        assert (limit <= low or limit >= high) == clear
+
+
+def test_changed_pairs_are_counted():
+    found = change([1, 0, 1, 0, 1], [0, 1, 1, 1, 1])
+    assert (found.n_worse, found.n_better) == (2, 1)
+    slower = change([2.0, 1.0, 1.0], [1.0, 1.0, 3.0], LATENCY)
+    assert (slower.n_worse, slower.n_better) == (1, 1)
 
 
 @pytest.mark.slow

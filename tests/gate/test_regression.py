@@ -63,7 +63,7 @@ def test_only_samples_that_both_have_count(make_run):
     assert verdict.value == pytest.approx(25 / 30)
     assert verdict.baseline_value == pytest.approx(1.0)
     assert verdict.n == 30
-    assert "n = 30 paired, 10 only in this run and 20 only in the baseline" in verdict.reason
+    assert "n = 30 paired, 5 worse and 0 better; 10 only in this run and 20 only in the baseline" in verdict.reason
     assert math.isnan(verdict.ci_low)  # the recorded interval is that of other samples
 
 
