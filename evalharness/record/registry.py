@@ -21,13 +21,12 @@ from sqlalchemy import URL, Connection, Engine, delete, func, insert, select, up
 from ..core.errors import RecordError, RunError, UsageError
 from ..core.registry import suggestion
 from .database import connect, reading, writing
-from .resolve import resolve_run
 from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, figure_values, run_values, utc_text, verdict_beside
 from .schema import MANIFEST
 from .sealed import Record
 from .tables import Promotion, Result, Run
 
-__all__ = ["REGISTRY_FILE", "REGISTRY_VARIABLE", "RunRegistry", "resolve_run"]
+__all__ = ["REGISTRY_FILE", "REGISTRY_VARIABLE", "RunRegistry"]
 
 REGISTRY_VARIABLE: Final = "EVALHARNESS_REGISTRY"
 REGISTRY_FILE: Final = "registry.sqlite3"

@@ -168,8 +168,6 @@ class Record:
 
         return iter_samples(self._path(SAMPLES), _where(task=task, model=model))
 
-    sample_rows = iter_samples
-
     def sample_objects(self, task: str, model: str) -> tuple[Sample, ...]:
         """The samples of one task on one model, one for each response (so repeated with `repeats`)."""
         return tuple(row.sample for row in self.iter_samples(task=task, model=model))

@@ -26,7 +26,7 @@ NASTY = "NUL \x00, lone \ud83d\ude00 pair \udc80, SUB \x1a\x1ad800, \\u0000 ☃ 
 def test_everything_comes_back(record: Record, make_rows: Make, make_manifest: Make) -> None:
     rows = make_rows()["samples"]
     assert list(record.iter_samples()) == rows
-    assert list(record.sample_rows("qa", "candidate")) == rows
+    assert list(record.iter_samples("qa", "candidate")) == rows
     assert record.sample_objects("qa", "candidate") == tuple(r.sample for r in rows)
     assert record.requests("qa", "candidate") == tuple(r.request for r in rows)
     assert record.responses("qa", "candidate") == tuple(r.response for r in rows)
