@@ -17,12 +17,11 @@ from evalharness.core.types import Response, Sample
 from evalharness.stats.ngrams import matched_ngrams
 
 from .base import BOOTSTRAP, BaseMetric, answer_text, check_batch, golds, package_version, require
-from .text import Vocabulary, unspaced_script
+from .text import Vocabulary, tokenize_13a, unspaced_script
 
 __all__ = ["Bleu", "closest_length", "ngram_totals"]
 
 _TOKENIZERS = {
-    "13a": "tokenizer_13a:Tokenizer13a",
     "intl": "tokenizer_intl:TokenizerV14International",
     "zh": "tokenizer_zh:TokenizerZh",
     "char": "tokenizer_char:TokenizerChar",
@@ -165,7 +164,8 @@ class Bleu(BaseMetric):
 
     def _words(self, tokenizer: str, text: str) -> list[str]:
         text = text.lower() if self.lowercase else text
-        return _tokenizer(tokenizer)(text.rstrip()).split()
+        text = text.rstrip()
+        return tokenize_13a(text) if tokenizer == "13a" else _tokenizer(tokenizer)(text).split()
 
     def finalize(self, totals: Array) -> Array:
         return self._score(totals, effective_order=self.effective_order)

@@ -72,14 +72,14 @@ class TokenF1(MeanMetric):
     over multisets of words after SQuAD normalisation (lower case, no ASCII punctuation, no a, an, the).
 
     Options:
-        squad: where either side has no words left, 1.1 gives 0 and 2.0 gives 1 if both have none, else 0.
+        squad: where either side has no words left, v1.1 gives 0 and v2.0 gives 1 if both have none, else 0.
         words: whitespace splits at white space, as SQuAD does; unicode also splits Chinese, Japanese, Thai … into
             characters.
 
     Source: Rajpurkar et al. 2016 and 2018; equals the official SQuAD v1.1 and v2.0 scripts divided by 100.
     """
 
-    squad: Literal["1.1", "2.0"] = "1.1"
+    squad: Literal["v1.1", "v2.0"] = "v1.1"
     words: Literal["whitespace", "unicode"] = "whitespace"
 
     name = "token_f1"
@@ -98,7 +98,7 @@ class TokenF1(MeanMetric):
 
     def _f1(self, answer: Counter[str], gold: Counter[str]) -> float:
         if not answer or not gold:
-            return float(self.squad == "2.0" and not answer and not gold)
+            return float(self.squad == "v2.0" and not answer and not gold)
         shared = multiset_overlap(answer, gold)
         if shared == 0:
             return 0.0

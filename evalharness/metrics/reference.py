@@ -106,12 +106,12 @@ def _takes(annotation: str) -> str:
         "tuple[str, ...]": "list of texts",
         "tuple[float, ...]": "list of numbers",
     }
-    return " or ".join(words.get(part, "none" if part == "None" else part) for part in annotation.split(" | "))
+    return " or ".join(words.get(part, "null" if part == "None" else part) for part in annotation.split(" | "))
 
 
 def _yaml(value: object) -> str:
     if value is None:
-        return "none"
+        return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

@@ -16,7 +16,7 @@ from evalharness.stats.ngrams import matched_ngrams
 
 from .base import MeanMetric, answer_text, golds
 from .bleu import ngram_totals
-from .text import TextCache, Vocabulary, ascii_words, porter_stem, sentences, unicode_words
+from .text import TextCache, Vocabulary, ascii_words, porter_stems, sentences, unicode_words
 
 __all__ = ["Rouge1", "Rouge2", "RougeL", "RougeLsum"]
 
@@ -26,7 +26,7 @@ Counts = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 def _tokenize(text: str, tokenizer: str, stemmer: bool) -> tuple[str, ...]:
     words = ascii_words(text) if tokenizer == "ascii" else unicode_words(text)
-    return tuple(map(porter_stem, words)) if stemmer else tuple(words)
+    return tuple(porter_stems(words) if stemmer else words)
 
 
 _tokens = TextCache(_tokenize)

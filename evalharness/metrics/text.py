@@ -7,7 +7,7 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +19,10 @@ __all__ = [
     "ascii_words",
     "code_points",
     "multiset_overlap",
-    "porter_stem",
+    "porter_stems",
     "sentences",
     "squad_normalize",
+    "tokenize_13a",
     "unicode_words",
     "unspaced_script",
 ]
@@ -31,6 +32,10 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanm
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+_13A_SYMBOL = re.compile(r"([\{-\~\[-\`\!-\&\(-\+\:-\@\/])")
+_13A_STOP_AFTER = re.compile(r"([^0-9])([\.,])")
+_13A_STOP_BEFORE = re.compile(r"([\.,])([^0-9])")
+_13A_DASH = re.compile(r"([0-9])(-)")
 _SENTENCE_END = re.compile(r"([.!?…]+[\"'”’»)\]]*)\s+|([。！？｡]+[」』”’）]*)")
 
 
@@ -92,16 +97,46 @@ def squad_normalize(text: str) -> str:
     return " ".join(_ARTICLE.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
+def tokenize_13a(text: str) -> list[str]:
+    """The tokens of mteval-v13a, as sacrebleu has them.
+
+    The same expressions in the same order as sacrebleu 2.6.0, but for the first: it does not replace each space by
+    three, which changes no token and takes most of the time.
+    """
+    text = text.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
+    if "&" in text:
+        text = text.replace("&quot;", '"').replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
+    text = _13A_SYMBOL.sub(r" \1 ", f" {text} ")
+    if "." in text or "," in text:
+        text = _13A_STOP_AFTER.sub(r"\1 \2 ", text)
+        text = _13A_STOP_BEFORE.sub(r" \1 \2", text)
+    if "-" in text:
+        text = _13A_DASH.sub(r"\1 \2 ", text)
+    return text.split()
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of a text: split at line ends, and after . ! ? … (before white space) and 。！？."""
     marked = _SENTENCE_END.sub(lambda end: f"{end.group(1) or end.group(2)}\n", text)
     return [part for part in marked.split("\n") if part]
 
 
-@lru_cache(maxsize=100_000)
-def porter_stem(word: str) -> str:
-    """The Porter stem (nltk) of an ASCII word of more than 3 letters; other words as they are, as rouge-score does."""
-    return str(_stemmer().stem(word)) if len(word) > 3 and word.isascii() else word
+class _Stems(dict[str, str]):
+    """Stems by word; a look-up costs a third of what a cached call does."""
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= 200_000:
+            self.clear()
+        stem = self[word] = str(_stemmer().stem(word)) if len(word) > 3 and word.isascii() else word
+        return stem
+
+
+_STEMS = _Stems()
+
+
+def porter_stems(words: Iterable[str]) -> list[str]:
+    """The Porter stems (nltk) of ASCII words of more than 3 letters; other words as they are, as rouge-score does."""
+    return list(map(_STEMS.__getitem__, words))
 
 
 @cache
@@ -116,15 +151,20 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
+class _Numbers(dict[Hashable, int]):
+    def __missing__(self, token: Hashable) -> int:
+        number = self[token] = len(self)
+        return number
+
+
 class Vocabulary:
     """Numbers tokens 0, 1, … in the order in which they are first seen."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}
+        self._numbers = _Numbers()
 
     def __call__(self, tokens: Iterable[Hashable]) -> NDArray[np.int64]:
-        numbers = self._numbers
-        return np.array([numbers.setdefault(token, len(numbers)) for token in tokens], dtype=np.int64)
+        return np.array(list(map(self._numbers.__getitem__, tokens)), dtype=np.int64)
 
 
 class TextCache:

@@ -65,7 +65,7 @@ def test_catalogue_says_what_is_not_made_yet(tmp_path, monkeypatch):
 def test_a_metric_is_explained(capsys):
     assert main(["list", "metrics", "token_f1"]) == 0
     out = capsys.readouterr().out
-    for part in ("F1 = 2PR/(P+R)", "squad: 1.1 | 2.0 (default: 1.1)", "Source: Rajpurkar"):
+    for part in ("F1 = 2PR/(P+R)", "squad: v1.1 | v2.0 (default: v1.1)", "Source: Rajpurkar"):
         assert part in out
 
 

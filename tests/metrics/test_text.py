@@ -9,9 +9,10 @@ from evalharness.metrics.text import (
     Vocabulary,
     ascii_words,
     code_points,
-    porter_stem,
+    porter_stems,
     sentences,
     squad_normalize,
+    tokenize_13a,
     unicode_words,
     unspaced_script,
 )
@@ -49,6 +50,16 @@ def test_unicode_words(text, words):
     assert unicode_words(text) == words
 
 
+PIECES = [*" .,-09aB&;!'/\"~[\\\n\t$", "&amp;", "&quot;", "<skipped>", "é"]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("".join)))
+def test_13a_is_sacrebleus(text):
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+    assert tokenize_13a(text) == Tokenizer13a()(text).split()
+
+
 def test_script():
     assert unspaced_script(["plain"]) == unspaced_script([]) == ""
     assert unspaced_script(["Привет мир"]) == ""
@@ -70,7 +81,7 @@ def test_sentences():
 
 
 def test_stems():
-    assert [porter_stem(w) for w in ("running", "cats", "cat", "läufern")] == ["run", "cat", "cat", "läufern"]
+    assert porter_stems(["running", "cats", "cat", "läufern"]) == ["run", "cat", "cat", "läufern"]
 
 
 def test_code_points():
