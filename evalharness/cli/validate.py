@@ -95,11 +95,13 @@ class _Validation:
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")
 
     def data(self) -> None:
+        from evalharness.suite.check import check_plan
         from evalharness.suite.plan import make_plan
 
         rows = self._rows()
         suite = self.loaded.suite
         self.plan = make_plan(suite, rows, {name: {} for name in suite.models}, base=self.loaded.base)
+        check_plan(self.loaded, self.plan)
         counts = ", ".join(f"{name} {_plural(len(part), 'row')}" for name, part in rows.items())
         _line(True, "data", f"{counts}; {_plural(len(self.plan.requests), 'request')} in all")
         _say("")

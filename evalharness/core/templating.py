@@ -119,6 +119,8 @@ class Condition:
         bare = source.strip()
         if bare.startswith("{{") and bare.endswith("}}"):
             bare = bare[2:-2]
+        if not bare.strip():
+            raise UsageError("not an expression: it is empty")
         try:
             self._template = Template("{{ (" + bare + ") }}", where=_shown(source))
         except UsageError as error:

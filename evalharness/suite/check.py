@@ -16,13 +16,13 @@ from .kinds import capabilities_of, kind_of
 from .load import LoadedSuite, as_written
 from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_name
 from .names import check_names, covers
-from .plan import models_of
+from .plan import Plan, models_of
 from .schema import ClassifyTask, Dataset, FakeModel, HttpModel, PromptTask, Rule, Suite, Task
 from .sources import sources_of, template_of
 from .variables import Key, shown_path
 from .yamlfile import plain
 
-__all__ = ["OPERATIONAL", "build_metric", "check_parts", "check_references"]
+__all__ = ["OPERATIONAL", "build_metric", "check_parts", "check_plan", "check_references"]
 
 _KIND_WORDS = {
     "generate": "generate text",
@@ -49,6 +49,25 @@ def check_references(loaded: LoadedSuite, *, environ: Mapping[str, str] | None =
     problems = list(checker.run())
     if secrets:
         problems += checker.secrets(os.environ if environ is None else environ)
+    if problems:
+        raise SuiteError(as_written(problems, loaded.root, loaded.before))
+
+
+def check_plan(loaded: LoadedSuite, plan: Plan) -> None:
+    """Raise where a metric does not suit the label set of its task, which only the data may tell.
+
+    Raises:
+        SuiteError: all problems at once, each with its place.
+    """
+    problems: list[Problem] = []
+    index = {task.id: position for position, task in enumerate(loaded.suite.tasks)}
+    for planned in plan.tasks:
+        for position, spec in enumerate(planned.task.metrics):
+            try:
+                build_metric(spec)[1].for_task(planned.labels)
+            except (UsageError, ValueError) as error:
+                path: Key = ("tasks", index[planned.task.id], "metrics", position)
+                problems.append(Problem(loaded.place_of(path), shown_path(path), str(error)))
     if problems:
         raise SuiteError(as_written(problems, loaded.root, loaded.before))
 

@@ -78,6 +78,7 @@ class _Found:
         self.context: Mapping[str, Any] = error.get("ctx", {})
         self.message: str = error["msg"]
         loc = list(error["loc"])
+        self.about_key = "[key]" in loc
         # The members of the two tagged unions stand in the path, and can be called like a key.
         if len(loc) > 2 and loc[0] in ("tasks", "models"):
             del loc[2]
@@ -168,8 +169,7 @@ def _problem(group: Sequence[_Found], root: Node, before: Node) -> Problem:
         return _missing(first.absent, path, node, before)
     if first.type == "extra_forbidden":
         return _unknown(path, root)
-    about_key = first.type.startswith("string_") and isinstance(node.value, dict | list)
-    place = _key_place(root, path) if about_key else node.place
+    place = _key_place(root, path) if first.about_key else node.place
     message = described(group, node, path)
     return Problem(place, shown_path(path) or "suite", message)
 

@@ -48,7 +48,10 @@ def read_extended(path: Path) -> tuple[Node | None, list[Problem], dict[str, Pat
 
 
 def _read(path: Path, shown: str, above: tuple[Path, ...], reading: _Reading) -> Node | None:
-    key = path.resolve()
+    try:
+        key = path.resolve()
+    except (OSError, ValueError):
+        key = path  # no path at all; reading it says why
     if key in reading.done:
         return reading.done[key]
     reading.done[key] = None

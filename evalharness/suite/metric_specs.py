@@ -109,6 +109,7 @@ class _Fault:
         self.type: str = error["type"]
         self.context: Mapping[str, Any] = error.get("ctx", {})
         self.message: str = error["msg"]
+        self.about_key = False
 
 
 def _node(value: Any, path: Iterable[str | int]) -> Node:

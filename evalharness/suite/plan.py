@@ -146,7 +146,7 @@ def _samples(renderer: TaskRenderer, rows: Sequence[Row]) -> tuple[tuple[Sample,
     if len(faults) > _MAX_SHOWN:
         last, rest = faults[_MAX_SHOWN - 1], len(faults) - _MAX_SHOWN
         more = f"{rest} more" if len(faults) < _MAX_FAULTS else f"at least {rest} more"
-        faults = [*faults[:_MAX_SHOWN], Problem(last.place, f"tasks.{task.id} …", f"and {more} rows do not fit")]
+        faults = [*faults[:_MAX_SHOWN], Problem(last.place, f"tasks.{task.id}.…", f"and {more} rows do not fit")]
     return tuple(samples), faults
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -68,6 +69,13 @@ def _check_regex(pattern: str) -> str:
     except re.error as error:
         raise ValueError(f"is no regular expression: {error}") from None
     return pattern
+
+
+def _check_version(value: Any) -> Any:
+    # Python takes 1.0 and True for 1.
+    if isinstance(value, bool | float):
+        raise ValueError(f"must be 1, but is {str(value).lower()}")
+    return value
 
 
 def _check_encoding(name: str) -> str:
@@ -583,7 +591,9 @@ class Gates(Strict):
 class Suite(Strict):
     """A whole suite, after `extends`, `vars`, `--set` and `matrix` have been applied."""
 
-    version: Literal[1] = Field(description="Version of the suite language.")
+    version: Annotated[Literal[1], BeforeValidator(_check_version)] = Field(
+        description="Version of the suite language."
+    )
     name: Name = Field(description="Name of the suite; runs and baselines are filed under it.")
     description: str = Field("", description="What the suite is for; shown in reports.")
     seed: int = Field(0, ge=0, description="Seed of everything random that has none of its own.")

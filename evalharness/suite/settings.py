@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from evalharness.core.errors import Place, Problem
 from evalharness.core.registry import suggestion
 
+from .scalars import AmbiguousError, read_scalar
 from .yamlfile import Entry, Node, parse
 
 __all__ = ["apply_settings"]
@@ -31,7 +32,7 @@ def apply_settings(root: Node, settings: Sequence[str]) -> tuple[Node, list[Prob
         if not equals or not key.strip():
             problems.append(Problem(Place(f"--set {setting}"), "", "must be key.path=value: tasks.summarise.limit=5"))
             continue
-        value, found = parse(text, shown=place.file) if text.strip() else (Node(None, place), [])
+        value, found = _value(text.strip(), place)
         problems += [Problem(place, "", f"the value is not YAML: {problem.message}") for problem in found]
         if value is None or found:
             continue
@@ -40,6 +41,15 @@ def apply_settings(root: Node, settings: Sequence[str]) -> tuple[Node, list[Prob
         except _Wrong as error:
             problems.append(Problem(place, "", str(error)))
     return root, problems
+
+
+def _value(text: str, place: Place) -> tuple[Node | None, list[Problem]]:
+    try:
+        read_scalar(text)
+    except AmbiguousError:
+        # On a command line nobody means anything but the text by `off` or 2024-01-31.
+        return Node(text, place, text), []
+    return parse(text, shown=place.file) if text else (Node(None, place), [])
 
 
 def _steps(key: str) -> list[str]:

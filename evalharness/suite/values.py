@@ -69,7 +69,7 @@ def right_choice(value: Any, choices: Sequence[str]) -> str:
     index = _index(value, text)
     by_index = choices[index] if index is not None and 0 <= index < len(choices) else None
     if text in choices:
-        if by_index is not None and by_index != text and not isinstance(value, str):
+        if by_index is not None and by_index != text and not isinstance(value, str | bool):
             raise UsageError(
                 f"{text} is both a choice and the index of {by_index!r}; "
                 f"say which: {{{{ … | string }}}} for the text, {{{{ choices[…] }}}} for the index"

@@ -64,7 +64,7 @@ class _Substitution:
         if whole and not whole[1]:
             found = self._variable(whole[2], node, path, stack)
             # The place is where the variable is used: there the value is right or wrong.
-            return Node(None, node.place) if found is None else _moved(found, node)
+            return Node(None, node.place) if found is None else Node(found.value, node.place, found.raw)
         self._report_slips(text, node, path)
 
         def written(match: re.Match[str]) -> str:
@@ -109,12 +109,6 @@ class _Substitution:
         self.problems.append(Problem(node.place, shown_path(path), message))
 
 
-def _moved(found: Node, to: Node) -> Node:
-    if isinstance(found.value, dict | list):
-        return found
-    return Node(found.value, to.place, found.raw)
-
-
 def substitute(root: Node) -> tuple[Node, list[Problem]]:
     """(`root` with its variables put in and `vars` taken out, problems)."""
     variables = root.get("vars")
@@ -128,6 +122,8 @@ def substitute(root: Node) -> tuple[Node, list[Problem]]:
     work = _Substitution(variables)
     rest = Node({key: entry for key, entry in root.mapping.items() if key != "vars"}, root.place)
     done = work.node(rest, (), ())
+    for name, entry in work.variables.items():
+        work.node(entry.node, ("vars", name), (name,))  # a variable that nobody uses can be wrong, too
     if work._made > MAX_NODES:
         problems.append(Problem(root.place, "vars", f"the variables stand for more than {MAX_NODES:,} values"))
     return done, problems + work.problems

@@ -45,6 +45,7 @@ class Fault(Protocol):
     type: str
     context: Mapping[str, Any]
     message: str
+    about_key: bool
 
 
 def described(group: Sequence[Fault], node: Node, path: Key) -> str:
@@ -83,7 +84,7 @@ def _rule(found: Fault, node: Node, path: Key) -> str:
             return str(context.get("error", found.message))
         case "string_pattern_mismatch":
             rule = next((text for part, text in _PATTERNS.items() if part in context["pattern"]), "has another form")
-            shown = repr(str(path[-1])) if not isinstance(node.value, str) and path else value
+            shown = repr(str(path[-1])) if found.about_key else value
             return f"{shown}: {rule}"
         case "string_too_short":
             return "must not be empty"

@@ -221,13 +221,18 @@ class _Builder:
             try:
                 value = read_scalar(event.value)
             except AmbiguousError as error:
-                self.problems.append(Problem(place, "syntax", str(error)))
+                if not (event.value == "off" and self._under("cache")):
+                    self.problems.append(Problem(place, "syntax", str(error)))
         elif unquoted:
             self._check_key(event.value, place)
         node = Node(value, place, event.value)
         if event.anchor:
             self._anchors[event.anchor] = node, 1
         self._add(node, 1, plain_key=unquoted)
+
+    def _under(self, key: str) -> bool:
+        """Whether what comes next is the value of `key`; `cache: off` is the one word of ours that is ambiguous."""
+        return bool(self._open) and self._open[-1].is_map and self._open[-1].items[-1].value == key
 
     def _is_key(self) -> bool:
         return bool(self._open) and self._open[-1].is_map and len(self._open[-1].items) % 2 == 0
@@ -338,6 +343,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     ("found unexpected end of stream", "a quote is not closed"),
     ("found unexpected document indicator", "a quote is not closed"),
+    ("found invalid Unicode character escape", "write the character itself, or \\U and eight digits"),
     ("found unknown escape character", "in double quotes \\ begins an escape; write \\\\, or use single quotes"),
     ("did not find expected the document start", "the line is indented otherwise than those before it"),
     ("block sequence entries are not allowed", "a list must begin on a line of its own, below its key"),

@@ -1,0 +1,157 @@
+"""Metrics from the suite, and what else a suite may refer to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalharness.core.errors import SuiteError, UsageError
+from evalharness.core.protocols import Metric
+from evalharness.core.registry import registry
+from evalharness.core.types import KINDS
+from evalharness.suite.check import OPERATIONAL, build_metric, check_plan, check_references
+from evalharness.suite.kinds import CAPABILITIES, capabilities_of, kind_of
+from evalharness.suite.load import LoadedSuite, load_suite
+
+Load = Callable[..., LoadedSuite]
+
+
+@pytest.mark.parametrize("name", registry("metrics").names())
+def test_every_metric_can_be_named_without_options(name: str) -> None:
+    shown, metric = build_metric(name)
+    assert shown == name
+    assert isinstance(metric.for_task(("neg", "pos")), Metric)
+    assert build_metric({name: None})[1] == metric
+    assert build_metric({name: {"as": "mine"}}) == ("mine", metric)
+
+
+def test_options_reach_the_metric() -> None:
+    shown, metric = build_metric({"bleu": {"lowercase": True, "as": "bleu_lower"}})
+    assert shown == "bleu_lower"
+    assert metric.lowercase is True  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("blue", "did you mean 'bleu'"),
+        ({"bleu": {"lower": True}}, "no option 'lower'; did you mean 'lowercase'"),
+        ({"accuracy": {"zzz": 1}}, "no option 'zzz'"),
+        ({"bleu": {"lowercase": "yes"}}, "lowercase must be true or false"),
+        ({"bleu": {"lowercase": 1}}, "lowercase must be true or false"),
+        ({"chrf": {"char_order": 0}}, "char_order must be 1 to 20"),
+        ({"chrf": {"char_order": 2.5}}, "char_order must be a whole number"),
+        ({"rougeL": {"measure": "f2"}}, "must be one of f1, precision, recall"),
+        ({"regex": {"pattern": "("}}, "no regular expression"),
+        ({"bleu": {"as": ""}}, "a name of a figure"),
+        ({"bleu": {"as": "a b"}}, "a name of a figure"),
+        ({"bleu": {"as": "a@b"}}, "a name of a figure"),
+    ],
+)
+def test_a_wrong_metric_says_why(spec: Any, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build_metric(spec)
+    assert says in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_operational_metrics_are_registered_and_need_nothing() -> None:
+    for name in OPERATIONAL:
+        assert build_metric(name)[1].needs == frozenset()
+
+
+def test_the_table_of_capabilities_is_what_the_backends_say() -> None:
+    from evalharness.suite.schema import BACKENDS
+
+    assert {*CAPABILITIES, "python"} == set(BACKENDS)
+    assert all(can <= set(KINDS) for can in CAPABILITIES.values())
+
+
+def test_fake_and_replay_can_what_the_table_says(tmp_path: Path, load_text: Load, base_text: str) -> None:
+    (tmp_path / "o.jsonl").write_text('{"id": "a", "output": "x"}\n')
+    text = base_text.replace("  cls:", "  old: {backend: replay, path: o.jsonl}\n  cls:")
+    suite = load_text(text).suite
+    for name in ("gen", "old", "web"):
+        spec = suite.models[name]
+        factory = registry("models").load(spec.backend)
+        model = factory(name, spec, base=tmp_path, environ={}, concurrency=1, allow_code=False)
+        assert model.capabilities == capabilities_of(spec)
+        asyncio.run(model.close())
+
+
+def test_kinds(load_text: Load, base_text: str) -> None:
+    kinds = [kind_of(task) for task in load_text(base_text).suite.tasks]
+    assert kinds == ["generate", "loglikelihood", "classify", "generate", "loglikelihood_rolling"]
+
+
+def test_shape_and_references_are_reported_together(problems_of: Callable[..., Any], base_text: str) -> None:
+    text = (
+        base_text.replace("seed: 3", "sed: 3")
+        .replace("[accuracy]", "[acuracy]")
+        .replace("dataset: file", "dataset: fil")
+    )
+    text = text.replace("max_rate: 0.5", "max_rate: 5").replace("tier: warn", "tier: wran")
+    messages = [str(problem) for problem in problems_of(text)]
+    for says in ("'sed'", "'acuracy'", "'fil'", "at most 1", "'wran'"):
+        assert any(says in message for message in messages), says
+    assert len(messages) == 5, messages
+
+
+def test_problems_stand_in_the_order_of_the_file(problems_of: Callable[..., Any], base_text: str) -> None:
+    text = base_text.replace("seed: 3", "sed: 3").replace("tier: warn", "tier: w").replace("n: 1}", "n: 0}")
+    lines = [problem.place.line for problem in problems_of(text)]
+    assert lines == sorted(lines)
+
+
+def test_references_can_leave_secrets_alone(tmp_path: Path, base_text: str) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(base_text)
+    loaded = load_suite(path)
+    check_references(loaded, environ={}, secrets=False)
+    with pytest.raises(SuiteError, match="KEY is not set"):
+        check_references(loaded, environ={})
+    with pytest.raises(SuiteError, match="KEY is not set"):
+        check_references(loaded, environ={"KEY": ""})
+
+
+def test_places_are_found_by_path(load_text: Load, base_text: str) -> None:
+    loaded = load_text(base_text)
+    lines = base_text.splitlines()
+    for path, text in (("tasks[0].metrics[1]", "{bleu"), ("models.api.model", "m"), ("seed", "3")):
+        place = loaded.place_of(path)
+        assert lines[place.line - 1][place.column - 1 :].startswith(text)
+    key = loaded.place_of(("models", "api", "model"), key=True)
+    assert lines[key.line - 1][key.column - 1 :].startswith("model: m")
+    assert loaded.place_of("tasks[0].nothing.here") == loaded.place_of("tasks[0]")
+
+
+def test_guarded_fields_need_not_be_there(load_text: Load, base_text: str) -> None:
+    guarded = "{{ context | default('') }}{% if hint is defined %}{{ hint }}{% endif %}{{ text }}"
+    load_text(base_text.replace('perplexity: "{{ text }}"', f'perplexity: "{guarded}"'))
+
+
+def test_a_metric_that_the_labels_do_not_suit_is_refused_before_anything_is_asked(
+    load_text: Load, base_text: str
+) -> None:
+    from evalharness.core.types import Row
+    from evalharness.suite.plan import make_plan
+
+    text = base_text.replace("[f1_macro]", "[f1_binary]").replace("model: [gen, api]", "model: gen")
+    text = text.replace('choices: [pos, neg]\n    target: "{{ label }}"', "choices: [pos, neg]\n    target: pos")
+    loaded = load_text(text)
+
+    def plan(*labels: str) -> Any:
+        place = loaded.place_of("datasets.items")
+        rows = [Row(str(i), {"text": "t", "gold": "g", "label": x, "q": "q"}, place) for i, x in enumerate(labels)]
+        return make_plan(
+            loaded.suite, {"items": rows, "file": rows}, {name: {} for name in loaded.suite.models}, base=loaded.base
+        )
+
+    check_plan(loaded, plan("pos", "neg"))
+    with pytest.raises(SuiteError, match=r"tasks\[2\]\.metrics\[0\]: .*f1_binary"):
+        check_plan(loaded, plan("pos", "neg", "neutral"))
