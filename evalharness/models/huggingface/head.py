@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +25,9 @@ class Head:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        found = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+        found = None
+        with contextlib.suppress(NotImplementedError, AttributeError):
+            found = model.get_output_embeddings()
         self._layer = found if isinstance(found, torch.nn.Module) else None
         self._is_last: bool | None = None
 

@@ -40,19 +40,14 @@ class Loaded:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers, its progress bars and Python's warnings in the block; all is put back after it.
-
-    The warnings are those of libraries about what they call of one another; nobody here can act on them.
-    """
+    """Silence the notes and progress bars of transformers in the block; what they were is put back after it."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:
@@ -105,17 +100,21 @@ def _use_all_cores(torch: Any) -> None:
         torch.set_num_threads(usable)
 
 
-def _where(location: Location, spec: HfSpec) -> dict[str, Any]:
-    """The arguments of `from_pretrained` that say what is loaded; the commit that the identity named, if it did."""
-    return {
-        "pretrained_model_name_or_path": location.source,
-        "trust_remote_code": spec.trust_remote_code,
-        **({} if location.hub is None else {"revision": location.commit or location.revision or "main"}),
-    }
+def _source(location: Location, *needed: str) -> tuple[str, dict[str, str]]:
+    """What is loaded, and of the hub at which revision: the commit that the identity named, if it did.
+
+    What the local hub cache has whole (a file for one of the patterns `needed`) is loaded from there: no network.
+    """
+    if location.folder is not None and (
+        location.hub is None or any(any(location.folder.glob(pattern)) for pattern in needed)
+    ):
+        return str(location.folder), {}
+    return location.source, {"revision": location.commit or location.revision or "main"}
 
 
 def _tokenizer(transformers: Any, spec: HfSpec, location: Location) -> Any:
-    found = transformers.AutoTokenizer.from_pretrained(**_where(location, spec))
+    source, revision = _source(location, "tokenizer.json", "tokenizer_config.json")
+    found = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=spec.trust_remote_code, **revision)
     if found is None or not callable(found):
         raise UsageError(f"{location.source}: no tokenizer in it; give one with `tokenizer:`")
     return found
@@ -131,8 +130,8 @@ def _model(
     device: str,
     dtype: Any,
 ) -> Any:
-    arguments = _where(location, spec)
-    arguments["dtype"] = dtype
+    source, revision = _source(location, "*.safetensors", "*.bin")
+    arguments: dict[str, Any] = {"dtype": dtype, "trust_remote_code": spec.trust_remote_code, **revision}
     if spec.quantization is not None:
         arguments["quantization_config"] = _quantization(spec)
         arguments["device_map"] = {"": device}
@@ -140,7 +139,7 @@ def _model(
         # The head comes with the adapter; the base model has none that would say how many labels there are.
         arguments["num_labels"] = len(spec.labels)
     auto_class = getattr(transformers, _AUTO_CLASS[backend])
-    model, info = auto_class.from_pretrained(**arguments, output_loading_info=True)
+    model, info = auto_class.from_pretrained(source, **arguments, output_loading_info=True)
     missing = sorted(str(key) for key in info["missing_keys"])
     if missing and adapter is None:
         raise UsageError(
@@ -168,8 +167,11 @@ def _with_adapter(model: Any, adapter: Location) -> Any:
         from peft import PeftModel
     except ImportError as error:
         raise MissingExtraError("peft", "hf", purpose="an adapter") from error
-    revision = {} if adapter.hub is None else {"revision": adapter.commit or adapter.revision or "main"}
-    return PeftModel.from_pretrained(model, adapter.source, is_trainable=False, **revision)
+    source, revision = _source(adapter, "adapter_model.*")
+    with warnings.catch_warnings():
+        # peft calls what transformers deprecates; nobody here can act on that.
+        warnings.simplefilter("ignore")
+        return PeftModel.from_pretrained(model, source, is_trainable=False, **revision)
 
 
 @contextlib.contextmanager

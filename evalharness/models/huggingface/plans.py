@@ -75,14 +75,14 @@ def masked_plan(request: Request, tokens: Tokens) -> Plan:
     Salazar et al. 2020, "Masked Language Model Scoring", equation 2, summed over the continuation.
     """
     parts = tokens.split(request.prompt, request.continuations)
-    room = tokens.max_length - len(tokens.before) - len(tokens.after)
     rows: list[Row] = []
     n_cut = 0
     for slot, part in enumerate(parts):
+        room = tokens.max_length - len(part.before) - len(part.after)
         tokens.check_fits(part.continuation, room)
         cut = max(0, len(part.context) + len(part.continuation) - room)
         n_cut = max(n_cut, cut)
-        rows += _one_masked(part, part.context[cut:], slot, tokens)
+        rows += _one_masked(part, part.context[cut:], slot)
     longest = max((len(part.context) for part in parts), default=0)
     return Plan(
         rows=tuple(rows),
@@ -92,8 +92,8 @@ def masked_plan(request: Request, tokens: Tokens) -> Plan:
     )
 
 
-def _one_masked(part: Split, context: Sequence[int], slot: int, tokens: Tokens) -> list[Row]:
-    inputs = (*part.before, *context, *part.continuation, *(tokens.after if part.before or tokens.after else ()))
+def _one_masked(part: Split, context: Sequence[int], slot: int) -> list[Row]:
+    inputs = (*part.before, *context, *part.continuation, *part.after)
     first = len(part.before) + len(context)
     # The rows share one tuple: what is masked is put in when a batch is made.
     return [Row(inputs, (first + step,), ((token,),), (slot,)) for step, token in enumerate(part.continuation)]

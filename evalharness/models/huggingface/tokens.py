@@ -36,15 +36,16 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Special tokens before a text, the tokens of its context and those of its continuation.
+    """The tokens of a context and of a continuation, and the special tokens before and behind a whole text.
 
     `merged` is true where the tokenizer joins the end of the context with the whole continuation into one token; that
     token is then the continuation.
     """
 
-    before: tuple[int, ...]
     context: tuple[int, ...]
     continuation: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
     merged: bool = False
 
 
@@ -84,11 +85,12 @@ class Tokens:
 
     def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids that the tokenizer puts before and behind a text."""
-        plain = self._encode("a")
-        full = list(self.tokenizer("a", add_special_tokens=True)["input_ids"])
-        for start in range(len(full) - len(plain) + 1):
-            if full[start : start + len(plain)] == plain:
-                return tuple(full[:start]), tuple(full[start + len(plain) :])
+        for text in ("a", "the", "1", "."):
+            plain = self._encode(text)
+            full = list(self.tokenizer(text, add_special_tokens=True)["input_ids"])
+            for start in range(len(full) - len(plain) + 1) if plain else ():
+                if full[start : start + len(plain)] == plain:
+                    return tuple(full[:start]), tuple(full[start + len(plain) :])
         return (), ()
 
     @property
@@ -114,7 +116,7 @@ class Tokens:
         return 0
 
     def _encode(self, text: str) -> list[int]:
-        encoding = self.tokenizer(text, add_special_tokens=False, verbose=False)
+        encoding = self.tokenizer(text, add_special_tokens=False)
         return list(encoding["input_ids"])
 
     def text(self, text: str) -> list[int]:
@@ -172,13 +174,20 @@ class Tokens:
         if isinstance(prompt, str):
             context = prompt.rstrip()
             space = prompt[len(context) :]
-            before = self._before(context)
+            before, after = self._before(context), self.after
         else:
-            context, space, before = self.chat(prompt), "", ()
+            # The template writes the special tokens.
+            context, space, before, after = self.chat(prompt), "", (), ()
         head = self.text(context) if context else []
-        return [self._split(context, head, before, space + continuation) for continuation in continuations]
+        found = []
+        for continuation in continuations:
+            seen, target, merged = self._divided(context, head, space + continuation)
+            found.append(Split(seen, target, before, after, merged))
+        return found
 
-    def _split(self, context: str, head: list[int], before: tuple[int, ...], continuation: str) -> Split:
+    def _divided(
+        self, context: str, head: list[int], continuation: str
+    ) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
         whole = self.text(context + continuation)
         at, merged = len(head), False
         if len(whole) <= at and continuation:
@@ -186,7 +195,7 @@ class Tokens:
             merged = True
         if at >= len(whole):
             raise RequestError(f"the continuation {continuation!r} has no tokens to score")
-        return Split(before, tuple(whole[:at]), tuple(whole[at:]), merged)
+        return tuple(whole[:at]), tuple(whole[at:]), merged
 
     def pairs(self, prompt: Prompt, continuations: Sequence[str]) -> list[Encoded]:
         """Context and continuation for each of `continuations` after `prompt`, as a causal model reads them.

@@ -48,13 +48,16 @@ def totals(found: Any) -> list[float]:
         ("adapter", "is a PEFT adapter, not a model"),
         ("broken", "not readable as JSON"),
         ("listed", "expected a JSON object"),
+        ("gguf", "has its weights as GGUF only"),
     ],
 )
 def test_no_checkpoint(path: str, message: str, build: Any, tmp_path: Path) -> None:
-    for folder in ("ft-7", "checkpoints/ft-7", "empty", "weightless", "adapter", "broken", "listed"):
+    for folder in ("ft-7", "checkpoints/ft-7", "empty", "weightless", "adapter", "broken", "listed", "gguf"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "notes.txt").write_text("x")
-    (tmp_path / "weightless" / "config.json").write_text("{}")
+    for folder in ("weightless", "gguf"):
+        (tmp_path / folder / "config.json").write_text("{}")
+    (tmp_path / "gguf" / "model.Q4_1.gguf").write_bytes(b"GGUF")
     (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
     for folder, content in (("broken", "{"), ("listed", "[]")):
         (tmp_path / folder / "config.json").write_text(content)
@@ -150,6 +153,34 @@ def test_head_that_is_not_there(checkpoints: Any, build: Any, ask: Any, request_
     (copy / "config.json").write_text(json.dumps(config))
     with pytest.raises(UsageError, match=r"has no weights for .*classifier.*would run with random ones"):
         ask(build("hf-classifier", copy), [request_of("classify", "x")])
+
+
+def test_weights_in_the_old_format(llama: Path, build: Any, ask: Any, scored: Any, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    copy = tmp_path / "old"
+    shutil.copytree(llama, copy)
+    torch.save(load_file(copy / "model.safetensors"), copy / "pytorch_model.bin")
+    (copy / "model.safetensors").unlink()
+    old = build("hf-causal", copy)
+    assert totals(ask(old, scored)) == totals(ask(build("hf-causal", llama), scored))
+    before = old.identity()
+    (copy / "pytorch_model.bin").write_bytes((copy / "pytorch_model.bin").read_bytes() + b"x")
+    assert old.identity() != before
+
+
+def test_a_base_model_whose_head_is_its_embedding(
+    llama: Path, build: Any, ask: Any, checkpoints: Any, scored: Any, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    tied = checkpoints("gpt2", "causal")
+    copy = tmp_path / "base"
+    shutil.copytree(tied, copy)
+    AutoModelForCausalLM.from_pretrained(tied).transformer.save_pretrained(copy)
+    assert json.loads((copy / "config.json").read_text())["architectures"] == ["GPT2Model"]
+    assert totals(ask(build("hf-causal", copy), scored)) == totals(ask(build("hf-causal", tied), scored))
 
 
 def test_damaged_weights(llama: Path, build: Any, ask: Any, scored: Any, tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""On a GPU: the same figures as on the CPU, from the same checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.model, pytest.mark.cuda]
+
+PROMPTS = ["The capital of France is", "x", "A film that is as good as it is long; the actors", ""]
+
+
+@pytest.fixture(autouse=True)
+def _needs_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "mistral", "gemma2", "bloom"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_same_likelihoods_and_text(
+    architecture: str, side: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any
+) -> None:
+    folder = checkpoints(architecture, "causal", seed=3)
+    scored = [request_of("loglikelihood", p, continuations=(" yes", " a film that is")) for p in PROMPTS]
+    written = [request_of("generate", p, max_tokens=8) for p in PROMPTS]
+    gpu = build("hf-causal", folder, device="auto", dtype="float32", padding_side=side)
+    assert gpu.identity()["device"] == "cuda"
+    cpu = build("hf-causal", folder)
+    for found, wanted in zip(ask(gpu, scored), ask(cpu, scored), strict=True):
+        assert [p.total for p in found.loglikelihoods] == pytest.approx(
+            [p.total for p in wanted.loglikelihoods], abs=1e-3
+        )
+    assert [r.text for r in ask(gpu, written)] == [r.text for r in ask(cpu, written)]
+
+
+def test_memory_that_ends(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+    """A share of the card so small that the first batches do not fit."""
+    import torch
+
+    folder = checkpoints("llama", "causal", seed=3)
+    requests = [request_of("loglikelihood_rolling", "naïve café 北京 " * 8) for _ in range(64)]
+    expected = [r.loglikelihoods[0].total for r in ask(build("hf-causal", folder), requests)]
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(24 * 2**20 / total)
+    try:
+        found = ask(build("hf-causal", folder, device="cuda", dtype="float32", batch_size=64), requests)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert [r.loglikelihoods[0].total for r in found] == pytest.approx(expected, abs=1e-3)
+
+
+def test_auto_takes_the_format_of_the_checkpoint(checkpoints: Any, build: Any, tmp_path: Any) -> None:
+    import json
+    import shutil
+
+    copy = tmp_path / "half"
+    shutil.copytree(checkpoints("llama", "causal", seed=3), copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
+    assert build("hf-causal", copy, device="auto").identity()["dtype"] == "bfloat16"
