@@ -168,7 +168,7 @@ class HfModel(_Model):
 class OpenAIModel(_Model):
     """Any server that speaks the OpenAI interface (OpenAI, vLLM, llama.cpp, `transformers serve` …)."""
 
-    backend: Literal["openai"]
+    backend: Literal["openai"] = Field(description="A server that speaks the OpenAI interface.")
     model: Text = Field(description="Name of the model as the server knows it.")
     base_url: Text = Field("https://api.openai.com/v1", description="Address up to and with /v1.")
     api_key: str | None = Field(None, description="Key, as ${env:NAME}.")
@@ -187,7 +187,7 @@ def _default_body() -> JsonValue:
 class HttpModel(_Model):
     """Any JSON endpoint, such as the classic /ask of a Flask app."""
 
-    backend: Literal["http"]
+    backend: Literal["http"] = Field(description="A JSON endpoint.")
     url: Text = Field(description="Address that is asked.")
     method: Literal["GET", "POST", "PUT"] = Field("POST", description="HTTP method.")
     headers: dict[str, str] = Field(default_factory=dict, description="Headers; secrets as ${env:NAME}.")
@@ -205,7 +205,7 @@ class HttpModel(_Model):
 class PythonModel(_Model):
     """A Python function; runs only with --allow-code."""
 
-    backend: Literal["python"]
+    backend: Literal["python"] = Field(description="A Python function.")
     function: str = Field(
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$",
         description="`module:function`, found from the suite's folder; called with the prompt (str or list of turns).",
@@ -222,7 +222,7 @@ class PythonModel(_Model):
 class ReplayModel(_Model):
     """Outputs that exist already, from a file: one row a sample, found by its id."""
 
-    backend: Literal["replay"]
+    backend: Literal["replay"] = Field(description="Outputs from a file.")
     path: Text = Field(description="JSONL, CSV, TSV or Parquet file.")
     id: Text = Field("id", description="Column with the sample id.")
     output: Text = Field("output", description="Column with the output text (a label, for classify tasks).")
@@ -232,14 +232,14 @@ class ReplayModel(_Model):
 class FakeModel(_Model):
     """A scripted model for trying a suite out: no weights, no network."""
 
-    backend: Literal["fake"]
+    backend: Literal["fake"] = Field(description="A scripted model.")
     reply: Template = Field("{{ prompt }}", description="Template of the answer over prompt and sample_id.")
 
 
 class PluginModel(_Model):
     """A backend that an installed package registers under the entry point `evalharness.models`."""
 
-    backend: Text
+    backend: Text = Field(description="Name of the entry point.")
     options: dict[str, JsonValue] = Field(default_factory=dict, description="Handed to the backend as they are.")
 
 
