@@ -12,7 +12,7 @@ from evalharness.core.protocols import Array, Metric
 from evalharness.core.types import Response, Sample
 
 from .base import ratio, require
-from .labels import LabelledMetric, choose_positive, class_columns
+from .labels import LabelledMetric, choose_positive, class_columns, single_labels
 
 __all__ = [
     "F1Binary",
@@ -51,6 +51,10 @@ class _PerClass(LabelledMetric):
     @property
     def columns(self) -> tuple[str, ...]:
         return class_columns(self.counted())
+
+    def for_task(self, labels: tuple[str, ...]) -> Metric:
+        # Named, for slots classes have no zero-argument super().
+        return LabelledMetric.for_task(self, single_labels(labels))
 
     def counted(self) -> tuple[str, ...]:
         """The labels that are counted."""
@@ -99,7 +103,7 @@ class _Binary(_PerClass):
     positive: str | None = None
 
     def for_task(self, labels: tuple[str, ...]) -> Metric:
-        chosen = self.labels or tuple(labels)
+        chosen = self.labels or single_labels(labels)
         require(bool(chosen), f"{self.name} needs the label set: give the task `labels: [...]`")
         return type(self)(labels=chosen, positive=choose_positive(chosen, self.positive, metric=self.name))
 
@@ -118,6 +122,7 @@ class PrecisionBinary(_Binary):
 
     It is 0 where the denominator is 0.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -139,6 +144,7 @@ class PrecisionMicro(_Micro):
 
     It is 0 where the denominator is 0. Without answers outside the label set it equals the accuracy.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -158,6 +164,7 @@ class PrecisionMacro(_Macro):
 
     A class with denominator 0 counts as 0, also one that never occurs.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -177,6 +184,7 @@ class PrecisionWeighted(_Weighted):
 
     A class with denominator 0 counts as 0.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -196,6 +204,7 @@ class RecallBinary(_Binary):
 
     It is 0 where the denominator is 0.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -217,6 +226,7 @@ class RecallMicro(_Micro):
 
     It is 0 where the denominator is 0. Without answers outside the label set it equals the accuracy.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -236,6 +246,7 @@ class RecallMacro(_Macro):
 
     A class with denominator 0 counts as 0, also one that never occurs.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -255,6 +266,7 @@ class RecallWeighted(_Weighted):
 
     A class with denominator 0 counts as 0.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -274,6 +286,7 @@ class F1Binary(_Binary):
 
     It is 0 where the denominator is 0.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -295,6 +308,7 @@ class F1Micro(_Micro):
 
     It is 0 where the denominator is 0. Without answers outside the label set it equals the accuracy.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -314,6 +328,7 @@ class F1Macro(_Macro):
 
     A class with denominator 0 counts as 0, also one that never occurs.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).
@@ -333,6 +348,7 @@ class F1Weighted(_Weighted):
 
     A class with denominator 0 counts as 0.
     An answer outside the label set, or one that could not be read, is a miss of its gold class and no class of its own.
+    A gold label that is a JSON list of labels makes the task multi-label: the answer is then read as a list too.
 
     Options:
         labels: the label set (default: the task's).

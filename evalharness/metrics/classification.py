@@ -12,7 +12,7 @@ from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
 
 from .base import LABELLED_KINDS, NEEDS_TARGET, PROPORTION, MeanMetric, ratio
-from .labels import LabelledMetric, class_columns, label_of
+from .labels import LabelledMetric, class_columns, label_list, label_of
 
 __all__ = ["Accuracy", "ConfusionMatrix", "Mcc"]
 
@@ -27,7 +27,8 @@ class Accuracy(MeanMetric):
         accuracy = Σ_i [answer_i = target_i] / n
 
     The answer is the likeliest choice, the classifier's label, what `extract` read, or else the whole output without
-    white space at its ends. An answer that could not be read is wrong.
+    white space at its ends. An answer that could not be read is wrong. Where both are JSON lists (multi-label), they
+    are equal if they hold the same labels.
 
     Source: scikit-learn `accuracy_score`, equal to 1e-12.
     """
@@ -40,9 +41,16 @@ class Accuracy(MeanMetric):
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
         return [
-            None if sample.target is None else float(label_of(response) == sample.target)
+            None if sample.target is None else float(_same(label_of(response), sample.target))
             for sample, response in zip(samples, responses, strict=True)
         ]
+
+
+def _same(answer: str | None, gold: str) -> bool:
+    if answer is None or answer == gold:
+        return answer == gold
+    listed = label_list(gold)
+    return listed is not None and label_list(answer) == listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

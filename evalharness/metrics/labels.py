@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from evalharness.core.types import Response, Sample
 
 from .base import BOOTSTRAP, LABELLED_KINDS, NEEDS_TARGET, BaseMetric, check_batch, distinct, require
 
-__all__ = ["LabelledMetric", "choose_positive", "label_of"]
+__all__ = ["LabelledMetric", "choose_positive", "class_columns", "label_list", "label_of", "single_labels"]
 
 _POSITIVE_NAMES = frozenset({"positive", "pos", "true", "yes", "1"})
 
@@ -29,6 +30,25 @@ def label_of(response: Response) -> str | None:
     if response.answer is not None:
         return response.answer
     return response.text.strip() if response.text is not None and response.status == "ok" else None
+
+
+def label_list(text: str) -> tuple[str, ...] | None:
+    """The labels of a multi-label gold or answer, a JSON list of texts such as `["anger","joy"]`; None for others."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return tuple(sorted(set(found))) if all(isinstance(label, str) for label in found) else None
+
+
+def single_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """The label set behind `labels`: where all of them are lists (multi-label golds), what stands in the lists."""
+    lists = [label_list(label) for label in labels]
+    if not lists or None in lists:
+        return tuple(labels)
+    return tuple(sorted({label for found in lists for label in found or ()}))
 
 
 def choose_positive(labels: tuple[str, ...], positive: str | None, *, metric: str) -> str:
@@ -104,11 +124,23 @@ class LabelledMetric(BaseMetric):
         self, samples: Sequence[Sample], responses: Sequence[Response], numbers: Sequence[int]
     ) -> NDArray[np.float64]:
         """(n, 1 + 3·c) rows: n, then gold, answered and both (true positives) for each of the class `numbers`."""
-        measured, gold, answer = self.codes(samples, responses)
-        wanted = np.asarray(numbers, dtype=np.intp)[None, :]
-        is_gold = (gold[:, None] == wanted) & measured[:, None]
-        is_answer = (answer[:, None] == wanted) & measured[:, None]
-        parts = [measured[:, None], is_gold, is_answer, is_gold & is_answer]
+        check_batch(samples, responses)
+        column = {self.known_labels()[number]: i for i, number in enumerate(numbers)}
+        every = set(self.known_labels())
+        is_gold, is_answer = (np.zeros((len(samples), len(column)), dtype=np.bool_) for _ in range(2))
+        measured = np.zeros((len(samples), 1), dtype=np.bool_)
+        for row, (sample, response) in enumerate(zip(samples, responses, strict=True)):
+            if sample.target is None:
+                continue
+            measured[row] = True
+            said = label_of(response)
+            # Only a gold list makes a list of an answer: elsewhere such a text is just no label.
+            several = None if sample.target in every else label_list(sample.target)
+            gold = (sample.target,) if several is None else several
+            answer = () if said is None else (said,) if several is None else label_list(said) or ()
+            is_gold[row, [column[label] for label in gold if label in column]] = True
+            is_answer[row, [column[label] for label in answer if label in column]] = True
+        parts = [measured, is_gold, is_answer, is_gold & is_answer]
         return np.concatenate(parts, axis=1).astype(np.float64)
 
 

@@ -164,3 +164,44 @@ def test_many_classes_fit_in_memory(make_labelled):
     gold, answer = ([str(i) for i in rng.integers(0, 300, 2000)] for _ in range(2))
     stats = F1Macro(labels=names).sample_stats(*make_labelled(gold, answer))
     assert stats.nbytes == 2000 * 901 * 8
+
+
+SETS = st.sets(st.sampled_from(["x", "y", "z"]))
+
+
+@pytest.mark.parametrize("average", ["micro", "macro", "weighted"])
+@pytest.mark.parametrize("what", SCORERS)
+@given(
+    pairs=st.lists(st.tuples(SETS, SETS), min_size=1, max_size=12).filter(
+        lambda p: len(set().union(*(g for g, _ in p))) > 1
+    )
+)
+def test_multi_label_equals_sklearn(what, average, pairs, make_labelled, figure):
+    golds = [json.dumps(sorted(g, reverse=True)) for g, _ in pairs]  # not in canonical form
+    answers = [json.dumps(sorted(a), separators=(",", ":")) for _, a in pairs]
+    metric = registry("metrics").load(f"{what}_{average}")().for_task(tuple(sorted(set(golds))))
+    names = sorted(set().union(*(g for g, _ in pairs)))
+    assert metric.labels == tuple(names)
+    hot = [[[name in s for name in names] for s in side] for side in zip(*pairs, strict=True)]
+    expected = SCORERS[what](np.array(hot[0]), np.array(hot[1]), average=average, zero_division=0)
+    batch = make_labelled(golds, answers)
+    assert figure(metric, *batch) == pytest.approx(expected, abs=1e-12)
+    assert figure(Accuracy(), *batch) == pytest.approx(np.mean([g == a for g, a in pairs]), abs=1e-12)
+
+
+def test_a_list_is_no_label_where_gold_is_none(make_labelled, figure):
+    batch = make_labelled(["a", "b"], ['["a"]', "b"])
+    assert figure(F1Micro(labels=("a", "b")), *batch) == pytest.approx(2 / 3)
+    assert figure(Accuracy(), *batch) == 0.5
+
+
+@pytest.mark.parametrize("answer", [None, "not a list", "[1]", "[", '"x"'])
+def test_an_unreadable_list_answers_nothing(answer, make_labelled, figure):
+    metric = F1Micro().for_task(('["x"]', '["x","y"]'))
+    assert figure(metric, *make_labelled(['["x"]'], [answer])) == 0.0
+    assert figure(Accuracy(), *make_labelled(['["x"]'], [answer])) == 0.0
+
+
+def test_labels_that_stand_in_brackets_stay_single_labels(make_labelled, figure):
+    metric = F1Macro(labels=("[A]", '["B"]'))
+    assert figure(metric, *make_labelled(["[A]", '["B"]'], ["[A]", '["B"]'])) == 1.0
