@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..core.types import FAILED_STATES, MetricResult, Prompt
+from ..record.read import read_frame
+from ..record.schema import SAMPLES
 from .text import safe
 from .view import asked_results
 
@@ -62,10 +65,10 @@ class _Part:
     decides: str | None
     outcomes: list[int]
 
-    def outcome(self, row: SampleRow) -> int:
-        if row.response.status in FAILED_STATES:
+    def outcome(self, sample_id: str, status: str) -> int:
+        if status in FAILED_STATES:
             return 0
-        value = self.scores.get(row.sample.id, {}).get(self.decides or "", math.nan)
+        value = self.scores.get(sample_id, {}).get(self.decides or "", math.nan)
         return 2 if math.isnan(value) else 3 if value == 1.0 else 1
 
 
@@ -87,7 +90,7 @@ def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int =
         bundle.metrics.append(
             {**place, "names": [safe(r.metric) for r in part.metrics], "up": [r.higher_is_better for r in part.metrics]}
         )
-        rows = [row for i, row in enumerate(_rows(record, part)) if i in chosen]
+        rows = [row for i, row in enumerate(_rows(record, part, max(chosen, default=-1) + 1)) if i in chosen]
         preamble = strings.preamble([row.request.prompt for row in rows])
         for row in rows:
             entry = {**place, **_entry(row, part, preamble, strings)}
@@ -100,8 +103,8 @@ def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int =
     return bundle
 
 
-def _rows(record: Record, part: _Part) -> Iterator[SampleRow]:
-    return record.iter_samples(task=part.task, model=part.model)
+def _rows(record: Record, part: _Part, count: int) -> Iterator[SampleRow]:
+    return islice(record.iter_samples(task=part.task, model=part.model), count)
 
 
 def _part(record: Record, task: str, model: str) -> _Part:
@@ -124,7 +127,9 @@ def _part(record: Record, task: str, model: str) -> _Part:
         None,
     )
     part = _Part(task, model, results, scores, decides, [])
-    part.outcomes.extend(part.outcome(row) for row in _rows(record, part))
+    # Two columns are read here, not whole rows: most of a large record's rows are not needed.
+    states = read_frame(record.folder / SAMPLES, {"task": task, "model": model}, ("sample_id", "status"))
+    part.outcomes.extend(map(part.outcome, states["sample_id"], states["status"]))
     return part
 
 
@@ -221,7 +226,7 @@ def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dic
             prompt.append([safe(turn.role), strings.put(text) if long else text])
     scores = part.scores.get(sample.id, {})
     entry: dict[str, Any] = {
-        "o": part.outcome(row),
+        "o": part.outcome(sample.id, response.status),
         "id": safe(sample.id),
         "s": response.status,
         "p": prompt,

@@ -27,6 +27,7 @@ def test_failed_and_wrong_ones_are_kept_first(make_record, limit):
     assert bundle.total == 24
     kept = [row["o"] for row in bundle.rows]
     assert kept[: min(limit, 4)] == [0, 1, 1, 1][:limit]
+    assert [row["id"] for row in bundle.rows[:3]] == ["s4", "s0", "s5"][:limit]  # in the order of the record
 
 
 def test_the_rest_is_shared_evenly(make_record):
