@@ -28,7 +28,8 @@ def load_policy(path: str | Path) -> Gates:
     """
     from ..suite.faults import check_shape
     from ..suite.load import load_suite
-    from ..suite.yamlfile import Entry, Node, parse, read
+    from ..suite.node import Entry, Node
+    from ..suite.yamlfile import parse, read
 
     path = Path(path)
     root, problems = read(path, shown=str(path))
