@@ -100,7 +100,13 @@ class _Validation:
 
         rows = self._rows()
         suite = self.loaded.suite
-        self.plan = make_plan(suite, rows, {name: {} for name in suite.models}, base=self.loaded.base)
+        self.plan = make_plan(
+            suite,
+            rows,
+            {name: {} for name in suite.models},
+            base=self.loaded.base,
+            place_of=self.loaded.place_of,
+        )
         check_plan(self.loaded, self.plan)
         counts = ", ".join(f"{name} {_plural(len(part), 'row')}" for name, part in rows.items())
         _line(True, "data", f"{counts}; {_plural(len(self.plan.requests), 'request')} in all")

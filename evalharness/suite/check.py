@@ -16,11 +16,11 @@ from .kinds import capabilities_of, kind_of
 from .load import LoadedSuite, as_written
 from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_name
 from .names import check_names, covers
+from .node import plain
 from .plan import Plan, models_of
 from .schema import ClassifyTask, Dataset, FakeModel, HttpModel, PromptTask, Rule, Suite, Task
 from .sources import sources_of, template_of
 from .variables import Key, shown_path
-from .yamlfile import plain
 
 __all__ = ["OPERATIONAL", "build_metric", "check_parts", "check_plan", "check_references"]
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from evalharness.core.errors import Place, Problem
 from evalharness.core.registry import suggestion
 
+from .node import Node, plain
 from .schema import (
     BACKENDS,
     ClassifyTask,
@@ -25,7 +26,6 @@ from .schema import (
 )
 from .variables import Key, shown_path
 from .wording import EXPECTED, described
-from .yamlfile import Node, plain
 
 __all__ = ["OPTIONAL_KEYS", "check_shape", "problems_of", "salvaged"]
 

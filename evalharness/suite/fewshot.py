@@ -27,7 +27,7 @@ def drawer(spec: FewShot, pool: Sequence[Row], *, same_dataset: bool) -> Callabl
     if len(pool) < needed:
         besides = " besides the question itself" if same_dataset else ""
         raise UsageError(
-            f"asks for {spec.n} examples{besides}, and the dataset {spec.dataset!r} has {len(pool)} rows; "
+            f"few_shot asks for {spec.n} examples{besides}, and the dataset {spec.dataset!r} has {len(pool)} rows; "
             "lower few_shot.n"
         )
     if spec.draw == "first":

@@ -17,10 +17,10 @@ from .faults import check_shape, salvaged
 from .matrix import expand
 from .merge import anchored, read_extended, without_nulls
 from .names import check_own_names
+from .node import Node
 from .schema import Suite
 from .settings import apply_settings
 from .variables import check_secrets, substitute, unescaped
-from .yamlfile import Node
 
 __all__ = ["LoadedSuite", "as_written", "load_suite"]
 

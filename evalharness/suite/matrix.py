@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from evalharness.core.errors import Place, Problem
 from evalharness.core.registry import suggestion
 
-from .yamlfile import Entry, Node
+from .node import Entry, Node
 
 __all__ = ["MAX_VARIANTS", "expand"]
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.errors import Problem
 
-from .yamlfile import Entry, Node, read
+from .node import Entry, Node
+from .yamlfile import read
 
 if TYPE_CHECKING:
     from evalharness.core.errors import Place

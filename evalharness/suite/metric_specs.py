@@ -12,10 +12,10 @@ from evalharness.core.errors import Place, UsageError
 from evalharness.core.protocols import Metric
 from evalharness.core.registry import registry, suggestion
 
+from .node import Node
 from .schema import MetricSpec
 from .variables import Key
 from .wording import described
-from .yamlfile import Node
 
 __all__ = ["OPERATIONAL", "MetricFault", "build_metric", "figure_name"]
 

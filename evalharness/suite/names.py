@@ -9,9 +9,9 @@ from typing import Any
 from evalharness.core.errors import Problem
 from evalharness.core.registry import suggestion
 
+from .node import Node
 from .schema import PLAIN_NAME
 from .variables import Key, shown_path
-from .yamlfile import Node
 
 __all__ = ["check_names", "check_own_names", "covers"]
 

@@ -8,7 +8,7 @@ without a seed: the same suite and rows give the same keys everywhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,6 +73,7 @@ def make_plan(
     *,
     base: Path,
     limit: int | None = None,
+    place_of: Callable[[str], Place] | None = None,
 ) -> Plan:
     """The plan of `suite` over the `rows` of its datasets.
 
@@ -82,6 +83,7 @@ def make_plan(
         identities: All that can change the responses of each model; with `by_sample_id` true, the sample's id too.
         base: The suite's folder, for prompt files.
         limit: Use only the first rows of each task.
+        place_of: Where the value at a path of the suite stands (`LoadedSuite.place_of`), for messages.
 
     Raises:
         SuiteError: a template cannot be compiled, or there are too few examples.
@@ -97,7 +99,8 @@ def make_plan(
         try:
             renderer = TaskRenderer(task, base=base, pool=pool)
         except UsageError as error:
-            wrong.append(Problem(Place("suite"), f"tasks[{index}]", str(error)))
+            path = f"tasks[{index}]"
+            wrong.append(Problem(place_of(path) if place_of else Place("suite"), path, str(error)))
             continue
         samples, bad = _samples(renderer, chosen)
         faults += bad

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from evalharness.core.errors import Place, Problem
 from evalharness.core.registry import suggestion
 
+from .node import Entry, Node
 from .scalars import AmbiguousError, read_scalar
-from .yamlfile import Entry, Node, parse
+from .yamlfile import parse
 
 __all__ = ["apply_settings"]
 

@@ -15,7 +15,7 @@ from evalharness.core.errors import Problem
 from evalharness.core.registry import suggestion
 from evalharness.core.secrets import PLACEHOLDER
 
-from .yamlfile import MAX_NODES, Entry, Node
+from .node import MAX_NODES, Entry, Node
 
 __all__ = ["check_secrets", "shown_path", "substitute", "unescaped"]
 

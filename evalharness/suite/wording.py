@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from evalharness.core.registry import suggestion
 
+from .node import Node
 from .variables import Key
-from .yamlfile import Node
 
 __all__ = ["EXPECTED", "Fault", "described"]
 

@@ -12,19 +12,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from evalharness.core.errors import Place, Problem
 
+from .node import MAX_NODES, Entry, Node
 from .scalars import AmbiguousError, Scalar, read_scalar
+from .yaml_advice import syntax_problem
 
-__all__ = ["MAX_NODES", "Entry", "Node", "parse", "plain", "read"]
+__all__ = ["MAX_ALIASES", "MAX_BYTES", "MAX_DEPTH", "parse", "read"]
 
 MAX_BYTES = 16_000_000
 MAX_DEPTH = 40
-MAX_NODES = 1_000_000
 MAX_ALIASES = 1_000
 _MAX_SHOWN = 20
 
@@ -32,51 +33,6 @@ _MAX_SHOWN = 20
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff")
 _TEXT_TAGS = ("tag:yaml.org,2002:str", "!!str")
-
-
-class Entry(NamedTuple):
-    """What stands under a key, and where the key stands."""
-
-    key: Place
-    node: Node
-
-
-@dataclass(slots=True)
-class Node:
-    """A value with its place; `raw` is a scalar as it was written."""
-
-    value: Scalar | list[Node] | dict[str, Entry]
-    place: Place
-    raw: str = ""
-
-    def get(self, key: str | int) -> Node | None:
-        """The child under `key`, None if there is none."""
-        if isinstance(self.value, dict):
-            found = self.value.get(key) if isinstance(key, str) else None
-            return found.node if found else None
-        if isinstance(self.value, list) and isinstance(key, int) and 0 <= key < len(self.value):
-            return self.value[key]
-        return None
-
-    @property
-    def mapping(self) -> dict[str, Entry]:
-        """The entries of a mapping, none for anything else."""
-        return self.value if isinstance(self.value, dict) else {}
-
-    @property
-    def items(self) -> list[Node]:
-        """The items of a list, none for anything else."""
-        return self.value if isinstance(self.value, list) else []
-
-
-def plain(node: Node) -> Any:
-    """The value of `node` as Python's own types."""
-    value = node.value
-    if isinstance(value, dict):
-        return {key: plain(entry.node) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value
 
 
 def read(path: Path, *, shown: str) -> tuple[Node | None, list[Problem]]:
@@ -134,7 +90,7 @@ def parse(text: str, *, shown: str) -> tuple[Node | None, list[Problem]]:
             if not builder.take(event):
                 return None, builder.problems
     except yaml.MarkedYAMLError as error:
-        problem = _syntax(error, text, shown)
+        problem = syntax_problem(error, text, shown)
         # An unquoted {{ is noticed as a strange key first; the parser then stumbles over what follows it.
         known = any(found.place.line == problem.place.line for found in builder.problems)
         return None, builder.problems if known else [*builder.problems, problem]
@@ -319,62 +275,6 @@ class _Builder:
             self.problems.append(Problem(done.place, "syntax", message))
         else:
             self.problems.append(Problem(key.place, "syntax", "a key must be text, not a list or mapping"))
-
-
-# What libyaml says, and what a person can do about it.
-_ADVICE: tuple[tuple[str, str], ...] = (
-    ("found character that cannot start any token", "a value that begins with this character must be in quotes"),
-    (
-        "mapping values are not allowed",
-        "a text with a colon and a blank in it must be in quotes; or the line is indented wrongly",
-    ),
-    (
-        "could not find expected ':'",
-        "a key needs a colon and a blank after it; or a text that goes on here needs quotes or |",
-    ),
-    (
-        "did not find expected key",
-        "the line is indented otherwise than its neighbours, or a quote or bracket before it is open",
-    ),
-    ("did not find expected '-' indicator", "the items of a list must be indented alike, each with a dash"),
-    (
-        "did not find expected ',' or",
-        "a bracket is not closed, or a comma is missing; a text with brackets, braces or commas must be in quotes",
-    ),
-    ("found unexpected end of stream", "a quote is not closed"),
-    ("found unexpected document indicator", "a quote is not closed"),
-    ("found invalid Unicode character escape", "write the character itself, or \\U and eight digits"),
-    ("found unknown escape character", "in double quotes \\ begins an escape; write \\\\, or use single quotes"),
-    ("did not find expected the document start", "the line is indented otherwise than those before it"),
-    ("block sequence entries are not allowed", "a list must begin on a line of its own, below its key"),
-    ("block mapping", "the line is indented otherwise than its neighbours"),
-    ("incompatible YAML document", "remove the %YAML line"),
-    ("did not find expected node content", "a value is missing here, or a bracket is not closed"),
-    ("undefined tag handle", "tags are not allowed; a text that begins with ! must be in quotes"),
-    ("anchor", "a text that begins with & or * must be in quotes"),
-    ("alias", "a text that begins with & or * must be in quotes"),
-)
-
-
-def _syntax(error: yaml.MarkedYAMLError, text: str, shown: str) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-    lines = text.split("\n")
-    if line >= len(lines):
-        line, column = len(lines) - 1, len(lines[-1])
-    said = error.problem or error.context or "this is not YAML"
-    here = lines[line] if lines else ""
-    place = Place(shown, line + 1, column + 1)
-    indent = here[: len(here) - len(here.lstrip())]
-    if "\t" in indent or here[column : column + 1] == "\t":
-        column = here.index("\t")
-        return Problem(Place(shown, line + 1, column + 1), "syntax", "a tab; YAML is indented with blanks only")
-    if re.search(r":\s+\{\{|-\s+\{\{", here):
-        return Problem(place, "syntax", 'a value that begins with {{ must be in quotes: "{{ … }}"')
-    advice = next((advice for begin, advice in _ADVICE if begin in said), "")
-    since = error.context_mark
-    opened = f" (it began in line {since.line + 1})" if since is not None and since.line < line else ""
-    return Problem(place, "syntax", f"{said}{opened}{': ' + advice if advice else ''}")
 
 
 def _short(text: str) -> str:

@@ -77,6 +77,13 @@ def test_a_good_suite_reaches_data_and_shows_a_sample_of_each_task(validate: Cal
         ("path: d.jsonl", "path: e.jsonl", (), "references", "e.jsonl"),
         ("{{ a }}", "{{ b }}", (), "references", "there is no field 'b'"),
         ("{{ l }}", "{{ q }}", (), "references", "none of the choices"),
+        (
+            'reference: "{{ a }}"',
+            'reference: "{{ a }}", few_shot: {dataset: d, n: 2}',
+            (),
+            "references",
+            "suite.yaml:8:5 ",
+        ),
         ("[f1_binary]", "[{f1_binary: {positive: maybe}}]", (), "references", "maybe"),
     ],
 )

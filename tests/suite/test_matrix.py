@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from evalharness.core.errors import Problem
 from evalharness.suite.load import LoadedSuite
 from evalharness.suite.matrix import expand
-from evalharness.suite.yamlfile import parse, plain
+from evalharness.suite.node import plain
+from evalharness.suite.yamlfile import parse
 
 Load = Callable[..., LoadedSuite]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evalharness.core.errors import Place, SuiteError
 from evalharness.suite.load import load_suite
 from evalharness.suite.merge import merge, without_nulls
-from evalharness.suite.yamlfile import Entry, Node, plain
+from evalharness.suite.node import Entry, Node, plain
 
 PARENT = """\
 version: 1

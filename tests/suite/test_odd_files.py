@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalharness.cli.main import main
-from evalharness.suite.yamlfile import MAX_ALIASES, parse, plain
+from evalharness.suite.node import plain
+from evalharness.suite.yamlfile import MAX_ALIASES, parse
 
 MESSAGE = re.compile(r"^.+:\d+:\d+ \S")
 BASE = Path(__file__).with_name("base.yaml").read_text("utf-8")

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from evalharness.suite.load import load_suite
+from evalharness.suite.node import plain
 from evalharness.suite.reference import reference
 from evalharness.suite.suite_file import SCHEMA_ID, SuiteFile, file_schema
-from evalharness.suite.yamlfile import parse, plain
+from evalharness.suite.yamlfile import parse
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted([*(ROOT / "suites").glob("**/*.yaml"), ROOT / "evalharness" / "cli" / "starter" / "suite.yaml"])
