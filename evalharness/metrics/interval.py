@@ -14,6 +14,7 @@ from evalharness.stats.bootstrap import (
     bca_interval,
     cluster_totals,
     jackknife,
+    jackknife_interval,
     percentile_interval,
     replicates,
     resample_weights,
@@ -29,9 +30,11 @@ from evalharness.stats.intervals import (
 
 from .base import RowsMetric
 
-__all__ = ["N_RESAMPLES", "Summary", "sample_values", "summarize"]
+__all__ = ["MAX_RESAMPLED", "N_RESAMPLES", "Summary", "sample_values", "summarize"]
 
 N_RESAMPLES = 2000
+# Resampling more would take seconds a figure, and from here on the normal approximation is as good.
+MAX_RESAMPLED = 50_000
 Ints = NDArray[np.int64]
 
 
@@ -68,7 +71,8 @@ def summarize(
     ==============  ===============================================================================
     proportion      `wilson`; in clusters `cluster-wilson` (effective sample size, t quantile)
     mean            `t`; in clusters `cluster-t` (cluster-robust, C − 1 degrees of freedom)
-    bootstrap       `bca`; in clusters `cluster-bca` (whole clusters are resampled)
+    bootstrap       `bca`; in clusters `cluster-bca` (whole clusters are resampled). Of more than 50,000 samples
+                    (or clusters) `jackknife` and `cluster-jackknife`, which agree with it there
     quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
     ==============  ===============================================================================
 
@@ -137,11 +141,16 @@ def _bootstrap(
     units = rows if codes is None else cluster_totals(rows, codes)
     if len(units) < 2:
         return NO_INTERVAL, "none"
-    found = replicates(units, metric.finalize, n_resamples=n_resamples, seed=seed)
-    bounds = bca_interval(found, value, jackknife(units, metric.finalize), confidence=confidence)
+    left_out = jackknife(units, metric.finalize)
+    name = "bca" if len(units) <= MAX_RESAMPLED else "jackknife"
+    if name == "bca":
+        found = replicates(units, metric.finalize, n_resamples=n_resamples, seed=seed)
+        bounds = bca_interval(found, value, left_out, confidence=confidence)
+    else:
+        bounds = jackknife_interval(value, left_out, confidence=confidence)
     if bounds.low == bounds.high == value:
         return _no_variation(metric, value, len(units), confidence)
-    return bounds, "bca" if codes is None else "cluster-bca"
+    return bounds, name if codes is None else f"cluster-{name}"
 
 
 def _quantile(
@@ -157,7 +166,7 @@ def _quantile(
         return NO_INTERVAL, "none"
     found = [
         metric.finalize_rows(rows, weights if codes is None else weights[:, codes])
-        for weights in resample_weights(n_units, n_resamples=n_resamples, seed=seed)
+        for weights in resample_weights(n_units, n_resamples=n_resamples, seed=seed, width=len(rows))
     ]
     bounds = percentile_interval(np.concatenate(found), confidence=confidence)
     return bounds, "percentile" if codes is None else "cluster-percentile"

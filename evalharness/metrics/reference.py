@@ -179,7 +179,8 @@ a reference or a target is left out. An answer that could not be read is wrong. 
 suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text.
 
 Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval, means Student's t, corpus
-figures the BCa bootstrap over their rows (2,000 resamples, seeded), quantiles the interval between order statistics.
+figures the BCa bootstrap over their rows (2,000 resamples, seeded; the jackknife above 50,000 samples), quantiles the
+interval between order statistics.
 Where samples come in clusters, proportions take the effective sample size, means the cluster-robust standard error
 with C − 1 degrees of freedom, and the bootstrap draws whole clusters. Where no sample differs from the others, the
 interval is not of width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound

@@ -11,6 +11,7 @@ from evalharness.stats.bootstrap import (
     bca_interval,
     cluster_totals,
     jackknife,
+    jackknife_interval,
     percentile_interval,
     replicates,
     resample_totals,
@@ -141,3 +142,17 @@ def test_bca_covers_a_ratio():
         low, high = bca_interval(found, float(part.sum() / size.sum()), jackknife(stats, mean))
         hits += low <= truth <= high
     assert 0.90 < hits / 400 < 0.985
+
+
+def test_the_jackknife_of_a_mean_is_its_normal_interval():
+    values = np.random.default_rng(0).gamma(2, size=50)
+    found = jackknife_interval(float(values.mean()), jackknife(rows_of(values), mean))
+    expected = scipy_stats.norm.interval(0.95, values.mean(), scipy_stats.sem(values))
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert all(map(math.isnan, jackknife_interval(1.0, np.array([1.0]))))
+    assert all(map(math.isnan, jackknife_interval(1.0, np.array([1.0, math.nan]))))
+
+
+def test_wide_rows_make_small_chunks(monkeypatch):
+    monkeypatch.setattr(bootstrap, "_CHUNK_CELLS", 100)
+    assert [len(c) for c in resample_weights(5, n_resamples=4, seed=0, width=50)] == [2, 2]
