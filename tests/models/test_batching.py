@@ -53,6 +53,7 @@ class Scripted(BatchModel):
                     raise self.fault
                 yield [Response(key=request.key, text=kind) for request in requests[start : start + 2]]
         finally:
+            self.threads.add(threading.get_ident())
             self.events.append("end")
 
 
@@ -139,6 +140,7 @@ def test_cancelled_during_a_batch_is_the_last_batch() -> None:
 
     asyncio.run(main())
     assert model.events == ["load", "generate:0", "end", "unload"]
+    assert len(model.threads) == 1, "what a batch holds is given back on the worker"
 
 
 def test_consumer_that_goes_away() -> None:
@@ -153,6 +155,7 @@ def test_consumer_that_goes_away() -> None:
 
     asyncio.run(main())
     assert model.events == ["load", "generate:0", "end", "unload"]
+    assert len(model.threads) == 1, "what a batch holds is given back on the worker"
 
 
 @pytest.mark.parametrize(

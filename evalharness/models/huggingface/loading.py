@@ -25,8 +25,17 @@ _AUTO_CLASS: dict[Backend, str] = {
 
 _NOT_ON_HUB = frozenset({"RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError", "EntryNotFoundError"})
 _UNREACHABLE = frozenset(
-    {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectionError", "ConnectError", "ConnectTimeout"}
+    {
+        "LocalEntryNotFoundError",
+        "OfflineModeIsEnabled",
+        "ConnectionError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ReadTimeout",
+        "HfHubHTTPError",
+    }
 )
+_PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,12 @@ def _source(location: Location, *needed: str) -> tuple[str, dict[str, str]]:
         location.hub is None or any(any(location.folder.glob(pattern)) for pattern in needed)
     ):
         return str(location.folder), {}
-    return location.source, {"revision": location.commit or location.revision or "main"}
+    from huggingface_hub import HfApi
+
+    # Asked once and up front: the libraries try each file again and again, for a minute, where there is no network;
+    # and all files come from the one commit that the answer names.
+    found = HfApi().model_info(location.source, revision=location.commit or location.revision, timeout=_PATIENCE_S)
+    return location.source, {"revision": str(found.sha)}
 
 
 def _tokenizer(transformers: Any, spec: HfSpec, location: Location) -> Any:
@@ -183,10 +197,9 @@ def _explained(name: str, location: Location) -> Iterator[None]:
         raise
     except ImportError as error:
         raise UsageError(f"model {name!r} needs a package that is not installed: {_first_line(error)}") from error
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        raise _explanation(name, location, error) from error
     except Exception as error:
-        raise UsageError(f"model {name!r} ({location.source}) cannot be read: {_first_line(error)}") from error
+        # safetensors, pickle, httpx and code from checkpoints raise types of their own: all are told apart by name.
+        raise _explanation(name, location, error) from error
 
 
 def _explanation(name: str, location: Location, error: Exception) -> EvalHarnessError:

@@ -150,25 +150,27 @@ def test_sampling_follows_the_distribution() -> None:
     assert {_draw(scores, Sampling(temperature=1.0), u) for u in (0.0, 1 - 1e-16, 1.0)} <= {0, 3}
 
 
-def test_stop_strings_that_span_tokens(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+@pytest.mark.parametrize("width", [1, 2, 5, 9])
+def test_stop_strings_that_span_tokens(
+    width: int, plain_model: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any
+) -> None:
+    from transformers import AutoTokenizer
+
     folder = checkpoints("llama", "causal", seed=3)
-    requests = [request_of("generate", p, max_tokens=24) for p in PROMPTS]
-    full = [r.text for r in ask(build("hf-causal", folder), requests)]
-    for width in (1, 2, 5, 9):
-        stops = [text[len(text) // 2 :][:width] for text in full]
-        assert all(stops)
-        found = ask(
-            build("hf-causal", folder),
-            [
-                request_of("generate", p, max_tokens=24, stop=("\x00never", s))
-                for p, s in zip(PROMPTS, stops, strict=True)
-            ],
-        )
-        for response, text, stop in zip(found, full, stops, strict=True):
-            assert response.text == text[: text.find(stop)]
-            assert response.finish_reason == "stop"
-            assert response.status == "ok"
-            assert response.output_tokens <= 24
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    expected = []
+    requests = []
+    for prompt in PROMPTS:
+        new, _ = greedy(plain_model(folder, "causal"), tokenizer(prompt)["input_ids"] or [3], 24)
+        texts = [tokenizer.decode(new[:n], skip_special_tokens=True) for n in range(len(new) + 1)]
+        stop = texts[-1][len(texts[-1]) // 2 :][:width]
+        assert stop
+        # As many tokens as it takes until the stop string is there, and not one more.
+        n_needed = next(n for n, text in enumerate(texts) if stop in text)
+        expected.append((texts[-1][: texts[-1].find(stop)], "stop", "ok", n_needed))
+        requests.append(request_of("generate", prompt, max_tokens=24, stop=("\x00never", stop)))
+    found = ask(build("hf-causal", folder), requests)
+    assert [(r.text, r.finish_reason, r.status, r.output_tokens) for r in found] == expected
 
 
 def test_the_first_of_several_stops_counts(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:

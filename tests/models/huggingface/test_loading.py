@@ -206,7 +206,70 @@ def test_no_tokenizer(llama: Path, build: Any, ask: Any, scored: Any, tmp_path: 
 # ── the hub ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_hub_out_of_reach(build: Any, ask: Any, scored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A hub on loopback that answers every question with one status; yields a setter of it and what was asked."""
+    import http.server
+    import threading
+
+    import huggingface_hub.constants
+
+    asked: list[str] = []
+    answer: dict[str, Any] = {"status": 404, "headers": {"X-Error-Code": "RepoNotFound"}}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/api/models/"):
+                asked.append(self.path)
+            self.send_response(answer["status"])
+            for key, value in answer["headers"].items():
+                self.send_header(key, value)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    yield answer, asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_name_that_the_hub_does_not_know(hub_server: Any, build: Any, ask: Any, scored: Any) -> None:
+    _, asked = hub_server
+    with pytest.raises(UsageError, match=r"acme/tiny.*the hub has no such model or revision"):
+        ask(build("hf-causal", "acme/tiny"), scored)
+    assert len(asked) == 1
+
+
+def test_hub_that_fails(hub_server: Any, build: Any, ask: Any, scored: Any) -> None:
+    answer, asked = hub_server
+    answer |= {"status": 503, "headers": {}}
+    with pytest.raises(ModelError, match=r"acme/tiny.*the hub cannot be reached"):
+        ask(build("hf-causal", "acme/tiny", revision="v2"), scored)
+    assert asked == ["/api/models/acme/tiny/revision/v2"]
+
+
+def test_no_network(build: Any, ask: Any, scored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    import huggingface_hub.constants
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(ModelError, match=r"acme/tiny.*the hub cannot be reached"):
+        ask(build("hf-causal", "acme/tiny"), scored)
+
+
+def test_hub_offline(build: Any, ask: Any, scored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
