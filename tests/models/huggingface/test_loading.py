@@ -338,6 +338,7 @@ def test_float32_on_a_cpu_whatever_the_checkpoint_is_kept_in(
         ({"quant_method": "no-such"}, "quantization: Unknown quantization type"),
         ({}, "quantization: .*no `quant_method`"),
         ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "model 'm'"),
+        ({"quant_method": "hqq"}, "model 'm' needs a package that is not installed: A valid HQQ version"),
     ],
 )
 def test_quantisation_that_cannot_be_done(
@@ -345,6 +346,28 @@ def test_quantisation_that_cannot_be_done(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         ask(build("hf-causal", llama, quantization=given), scored)
+
+
+def test_quantisation_config_reaches_transformers(
+    llama: Path, build: Any, ask: Any, scored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No quantisation runs without a package of its own: what is held is that its config arrives, on the device."""
+    import transformers
+
+    real = transformers.AutoModelForCausalLM.from_pretrained
+    given: dict[str, Any] = {}
+
+    def from_pretrained(source: str, **arguments: Any) -> Any:
+        given.update(arguments)
+        kept = {k: v for k, v in arguments.items() if k not in ("quantization_config", "device_map")}
+        return real(source, **kept)
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", from_pretrained)
+    model = build("hf-causal", llama, quantization={"quant_method": "quanto", "weights": "int8"})
+    totals(ask(model, scored))
+    assert type(given["quantization_config"]).__name__ == "QuantoConfig"
+    assert given["quantization_config"].weights == "int8"
+    assert given["device_map"] == {"": "cpu"}
 
 
 def test_adapter_is_applied(llama: Path, lora: Any, build: Any, ask: Any, request_of: Any, scored: Any) -> None:

@@ -1,0 +1,165 @@
+"""What the Hugging Face models have in common: where they are, who they are, loading, and the sizes of batches."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from evalharness.core.errors import UsageError
+from evalharness.core.types import Json, Kind, Request, Response
+from evalharness.models.batching import BatchModel
+
+from .architecture import check_architecture, check_folder
+from .hardware import resolve_device, resolve_dtype
+from .identity import describe, package_versions, read_config
+from .location import Location, locate
+from .memory import BatchSize
+from .spec import Backend, HfSpec
+from .tokens import Tokens, max_length_of
+
+if TYPE_CHECKING:
+    from .loading import Loaded
+
+__all__ = ["HfModel"]
+
+# Padded tokens a batch under batch_size: auto. A CPU is busy with few, and smaller batches answer more steadily; a GPU
+# wants many, and memory that ends makes them fewer.
+_TOKENS = {"cpu": 2048}
+_TOKENS_GPU = 32768
+# Decoding reads all weights for each token, so rows are nearly free until memory ends.
+_GENERATED_ROWS = {"cpu": 32}
+_GENERATED_ROWS_GPU = 128
+_GENERATED_TOKENS_PER_ROW = 512
+# Parameters of a model whose memory is wanted back at once.
+_LARGE = 10_000_000
+
+
+class HfModel(BatchModel):
+    """A checkpoint that is run here; a subclass says what its kind of model can do."""
+
+    backend: ClassVar[Backend]
+
+    def __init__(self, name: str, spec: HfSpec, *, base: Path) -> None:
+        super().__init__(name)
+        self.spec = spec
+        self._at = locate(spec.path, base=base, revision=spec.revision)
+        self._tokenizer_at = None if spec.tokenizer is None else locate(spec.tokenizer, base=base, what="tokenizer")
+        self._adapter_at = None if spec.adapter is None else _adapter(spec.adapter, base)
+        if self._at.hub is None:
+            assert self._at.folder is not None
+            check_folder(self._at.folder, shown=spec.path)
+        self._config = read_config(self._at.folder)
+        if self._adapter_at is None:
+            # An adapter may bring the head that its base model lacks.
+            check_architecture(self.backend, self._config, shown=spec.path)
+        self._loaded_model: Loaded | None = None
+        self._sizes: dict[str, BatchSize] = {}
+
+    @cached_property
+    def device(self) -> str:
+        """The device that is computed on: cpu, cuda, cuda:1, mps."""
+        return resolve_device(self.spec.device)
+
+    @property
+    def _dtype(self) -> str:
+        # Of a hub name the format is part of the commit: told the same way before and after its download.
+        folder = self._at.folder if self._at.hub is None else None
+        return resolve_dtype(self.spec.dtype, device=self.device, folder=folder, config=self._config)
+
+    def identity(self) -> Mapping[str, Json]:
+        versions = package_versions(self.name, adapter=self.spec.adapter is not None)
+        return describe(
+            self.backend,
+            self.spec,
+            versions=versions,
+            location=self._at,
+            tokenizer=self._tokenizer_at,
+            adapter=self._adapter_at,
+            device=self.device,
+            dtype=self._dtype,
+        )
+
+    def load(self) -> None:
+        from .loading import load
+
+        # Asked for first, since it says in plain words which package is missing.
+        package_versions(self.name, adapter=self.spec.adapter is not None)
+
+        self._loaded_model = load(
+            self.name,
+            self.backend,
+            self.spec,
+            location=self._at,
+            tokenizer=self._tokenizer_at,
+            adapter=self._adapter_at,
+            device=self.device,
+            dtype=self._dtype,
+        )
+        self.prepare(self._loaded_model)
+
+    def unload(self) -> None:
+        loaded, self._loaded_model = self._loaded_model, None
+        n_parameters = 0 if loaded is None else sum(weight.numel() for weight in loaded.model.parameters())
+        del loaded
+        self._sizes.clear()
+        self.forget()
+        if n_parameters > _LARGE:
+            # Modules hold one another in circles; a full collection takes a quarter of a second, worth it for these.
+            gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+    def prepare(self, loaded: Loaded) -> None:
+        """Make what `respond` computes with."""
+        limit = self.spec.max_length
+        self.tokens = Tokens(
+            loaded.tokenizer,
+            max_length=max_length_of(loaded.model.config, loaded.tokenizer, limit=limit),
+            name=self.name,
+        )
+
+    def forget(self) -> None:
+        """Drop what `prepare` made."""
+        self.__dict__.pop("tokens", None)
+
+    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        """The responses, a batch at a time, of one of the kinds in `capabilities`."""
+        raise NotImplementedError
+
+    def answer(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        from .loading import quiet
+
+        batches = self.respond(kind, requests)
+        while True:
+            # Entered anew for each batch: between batches the settings are those of whoever else runs.
+            with quiet():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def size(self, kind: str) -> BatchSize:
+        """How much goes into a batch; what memory has taught is kept from one call to the next."""
+        if kind not in self._sizes:
+            self._sizes[kind] = self._first_size(kind)
+        return self._sizes[kind]
+
+    def _first_size(self, kind: str) -> BatchSize:
+        if self.spec.batch_size != "auto":
+            return BatchSize(rows=int(self.spec.batch_size))
+        if kind == "generate":
+            rows = _GENERATED_ROWS.get(self.device, _GENERATED_ROWS_GPU)
+            return BatchSize(rows=rows, tokens=rows * _GENERATED_TOKENS_PER_ROW)
+        return BatchSize(tokens=_TOKENS.get(self.device, _TOKENS_GPU))
+
+
+def _adapter(text: str, base: Path) -> Location:
+    location = locate(text, base=base, what="adapter")
+    if location.hub is None and location.folder is not None and not (location.folder / "adapter_config.json").is_file():
+        raise UsageError(f"adapter folder {text!r} is not a PEFT adapter: it has no adapter_config.json")
+    return location
