@@ -57,7 +57,7 @@ def run(
         UsageError: the suite, its data or its settings are wrong; nothing was asked.
         RunError: a backend failed as a whole; answers so far are kept, and a new run continues from them.
     """
-    from evalharness.suite.check import check_references
+    from evalharness.suite.check import check_plan, check_references
     from evalharness.suite.load import load_suite
     from evalharness.suite.plan import make_plan
 
@@ -76,7 +76,9 @@ def run(
         identities,
         base=loaded.base,
         limit=limit,
+        place_of=loaded.place_of,
     )
+    check_plan(loaded, plan)
     requests = [request for planned in plan.tasks for request in planned.requests]
     mode = cache or loaded.suite.execution.cache
     folder = Path(reports)
@@ -95,7 +97,10 @@ def run(
                 created_utc=created_utc,
                 models=identities,
                 datasets={key: _describe(dataset) for key, dataset in datasets.items()},
-                execution=_execution(requests, answers, mode=mode, asked_s=asked_s, limit=limit),
+                execution={
+                    "suite_path": str(suite),
+                    **_execution(requests, answers, mode=mode, asked_s=asked_s, limit=limit),
+                },
                 from_store=answers.from_store,
                 notes=_notes(plan, limit),
             ),
