@@ -64,3 +64,20 @@ def test_states(figure):
 def test_only_states_see_failures():
     assert all(m().counts_states for m in (ErrorRate, RefusalRate, TruncatedRate, UnparsedRate))
     assert not any(m.counts_states for m in (LatencyMean(), OutputTokens()))
+
+
+def test_clustered_quantiles_keep_memory_bounded(monkeypatch):
+    """Weights of 5 clusters spread over 3,000 samples: chunks follow the samples, not the clusters."""
+    monkeypatch.setattr("evalharness.stats.bootstrap._CHUNK_CELLS", 6000)
+    seen = []
+
+    class Watched(LatencyP50):
+        def finalize_rows(self, stats, weights=None):
+            seen.append(1 if weights is None else len(weights))
+            return LatencyP50.finalize_rows(self, stats, weights)
+
+    metric = Watched()
+    stats = metric.sample_stats(*responses(latency_s=np.random.default_rng(0).random(3000).tolist()))
+    summarize(metric, stats, clusters=[str(i % 5) for i in range(3000)], n_resamples=20)
+    assert max(seen) == 2
+    assert sum(seen) == 21
