@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.errors import DataError, EvalHarnessError, SuiteError, UsageError
 
+from .run import add_suite_arguments
+
 if TYPE_CHECKING:
-    from evalharness.core.errors import Problem
-    from evalharness.core.types import Request, Response, Row
+    from evalharness.core.types import Request, Response
     from evalharness.suite.load import LoadedSuite
     from evalharness.suite.plan import Plan, PlannedTask
 
@@ -31,14 +32,7 @@ _MAX_LINES = 12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `validate`."""
     parser.add_argument("suite", help="suite file (YAML)")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY.PATH=VALUE",
-        action="append",
-        default=[],
-        help="override a value of the suite (repeatable): tasks.summarise.limit=5, models.candidate.dtype=bfloat16",
-    )
+    add_suite_arguments(parser)
     parser.add_argument("--level", choices=_LEVELS[:3], default="data", help="stop after this level (default: data)")
     parser.add_argument("--live", action="store_true", help="go on to the level models: ask each model once")
     parser.add_argument(
@@ -95,10 +89,11 @@ class _Validation:
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")
 
     def data(self) -> None:
+        from evalharness.runner.build import load_datasets
         from evalharness.suite.check import check_plan
         from evalharness.suite.plan import make_plan
 
-        rows = self._rows()
+        rows = {name: dataset.rows for name, dataset in load_datasets(self.loaded).items()}
         suite = self.loaded.suite
         self.plan = make_plan(
             suite,
@@ -116,26 +111,6 @@ class _Validation:
             if planned.task.id not in shown:
                 _show(planned, [p.model for p in self.plan.tasks if p.task.id == planned.task.id])
             shown.add(planned.task.id)
-
-    def _rows(self) -> dict[str, Sequence[Row]]:
-        from evalharness.data.load import load
-        from evalharness.suite.template import condition, evaluate
-
-        tasks = self.loaded.suite.tasks
-        used = {task.dataset for task in tasks}
-        used |= {few_shot.dataset for task in tasks if (few_shot := getattr(task, "few_shot", None)) is not None}
-        rows: dict[str, Sequence[Row]] = {}
-        problems: list[Problem] = []
-        for name, spec in self.loaded.suite.datasets.items():
-            try:
-                if name in used:
-                    loaded = load(name, spec, base=self.loaded.base, render=evaluate, condition=condition)
-                    rows[name] = loaded.rows
-            except DataError as error:
-                problems += error.problems
-        if problems:
-            raise DataError(problems)
-        return rows
 
     def models(self) -> None:
         import asyncio

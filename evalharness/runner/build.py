@@ -13,7 +13,7 @@ from evalharness.core.registry import registry
 from evalharness.core.types import Kind
 from evalharness.suite.schema import PluginModel, Suite
 
-from .score import Figure
+from .scoring import Figure
 
 if TYPE_CHECKING:
     from evalharness.data.load import LoadedDataset

@@ -14,7 +14,7 @@ from evalharness.core.types import FAILED_STATES
 from evalharness.record import Record, RunRegistry, TaskSummary
 
 from .answers import reader_for
-from .score import Answered
+from .scoring import Answered
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 
 if TYPE_CHECKING:

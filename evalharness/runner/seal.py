@@ -17,7 +17,7 @@ from evalharness.core.types import FAILED_STATES, Json, Kind, MetricResult, Requ
 from evalharness.record import Record, RunManifest, SampleRow, ScoreRow, StatsTable, TaskSummary, seal
 
 from .build import figures_of
-from .score import Answered, FigureStats, score_task
+from .scoring import Answered, FigureStats, score_task
 
 if TYPE_CHECKING:
     from evalharness.suite.schema import Suite, Task

@@ -65,9 +65,7 @@ def requests(*keys):
 
 
 def go(reqs, model, store=None, cache="reuse", progress=None):
-    return run_async(
-        execute(reqs, {"m": model}, store=store, cache=cache, progress=progress or SilentProgress())
-    )
+    return run_async(execute(reqs, {"m": model}, store=store, cache=cache, progress=progress or SilentProgress()))
 
 
 def test_every_request_is_answered_and_kept():

@@ -15,7 +15,7 @@ from .answers import reader_for
 from .build import load_datasets, make_models
 from .execute import Answers, CacheMode, execute, run_async
 from .progress import Progress, SilentProgress
-from .score import Answered
+from .scoring import Answered
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 from .store import ResponseStore
 

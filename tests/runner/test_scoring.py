@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from evalharness.core.registry import registry
 from evalharness.core.types import Response, Sample
-from evalharness.runner.score import Answered, Figure, score_task
+from evalharness.runner.scoring import Answered, Figure, score_task
 
 
 def figure(name, **options):
