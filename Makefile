@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 quickstart: $(VENV)/.installed
 	$(BIN)/evalharness fetch-model smollm2-135m movie-sentiment-minilm
-	$(BIN)/evalharness fetch-data movie-sentiment django-en-de tiny-qa kjv
+	$(BIN)/evalharness fetch-data movie-sentiment django-en-de disfl-qa kjv
 	$(BIN)/evalharness run suites/quickstart.yaml
 
 test: $(VENV)/.installed-dev

@@ -41,7 +41,7 @@ _SENTENCE_END = re.compile(r"([.!?…]+[\"'”’»)\]]*)\s+|([。！？｡]+[�
 
 @cache
 def _word_pattern() -> Any:
-    import regex  # type: ignore[import-untyped]
+    import regex
 
     return regex.compile(rf"(?V1)[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]+")
 

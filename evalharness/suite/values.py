@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evalharness.core.canonical import canonical_json
 from evalharness.core.errors import UsageError
 from evalharness.core.types import Message
 
@@ -49,13 +50,15 @@ def as_texts(value: Any) -> tuple[str, ...]:
 
 
 def label_text(value: Any, labels: Sequence[str]) -> str:
-    """The gold label: a text, or an index into `labels` where these are known; several are joined by ", ".
+    """The gold label: a text, or an index into `labels` where these are known; several become a sorted JSON list.
+
+    The list is the form in which multi-label classifiers answer: `["anger","joy"]`.
 
     Raises:
         UsageError: if `labels` are known and the label is none of them.
     """
     if isinstance(value, list | tuple):
-        return ", ".join(sorted(label_text(item, labels) for item in value))
+        return canonical_json(sorted(label_text(item, labels) for item in value))
     return right_choice(value, labels) if labels else as_text(value)
 
 

@@ -242,7 +242,7 @@ def test_labels_are_the_choices_or_all_targets() -> None:
 
 def test_several_gold_labels_are_joined_in_order() -> None:
     planned = plan({"classify": "x", "target": "{{ l }}"}, rows({"l": ["b", "a"]}))
-    assert planned.samples[0].target == "a, b"
+    assert planned.samples[0].target == '["a","b"]'
 
 
 def test_the_tasks_own_groups_win() -> None:
