@@ -16,7 +16,7 @@ from evalharness.data.load import LoadedDataset, load
 from evalharness.suite.schema import Dataset
 from evalharness.suite.template import condition, evaluate
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_cache]
 
 # Sizes and digests of the rows that the pinned packages hold; a change here is a change of `Entry.recipe` too.
 SIZES = {

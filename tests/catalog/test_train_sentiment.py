@@ -8,7 +8,7 @@ import pytest
 from evalharness.catalog.progress import SilentProgress
 from evalharness.catalog.train_sentiment import Example, Recipe, accuracy, batches, logits, train
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
