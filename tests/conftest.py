@@ -21,9 +21,10 @@ def own_cache(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """CI installs a browser: a browser test that is skipped there is a broken installation, not a missing one."""
+    """CI has a browser and the package index: a test that needs them and is skipped there hides a broken installation."""
     report = yield
-    if report.skipped and os.environ.get("EVALHARNESS_CI") and item.get_closest_marker("browser"):
+    needed = any(item.get_closest_marker(name) for name in ("browser", "real_cache"))
+    if report.skipped and needed and os.environ.get("EVALHARNESS_CI"):
         report.outcome = "failed"
         report.longrepr = f"skipped where it must run: {report.longrepr}"
     return report

@@ -96,10 +96,11 @@ MODELS: dict[str, Entry] = _table(
             room="models",
             description="A sentiment classifier (negative, positive): MiniLM-L6 (22.7M parameters) fine-tuned here on "
             "the training part of movie-sentiment.",
+            recipe=2,
             licence="MIT",
             packages=(_MINILM, _VADER),
             maker="evalharness.catalog.train_sentiment:make",
-            takes="one to three minutes",
+            takes="about a minute",
             size_mb=92,
         ),
     ]

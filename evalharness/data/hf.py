@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from .parquet import arrow_rows
 __all__ = ["read_hf"]
 
 _BATCH = 1000
+_PATIENCE_S = 20.0
 
 
 def read_hf(
@@ -53,9 +55,43 @@ def _load(path: str, config: str | None, revision: str | None) -> Any:
                 )
             return datasets.load_from_disk(path)
     try:
-        return datasets.load_dataset(path, config, revision=revision)
+        with _offline_if_unreachable(path, revision, is_local=folder.is_dir()):
+            return datasets.load_dataset(path, config, revision=revision)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise UsageError(_cannot_load(path, config, revision, error)) from error
+
+
+@contextlib.contextmanager
+def _offline_if_unreachable(path: str, revision: str | None, *, is_local: bool) -> Iterator[None]:
+    """Asks the hub once; where it cannot be reached, only what it gave before (the cache) is looked at.
+
+    Without this, `datasets` tries each of several files again and again, for half a minute, before it does the same.
+    """
+    import datasets
+    import huggingface_hub
+
+    before = (datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE)
+    if is_local or any(before) or _answers(path, revision):
+        yield
+        return
+    datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+def _answers(path: str, revision: str | None) -> bool:
+    """Whether the hub answers at all; that it does not know the dataset is an answer."""
+    import huggingface_hub
+
+    try:
+        huggingface_hub.HfApi().dataset_info(path, revision=revision, timeout=_PATIENCE_S)
+    except (huggingface_hub.errors.HfHubHTTPError, huggingface_hub.errors.HFValidationError):
+        return True
+    except Exception:  # noqa: BLE001 - the HTTP client's own types (httpx or requests, by version) have no common root
+        return False
+    return True
 
 
 def _cannot_load(path: str, config: str | None, revision: str | None, error: Exception) -> str:

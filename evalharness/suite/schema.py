@@ -151,7 +151,7 @@ class HfModel(_Model):
     max_length: int | None = Field(None, ge=8, description="Longest input in tokens (default: the model's own).")
     padding_side: Literal["left", "right"] | None = Field(
         None,
-        description="Side of padding for likelihoods (default: the tokenizer's own); results do not depend on it.",
+        description="Side of padding for likelihoods (default: right); results do not depend on it.",
     )
     labels: tuple[Text, ...] | None = Field(
         None, description="hf-classifier: names of the labels, in order (default: the checkpoint's id2label)."

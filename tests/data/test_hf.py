@@ -96,13 +96,25 @@ def test_keys_that_a_saved_dataset_does_not_know(
         load_dataset(hf="saved", **{key: "main"})
 
 
-def test_the_hub_that_cannot_be_reached(load_dataset: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked_for_offline", [True, False])
+def test_the_hub_that_cannot_be_reached(
+    load_dataset: Load, monkeypatch: pytest.MonkeyPatch, asked_for_offline: bool
+) -> None:
     import huggingface_hub
 
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    asked: list[str] = []
+
+    def unreachable(self: object, name: str, **_: object) -> None:
+        asked.append(name)
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", unreachable)
+    for module in (datasets.config, huggingface_hub.constants):
+        monkeypatch.setattr(module, "HF_HUB_OFFLINE", asked_for_offline)
     with pytest.raises(UsageError) as caught:
         load_dataset(hf="someone/something", config="en", split="test")
     message = str(caught.value)
     assert "cannot reach the Hugging Face hub for the dataset (hf: someone/something, config: en)" in message
     assert "save_to_disk" in message
+    assert asked == ([] if asked_for_offline else ["someone/something"])
+    assert huggingface_hub.constants.HF_HUB_OFFLINE is datasets.config.HF_HUB_OFFLINE is asked_for_offline

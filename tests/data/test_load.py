@@ -58,8 +58,8 @@ def test_new_fields_keep_the_types_that_json_has(tmp_path: Path) -> None:
 
     assert typed("{{ a | length }}") == 2
     assert typed("{{ (1, a) }}") == [1, [1, 2]]
+    spec = Dataset(rows=({"a": 1},), fields={"new": "x"})
     with pytest.raises(DataError, match=r"d\.rows\[0\] fields\.new: a set has no JSON form"):
-        spec = Dataset(rows=({"a": 1},), fields={"new": "x"})
         load("d", spec, base=tmp_path, render=lambda *_: {1}, condition=condition)
 
 

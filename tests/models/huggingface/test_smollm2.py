@@ -10,7 +10,7 @@ import pytest
 
 from evalharness.core.types import Message
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.real_cache]
 
 
 @pytest.fixture
