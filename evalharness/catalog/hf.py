@@ -50,6 +50,7 @@ def seeded(seed: int) -> Iterator[None]:
     finally:
         torch.set_rng_state(state)
         torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
 
 
 def versions(*packages: str) -> dict[str, str]:

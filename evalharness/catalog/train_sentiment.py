@@ -50,6 +50,7 @@ class Recipe:
     clip_norm: float = 1.0
     max_tokens: int = 96
     seed: int = 0
+    n_threads: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def make(entry: Entry, folder: Path, kit: Kit) -> Mapping[str, Json]:
             archive.extract(_PREFIX + name, encoder)
     recipe = Recipe()
     kit.progress.step("loading the encoder")
-    with quiet(), seeded(recipe.seed):
+    with quiet(), seeded(recipe.seed, n_threads=recipe.n_threads):
         tokenizer = AutoTokenizer.from_pretrained(encoder)
         model: Any = AutoModelForSequenceClassification.from_pretrained(
             encoder,

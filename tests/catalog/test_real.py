@@ -123,7 +123,7 @@ def test_movie_sentiment_minilm(tmp_path: Path) -> None:
     assert facts["n_test"] == 2000  # type: ignore[index,call-overload]
     recorded = facts["test_accuracy"]  # type: ignore[index,call-overload]
     # 0.8505 with torch 2.13 and transformers 5.23; other processors round otherwise.
-    assert 0.82 < recorded < 0.88
+    assert 0.81 < recorded < 0.88
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
     assert model.config.id2label == {0: "negative", 1: "positive"}
