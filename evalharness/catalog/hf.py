@@ -38,13 +38,18 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Torch's generator from `seed`, and its deterministic algorithms; both as before afterwards."""
+def seeded(seed: int, *, n_threads: int) -> Iterator[None]:
+    """Torch with its generator at `seed`, deterministic algorithms and `n_threads` threads; as before afterwards.
+
+    The number of threads decides in which order sums are taken: with another one, training takes another path.
+    """
     import torch
 
     state, deterministic = torch.get_rng_state(), torch.are_deterministic_algorithms_enabled()
+    threads = torch.get_num_threads()
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(n_threads)
     try:
         yield
     finally:
