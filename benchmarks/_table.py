@@ -28,8 +28,5 @@ def replace_section(name: str, text: str, *, path: Path = RESULTS) -> None:
     section = f"{begin}\n{text.strip()}\n{end}"
     whole = path.read_text(encoding="utf-8") if path.exists() else "# Benchmark results\n"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if pattern.search(whole):
-        whole = pattern.sub(lambda _: section, whole)
-    else:
-        whole = whole.rstrip("\n") + f"\n\n{section}\n"
+    whole = pattern.sub(lambda _: section, whole) if pattern.search(whole) else whole.rstrip("\n") + f"\n\n{section}\n"
     path.write_text(whole, encoding="utf-8")

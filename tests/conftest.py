@@ -21,7 +21,7 @@ def own_cache(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """CI has a browser and the package index: a test that needs them and is skipped there hides a broken installation."""
+    """CI has a browser and the package index: a test that needs them and is skipped there hides a broken set-up."""
     report = yield
     needed = any(item.get_closest_marker(name) for name in ("browser", "real_cache"))
     if report.skipped and needed and os.environ.get("EVALHARNESS_CI"):
