@@ -9,6 +9,7 @@ models       with --live: each model is loaded or reached, and asked once
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -42,6 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check the suite; returns 0, or raises what is wrong after saying which level was reached."""
+    # Loading makes thousands of lasting objects and no garbage: collecting meanwhile is a tenth of the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _check(args)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _check(args: argparse.Namespace) -> int:
     levels = _LEVELS if args.live else _LEVELS[: _LEVELS.index(args.level) + 1]
     work = _Validation(args)
     reached = ""
