@@ -78,13 +78,13 @@ def test_repeats_are_averaged_within_their_sample():
     assert only.value == 0.75
     assert stats.values.tolist() == [0.5, 1.0]
     assert only.totals == (2.0, 1.5)
+    assert [s.id for s in stats.samples] == ["s0", "s1"]
 
 
 def test_a_sample_with_more_repeats_weighs_no_more_than_another():
     answered = [item(0, "no", repeat=i) for i in range(3)] + [item(1, "yes")]
     _, (only,) = results(answered)
     assert (only.value, only.n) == (0.5, 2)
-    assert [s.id for s in stats.samples] == ["s0", "s1"]
 
 
 def test_each_group_value_gets_a_figure_and_missing_values_none():
