@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
+
+from evalharness.stats.arrays import Floats
 
 from .types import DriftResult, Json, Kind, Request, Response, Row, Sample
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]
-else:
-    Array = Any
+Array = Floats
 
 __all__ = ["Array", "DriftTest", "Explainer", "IntervalKind", "Metric", "Model", "Need", "Probe", "Reader"]
 

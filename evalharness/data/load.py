@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,15 +79,14 @@ def load(name: str, spec: DatasetSpec, *, base: Path, render: Render, condition:
 
 
 def shuffled(rows: Sequence[Row], seed: int) -> list[Row]:
-    """The rows in an order drawn uniformly, the same on every machine and for every version of numpy.
+    """The rows in an order drawn uniformly, the same on every machine and for every version of Python.
 
-    numpy guarantees the raw stream of a bit generator for ever, but not what `Generator.permutation` makes of it
-    (NEP 19); so the rows are sorted by 64 random bits each.
+    Python promises for ever the numbers that `random()` draws from a seed, but not what `shuffle` makes of them; so
+    the rows are sorted by a number each.
     """
-    import numpy as np
-
-    keys = np.random.PCG64(seed).random_raw(len(rows))
-    return [rows[i] for i in np.argsort(keys, kind="stable")]
+    draw = random.Random(seed).random
+    keys = [draw() for _ in rows]
+    return [rows[i] for i in sorted(range(len(rows)), key=keys.__getitem__)]
 
 
 def _open(name: str, spec: DatasetSpec, base: Path) -> _Source:

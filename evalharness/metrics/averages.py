@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from evalharness.core.protocols import Array, Metric
 from evalharness.core.types import Response, Sample
+from evalharness.stats.arrays import np
 
 from .base import ratio, require
 from .labels import LabelledMetric, choose_positive, class_columns, single_labels

@@ -7,14 +7,14 @@ sample that was measured and 0 for one that carries nothing to measure, whose ro
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
 
 from evalharness.core.errors import UsageError
 from evalharness.core.protocols import Array, IntervalKind, Metric, Need
 from evalharness.core.types import Kind, Response, Sample
+from evalharness.stats.arrays import np
 
 __all__ = [
     "BOOTSTRAP",
@@ -138,7 +138,7 @@ class MeanMetric(BaseMetric):
         return ratio(totals[..., 1], totals[..., 0])
 
 
-def ratio(numerator: Array, denominator: Array, *, empty: float = np.nan) -> Array:
+def ratio(numerator: Array, denominator: Array, *, empty: float = math.nan) -> Array:
     """The quotient numerator / denominator, and `empty` where the denominator is 0."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     defined = denominator != 0

@@ -9,11 +9,10 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Literal
 
-import numpy as np
-
 from evalharness.core.errors import MissingExtraError
 from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
+from evalharness.stats.arrays import np
 from evalharness.stats.ngrams import matched_ngrams
 
 from .base import BOOTSTRAP, BaseMetric, answer_text, check_batch, golds, package_version, require

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from evalharness.core.errors import UsageError
 from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
+from evalharness.stats.arrays import np
 
 from .base import LABELLED_KINDS, NEEDS_TARGET, PROPORTION, MeanMetric, ratio
 from .labels import LabelledMetric, class_columns, label_list, label_of

@@ -6,10 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evalharness.core.protocols import Array, Metric
+from evalharness.stats.arrays import Ints, np
 from evalharness.stats.bootstrap import (
     bca_interval,
     cluster_totals,
@@ -35,7 +33,6 @@ __all__ = ["MAX_RESAMPLED", "N_RESAMPLES", "Summary", "sample_values", "summariz
 N_RESAMPLES = 2000
 # Resampling more would take seconds a figure, and from here on the normal approximation is as good.
 MAX_RESAMPLED = 50_000
-Ints = NDArray[np.int64]
 
 
 class Summary(NamedTuple):

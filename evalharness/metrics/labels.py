@@ -7,13 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evalharness.core.errors import UsageError
 from evalharness.core.protocols import Metric
 from evalharness.core.registry import suggestion
 from evalharness.core.types import Response, Sample
+from evalharness.stats.arrays import NDArray, np
 
 from .base import BOOTSTRAP, LABELLED_KINDS, NEEDS_TARGET, BaseMetric, check_batch, distinct, require
 

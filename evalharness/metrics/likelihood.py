@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from evalharness.core.protocols import Array
 from evalharness.core.types import Kind, Prompt, Response, Sample
+from evalharness.stats.arrays import np
 
 from .base import BOOTSTRAP, NEEDS_NOTHING, BaseMetric, check_batch, ratio
 

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
+from evalharness.stats.arrays import NDArray, np
 from evalharness.stats.ngrams import matched_ngrams
 
 from .base import BOOTSTRAP, BaseMetric, answer_text, check_batch, golds, require

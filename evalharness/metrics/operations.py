@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from evalharness.core.protocols import Array
 from evalharness.core.types import KINDS, Response, Sample
+from evalharness.stats.arrays import np
 from evalharness.stats.quantiles import quantile_interval, weighted_quantile
 
 from .base import BOOTSTRAP, NEEDS_NOTHING, TEXT_KINDS, MeanMetric, ratio

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evalharness.core.types import Response, Sample
+from evalharness.stats.arrays import NDArray, np
 from evalharness.stats.lcs import lcs_indices, lcs_length
 from evalharness.stats.ngrams import matched_ngrams
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import cache
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from evalharness.stats.arrays import NDArray, np
 
 __all__ = [
     "TextCache",

@@ -10,9 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
+from .arrays import Floats, Ints, np
 from .intervals import NO_INTERVAL, Interval, normal_quantile
 
 __all__ = [
@@ -26,8 +24,6 @@ __all__ = [
     "resample_weights",
 ]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Finalize = Callable[[Floats], Floats]
 
 _CHUNK_CELLS = 2_000_000  # 16 MB of float64 weights at a time

@@ -11,8 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from .arrays import ArrayLike, Ints, np
 
 __all__ = [
     "NO_INTERVAL",
@@ -26,9 +25,6 @@ __all__ = [
     "t_quantile",
     "wilson",
 ]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class Interval(NamedTuple):

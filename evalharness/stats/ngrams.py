@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from .arrays import ArrayLike, Ints, np
 
 __all__ = ["matched_ngrams"]
 
-Ints = NDArray[np.int64]
 
 _CHUNK_TOKENS = 60_000  # keys of a chunk stay in the processor's cache while they are sorted
 _KEY_BITS = 63

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
+from .arrays import ArrayLike, Floats, NDArray, np
 from .intervals import NO_INTERVAL, Interval
 
 __all__ = ["quantile_interval", "weighted_quantile"]
-
-Floats = NDArray[np.float64]
 
 
 def weighted_quantile(values: ArrayLike, q: float, weights: ArrayLike | None = None) -> Floats:

@@ -231,7 +231,9 @@ class _Checker:
         tasks = [task for task in self.suite.tasks if covers(name, task.id)]
         if not tasks:
             return
-        figures = [*_figures(tasks[0]), *_operational(tasks[0])]
+        figures = _figures(tasks[0])
+        if figure not in figures:
+            figures += _operational(tasks[0])
         if figure not in figures and tasks[0].id not in self.unclear:
             near = suggestion(figure, figures) or f"; it has: {', '.join(figures)}"
             yield self.problem((*base, "metric"), f"the task {name!r} has no figure {figure!r}{near}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -56,12 +57,17 @@ def build_metric(spec: MetricSpec) -> tuple[str, Metric]:
         raise MetricFault(str(error)) from error
     given = {key: value for key, value in options.items() if key != "as"}
     try:
-        metric = TypeAdapter(factory).validate_json(json.dumps(given), strict=True)
+        metric: Metric = _options_of(factory).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         raise _fault(name, factory, given, error) from error
     except UsageError as error:
         raise MetricFault(str(error)) from error
     return shown, metric
+
+
+@cache
+def _options_of(factory: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(factory)
 
 
 def _parts(spec: MetricSpec) -> tuple[str, dict[str, Any]]:

@@ -64,9 +64,9 @@ def test_new_fields_keep_the_types_that_json_has(tmp_path: Path) -> None:
 
 
 def test_the_shuffle_is_the_same_for_ever(load_dataset: Load) -> None:
-    # Order of `np.argsort(np.random.PCG64(7).random_raw(8))`; numpy 2.4.6, and the raw stream is guaranteed (NEP 19).
+    # The order of eight draws of `random.Random(7).random()`, taken with Python 3.11; the numbers are promised to stay.
     data = load_dataset(rows=[{"id": i} for i in range(8)], shuffle=7)
-    assert [r.id for r in data.rows] == list("63402751")
+    assert [r.id for r in data.rows] == list("63105742")
 
 
 def test_the_shuffle_is_uniform() -> None:
