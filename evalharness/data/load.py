@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,7 +177,7 @@ def _mapped(row: Row, templates: Mapping[str, str], render: Render, problems: Pr
             fields[column] = json_value(render(template, row.fields))
         except (UsageError, TypeError) as error:
             problems.add(row.place, str(error), f"fields.{column}")
-    return dataclasses.replace(row, fields=fields) if problems.n == before else None
+    return Row(row.id, fields, row.place, row.groups, row.cluster) if problems.n == before else None
 
 
 def _kept(row: Row, where: str | None, condition: Condition, problems: Problems) -> bool:
