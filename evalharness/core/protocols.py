@@ -24,6 +24,9 @@ class Model(Protocol):
     Responses come in any order, each as soon as it is known, exactly one for each request; a request that fails
     yields a response with status "error" and never raises. A backend raises `ModelError` only when it failed as a
     whole. `open` loads weights or connects, `close` gives them back; `identity` needs neither.
+
+    A backend that computes may have a `report()`: by kind of request what it computed and how, kept in the record
+    under `execution.work`.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from .samples import SampleBundle
@@ -42,6 +43,23 @@ def verdict_of(view: ReportView) -> VerdictText:
     return VerdictText("none", "–", "No verdict", reason + failed)
 
 
+def _computed(work: object) -> Fact | None:
+    """Tokens that local models computed, beside those that the rows would have been, each for itself."""
+    parts = [
+        part
+        for model in (work.values() if isinstance(work, Mapping) else ())
+        for part in (model.values() if isinstance(model, Mapping) else ())
+        if isinstance(part, Mapping)
+    ]
+    computed = sum(int(part.get("tokens_computed", 0)) for part in parts)
+    unshared = sum(int(part.get("tokens_unshared", 0)) for part in parts)
+    if not computed:
+        return None
+    plain = sorted({str(part["why_plain"]) for part in parts if "why_plain" in part})
+    note = f"no prefix shared: {'; '.join(plain)}" if plain else f"of {amount(unshared)} without shared prefixes"
+    return Fact("Tokens computed", amount(computed), note)
+
+
 def facts_of(view: ReportView) -> list[Fact]:
     """Samples, answers, failures, time and tokens."""
     manifest, execution = view.manifest, view.manifest.execution
@@ -67,6 +85,8 @@ def facts_of(view: ReportView) -> list[Fact]:
     seconds = execution.get("seconds")
     if isinstance(seconds, int | float):
         facts.append(Fact("Took", duration(float(seconds))))
+    if (computed := _computed(execution.get("work"))) is not None:
+        facts.append(computed)
     tokens_in, tokens_out = count("input_tokens"), count("output_tokens")
     if tokens_in or tokens_out:
         facts.append(Fact("Tokens in · out", f"{amount(tokens_in)} · {amount(tokens_out)}"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from evalharness.core.errors import EvalHarnessError
 from evalharness.core.protocols import Model
-from evalharness.core.types import FAILED_STATES, Request, Response
+from evalharness.core.types import FAILED_STATES, Json, Request, Response
 
 from .progress import Progress
 
@@ -39,6 +39,8 @@ class Answers:
 
     responses: dict[str, Response] = field(default_factory=dict)
     from_store: frozenset[str] = frozenset()
+    work: dict[str, Json] = field(default_factory=dict)
+    """By model, what it reports of its own computing (`Model.report`, where it has one)."""
 
     @property
     def n_asked(self) -> int:
@@ -74,14 +76,14 @@ async def execute(
     for name, asked in by_model.items():
         missing = [request for request in asked if request.key not in answers.responses]
         progress.start(name, len(asked), done=len(asked) - len(missing))
-        if missing:
-            await _ask(models[name], missing, answers.responses, keep, progress)
+        if missing and (work := await _ask(models[name], missing, answers.responses, keep, progress)):
+            answers.work[name] = work
     return answers
 
 
 async def _ask(
     model: Model, requests: Sequence[Request], into: dict[str, Response], store: Store | None, progress: Progress
-) -> None:
+) -> Json:
     by_kind: dict[str, list[Request]] = {}
     for request in requests:
         by_kind.setdefault(request.kind, []).append(request)
@@ -90,6 +92,8 @@ async def _ask(
         for kind, batch in by_kind.items():
             stream: AsyncIterator[Response] = getattr(model, kind)(batch)
             await _drain(stream, batch, into, store, progress)
+        report: Callable[[], Json] = getattr(model, "report", dict)
+        return report()
     finally:
         await model.close()
 

@@ -161,6 +161,7 @@ def _execution(
         "n_retries": sum(response.n_retries for response in responses),
         "input_tokens": sum(response.input_tokens or 0 for response in responses),
         "output_tokens": sum(response.output_tokens or 0 for response in responses),
+        "work": answers.work,
         "cache": mode,
         "limit": limit,
         "seconds": round(asked_s, 3),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalharness.core.errors import UsageError
-from evalharness.core.types import Kind, Request, Response
+from evalharness.core.types import Json, Kind, Request, Response
 
 from .base import HfModel
 from .spec import Backend, HfSpec
@@ -37,16 +37,23 @@ class HfCausal(HfModel):
     def prepare(self, loaded: Loaded) -> None:
         super().prepare(loaded)
         from .generation import Generator
+        from .likelihood import CausalLikelihood
         from .scoring import CausalScorer
 
         model, device = loaded.model, loaded.device
-        side = self.spec.padding_side or "right"
-        self.scorer: Any = CausalScorer(model, pad=self.tokens.pad, device=device, side=side)
+        side = self.spec.padding_side
+        plain = CausalScorer(model, pad=self.tokens.pad, device=device, side=side or "right")
+        asked = None if side is None else f"padding_side: {side} asks for padded batches"
+        self.scorer: Any = CausalLikelihood(model, plain=plain, device=device, force_plain=asked)
         self.generator: Any = Generator(model, self.tokens, device=device, encoder_decoder=False)
 
     def forget(self) -> None:
         super().forget()
         self.scorer = self.generator = None
+
+    def report(self) -> Mapping[str, Mapping[str, Json]]:
+        found = self.scorer.report()
+        return {"loglikelihood": found} if found else {}
 
     def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
         from .plans import causal_plan, causal_rolling_plan
@@ -55,8 +62,12 @@ class HfCausal(HfModel):
         if kind == "generate":
             return iter(self.generator(requests, size=self.size(kind)))
         plan = causal_plan if kind == "loglikelihood" else causal_rolling_plan
+        size, plain_size = self.size("tree"), self.size("loglikelihood")
         return score(
-            requests, plan=lambda request: plan(request, self.tokens), run=self.scorer, size=self.size("loglikelihood")
+            requests,
+            plan=lambda request: plan(request, self.tokens),
+            compute=lambda rows: self.scorer(rows, size=size, plain_size=plain_size),
+            prepare=self.tokens.prime,
         )
 
 
@@ -81,6 +92,7 @@ class HfSeq2Seq(HfModel):
         self.scorer = self.generator = None
 
     def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        from .likelihood import plain_way
         from .plans import encoder_decoder_plan
         from .rows import score
 
@@ -89,8 +101,7 @@ class HfSeq2Seq(HfModel):
         return score(
             requests,
             plan=lambda request: encoder_decoder_plan(request, self.tokens, begin=self._begin),
-            run=self.scorer,
-            size=self.size(kind),
+            compute=lambda rows: plain_way(rows, size=self.size(kind), run=self.scorer),
         )
 
 
@@ -126,12 +137,15 @@ class HfMasked(HfModel):
         self.scorer = None
 
     def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+        from .likelihood import plain_way
         from .plans import masked_plan, masked_rolling_plan
         from .rows import score
 
         plan = masked_plan if kind == "loglikelihood" else masked_rolling_plan
         return score(
-            requests, plan=lambda request: plan(request, self.tokens), run=self.scorer, size=self.size("loglikelihood")
+            requests,
+            plan=lambda request: plan(request, self.tokens),
+            compute=lambda rows: plain_way(rows, size=self.size("loglikelihood"), run=self.scorer),
         )
 
 

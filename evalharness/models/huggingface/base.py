@@ -144,6 +144,10 @@ class HfModel(BatchModel):
                 return
             yield batch
 
+    def report(self) -> Mapping[str, Mapping[str, Json]]:
+        """What was computed since loading, by kind of request, for the record; {} where nothing is counted."""
+        return {}
+
     def size(self, kind: str) -> BatchSize:
         """How much goes into a batch; what memory has taught is kept from one call to the next."""
         if kind not in self._sizes:
@@ -151,16 +155,22 @@ class HfModel(BatchModel):
         return self._sizes[kind]
 
     def _first_size(self, kind: str) -> BatchSize:
+        if kind == "tree":
+            # Nothing is padded, so the number of requests is no measure of the work.
+            return BatchSize(tokens=self._tokens_at_once())
         if self.spec.batch_size != "auto":
             return BatchSize(rows=int(self.spec.batch_size))
         if kind == "generate":
             rows = _GENERATED_ROWS.get(self.device, _GENERATED_ROWS_GPU)
             return BatchSize(rows=rows, tokens=rows * _GENERATED_TOKENS_PER_ROW)
+        return BatchSize(tokens=self._tokens_at_once())
+
+    def _tokens_at_once(self) -> int:
         if self.device != "cpu":
-            return BatchSize(tokens=_TOKENS_GPU)
+            return _TOKENS_GPU
         import torch
 
-        return BatchSize(tokens=_TOKENS_PER_THREAD * int(torch.get_num_threads()))
+        return _TOKENS_PER_THREAD * int(torch.get_num_threads())
 
 
 def _adapter(text: str, base: Path) -> Location:

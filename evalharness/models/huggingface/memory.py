@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from evalharness.core.errors import ModelError
 
-__all__ = ["BatchSize", "Failure", "is_out_of_memory", "run_batches"]
+__all__ = ["BatchSize", "Failure", "Outcome", "free_memory", "is_out_of_memory", "raise_if_lost", "run_batches"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -103,10 +103,9 @@ def run_batches(
             share = (time.perf_counter() - started) / len(batch)
             yield [Outcome(item, result, share) for item, result in zip(batch, results, strict=True)]
             continue
-        if any(sign in message.lower() for sign in _DEVICE_LOST):
-            raise ModelError(f"the device failed and cannot go on: {message}")
+        raise_if_lost(message)
         if memory_ended:
-            _free_memory()
+            free_memory()
         if len(batch) == 1:
             share = time.perf_counter() - started
             what = f"one request alone does not fit into memory ({longest} tokens): " if memory_ended else ""
@@ -120,6 +119,12 @@ def run_batches(
             ready.extendleft([batch[middle:], batch[:middle]])
 
 
+def raise_if_lost(message: str) -> None:
+    """Raise a `ModelError` if `message` says that nothing can be computed on the device any more."""
+    if any(sign in message.lower() for sign in _DEVICE_LOST):
+        raise ModelError(f"the device failed and cannot go on: {message}")
+
+
 def _take(waiting: deque[T], length: Callable[[T], int], size: BatchSize) -> list[T]:
     batch = [waiting.popleft()]
     longest = length(batch[0])
@@ -128,7 +133,8 @@ def _take(waiting: deque[T], length: Callable[[T], int], size: BatchSize) -> lis
     return batch
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
+    """Hand unused memory back, to the device too."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evalharness.core.types import Json, LogLikelihood, Request, Response
 
-from .memory import BatchSize, Failure, run_batches
+from .memory import Failure, Outcome
 from .tokens import Encoded, RequestError
 
 __all__ = ["Plan", "Row", "causal_rows", "error_response", "notes", "score"]
 
-# Requests whose rows are sorted by length together: enough that rows of a batch are nearly equally long, few enough
-# that responses come steadily and that the token ids of a large task are not all held at once.
+# Requests whose rows are worked on together: enough that they share what can be shared and that rows of a batch are
+# nearly equally long, few enough that responses come steadily and that token ids do not fill the memory.
 _CHUNK = 1024
+_CHUNK_TOKENS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +122,25 @@ class _Open:
 
 
 def score(
-    requests: Sequence[Request],
+    requests: Iterable[Request],
     *,
     plan: Callable[[Request], Plan],
-    run: Callable[[Sequence[Row]], Sequence[Sequence[LogLikelihood]]],
-    size: BatchSize,
+    compute: Callable[[Sequence[Row]], Iterator[Sequence[Outcome[Row, list[LogLikelihood]]]]],
+    prepare: Callable[[Sequence[Request]], None] = lambda requests: None,
 ) -> Iterator[list[Response]]:
-    """The responses to `requests`, as soon as the last row of each is done; rows of many requests share a batch.
+    """The responses to `requests`, as soon as the last row of each is done; rows of many are worked on together.
 
-    `latency_s` of a request is the sum over its rows of batch time / rows in the batch, so that latencies add up to
-    the time that the model worked. A request whose plan or row fails is a response with status "error".
+    `prepare` sees the requests before they are planned, many at a time. `latency_s` of a request is the sum over its
+    rows of each row's share of the time, so that latencies add up to the time that the model worked. A request whose
+    plan or row fails is a response with status "error". No more requests are held than are worked on.
     """
-    for start in range(0, len(requests), _CHUNK):
+    waiting = iter(requests)
+    while group := list(itertools.islice(waiting, _CHUNK)):
+        prepare(group)
         opened: list[_Open] = []
         ready: list[Response] = []
-        for request in requests[start : start + _CHUNK]:
+        n_tokens = 0
+        for request in group:
             try:
                 found = plan(request)
             except RequestError as error:
@@ -142,26 +148,35 @@ def score(
                 continue
             n = found.n_slots
             item = _Open(request, found, len(found.rows), [0.0] * n, [0] * n, [True] * n)
-            if found.rows:
-                opened.append(item)
-            else:
+            if not found.rows:
                 ready.append(item.response())
+                continue
+            opened.append(item)
+            n_tokens += sum(row.length for row in found.rows)
+            if n_tokens > _CHUNK_TOKENS:
+                yield from _answered(opened, compute)
+                opened, n_tokens = [], 0
         if ready:
             yield ready
-        work = [(item, row) for item in opened for row in item.plan.rows]
-        for outcomes in run_batches(
-            work, length=lambda pair: pair[1].length, size=size, run=lambda pairs: run([row for _, row in pairs])
-        ):
-            done = []
-            for outcome in outcomes:
-                item, row = outcome.item
-                item.n_left -= 1
-                item.seconds += outcome.seconds
-                if isinstance(outcome.result, Failure):
-                    item.error = item.error or outcome.result.message
-                else:
-                    item.add(row, outcome.result)
-                if not item.n_left:
-                    done.append(item.response())
-            if done:
-                yield done
+        yield from _answered(opened, compute)
+
+
+def _answered(
+    opened: Sequence[_Open],
+    compute: Callable[[Sequence[Row]], Iterator[Sequence[Outcome[Row, list[LogLikelihood]]]]],
+) -> Iterator[list[Response]]:
+    owners = {id(row): item for item in opened for row in item.plan.rows}
+    for outcomes in compute([row for item in opened for row in item.plan.rows]):
+        done = []
+        for outcome in outcomes:
+            item = owners[id(outcome.item)]
+            item.n_left -= 1
+            item.seconds += outcome.seconds
+            if isinstance(outcome.result, Failure):
+                item.error = item.error or outcome.result.message
+            else:
+                item.add(outcome.item, outcome.result)
+            if not item.n_left:
+                done.append(item.response())
+        if done:
+            yield done

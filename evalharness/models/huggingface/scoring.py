@@ -38,6 +38,7 @@ class _Scorer:
         self._pad = pad
         self._device = device
         self._head = Head(model)
+        self.n_computed = 0  # tokens, padding included
 
     def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
         """The arguments of the forward pass, and the column of each row's first input."""
@@ -47,6 +48,8 @@ class _Scorer:
         """The log-likelihood of each alternative of each row."""
         with torch.inference_mode():
             inputs, starts = self._inputs(rows)
+            read = (inputs[key] for key in ("input_ids", "decoder_input_ids") if key in inputs)
+            self.n_computed += sum(ids.numel() for ids in read)
             where = [(index, starts[index] + at) for index, row in enumerate(rows) for at in row.positions]
             at_rows, at_columns = torch.tensor(where, dtype=torch.long, device=self._device).unbind(1)
             logits = self._head.logits(inputs, at_rows, at_columns)

@@ -12,11 +12,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.core.types import Prompt
+from evalharness.core.types import Prompt, Request
 
 __all__ = ["Encoded", "RequestError", "Split", "Tokens", "max_length_of"]
 
@@ -81,6 +82,7 @@ class Tokens:
         self.tokenizer = tokenizer
         self.max_length = max_length
         self._name = name
+        self._known: dict[str, list[int]] = {}
         self.before, self.after = self._special_tokens()
 
     def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -119,12 +121,30 @@ class Tokens:
         encoding = self.tokenizer(text, add_special_tokens=False)
         return list(encoding["input_ids"])
 
+    def prime(self, requests: Sequence[Request]) -> None:
+        """Encode the texts of `requests`, each distinct one once and all at a time; `text` then knows their ids."""
+        texts: dict[str, None] = {}
+        for request in requests:
+            if isinstance(request.prompt, str):
+                context = request.prompt.rstrip()
+                space = request.prompt[len(context) :]
+                texts.setdefault(context)
+                texts.update((context + space + continuation, None) for continuation in request.continuations)
+        self._known = {}
+        asked = [text for text in texts if text]
+        # What cannot be encoded is told of its own request, where it is encoded alone.
+        with contextlib.suppress(UnicodeError, TypeError, ValueError, OverflowError):
+            found = self.tokenizer(asked, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+            self._known = dict(zip(asked, found, strict=True))
+
     def text(self, text: str) -> list[int]:
         """The ids of `text`, no special token added.
 
         Raises:
             RequestError: the text cannot be encoded (a lone surrogate).
         """
+        if (known := self._known.get(text)) is not None:
+            return known
         try:
             return self._encode(text)
         except (UnicodeError, TypeError, ValueError, OverflowError) as error:

@@ -108,6 +108,10 @@ def _configs() -> dict[str, Callable[[], Any]]:
         "opt": lambda: t.OPTConfig(**{**decoder, "ffn_dim": 64, "word_embed_proj_dim": 32}),
         "mistral": lambda: t.MistralConfig(**grouped, sliding_window=8),
         "qwen2": lambda: t.Qwen2Config(**grouped),
+        "qwen3": lambda: t.Qwen3Config(**grouped, head_dim=8),
+        "phi": lambda: t.PhiConfig(**decoder),
+        "falcon": lambda: t.FalconConfig(**short, hidden_size=32, num_hidden_layers=2, num_attention_heads=4),
+        "gemma3": lambda: t.Gemma3TextConfig(**grouped, head_dim=8, sliding_window=8),
         "gemma": lambda: t.GemmaConfig(**grouped, head_dim=8),
         "gemma2": lambda: t.Gemma2Config(
             **grouped, head_dim=8, sliding_window=8, final_logit_softcapping=2.0, attn_logit_softcapping=5.0
@@ -271,6 +275,11 @@ def request_of() -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def random_model() -> Callable[..., Any]:
+    return make_model
 
 
 @pytest.fixture(scope="session")

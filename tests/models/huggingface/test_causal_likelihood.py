@@ -45,7 +45,7 @@ def test_loglikelihood_equals_plain_forward_pass(
             context = tokenizer(prompt.rstrip(), add_special_tokens=False)["input_ids"]
             whole = tokenizer(prompt + continuation, add_special_tokens=False)["input_ids"]
             expected.append(plain(plain_model(folder, "causal"), context or [3], whole[len(context) :]))
-    for side in ("right", "left"):
+    for side in (None, "right", "left"):  # None: as a prefix tree where the architecture allows it
         for batch_size in (1, 2, 5, "auto"):
             model = build("hf-causal", folder, padding_side=side, batch_size=batch_size)
             found = ask(model, [request_of("loglikelihood", p, continuations=c) for p, c in PROMPTS])
