@@ -52,15 +52,15 @@ class HfCausal(HfModel):
         self.scorer = self.generator = None
 
     def report(self) -> Mapping[str, Mapping[str, Json]]:
-        found = self.scorer.report()
-        return {"loglikelihood": found} if found else {}
+        found = {"loglikelihood": self.scorer.report(), "generate": self.generator.report()}
+        return {kind: work for kind, work in found.items() if work}
 
     def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
         from .plans import causal_plan, causal_rolling_plan
         from .rows import score
 
         if kind == "generate":
-            return iter(self.generator(requests, size=self.size(kind)))
+            return iter(self.generator(requests, size=self.size(kind), read_size=self.size("tree")))
         plan = causal_plan if kind == "loglikelihood" else causal_rolling_plan
         size, plain_size = self.size("tree"), self.size("loglikelihood")
         return score(
@@ -97,7 +97,7 @@ class HfSeq2Seq(HfModel):
         from .rows import score
 
         if kind == "generate":
-            return iter(self.generator(requests, size=self.size(kind)))
+            return iter(self.generator(requests, size=self.size(kind), read_size=self.size("tree")))
         return score(
             requests,
             plan=lambda request: encoder_decoder_plan(request, self.tokens, begin=self._begin),

@@ -1,64 +1,37 @@
 """Text from causal and encoder-decoder models, the same for every request whatever batch it is in.
 
-Greedy decoding and sampling are told each request for itself, within one batch: `GenerationConfig` says greedy, and
-`_Sampler` leaves to the greedy choice only the token that it has drawn. Each request draws from a stream of its own,
-seeded by its seed, prompt and repeat; nothing of the checkpoint's `generation_config` applies but its token ids.
+Causal models are decoded continuously where a trial shows that this gives what the plain way gives; the plain way is
+`generate` of transformers, told greedy decoding and sampling for each request by itself: its settings say greedy, and
+`_Sampler` leaves to the greedy choice only the token that was drawn. Nothing of the checkpoint's `generation_config`
+applies but its token ids.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from evalharness.core.canonical import digest
-from evalharness.core.types import Request, Response, Sampling
+from evalharness.core.types import Json, Request, Response, Sampling
 
-from .memory import BatchSize, Failure, run_batches
+from .attention import UnsupportedModelError
+from .continuous import ContinuousDecoder
+from .decoding import Decoding, Ending
+from .memory import BatchSize, Failure, free_memory, is_out_of_memory, raise_if_lost, run_batches
+from .probe import longest_tree, probe_prompts, same_texts
 from .rows import error_response, notes
 from .scoring import padded
 from .tokens import RequestError, Tokens
 
-__all__ = ["Generator", "random_stream"]
+__all__ = ["Generator"]
 
-FinishReason = Literal["eos", "stop", "length"]
-# Requests whose prompts are sorted by length together.
+# Requests whose prompts are sorted together.
 _CHUNK = 1024
 # The ids of a checkpoint's generation_config that belong to its vocabulary, not to a way of decoding.
 _TOKEN_IDS = ("bos_token_id", "eos_token_id", "decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id")
-
-
-def random_stream(request: Request) -> np.random.Generator:
-    """The random numbers of one request: of its seed (0 where there is none), prompt and repeat, and nothing else.
-
-    Two models that are asked the same draw the same numbers, which makes their comparison sharper.
-    """
-    return np.random.default_rng(int(digest([request.sampling.seed or 0, request.prompt, request.repeat]), 16))
-
-
-@dataclass(slots=True)
-class _Row:
-    """One request while it is decoded."""
-
-    request: Request
-    ids: tuple[int, ...]
-    n_cut: int
-    stop_ids: frozenset[int]
-    new: list[int] = field(default_factory=list)
-    finish: FinishReason | None = None
-
-    @property
-    def sampling(self) -> Sampling:
-        return self.request.sampling
-
-    @property
-    def length(self) -> int:
-        """Tokens that the model holds at the end."""
-        return len(self.ids) + self.sampling.max_tokens
 
 
 class Generator:
@@ -76,27 +49,117 @@ class Generator:
         if ids["eos_token_id"] is None:
             ids["eos_token_id"] = tokens.tokenizer.eos_token_id
         self._eos = _as_ids(ids["eos_token_id"])
+        self._ending = Ending(tokens, self._eos)
+        self._fast: ContinuousDecoder | None = None
+        self._limit: int | None = None
+        self._reason = "an encoder-decoder generates with its own loop" if encoder_decoder else None
+        self._n_rows = self._n_plain = self._n_tokens = 0
         self._config = GenerationConfig(**ids, pad_token_id=tokens.pad, do_sample=False, num_beams=1, use_cache=True)
         # `generate` fills what is left open from the model's own settings: those must not say more.
         for level in (below, model):
             level.generation_config = GenerationConfig(**ids, pad_token_id=tokens.pad)
 
-    def __call__(self, requests: Sequence[Request], *, size: BatchSize) -> Iterator[list[Response]]:
-        """The responses to `requests`, a batch at a time; `latency_s` is batch time / rows in the batch."""
-        for start in range(0, len(requests), _CHUNK):
+    def __call__(
+        self, requests: Iterable[Request], *, size: BatchSize, read_size: BatchSize
+    ) -> Iterator[list[Response]]:
+        """The responses to `requests`, as soon as each is there.
+
+        `size` bounds the texts that are decoded together and the tokens that they can come to, `read_size` the tokens
+        of prompts that are read at once. `latency_s` of a request is its share of the time, so that latencies add up
+        to the time that the model worked.
+        """
+        waiting = iter(requests)
+        while group := list(itertools.islice(waiting, _CHUNK)):
+            self._tokens.prime(group)
             ready: list[Response] = []
-            rows: list[_Row] = []
-            for request in requests[start : start + _CHUNK]:
+            rows: list[Decoding] = []
+            for request in group:
                 try:
                     rows.append(self._row(request))
                 except RequestError as error:
                     ready.append(error_response(request, str(error)))
             if ready:
                 yield ready
-            for outcomes in run_batches(rows, length=lambda row: row.length, size=size, run=self._run):
-                yield [self._response(outcome.item, outcome.result, outcome.seconds) for outcome in outcomes]
+            yield from self._decoded(rows, size, read_size)
 
-    def _row(self, request: Request) -> _Row:
+    def report(self) -> Mapping[str, Json]:
+        """What was computed, in tokens: what a record says of the work."""
+        if not self._n_rows:
+            return {}
+        way = "plain" if self._fast is None else "continuous" if not self._n_plain else "continuous and plain"
+        report: dict[str, Json] = {"way": way}
+        if self._reason is not None:
+            report["why_plain"] = self._reason
+        if self._fast is not None and not self._n_plain:
+            report["tokens_computed"] = self._fast.n_computed
+            report["tokens_unshared"] = self._n_tokens
+        return report
+
+    def _decoded(self, rows: Sequence[Decoding], size: BatchSize, read_size: BatchSize) -> Iterator[list[Response]]:
+        self._n_rows += len(rows)
+        fast = self._fast_or_none() if rows else None
+        if fast is None:
+            yield from self._plainly(rows, size)
+            return
+        fits = [row for row in rows if self._limit is None or row.length <= self._limit]
+        others = [row for row in rows if self._limit is not None and row.length > self._limit]
+        while fits:
+            done: set[int] = set()
+            n_slots = _slots(fits, size)
+            try:
+                for finished in fast(fits, n_slots=n_slots, tokens=read_size.tokens or 1):
+                    done |= {id(row) for row, _ in finished}
+                    self._n_tokens += sum(len(row.ids) + len(row.new) - 1 for row, _ in finished)
+                    yield [self._response(row, self._ending.text(row), seconds) for row, seconds in finished]
+            except Exception as error:  # noqa: BLE001 - the per-request boundary: the plain way finds which one it is
+                raise_if_lost(f"{type(error).__name__}: {error}")
+                memory_ended = is_out_of_memory(error)
+            else:
+                break
+            fits = [row for row in fits if id(row) not in done]
+            if not memory_ended or n_slots == 1:
+                others += fits
+                break
+            free_memory()
+            size.rows = n_slots // 2
+        if others:
+            yield from self._plainly(others, size)
+
+    def _plainly(self, rows: Sequence[Decoding], size: BatchSize) -> Iterator[list[Response]]:
+        self._n_plain += len(rows)
+        for outcomes in run_batches(rows, length=lambda row: row.length, size=size, run=self._run):
+            yield [self._response(outcome.item, outcome.result, outcome.seconds) for outcome in outcomes]
+
+    def _fast_or_none(self) -> ContinuousDecoder | None:
+        if self._reason is None and self._fast is None:
+            try:
+                self._fast = self._trial()
+            except UnsupportedModelError as error:
+                self._reason = str(error)
+        return self._fast
+
+    def _trial(self) -> ContinuousDecoder:
+        """The continuous decoder, if it makes the texts that the plain way makes.
+
+        Raises:
+            UnsupportedModelError: it does not, or the model does not lend itself to it.
+        """
+        self._limit = longest_tree(self._model.config)
+        rows = [
+            Decoding(request, ids, 0, frozenset()) for request, ids in probe_prompts(self._model.config, self._tokens)
+        ]
+        trial = ContinuousDecoder(self._model, Ending(self._tokens, frozenset()), device=self._device)
+        try:
+            texts = [list(row.new) for row in _by_row(trial(rows, n_slots=2, tokens=8), rows)]
+        except UnsupportedModelError:
+            raise
+        except Exception as error:
+            raise UnsupportedModelError(f"it failed on a trial: {type(error).__name__}: {error}") from error
+        if (reason := same_texts(self._model, [row.ids for row in rows], texts, device=self._device)) is not None:
+            raise UnsupportedModelError(reason)
+        return ContinuousDecoder(self._model, self._ending, device=self._device)
+
+    def _row(self, request: Request) -> Decoding:
         tokens, sampling = self._tokens, request.sampling
         ids = tokens.prompt(request.prompt)
         after: tuple[int, ...] = ()
@@ -112,7 +175,7 @@ class Generator:
                     f"{tokens.max_length} tokens; lower max_tokens"
                 )
         n_cut = max(0, len(ids) - room)
-        return _Row(request, (*ids[n_cut:], *after), n_cut, self._stop_ids(sampling))
+        return Decoding(request, (*ids[n_cut:], *after), n_cut, self._stop_ids(sampling))
 
     def _stop_ids(self, sampling: Sampling) -> frozenset[int]:
         """Stop strings that are one special token: they never appear in the text."""
@@ -120,37 +183,29 @@ class Generator:
         encoded = [self._tokens.text(stop) for stop in sampling.stop]
         return frozenset(ids[0] for ids in encoded if len(ids) == 1 and ids[0] in special)
 
-    def _run(self, rows: Sequence[_Row]) -> list[str]:
+    def _run(self, rows: Sequence[Decoding]) -> list[str]:
         for row in rows:
-            row.new, row.finish = [], None
+            row.begin()
         side: Literal["left", "right"] = "right" if self._encoder_decoder else "left"
         ids, mask, _ = padded([row.ids for row in rows], pad=self._tokens.pad, side=side, device=self._device)
         config = self._config_for(rows)
-        sampled = any(row.sampling.temperature > 0 for row in rows)
+        sampled = any(row.stream is not None for row in rows)
         with torch.inference_mode():
             self._model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 generation_config=config,
                 logits_processor=[_Sampler(rows)] if sampled else [],
-                stopping_criteria=[_Watch(rows, self._tokens, self._eos)],
+                stopping_criteria=[_Watch(rows, self._ending)],
             )
-        return [self._text(row) for row in rows]
+        return [self._ending.text(row) for row in rows]
 
-    def _config_for(self, rows: Sequence[_Row]) -> Any:
+    def _config_for(self, rows: Sequence[Decoding]) -> Any:
         config = copy.deepcopy(self._config)
         config.max_new_tokens = max(row.sampling.max_tokens for row in rows)
         return config
 
-    def _text(self, row: _Row) -> str:
-        """The new text up to the first stop string in it, which may stand in the last tokens of a full output."""
-        text = self._tokens.decode(row.new)
-        cut = _first_stop(text, row.sampling.stop)
-        if cut is not None:
-            text, row.finish = text[:cut], "stop"
-        return text
-
-    def _response(self, row: _Row, text: str | Failure, seconds: float) -> Response:
+    def _response(self, row: Decoding, text: str | Failure, seconds: float) -> Response:
         if isinstance(text, Failure):
             return error_response(row.request, text.message)
         return Response(
@@ -171,79 +226,44 @@ def _as_ids(value: Any) -> frozenset[int]:
     return frozenset([int(value)] if isinstance(value, int) else map(int, value))
 
 
-def _first_stop(text: str, stops: Sequence[str]) -> int | None:
-    """Where the first stop string in `text` begins."""
-    found = [at for at in (text.find(stop) for stop in stops if stop) if at >= 0]
-    return min(found, default=None)
+def _slots(rows: Sequence[Decoding], size: BatchSize) -> int:
+    """How many texts are decoded together: as `size` allows if all came to their full length."""
+    longest = max(row.length for row in rows)
+    most = len(rows) if size.rows is None else min(size.rows, len(rows))
+    return max(1, most if size.tokens is None else min(most, size.tokens // longest))
+
+
+def _by_row(finished: Iterator[Sequence[Any]], rows: Sequence[Decoding]) -> Sequence[Decoding]:
+    for _ in finished:
+        pass
+    return rows
 
 
 class _Watch:
     """Takes down each row's new tokens and says which rows are done (transformers calls it after every step)."""
 
-    def __init__(self, rows: Sequence[_Row], tokens: Tokens, eos: frozenset[int]) -> None:
+    def __init__(self, rows: Sequence[Decoding], ending: Ending) -> None:
         self._rows = rows
-        self._tokens = tokens
-        self._eos = eos
-        # A token is a byte at least, so a stop string ends within as many tokens as it has bytes. A few more in front
-        # keep what decoders do at the beginning of a text (dropping a space) away from the match.
-        self._tails = [max((len(stop.encode()) for stop in row.sampling.stop), default=0) + 8 for row in rows]
+        self._ending = ending
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        for row, tail, token in zip(self._rows, self._tails, input_ids[:, -1].tolist(), strict=True):
+        for row, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
             if row.finish is None:
-                row.finish = self._next(row, tail, token)
+                self._ending.add(row, token)
         return torch.tensor([row.finish is not None for row in self._rows], device=input_ids.device)
-
-    def _next(self, row: _Row, tail: int, token: int) -> FinishReason | None:
-        if token in self._eos:
-            return "eos"
-        if token in row.stop_ids:
-            return "stop"
-        row.new.append(token)
-        stops = row.sampling.stop
-        # The tail is cheap to look at, but may decode to what the whole does not: only the whole decides.
-        if stops and self._has_stop(row.new[-tail:], stops) and self._has_stop(row.new, stops):
-            return "stop"
-        return "length" if len(row.new) >= row.sampling.max_tokens else None
-
-    def _has_stop(self, ids: Sequence[int], stops: Sequence[str]) -> bool:
-        return _first_stop(self._tokens.decode(ids), stops) is not None
 
 
 class _Sampler:
     """Draws the next token of each row that samples, and leaves it as the only one to choose."""
 
-    def __init__(self, rows: Sequence[_Row]) -> None:
+    def __init__(self, rows: Sequence[Decoding]) -> None:
         self._rows = rows
-        self._streams = [random_stream(row.request) if row.sampling.temperature > 0 else None for row in rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         chosen = scores.clone()
-        for index, (row, stream) in enumerate(zip(self._rows, self._streams, strict=True)):
-            if stream is not None and row.finish is None:
-                token = _draw(scores[index], row.sampling, stream.random())
+        for index, row in enumerate(self._rows):
+            if row.stream is not None and row.finish is None:
+                token = row.choose(scores[index], 0)
                 chosen[index] = float("-inf")
                 chosen[index, token] = 0.0
         return chosen
-
-
-def _draw(scores: torch.Tensor, sampling: Sampling, uniform: float) -> int:
-    """The token whose stretch of the cumulated distribution holds `uniform`, after temperature, top-k and top-p.
-
-    In float64 on the CPU: the last bits of a float32 sum over the vocabulary would let the batch decide. Tokens stand
-    in the order of the vocabulary, so that a change in the last bits of the scores moves no stretch far.
-    """
-    logits = scores.to("cpu", torch.float64) / sampling.temperature
-    if sampling.top_k is not None and sampling.top_k < logits.numel():
-        lowest = logits.topk(sampling.top_k).values[-1]
-        logits = logits.masked_fill(logits < lowest, float("-inf"))
-    probabilities = logits.softmax(dim=-1)
-    if sampling.top_p is not None and sampling.top_p < 1:
-        ordered, order = probabilities.sort(descending=True, stable=True)
-        # Keep the likeliest tokens until they hold top_p: a token goes if those before it hold that much already.
-        before = ordered.cumsum(dim=-1) - ordered
-        probabilities[order[before >= sampling.top_p]] = 0.0
-    cumulated = probabilities.cumsum(dim=-1)
-    token = int(torch.searchsorted(cumulated, uniform * float(cumulated[-1]), right=True))
-    # Rounding may put the last bound on `uniform`; a token of probability 0 is never drawn.
-    return min(token, int(probabilities.nonzero()[-1]))

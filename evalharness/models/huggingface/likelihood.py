@@ -8,12 +8,12 @@ from typing import Any
 
 from evalharness.core.types import Json, LogLikelihood
 
+from .attention import UnsupportedModelError
 from .memory import BatchSize, Failure, Outcome, run_batches
 from .prefix import PrefixScorer
 from .probe import longest_tree, why_not
 from .rows import Row
 from .scoring import CausalScorer
-from .tree_attention import UnsupportedModelError
 
 __all__ = ["CausalLikelihood", "plain_way"]
 

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from evalharness.core.types import LogLikelihood
 
+from .attention import UnsupportedModelError
 from .head import Head
 from .memory import BatchSize, Failure, Outcome, free_memory, is_out_of_memory, raise_if_lost
 from .rows import Row
 from .tree import TokenTree, Walk
-from .tree_attention import TreeAttention, UnsupportedModelError
+from .tree_attention import TreeAttention
 
 __all__ = ["PrefixScorer"]
 

@@ -6,17 +6,19 @@ or the model cannot attend over a tree at all, the plain way is taken, and the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from evalharness.core.types import LogLikelihood
+from evalharness.core.types import LogLikelihood, Request, Sampling
 
 from .memory import BatchSize, Failure, Outcome
 from .rows import Row
+from .tokens import Tokens
 
-__all__ = ["longest_tree", "probe_rows", "why_not"]
+__all__ = ["longest_tree", "probe_prompts", "probe_rows", "same_texts", "why_not"]
 
 RowOutcome = Outcome[Row, list[LogLikelihood]]
 
@@ -80,6 +82,39 @@ def why_not(
     if not worst <= tolerance:
         rounding = f"rounding in {dtype} explains {tolerance:g}"
         return f"on a trial a shared prefix changed log-probabilities by {worst:.2g} a token; {rounding}"
+    return None
+
+
+def probe_prompts(config: Any, tokens: Tokens) -> list[tuple[Request, tuple[int, ...]]]:
+    """Prompts of several lengths that share a beginning, and how much to say after each."""
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    rows = probe_rows(int(text.vocab_size))
+    request = Request(key="", model="", kind="generate", sample_id="", prompt="")
+    return [
+        (dataclasses.replace(request, sampling=Sampling(max_tokens=n)), row.inputs)
+        for n, row in zip((3, 1, 2, 3), rows[::2] + rows[1:2], strict=True)
+    ]
+
+
+def same_texts(
+    model: Any, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]], *, device: str
+) -> str | None:
+    """Why `texts` are not what `model` says greedily after `prompts`, None if they are.
+
+    Each is read in one plain forward pass: every token of it must be within rounding of the likeliest there.
+    """
+    import torch
+
+    dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+    tolerance = _TOLERANCE.get(dtype, _TOLERANCE["bfloat16"])
+    for prompt, new in zip(prompts, texts, strict=True):
+        with torch.inference_mode():
+            ids = torch.tensor([[*prompt, *new[:-1]]], device=device)
+            logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :].float()
+        chosen = logits[torch.arange(len(new)), torch.tensor(new, device=logits.device)]
+        short = float((logits.max(dim=-1).values - chosen).max())
+        if not short <= tolerance:
+            return f"on a trial it chose a token whose logit is {short:.2g} below that of the likeliest one"
     return None
 
 

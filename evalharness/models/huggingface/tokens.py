@@ -126,12 +126,15 @@ class Tokens:
         texts: dict[str, None] = {}
         for request in requests:
             if isinstance(request.prompt, str):
-                context = request.prompt.rstrip()
-                space = request.prompt[len(context) :]
-                texts.setdefault(context)
-                texts.update((context + space + continuation, None) for continuation in request.continuations)
+                if request.continuations:
+                    texts.setdefault(request.prompt.rstrip())
+                    texts.update((request.prompt + continuation, None) for continuation in request.continuations)
+                else:
+                    texts.setdefault(request.prompt)
         self._known = {}
         asked = [text for text in texts if text]
+        if not asked:
+            return
         # What cannot be encoded is told of its own request, where it is encoded alone.
         with contextlib.suppress(UnicodeError, TypeError, ValueError, OverflowError):
             found = self.tokenizer(asked, add_special_tokens=False, return_attention_mask=False)["input_ids"]

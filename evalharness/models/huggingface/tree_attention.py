@@ -1,33 +1,26 @@
 """Attention over a prefix tree: tokens of many sequences in one row of the model, each distinct token once.
 
-transformers hands the queries, keys and values of a layer to the attention function that its config names. Ours keeps
-the keys and values of the tokens above the current ones in a stack for each layer, puts each block's own behind
-them, and lets the block attend under its mask. So a token is computed once, is attended from wherever it is shared,
+The keys and values of the tokens above the current ones are kept in a stack for each layer; each block's own are put
+behind them, and the block attends under its mask. So a token is computed once, is attended from wherever it is shared,
 and nothing is padded.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
+from .attention import AttentionSwitch, UnsupportedModelError, attend
 from .tree import Block, Move
 
-__all__ = ["TreeAttention", "UnsupportedModelError"]
+__all__ = ["Capture", "TreeAttention"]
 
-_NAME = "evalharness_tree"
 # Columns are allotted in steps, so that stacks seldom grow.
 _STEP = 256
-# Arguments that change what attention computes and that are not done here; `None` or False for most models.
-_UNKNOWN = ("s_aux", "position_bias", "cache", "head_mask", "layer_head_mask")
-
-
-class UnsupportedModelError(Exception):
-    """The model does not attend through the function that its config names, or asks for what is not done here."""
 
 
 class _Stack:
@@ -61,27 +54,25 @@ def _roomy(kept: torch.Tensor | None, columns: int, like: torch.Tensor) -> torch
     return grown
 
 
+class Capture(NamedTuple):
+    """Row `row` of a block, whose whole prefix, itself included, is wanted: `take(layer, keys, values)`.
+
+    Keys and values are (heads, tokens, width), in the order of the prefix.
+    """
+
+    row: int
+    take: Callable[[int, torch.Tensor, torch.Tensor], None]
+
+
 class TreeAttention:
     """The attention of `model` while one of its rows is a stretch of a prefix tree."""
 
     def __init__(self, model: Any) -> None:
-        from transformers import AttentionInterface
-
-        if not getattr(model, "_can_set_attn_implementation", lambda: False)():
-            raise UnsupportedModelError("its attention is code of its own")
-        # transformers looks functions up by name in one table; which model is meant is known by who is active.
-        AttentionInterface.register(_NAME, _attend)
-        self._configs = list(
-            {
-                id(module.config): module.config
-                for module in model.modules()
-                if hasattr(getattr(module, "config", None), "_attn_implementation")
-            }.values()
-        )
-        self.windows: set[int] = set()  # sliding windows that layers have
-        self.n_calls = 0
+        self._switch = AttentionSwitch(model)
         self._stacks: list[_Stack] = []
+        self._n_calls = 0
         self._blocks: Sequence[Block] = ()
+        self._captures: Mapping[int, Sequence[Capture]] = {}
         self._masks: dict[tuple[int | None, torch.device], list[torch.Tensor]] = {}
 
     def reset(self) -> None:
@@ -95,20 +86,17 @@ class TreeAttention:
                 stack.move(moves)
 
     @contextlib.contextmanager
-    def over(self, blocks: Sequence[Block]) -> Iterator[None]:
-        """Make forward passes in the block attend over the tree's `blocks`, the first of which begins the row."""
-        before = [config._attn_implementation for config in self._configs]
-        self._blocks, self._masks, self.n_calls = blocks, {}, 0
-        token = _active.set(self)
+    def over(self, blocks: Sequence[Block], captures: Mapping[int, Sequence[Capture]] | None = None) -> Iterator[None]:
+        """Make forward passes in the block attend over the tree's `blocks`, the first of which begins the row.
+
+        `captures` are by the index of a block what of its rows is wanted.
+        """
+        self._blocks, self._captures, self._masks, self._n_calls = blocks, captures or {}, {}, 0
         try:
-            for config in self._configs:
-                config._attn_implementation = _NAME
-            yield
+            with self._switch.using(self):
+                yield
         finally:
-            _active.reset(token)
-            for config, name in zip(self._configs, before, strict=True):
-                config._attn_implementation = name
-            self._blocks, self._masks = (), {}
+            self._blocks, self._captures, self._masks = (), {}, {}
 
     def __call__(
         self,
@@ -121,16 +109,17 @@ class TreeAttention:
         softcap: float | None,
     ) -> torch.Tensor:
         """(1, tokens, heads, width) what the tokens of this layer see."""
-        if self.n_calls == len(self._stacks):
+        if query.shape[0] != 1:
+            raise UnsupportedModelError("it changes the batch before it attends")
+        layer = self._n_calls
+        if layer == len(self._stacks):
             self._stacks.append(_Stack())
-        stack = self._stacks[self.n_calls]
-        self.n_calls += 1
-        if window is not None:
-            self.windows.add(window)
+        stack = self._stacks[layer]
+        self._n_calls += 1
         first = self._blocks[0].start
         masks = self._mask_of(window, query)
         found = torch.empty((*query.shape[:3], value.shape[3]), dtype=query.dtype, device=query.device)
-        for block, mask in zip(self._blocks, masks, strict=True):
+        for index, (block, mask) in enumerate(zip(self._blocks, masks, strict=True)):
             low, high = block.start - first, block.end - first
             end = block.path + high - low
             stack.hold(end, key, value)
@@ -139,13 +128,17 @@ class TreeAttention:
             assert stack.values is not None
             stack.keys[:, :, block.path : end] = key[:, :, low:high]
             stack.values[:, :, block.path : end] = value[:, :, low:high]
-            seen = query[:, :, low:high], stack.keys[:, :, :end], stack.values[:, :, :end]
-            if softcap is None:
-                found[:, :, low:high] = torch.nn.functional.scaled_dot_product_attention(
-                    *seen, attn_mask=mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
-                )
-            else:
-                found[:, :, low:high] = _capped(*seen, mask=mask, scaling=scaling, softcap=softcap)
+            found[:, :, low:high] = attend(
+                query[:, :, low:high],
+                stack.keys[:, :, :end],
+                stack.values[:, :, :end],
+                mask=mask,
+                scaling=scaling,
+                softcap=softcap,
+            )
+            for capture in self._captures.get(index, ()):
+                columns = torch.from_numpy(np.flatnonzero(block.mask[capture.row])).to(key.device)
+                capture.take(layer, stack.keys[0].index_select(1, columns), stack.values[0].index_select(1, columns))
         return found.transpose(1, 2).contiguous()
 
     def _mask_of(self, window: int | None, like: torch.Tensor) -> list[torch.Tensor]:
@@ -162,49 +155,3 @@ def _additive(block: Block, window: int | None, like: torch.Tensor) -> torch.Ten
         depths = torch.from_numpy(block.columns)
         seen = seen & (depths[block.path :, None] - depths[None, :] < window)
     return torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, float("-inf")).to(like.device)
-
-
-def _capped(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    *,
-    mask: torch.Tensor,
-    scaling: float | None,
-    softcap: float,
-) -> torch.Tensor:
-    """Attention whose scores are capped: cap · tanh(score / cap) (Gemma 2)."""
-    grouped = query.reshape(1, key.shape[1], -1, *query.shape[2:])
-    scale = query.shape[3] ** -0.5 if scaling is None else scaling
-    scores = grouped @ key[:, :, None].transpose(3, 4) * scale
-    scores = softcap * torch.tanh(scores / softcap) + mask
-    found = scores.float().softmax(dim=-1).to(query.dtype) @ value[:, :, None]
-    return found.reshape(*query.shape[:3], value.shape[3])
-
-
-_active: ContextVar[TreeAttention | None] = ContextVar("active", default=None)
-
-
-def _attend(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    **others: Any,
-) -> tuple[torch.Tensor, None]:
-    """The attention function that transformers calls."""
-    active = _active.get()
-    if active is None:
-        raise UnsupportedModelError("its attention is called outside of a forward pass")
-    if attention_mask is not None:
-        raise UnsupportedModelError("it makes attention masks of its own")
-    if found := next((name for name in _UNKNOWN if others.get(name) is not None), None):
-        raise UnsupportedModelError(f"its attention takes {found}")
-    if query.shape[0] != 1:
-        raise UnsupportedModelError("it changes the batch before it attends")
-    return active(query, key, value, scaling=scaling, window=sliding_window, softcap=softcap), None

@@ -127,7 +127,7 @@ def test_sampling_follows_the_distribution() -> None:
     import torch
 
     from evalharness.core.types import Sampling
-    from evalharness.models.huggingface.generation import _draw
+    from evalharness.models.huggingface.decoding import draw
 
     probabilities = [0.05, 0.4, 0.25, 0.3, 0.0]
     scores = torch.tensor(probabilities).log()
@@ -135,7 +135,7 @@ def test_sampling_follows_the_distribution() -> None:
     uniform = stream.random(4000)
 
     def shares(**sampling: Any) -> list[float]:
-        drawn = Counter(_draw(scores, Sampling(**{"temperature": 1.0, **sampling}), u) for u in uniform)
+        drawn = Counter(draw(scores, Sampling(**{"temperature": 1.0, **sampling}), u) for u in uniform)
         return [drawn[token] / len(uniform) for token in range(5)]
 
     # Four standard errors at n = 4,000 are at most 0.032.
@@ -147,7 +147,7 @@ def test_sampling_follows_the_distribution() -> None:
     assert shares(top_p=0.69) == pytest.approx([0, 4 / 7, 0, 3 / 7, 0], abs=0.032)
     assert shares(top_p=0.71) == pytest.approx([0, 0.4 / 0.95, 0.25 / 0.95, 0.3 / 0.95, 0], abs=0.032)
     assert shares(top_p=1e-9) == [0, 1, 0, 0, 0]
-    assert {_draw(scores, Sampling(temperature=1.0), u) for u in (0.0, 1 - 1e-16, 1.0)} <= {0, 3}
+    assert {draw(scores, Sampling(temperature=1.0), u) for u in (0.0, 1 - 1e-16, 1.0)} <= {0, 3}
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 9])

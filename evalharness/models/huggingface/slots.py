@@ -1,0 +1,113 @@
+"""Attention of texts that are being generated: one slot each, a token of each a step, nothing copied but that token."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from .attention import AttentionSwitch, attend
+
+__all__ = ["SlotAttention"]
+
+# Columns are allotted in steps, so that slots seldom grow.
+_STEP = 64
+
+
+class SlotAttention:
+    """Keys and values of up to `n_slots` texts; slot i holds the first `lengths[i]` tokens of one.
+
+    The slots in use are always the first ones, so that a step is a plain batch.
+    """
+
+    def __init__(self, model: Any, *, n_slots: int) -> None:
+        self._switch = AttentionSwitch(model)
+        self._n_slots = n_slots
+        self._keys: list[torch.Tensor] = []  # by layer: (slots, heads, columns, width)
+        self._values: list[torch.Tensor] = []
+        self._n_calls = 0
+        self._masks: dict[tuple[int | None, torch.device], torch.Tensor] = {}
+        self.lengths: list[int] = []
+
+    def put(self, slot: int, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Begin the text of `slot` with (heads, tokens, width) `keys` and `values` in `layer`."""
+        n = keys.shape[1]
+        if layer == len(self._keys):
+            self._keys.append(keys.new_empty((self._n_slots, keys.shape[0], 0, keys.shape[2])))
+            self._values.append(values.new_empty((self._n_slots, values.shape[0], 0, values.shape[2])))
+        self._hold(layer, n)
+        self._keys[layer][slot, :, :n] = keys
+        self._values[layer][slot, :, :n] = values
+
+    def drop(self, slot: int) -> None:
+        """Free `slot`; the last slot in use takes its place."""
+        last = len(self.lengths) - 1
+        if slot != last:
+            n = self.lengths[last]
+            for kept in (*self._keys, *self._values):
+                kept[slot, :, :n] = kept[last, :, :n]
+            self.lengths[slot] = self.lengths[last]
+        self.lengths.pop()
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[Sequence[int]]:
+        """Make a forward pass in the block add one token to each slot in use; gives the positions of those tokens."""
+        self._masks, self._n_calls = {}, 0
+        with self._switch.using(self):
+            yield tuple(self.lengths)
+        self.lengths = [length + 1 for length in self.lengths]
+
+    def __call__(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        scaling: float | None,
+        window: int | None,
+        softcap: float | None,
+    ) -> torch.Tensor:
+        """(slots, 1, heads, width) what the new token of each slot sees in this layer."""
+        layer = self._n_calls
+        self._n_calls += 1
+        n, columns = query.shape[0], max(self.lengths) + 1
+        self._hold(layer, columns)
+        slots = torch.arange(n, device=key.device)
+        ends = torch.tensor(self.lengths, device=key.device)
+        self._keys[layer][slots, :, ends] = key[:, :, 0]
+        self._values[layer][slots, :, ends] = value[:, :, 0]
+        # The queries that share keys are read as tokens of one head: each key is loaded once for all of them.
+        heads = key.shape[1]
+        found = attend(
+            query.reshape(n, heads, -1, query.shape[3]),
+            self._keys[layer][:n, :, :columns],
+            self._values[layer][:n, :, :columns],
+            mask=self._mask_of(window, query, ends, columns),
+            scaling=scaling,
+            softcap=softcap,
+        )
+        return found.reshape(n, 1, query.shape[1], value.shape[3])
+
+    def _hold(self, layer: int, columns: int) -> None:
+        for kept in (self._keys, self._values):
+            old = kept[layer]
+            if old.shape[2] < columns:
+                grown = old.new_empty((*old.shape[:2], -(-columns // _STEP) * _STEP, old.shape[3]))
+                grown[:, :, : old.shape[2]] = old
+                # What no text has reached is hidden by the mask, and 0 × NaN would show through it.
+                grown[:, :, old.shape[2] :] = 0
+                kept[layer] = grown
+
+    def _mask_of(self, window: int | None, like: torch.Tensor, ends: torch.Tensor, columns: int) -> torch.Tensor:
+        """(slots, 1, 1, columns), added to the scores; the layers of one step share it."""
+        key = window, like.device
+        if key not in self._masks:
+            at = torch.arange(columns, device=like.device)
+            seen = at <= ends[:, None]
+            if window is not None:
+                seen &= ends[:, None] - at < window
+            mask = torch.zeros(seen.shape, dtype=like.dtype, device=like.device).masked_fill_(~seen, float("-inf"))
+            self._masks[key] = mask[:, None, None]
+        return self._masks[key]
