@@ -1,0 +1,292 @@
+"""How fast and how exactly we score Hugging Face checkpoints, beside `lm_eval --model hf`, both in one run.
+
+    python benchmarks/hf_scoring.py [--model small|smollm2] [--only 5-shot,0-shot …] [--batch-sizes 8,32] [--rounds 1]
+
+The tasks are lm-eval's own YAML over real prose (the King James Bible that `evalharness fetch-data kjv` makes): of four
+continuations, which one follows? Every measurement is a process of its own. lm-eval's figure is that of its best batch
+size among those given. The model is SmolLM2-135M-Instruct (`evalharness fetch-model smollm2-135m`), or a Llama of four
+layers of width 256 with random weights and the same tokenizer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from _table import machine, markdown_table, replace_section
+
+from evalharness.core.files import cache_dir
+
+STOPS = {"smollm2": ["."], "small": ["ing", " the", ".", "an"]}
+# name: (task settings, documents for the small model, for SmolLM2)
+WORK: dict[str, tuple[dict[str, Any], int, int]] = {
+    "5-shot, fixed preamble": ({"num_fewshot": 5, "sampler": "first_n"}, 200, 50),
+    "5-shot, drawn per document": ({"num_fewshot": 5, "sampler": "default"}, 200, 20),
+    "0-shot": ({"num_fewshot": 0}, 500, 100),
+    "generation, mixed lengths": ({"generate": 64, "stops": True}, 200, 60),
+    "generation, equal lengths": ({"generate": 64, "stops": False}, 100, 40),
+}
+
+
+# ── the tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def documents(n: int) -> list[dict[str, Any]]:
+    """Two sentences of prose, the beginning of the next one and of three others."""
+    path = cache_dir() / "data" / "kjv" / "test.jsonl"
+    chapters = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
+    sentences = [[part.strip() + "." for part in text.split(".") if part.strip()] for text in chapters]
+    draw = random.Random(5)
+    starts = [" ".join(s.split()[:8]) for chapter in sentences for s in chapter]
+    found = []
+    for chapter in sentences:
+        for at in range(len(chapter) - 2):
+            right = " ".join(chapter[at + 2].split()[:8])
+            choices = [right, *draw.sample([s for s in starts if s != right], 3)]
+            draw.shuffle(choices)
+            found.append(
+                {"context": f"{chapter[at]} {chapter[at + 1]}", "choices": choices, "label": choices.index(right)}
+            )
+    draw.shuffle(found)
+    assert len(found) >= n + 20, f"{len(found)} documents, {n} asked for"
+    return found[: n + 20]
+
+
+def write_task(folder: Path, name: str, model: str, n: int) -> None:
+    """The task `bench` of lm-eval in `folder`."""
+    settings = WORK[name][0]
+    rows = documents(n)
+    for split, part in (("test", rows[:n]), ("train", rows[n:])):
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+    task: dict[str, Any] = {
+        "task": "bench",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {s: str(folder / f"{s}.jsonl") for s in ("train", "test")}},
+        "test_split": "test",
+        "doc_to_text": "Text: {{context}}\nNext:",
+        "num_fewshot": settings.get("num_fewshot", 0),
+    }
+    if "generate" in settings:
+        stops = STOPS[model] if settings["stops"] else []
+        task |= {
+            "output_type": "generate_until",
+            "doc_to_target": "{{choices[label]}}",
+            "generation_kwargs": {"until": stops, "max_gen_toks": settings["generate"], "do_sample": False},
+            "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+        }
+    else:
+        task |= {
+            "output_type": "multiple_choice",
+            "doc_to_choice": "choices",
+            "doc_to_target": "label",
+            "metric_list": [
+                {"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in ("acc", "acc_norm")
+            ],
+        }
+    if "sampler" in settings:
+        task |= {"fewshot_split": "train", "fewshot_config": {"sampler": settings["sampler"], "split": "train"}}
+    (folder / "bench.yaml").write_text(json.dumps(task), encoding="utf-8")
+
+
+def checkpoint(model: str) -> Path:
+    """The folder of the model that is scored; the small one is made where it is not there."""
+    smollm2 = cache_dir() / "models" / "smollm2-135m"
+    if not smollm2.is_dir():
+        raise SystemExit("needs SmolLM2: run `evalharness fetch-model smollm2-135m` first")
+    if model == "smollm2":
+        return smollm2
+    folder = cache_dir() / "bench" / "llama-4x256"
+    if not (folder / "config.json").is_file():
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+
+        torch.manual_seed(0)
+        tokenizer = AutoTokenizer.from_pretrained(smollm2)
+        config = LlamaConfig(
+            vocab_size=len(tokenizer), hidden_size=256, intermediate_size=1024, num_hidden_layers=4,
+            num_attention_heads=8, max_position_embeddings=2048, initializer_range=0.08,
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        )  # fmt: skip
+        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return folder
+
+
+# ── one measurement, in a process of its own ──────────────────────────────────────────────────────────────────────
+
+
+def measure(engine: str, folder: Path, model: Path, batch_size: str) -> dict[str, Any]:
+    """Score the task with `engine`; seconds of the scoring phase, tokens computed, peak memory, every answer."""
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    arguments = f"pretrained={model},dtype=float32"
+    computed = {"tokens": 0}
+    if engine == "lm-eval":
+        from lm_eval.models.huggingface import HFLM
+
+        lm: Any = HFLM(pretrained=str(model), dtype="float32", batch_size=batch_size, device="cpu")
+
+        def count(module: Any, args: Any, kwargs: Any) -> None:
+            ids = kwargs.get("input_ids", args[0] if args else None)
+            computed["tokens"] += 0 if ids is None else ids.numel()
+
+        lm.model.register_forward_pre_hook(count, with_kwargs=True)
+    else:
+        from evalharness.integrations.lm_eval.model import EvalHarnessLM
+
+        lm = EvalHarnessLM(**dict(part.split("=", 1) for part in arguments.split(",")))
+    timed = {"seconds": 0.0}
+    for verb in ("loglikelihood", "generate_until"):
+        _time(lm, verb, timed)
+    found = lm_eval.simple_evaluate(
+        model=lm,
+        tasks=["bench"],
+        task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+        log_samples=True,
+        bootstrap_iters=0,
+        verbosity="ERROR",
+    )
+    if engine != "lm-eval":
+        report = lm._engine.model.report()
+        work = next(iter(report.values()))
+        computed = {"tokens": work.get("tokens_computed"), "distinct": work.get("tokens_distinct"), "way": work["way"]}
+    samples = [[sample["doc_id"], sample["resps"]] for sample in found["samples"]["bench"]]
+    metrics = {k: v for k, v in found["results"]["bench"].items() if isinstance(v, float)}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": timed["seconds"], "peak_mb": peak, "samples": samples, "metrics": metrics, **computed}
+
+
+def _time(lm: Any, verb: str, into: dict[str, float]) -> None:
+    inner = getattr(lm, verb)
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            into["seconds"] += time.perf_counter() - began
+
+    setattr(lm, verb, timed)
+
+
+def in_process(engine: str, folder: Path, model: Path, batch_size: str) -> dict[str, Any]:
+    """`measure` in a fresh interpreter."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        command = [sys.executable, __file__, "--worker", engine, str(folder), str(model), batch_size, out.name]
+        began = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{engine} failed:\n{done.stderr[-3000:]}")
+        result: dict[str, Any] = json.loads(Path(out.name).read_text(encoding="utf-8"))
+    return {**result, "process_s": time.perf_counter() - began}
+
+
+# ── comparison ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def agreement(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """How far the answers differ, in a few words."""
+    largest, greedy, texts, n = 0.0, 0, 0, 0
+    for (_, a), (_, b) in zip(theirs["samples"], ours["samples"], strict=True):
+        for one, other in zip(a, b, strict=True):
+            n += 1
+            x, y = one[0], other[0]
+            if isinstance(x, str):
+                texts += x != y
+            else:
+                largest = max(largest, abs(float(x[0]) - float(y[0])))
+                greedy += str(x[1]) != str(y[1])
+    same = all(abs(ours["metrics"][key] - value) < 1e-9 for key, value in theirs["metrics"].items() if value == value)
+    figures = "same metrics" if same else "OTHER METRICS"
+    if largest == 0.0 and texts + greedy == 0 and isinstance(theirs["samples"][0][1][0][0], str):
+        return f"{n} texts equal, {figures}"
+    if isinstance(theirs["samples"][0][1][0][0], str):
+        return f"{texts} of {n} texts differ, {figures}"
+    return f"{n} log-likelihoods within {largest:.1e}, {greedy} greedy flags differ, {figures}"
+
+
+def compare(model: str, names: list[str], batch_sizes: list[str], rounds: int, scale: float) -> list[list[str]]:
+    """A row of the table for each work."""
+    path = checkpoint(model)
+    table = []
+    for name in names:
+        n = max(4, int(WORK[name][1 if model == "small" else 2] * scale))
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            write_task(folder, name, model, n)
+            theirs: dict[str, list[dict[str, Any]]] = {size: [] for size in batch_sizes}
+            ours: list[dict[str, Any]] = []
+            for _ in range(rounds):
+                ours.append(in_process("evalharness", folder, path, "auto"))
+                for size in batch_sizes:
+                    theirs[size].append(in_process("lm-eval", folder, path, size))
+        best = min(batch_sizes, key=lambda size: statistics.median(r["seconds"] for r in theirs[size]))
+        peer, own = theirs[best], ours
+        seconds = [statistics.median(r["seconds"] for r in runs) for runs in (peer, own)]
+        whole = [statistics.median(r["process_s"] for r in runs) for runs in (peer, own)]
+        at8 = theirs.get("8", peer)[0]["peak_mb"]
+        distinct = own[0].get("distinct")
+        row = [
+            f"{name}, {n} documents",
+            f"{seconds[0]:.1f} s (batch {best})",
+            f"{seconds[1]:.2f} s",
+            f"**{seconds[0] / seconds[1]:.1f}×**",
+            f"{whole[0] / whole[1]:.1f}×",
+            f"{peer[0]['tokens']:,} / {own[0]['tokens']:,}",
+            "" if distinct is None else f"{own[0]['tokens'] / distinct:.3f}",
+            f"{at8:,.0f} / {own[0]['peak_mb']:,.0f}",
+            agreement(peer[0], own[0]),
+        ]
+        print(" | ".join(row), flush=True)
+        table.append(row)
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=("small", "smollm2", "both"), default="both")
+    parser.add_argument("--only", default="", help="parts of names of the work, with commas")
+    parser.add_argument("--batch-sizes", default="8,32", help="of lm-eval; its best one counts")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the documents")
+    parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
+    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        engine, folder, model, size, out = args.worker
+        result = measure(engine, Path(folder), Path(model), int(size) if size.isdigit() else size)
+        Path(out).write_text(json.dumps(result), encoding="utf-8")
+        return
+    names = [name for name in WORK if not args.only or any(part in name for part in args.only.split(","))]
+    models = ["small", "smollm2"] if args.model == "both" else [args.model]
+    header = [
+        "work", "lm_eval --model hf", "evalharness", "scoring", "whole process", "tokens computed: theirs / ours",
+        "computed / distinct", "peak MB: theirs (batch 8) / ours", "agreement",
+    ]  # fmt: skip
+    for model in models:
+        load = os.getloadavg()[0]
+        table = compare(model, names, args.batch_sizes.split(","), args.rounds, args.scale)
+        text = markdown_table(header, table)
+        print(text)
+        if args.write:
+            title = {"small": "Llama, 4 layers of width 256", "smollm2": "SmolLM2-135M-Instruct"}[model]
+            note = (
+                f"`python benchmarks/hf_scoring.py --model {model} --rounds {args.rounds}`: scoring phase, float32, "
+                f"median of {args.rounds} alternating rounds. {machine()}; load average {load:.1f} when it began."
+            )
+            replace_section(f"hf_scoring_{model}", f"## Scoring Hugging Face checkpoints: {title}\n\n{note}\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
