@@ -68,6 +68,8 @@ class HfCausal(HfModel):
             plan=lambda request: plan(request, self.tokens),
             compute=lambda rows: self.scorer(rows, size=size, plain_size=plain_size),
             prepare=self.tokens.prime,
+            # On a CPU the two would take the cores from one another.
+            ahead=self.device != "cpu",
         )
 
 

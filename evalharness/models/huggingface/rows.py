@@ -6,9 +6,11 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from evalharness.core.types import Json, LogLikelihood, Request, Response
 
+from .ahead import one_ahead
 from .memory import Failure, Outcome
 from .tokens import Encoded, RequestError
 
@@ -86,6 +88,10 @@ def error_response(request: Request, message: str) -> Response:
     return Response(key=request.key, status="error", error=message)
 
 
+Compute: TypeAlias = Callable[[Sequence[Row]], Iterator[Sequence[Outcome[Row, list[LogLikelihood]]]]]
+"""The outcome of each of the rows, in any order."""
+
+
 @dataclass(slots=True)
 class _Open:
     """A request whose rows are being computed."""
@@ -125,20 +131,33 @@ def score(
     requests: Iterable[Request],
     *,
     plan: Callable[[Request], Plan],
-    compute: Callable[[Sequence[Row]], Iterator[Sequence[Outcome[Row, list[LogLikelihood]]]]],
+    compute: Compute,
     prepare: Callable[[Sequence[Request]], None] = lambda requests: None,
+    ahead: bool = False,
 ) -> Iterator[list[Response]]:
     """The responses to `requests`, as soon as the last row of each is done; rows of many are worked on together.
 
-    `prepare` sees the requests before they are planned, many at a time. `latency_s` of a request is the sum over its
-    rows of each row's share of the time, so that latencies add up to the time that the model worked. A request whose
-    plan or row fails is a response with status "error". No more requests are held than are worked on.
+    `prepare` sees the requests before they are planned, many at a time; with `ahead`, the next ones are planned on a
+    thread while these are computed. `latency_s` of a request is the sum over its rows of each row's share of the time,
+    so that latencies add up to the time that the model worked. A request whose plan or row fails is a response with
+    status "error". No more requests are held than are worked on.
     """
+    portions = _planned(requests, plan, prepare)
+    for ready, opened in one_ahead(portions) if ahead else portions:
+        if ready:
+            yield ready
+        yield from _answered(opened, compute)
+
+
+def _planned(
+    requests: Iterable[Request], plan: Callable[[Request], Plan], prepare: Callable[[Sequence[Request]], None]
+) -> Iterator[tuple[list[Response], list[_Open]]]:
+    """Portions of work: the responses that are known without any, and the requests to compute."""
     waiting = iter(requests)
     while group := list(itertools.islice(waiting, _CHUNK)):
         prepare(group)
-        opened: list[_Open] = []
         ready: list[Response] = []
+        opened: list[_Open] = []
         n_tokens = 0
         for request in group:
             try:
@@ -154,17 +173,12 @@ def score(
             opened.append(item)
             n_tokens += sum(row.length for row in found.rows)
             if n_tokens > _CHUNK_TOKENS:
-                yield from _answered(opened, compute)
-                opened, n_tokens = [], 0
-        if ready:
-            yield ready
-        yield from _answered(opened, compute)
+                yield ready, opened
+                ready, opened, n_tokens = [], [], 0
+        yield ready, opened
 
 
-def _answered(
-    opened: Sequence[_Open],
-    compute: Callable[[Sequence[Row]], Iterator[Sequence[Outcome[Row, list[LogLikelihood]]]]],
-) -> Iterator[list[Response]]:
+def _answered(opened: Sequence[_Open], compute: Compute) -> Iterator[list[Response]]:
     owners = {id(row): item for item in opened for row in item.plan.rows}
     for outcomes in compute([row for item in opened for row in item.plan.rows]):
         done = []

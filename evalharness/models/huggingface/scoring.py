@@ -48,8 +48,6 @@ class _Scorer:
         """The log-likelihood of each alternative of each row."""
         with torch.inference_mode():
             inputs, starts = self._inputs(rows)
-            read = (inputs[key] for key in ("input_ids", "decoder_input_ids") if key in inputs)
-            self.n_computed += sum(ids.numel() for ids in read)
             where = [(index, starts[index] + at) for index, row in enumerate(rows) for at in row.positions]
             at_rows, at_columns = torch.tensor(where, dtype=torch.long, device=self._device).unbind(1)
             logits = self._head.logits(inputs, at_rows, at_columns)
@@ -112,6 +110,7 @@ class CausalScorer(_Scorer):
 
     def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
         ids, mask, starts = padded([row.inputs for row in rows], pad=self._pad, side=self._side, device=self._device)
+        self.n_computed += ids.numel()
         inputs = {"input_ids": ids, **self._fixed}
         if self._side == "left":
             inputs["attention_mask"] = mask
@@ -124,9 +123,20 @@ class EncoderDecoderScorer(_Scorer):
     """Rows of an encoder-decoder model: sources masked where padded, the decoder's padding on the right."""
 
     def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
-        source, mask, _ = padded([row.source for row in rows], pad=self._pad, side="right", device=self._device)
+        # The targets of one source share its encoding.
+        nth = {source: n for n, source in enumerate(dict.fromkeys(row.source for row in rows))}
+        source, mask, _ = padded(list(nth), pad=self._pad, side="right", device=self._device)
         ids, _, starts = padded([row.inputs for row in rows], pad=self._pad, side="right", device=self._device)
-        inputs = {"input_ids": source, "attention_mask": mask, "decoder_input_ids": ids, "use_cache": False}
+        self.n_computed += source.numel() + ids.numel()
+        encoded = self._model.get_encoder()(input_ids=source, attention_mask=mask, return_dict=True)
+        at = torch.tensor([nth[row.source] for row in rows], device=self._device)
+        encoded.last_hidden_state = encoded.last_hidden_state[at]
+        inputs = {
+            "encoder_outputs": encoded,
+            "attention_mask": mask[at],
+            "decoder_input_ids": ids,
+            "use_cache": False,
+        }
         return inputs, starts
 
 
@@ -139,6 +149,7 @@ class MaskedScorer(_Scorer):
 
     def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
         ids, mask, starts = padded([row.inputs for row in rows], pad=self._pad, side="right", device=self._device)
+        self.n_computed += ids.numel()
         for index, row in enumerate(rows):
             ids[index, list(row.positions)] = self._mask
         return {"input_ids": ids, "attention_mask": mask}, starts
