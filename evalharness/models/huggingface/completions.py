@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,9 +43,14 @@ class ServedCausal(HfCausal):
     async def token_scores(self, wanted: Sequence[WantedScores]) -> list[TokenScores | str]:
         """The scores of each list, in order; in place of those that failed, why."""
         await self.open()
-        return await self._on_worker(lambda: self._token_scores(wanted))
+        unwanted = threading.Event()
+        try:
+            return await self._on_worker(lambda: self._token_scores(wanted, unwanted))
+        finally:
+            # Cancelled: the batch that is being computed is the last one.
+            unwanted.set()
 
-    def _token_scores(self, wanted: Sequence[WantedScores]) -> list[TokenScores | str]:
+    def _token_scores(self, wanted: Sequence[WantedScores], unwanted: threading.Event) -> list[TokenScores | str]:
         found: list[TokenScores | str] = [""] * len(wanted)
         with quiet():
             for outcomes in run_batches(
@@ -56,6 +62,8 @@ class ServedCausal(HfCausal):
                 for outcome in outcomes:
                     result = outcome.result
                     found[outcome.item[0]] = result.message if isinstance(result, Failure) else result
+                if unwanted.is_set():
+                    break
         return found
 
 

@@ -137,7 +137,7 @@ class Tokens:
         """Encode the texts of `requests`, each distinct one once and all at a time; `text` then knows their ids."""
         texts: dict[str, None] = {}
         for request in requests:
-            if isinstance(request.prompt, str):
+            if isinstance(request.prompt, str) and not isinstance(request.prompt, TokenPrompt):
                 if request.continuations:
                     texts.setdefault(request.prompt.rstrip())
                     texts.update((request.prompt + continuation, None) for continuation in request.continuations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,6 +103,30 @@ def test_a_failure_stays_with_its_own_list(served):
     assert len(good.logprobs) == 1
     assert isinstance(bad, str)
     assert "IndexError" in bad
+
+
+def test_a_cancelled_call_ends_with_the_batch_that_is_computed(served, monkeypatch):
+    engine = served("llama", "causal", batch_size=1)
+    begun, goes_on, batches = threading.Event(), threading.Event(), []
+
+    def slow(batch):
+        batches.append(batch)
+        begun.set()
+        assert goes_on.wait(10)
+        return [None] * len(batch)
+
+    monkeypatch.setattr(engine._model, "token_scorer", slow)
+
+    async def main():
+        call = asyncio.create_task(engine.score([wanted([5, 6])] * 50))
+        await asyncio.to_thread(begun.wait, 10)
+        call.cancel()
+        await asyncio.wait([call])
+        goes_on.set()
+        await engine._model.close()
+
+    asyncio.run(main())
+    assert len(batches) == 1
 
 
 def test_text_of_tokens(served):
