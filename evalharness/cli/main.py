@@ -35,6 +35,7 @@ VERBS: dict[str, Verb] = {
     "report": Verb("report", "write a record's report: HTML, Markdown, CSV, Parquet, JSON"),
     "runs": Verb("runs", "list, show, promote and delete recorded runs"),
     "promote": Verb("promote", "make a run the baseline of its suite"),
+    "serve": Verb("serve", "serve a model over OpenAI's interface, for other harnesses"),
     "list": Verb("list", "list and explain metrics, models, datasets and plug-ins"),
     "schema": Verb("schema", "print the JSON Schema of suite files"),
     "cache": Verb("cache", "look into the response store"),

@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="reuse stored answers, ask anew and store, or leave the store alone (default: as the suite says)",
     )
     parser.add_argument(
-        "--allow-code", action="store_true", help="let the suite run Python functions and code that checkpoints carry"
+        "--allow-code",
+        action="store_true",
+        help="let the suite run Python functions, metric scripts and code that checkpoints carry",
     )
 
 

@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suite", required=True, help="suite file with the new metrics and gates")
     add_suite_arguments(parser)
     add_output_arguments(parser)
+    parser.add_argument("--allow-code", action="store_true", help="let metrics run Python code (evaluate: PATH)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,5 +34,6 @@ def run(args: argparse.Namespace) -> int:
         reports=args.reports,
         name=args.name,
         registry_url=args.registry,
+        allow_code=args.allow_code,
     )
     return conclude(scored, args)

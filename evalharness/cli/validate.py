@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", choices=_LEVELS[:3], default="data", help="stop after this level (default: data)")
     parser.add_argument("--live", action="store_true", help="go on to the level models: ask each model once")
     parser.add_argument(
-        "--allow-code", action="store_true", help="with --live: let Python functions and code of checkpoints run"
+        "--allow-code",
+        action="store_true",
+        help="with --live: let Python functions, metric scripts and code of checkpoints run",
     )
 
 
@@ -128,8 +130,9 @@ class _Validation:
         import asyncio
         import os
 
-        from evalharness.runner.build import make_models
+        from evalharness.runner.build import load_metrics, make_models
 
+        load_metrics(self.loaded, allow_code=self.args.allow_code)
         first: dict[str, list[Request]] = {}
         for planned in self.plan.tasks:
             kinds = {request.kind for request in first.get(planned.model, ())}

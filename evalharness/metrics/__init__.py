@@ -48,4 +48,5 @@ BUILTIN: dict[str, str] = {
     "refusal_rate": "evalharness.metrics.states:RefusalRate",
     "truncated_rate": "evalharness.metrics.states:TruncatedRate",
     "unparsed_rate": "evalharness.metrics.states:UnparsedRate",
+    "evaluate": "evalharness.integrations.hf_evaluate.hf_metric:EvaluateMetric",
 }

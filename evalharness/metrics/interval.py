@@ -159,7 +159,9 @@ def _quantile(
             return NO_INTERVAL, "none"
         return Interval(*direct(rows, confidence=confidence)), "order-statistics"
     n_units = len(rows) if codes is None else int(codes.max()) + 1
-    if n_units < 2:
+    # A metric whose every figure is dear says how many it will give.
+    n_resamples = min(n_resamples, getattr(metric, "n_resamples", n_resamples))
+    if n_units < 2 or n_resamples < 1:
         return NO_INTERVAL, "none"
     found = [
         metric.finalize_rows(rows, weights if codes is None else weights[:, codes])

@@ -29,6 +29,7 @@ _GROUPS = {
     "likelihood": "Likelihood",
     "operations": "Cost",
     "states": "States",
+    "hf_metric": "Metrics of other libraries",
 }
 _NEEDS = {"references": "a `reference`", "target": "a `target`"}
 _INTERVALS = {
@@ -36,6 +37,7 @@ _INTERVALS = {
     "mean": "Student's t",
     "bootstrap": "BCa bootstrap",
     "quantile": "order statistics",
+    "rows": "percentile bootstrap",
 }
 _KINDS = {
     "generate": "generated text",
@@ -92,7 +94,8 @@ def _options(cls: Any, text: str) -> Iterator[Option]:
     parts = re.split(r"^ {4}(\w+): ", text, flags=re.MULTILINE)
     texts = {name: " ".join(words.split()) for name, words in zip(parts[1::2], parts[2::2], strict=True)}
     for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
-        yield Option(field.name, _takes(str(field.type)), _yaml(field.default), texts.get(field.name, ""))
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        yield Option(field.name, _takes(str(field.type)), _yaml(default), texts.get(field.name, ""))
 
 
 def _takes(annotation: str) -> str:
@@ -105,6 +108,8 @@ def _takes(annotation: str) -> str:
         "float": "number",
         "tuple[str, ...]": "list of texts",
         "tuple[float, ...]": "list of numbers",
+        "tuple[float, float]": "two numbers",
+        "dict[str, Any]": "mapping",
     }
     return " or ".join(words.get(part, "null" if part == "None" else part) for part in annotation.split(" | "))
 
@@ -112,6 +117,8 @@ def _takes(annotation: str) -> str:
 def _yaml(value: object) -> str:
     if value is None:
         return "null"
+    if value is dataclasses.MISSING:
+        return "required"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -120,14 +127,15 @@ def _yaml(value: object) -> str:
 
 
 def _number(value: float) -> str:
-    return "∞" if value == math.inf else f"{value:g}"
+    return {math.inf: "∞", -math.inf: "−∞"}.get(value, f"{value:g}")
 
 
 def _facts(cls: Any) -> dict[str, str]:
     # The class itself where nothing depends on options; properties (regex: needs) show on an instance.
-    metric = cls()
+    metric = cls(**{field.name: "…" for field in dataclasses.fields(cls) if _is_required(field)})
     kinds = [words for kind, words in _KINDS.items() if kind in metric.kinds]
-    interval = "quantile" if hasattr(metric, "interval_rows") else metric.interval
+    by_rows = "rows" if hasattr(metric, "finalize_rows") else metric.interval
+    interval = "quantile" if hasattr(metric, "interval_rows") else by_rows
     return {
         "range": f"{_number(metric.bounds[0])} to {_number(metric.bounds[1])}, "
         f"{'higher' if metric.higher_is_better else 'lower'} is better",
@@ -135,6 +143,10 @@ def _facts(cls: Any) -> dict[str, str]:
         "needs": ", ".join(_NEEDS[need] for need in sorted(metric.needs)) or "nothing of a sample",
         "interval": _INTERVALS[interval],
     }
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def plain(name: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalharness.core.errors import DataError, Problem
-from evalharness.core.protocols import Model
+from evalharness.core.errors import DataError, Problem, SuiteError, UsageError
+from evalharness.core.protocols import Metric, Model
 from evalharness.core.registry import registry
 from evalharness.core.types import Kind
 from evalharness.suite.schema import PluginModel, Suite
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evalharness.suite.load import LoadedSuite
     from evalharness.suite.schema import Task
 
-__all__ = ["figures_of", "load_datasets", "make_models"]
+__all__ = ["figures_of", "load_datasets", "load_metrics", "make_models"]
 
 
 def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
@@ -68,11 +68,50 @@ def make_models(
     return models
 
 
-def figures_of(task: Task, kind: Kind, labels: tuple[str, ...]) -> list[Figure]:
-    """The task's metrics under their names, then those operational ones that a request of `kind` has."""
+def load_metrics(loaded: LoadedSuite, *, allow_code: bool) -> None:
+    """Load what metrics of the suite have to load, so that nothing is asked for figures that cannot be computed.
+
+    Raises:
+        SuiteError: metrics cannot be loaded, or run code and `allow_code` is false; each with its place.
+    """
+    from evalharness.suite.metric_specs import build_metric
+
+    problems = []
+    for index, task in enumerate(loaded.suite.tasks):
+        for position, spec in enumerate(task.metrics):
+            try:
+                _loaded(build_metric(spec)[1], base=loaded.base, allow_code=allow_code)
+            except UsageError as error:
+                path = f"tasks[{index}].metrics[{position}]"
+                problems.append(Problem(loaded.place_of(path), path, str(error)))
+    if problems:
+        raise SuiteError(problems)
+
+
+def _loaded(metric: Metric, *, base: Path, allow_code: bool) -> Metric:
+    """`metric` ready to compute: one that is the user's code is found from `base`, the suite's folder."""
+    load = getattr(metric, "for_run", None)
+    if load is None:
+        return metric
+    found: Metric = load(base=base, allow_code=allow_code)
+    return found
+
+
+def figures_of(
+    task: Task, kind: Kind, labels: tuple[str, ...], *, base: Path = Path(), allow_code: bool = False
+) -> list[Figure]:
+    """The task's metrics under their names, then those operational ones that a request of `kind` has.
+
+    Raises:
+        UsageError: a metric cannot be loaded, or runs code and `allow_code` is false.
+    """
     from evalharness.suite.metric_specs import OPERATIONAL, build_metric
 
     own = [build_metric(spec) for spec in task.metrics]
     named = {name for name, _ in own}
     always = [(name, metric) for name, metric in map(build_metric, OPERATIONAL) if name not in named]
-    return [Figure(name, metric.for_task(labels)) for name, metric in [*own, *always] if kind in metric.kinds]
+    return [
+        Figure(name, _loaded(metric, base=base, allow_code=allow_code).for_task(labels))
+        for name, metric in [*own, *always]
+        if kind in metric.kinds
+    ]

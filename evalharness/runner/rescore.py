@@ -34,11 +34,12 @@ def score(
     reports: str | Path = "reports",
     name: str | None = None,
     registry_url: str | None = None,
+    allow_code: bool = False,
 ) -> Record:
     """Score the answers of `record` with the metrics of the file `suite`; returns a new record, its `parent` the old.
 
     No model is asked and no dataset is read: samples come from the record. Tasks of the record that the suite does
-    not name are left out.
+    not name are left out. `allow_code` says whether metrics may run Python code.
 
     Raises:
         NotComparableError: the suite asks something else than the record has answers for; it names the field.
@@ -72,6 +73,8 @@ def score(
             parent=manifest.id,
         ),
         runs=Path(reports) / "runs",
+        base=loaded.base,
+        allow_code=allow_code,
     )
     with RunRegistry.open(registry_url, reports=Path(reports)) as runs:
         runs.add(scored)

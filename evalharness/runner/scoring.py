@@ -84,7 +84,9 @@ def _stats_of(figure: Figure, answered: Sequence[Answered], *, count_as: CountAs
     order: dict[str, int] = {}
     owner = np.array([order.setdefault(sample.id, len(order)) for sample, _ in scored], dtype=np.intp)
     samples = {sample.id: sample for sample, _ in scored}
-    if len(order) < len(scored):
+    if len(order) < len(scored) and hasattr(metric, "merge_repeats"):
+        rows = metric.merge_repeats(rows, owner)
+    elif len(order) < len(scored):
         sums = np.zeros((len(order), rows.shape[1]))
         np.add.at(sums, owner, rows)
         rows = sums / np.bincount(owner, minlength=len(order))[:, None]

@@ -141,8 +141,19 @@ def _complete(suite: Suite, tasks: Sequence[AnsweredTask]) -> bool:
     return True
 
 
-def score_and_seal(suite: Suite, tasks: Sequence[AnsweredTask], provenance: Provenance, *, runs: Path) -> Record:
-    """Score every task, seal the record into `runs/<id>/` and return it."""
+def score_and_seal(
+    suite: Suite,
+    tasks: Sequence[AnsweredTask],
+    provenance: Provenance,
+    *,
+    runs: Path,
+    base: Path = Path(),
+    allow_code: bool = False,
+) -> Record:
+    """Score every task, seal the record into `runs/<id>/` and return it.
+
+    `base` is the folder that paths of metrics start from, `allow_code` whether those may run code.
+    """
     results: list[MetricResult] = []
     scored: list[tuple[AnsweredTask, FigureStats]] = []
     for entry in tasks:
@@ -150,7 +161,7 @@ def score_and_seal(suite: Suite, tasks: Sequence[AnsweredTask], provenance: Prov
             entry.task.id,
             entry.model,
             entry.answered,
-            figures_of(entry.task, entry.kind, entry.labels),
+            figures_of(entry.task, entry.kind, entry.labels, base=base, allow_code=allow_code),
             count_as=suite.execution.on_error.count_as,
             confidence=suite.confidence,
             seed=suite.seed,

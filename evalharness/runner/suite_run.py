@@ -12,7 +12,7 @@ from evalharness.core.types import FAILED_STATES, Json, Request
 from evalharness.record import Record, RunRegistry
 
 from .answers import reader_for
-from .build import load_datasets, make_models
+from .build import load_datasets, load_metrics, make_models
 from .execute import Answers, CacheMode, execute, run_async
 from .progress import Progress, SilentProgress
 from .scoring import Answered
@@ -48,7 +48,7 @@ def run(
         reports: Folder of records, registry and response store.
         name: What to call the run (default: the suite's name).
         cache: Overrides the suite's `execution.cache`.
-        allow_code: Whether Python functions and remote code may run.
+        allow_code: Whether Python functions, metric scripts and remote code may run.
         registry_url: Database of runs (default: SQLite in `reports`).
         environ: Environment variables for `${env:NAME}` (default: the process's).
         progress: Told how the run goes (default: silent).
@@ -79,6 +79,7 @@ def run(
         place_of=loaded.place_of,
     )
     check_plan(loaded, plan)
+    load_metrics(loaded, allow_code=allow_code)
     requests = [request for planned in plan.tasks for request in planned.requests]
     mode = cache or loaded.suite.execution.cache
     folder = Path(reports)
@@ -105,6 +106,8 @@ def run(
                 notes=_notes(plan, limit),
             ),
             runs=folder / "runs",
+            base=loaded.base,
+            allow_code=allow_code,
         )
     with RunRegistry.open(registry_url, reports=folder) as runs:
         runs.add(record)

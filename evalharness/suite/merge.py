@@ -229,6 +229,8 @@ def _is_path(path: tuple[str, ...]) -> bool:
             return True
         case ("tasks", *_, "file"):
             return True
+        case ("tasks", _, "metrics", _, "evaluate") | ("tasks", _, "metrics", _, "evaluate", "path"):
+            return True
     return False
 
 
@@ -236,6 +238,6 @@ def _is_local(value: str, path: tuple[str, ...], folder: Path) -> bool:
     """Whether `value` is a relative path; a hub name such as org/model is none unless such a folder is there."""
     if ":" in value or Path(value).is_absolute():
         return False
-    if path[0] == "tasks" or path[:1] + path[2:] == ("datasets", "path"):
+    if path[-1] == "file" or path[:1] + path[2:] == ("datasets", "path"):
         return True
     return value.startswith(("./", "../")) or (folder / value).exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
 from functools import cache
@@ -37,6 +38,10 @@ OPERATIONAL: tuple[str, ...] = (
 """Metrics that every task has, in this order, without being asked."""
 
 
+# Figures of metrics that are many in one are called by what the option names: {evaluate: ./my_metric} is my_metric.
+_CALLED_BY = {"evaluate": "path"}
+
+
 class MetricFault(UsageError):
     """What is wrong with a metric; `option` is the option at fault, "" for the metric as a whole."""
 
@@ -57,6 +62,10 @@ def build_metric(spec: MetricSpec) -> tuple[str, Metric]:
         factory = registry("metrics").load(name)
     except UsageError as error:
         raise MetricFault(str(error)) from error
+    if isinstance(options, str):
+        if name not in _CALLED_BY:
+            raise MetricFault(f"the options of {name!r} must be a mapping: {{{name}: {{option: value}}}}")
+        options = {_CALLED_BY[name]: options}
     given = {key: value for key, value in options.items() if key != "as"}
     try:
         metric: Metric = factory() if not given and _needs_nothing(factory) else _checked(factory, given)
@@ -85,11 +94,20 @@ def _checker(factory: Any) -> TypeAdapter[Any]:
     return TypeAdapter(factory)
 
 
-def _parts(spec: MetricSpec) -> tuple[str, dict[str, Any]]:
+def _parts(spec: MetricSpec) -> tuple[str, dict[str, Any] | str]:
     if isinstance(spec, str):
         return spec, {}
     name, options = next(iter(spec.items()))
-    return name, dict(options or {})
+    return name, options if isinstance(options, str) else dict(options or {})
+
+
+def _called(name: str, options: Mapping[str, Any] | str) -> str:
+    """What a figure is called where `as` does not say it."""
+    if name not in _CALLED_BY:
+        return name
+    by = options if isinstance(options, str) else options.get(_CALLED_BY[name])
+    parts = [part for part in str(by or "").replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return re.sub(r"[\s.@]", "_", parts[-1].removesuffix(".py")) if parts else name
 
 
 def figure_name(spec: MetricSpec) -> str:
@@ -99,7 +117,9 @@ def figure_name(spec: MetricSpec) -> str:
         UsageError: `as` is no name.
     """
     name, options = _parts(spec)
-    shown = options.get("as", name)
+    shown = None if isinstance(options, str) else options.get("as")
+    if shown is None:
+        shown = _called(name, options)
     if not isinstance(shown, str) or not shown or any(c.isspace() or c in ".@" for c in shown):
         raise MetricFault("as: a name of a figure has no blanks, dots or @: {bleu: {as: bleu_lower}}", "as")
     return shown

@@ -375,7 +375,10 @@ class FewShot(Strict):
     )
 
 
-def _one_metric(spec: dict[str, dict[str, JsonValue] | None]) -> dict[str, dict[str, JsonValue] | None]:
+_MetricOptions: TypeAlias = dict[str, dict[str, JsonValue] | Text | None]
+
+
+def _one_metric(spec: _MetricOptions) -> _MetricOptions:
     if len(spec) != 1:
         raise ValueError("must be one name with its options: {bleu: {lowercase: true}}")
     return spec
@@ -384,14 +387,14 @@ def _one_metric(spec: dict[str, dict[str, JsonValue] | None]) -> dict[str, dict[
 MetricSpec: TypeAlias = (
     Text
     | Annotated[
-        dict[str, dict[str, JsonValue] | None],
+        _MetricOptions,
         AfterValidator(_one_metric),
         WithJsonSchema(
             {
                 "type": "object",
                 "minProperties": 1,
                 "maxProperties": 1,
-                "additionalProperties": {"type": ["object", "null"]},
+                "additionalProperties": {"type": ["object", "string", "null"]},
             }
         ),
     ]
@@ -405,7 +408,9 @@ class _Task(Strict):
         None, description="Which model or models (default: all of them)."
     )
     metrics: tuple[MetricSpec, ...] = Field(
-        (), description="Names, or {name: {option: value}}; `as` in the options renames the figure."
+        (),
+        description="Names, or {name: {option: value}}; `as` in the options renames the figure. {evaluate: PATH} is "
+        "short for {evaluate: {path: PATH}}.",
     )
     groups: tuple[Text, ...] | None = Field(None, description="Group columns (default: the dataset's).")
     limit: int | None = Field(None, ge=1, description="Use only the first samples of the dataset.")

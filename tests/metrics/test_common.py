@@ -8,6 +8,7 @@ import importlib
 import math
 import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,10 +29,46 @@ def cls(request):
     return ROOM.load(request.param)
 
 
+SCRIPT = """
+import datasets
+import evaluate
+
+
+class Exact(evaluate.Metric):
+    def _info(self):
+        several = datasets.Features(
+            {"predictions": datasets.Value("string"), "references": datasets.Sequence(datasets.Value("string"))}
+        )
+        return evaluate.MetricInfo(description="", citation="", inputs_description="", features=several)
+
+    def _compute(self, predictions, references):
+        return {"exact": sum(p in r for p, r in zip(predictions, references, strict=True)) / len(predictions)}
+"""
+
+
+@pytest.fixture(scope="session")
+def script(tmp_path_factory):
+    """A metric script of huggingface/evaluate."""
+    folder = tmp_path_factory.mktemp("scripts") / "exact"
+    folder.mkdir()
+    (folder / "exact.py").write_text(SCRIPT)
+    return str(folder)
+
+
 @pytest.fixture
-def metric(cls, labels):
+def required(cls, script):
+    """The options that a metric cannot be made without."""
+    if cls.name != "evaluate":
+        return {}
+    pytest.importorskip("evaluate", reason="needs the evaluate extra")
+    return {"path": script, "lowest": 0.0, "highest": 1.0, "resamples": 20}
+
+
+@pytest.fixture
+def metric(cls, labels, required):
     options = {"positive": labels[-1]} if "positive" in {f.name for f in dataclasses.fields(cls)} else {}
-    return cls(**options).for_task(labels)
+    made = cls(**options, **required).for_task(labels)
+    return made.for_run(base=Path(), allow_code=True) if hasattr(made, "for_run") else made
 
 
 @pytest.fixture
@@ -98,6 +135,7 @@ def test_is_a_frozen_value(metric, cls):
 
 def test_signature_tells_options_apart(cls, metric, labels):
     assert metric.signature.strip()
+    metric = dataclasses.replace(metric)  # as the changed ones: a copy has loaded nothing
     other = {bool: lambda v: not v, int: lambda v: v + 1, tuple: lambda v: (*v, 0.5) if v and v[0] != labels[0] else v}
     for field in dataclasses.fields(metric):
         value = getattr(metric, field.name)
@@ -109,20 +147,21 @@ def test_signature_tells_options_apart(cls, metric, labels):
 
 
 def test_literal_options_change_the_signature(cls, metric):
+    metric = dataclasses.replace(metric)
     for name, schema in TypeAdapter(cls).json_schema()["properties"].items():
         for choice in schema.get("enum", ()):
             changed = dataclasses.replace(metric, **{name: choice})
             assert (changed.signature == metric.signature) == (choice == getattr(metric, name)), (name, choice)
 
 
-def test_options_are_typed(cls):
+def test_options_are_typed(cls, required):
     adapter = TypeAdapter(cls)
-    assert adapter.validate_python({}) == cls()
+    assert adapter.validate_python(required) == cls(**required)
     with pytest.raises(ValidationError):
-        adapter.validate_python({"no_such_option": 1})
+        adapter.validate_python({**required, "no_such_option": 1})
     for field in dataclasses.fields(cls):
         with pytest.raises(ValidationError):
-            adapter.validate_python({field.name: object()})
+            adapter.validate_python({**required, field.name: object()})
 
 
 # ── statistics ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,6 +298,8 @@ def test_summary(metric, stats):
 def test_means_over_repeats_are_rows_too(metric, stats):
     """The scorer hands over the mean of a sample's rows over its repeats: counts are then fractions."""
     rows = (stats[0::2] + stats[1::2]) / 2
+    if hasattr(metric, "merge_repeats"):  # whose rows are no numbers to be averaged
+        rows = metric.merge_repeats(stats, np.repeat(np.arange(len(stats) // 2), 2))
     values = sample_values(metric, rows)
     known = values[~np.isnan(values)]
     assert (known >= metric.bounds[0]).all()

@@ -19,7 +19,7 @@ from typing import Any
 
 from evalharness.core.types import Prompt, Request
 
-__all__ = ["Encoded", "RequestError", "Split", "Tokens", "max_length_of"]
+__all__ = ["Encoded", "RequestError", "Split", "TokenPrompt", "Tokens", "max_length_of"]
 
 _DEFAULT_MAX_LENGTH = 2048
 _LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
@@ -33,6 +33,18 @@ _NO_LIMIT = 10_000_000
 
 class RequestError(ValueError):
     """One request cannot be answered; the message says why and becomes the error of its response."""
+
+
+class TokenPrompt(str):
+    """A prompt that is given as token ids and read as they stand; as text it is their list, so that it has a digest."""
+
+    ids: tuple[int, ...]
+
+    def __new__(cls, ids: Sequence[int]) -> TokenPrompt:
+        """The prompt of `ids`."""
+        found = super().__new__(cls, f"token ids {' '.join(map(str, ids))}")
+        found.ids = tuple(ids)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +137,7 @@ class Tokens:
         """Encode the texts of `requests`, each distinct one once and all at a time; `text` then knows their ids."""
         texts: dict[str, None] = {}
         for request in requests:
-            if isinstance(request.prompt, str):
+            if isinstance(request.prompt, str) and not isinstance(request.prompt, TokenPrompt):
                 if request.continuations:
                     texts.setdefault(request.prompt.rstrip())
                     texts.update((request.prompt + continuation, None) for continuation in request.continuations)
@@ -180,6 +192,8 @@ class Tokens:
 
     def prompt(self, prompt: Prompt) -> list[int]:
         """The ids of a whole prompt, with the special tokens before it; BOS or EOS alone for an empty one."""
+        if isinstance(prompt, TokenPrompt):
+            return list(prompt.ids)
         if not isinstance(prompt, str):
             return self.text(self.chat(prompt))
         return [*self._before(prompt), *self.text(prompt)] or [self.first]

@@ -1,0 +1,130 @@
+"""A causal model as a server of completions needs it: token ids in, log-probabilities of each token or text out."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from evalharness.core.errors import UsageError
+from evalharness.core.types import Prompt, Request, Response
+
+from .backend import HfCausal
+from .loading import Loaded, quiet
+from .memory import Failure, run_batches
+from .token_logprobs import TokenScorer, TokenScores, WantedScores, n_inputs
+from .tokens import RequestError, TokenPrompt, Tokens
+
+__all__ = ["CausalEngine", "ServedCausal"]
+
+
+class ServedCausal(HfCausal):
+    """A causal model that also tells the log-probability of each token."""
+
+    def prepare(self, loaded: Loaded) -> None:
+        super().prepare(loaded)
+        self.token_scorer: Any = TokenScorer(loaded.model, pad=self.tokens.pad, device=loaded.device)
+        # A fast tokenizer may not be used by two threads at once: this one is for the thread that serves.
+        self.own_tokens: Any = Tokens(
+            copy.deepcopy(loaded.tokenizer), max_length=self.tokens.max_length, name=self.name
+        )
+        self.n_vocabulary = int(loaded.model.get_input_embeddings().num_embeddings)
+        below = loaded.model.get_base_model() if hasattr(loaded.model, "get_base_model") else loaded.model
+        ends = getattr(below.generation_config, "eos_token_id", None)
+        ends = loaded.tokenizer.eos_token_id if ends is None else ends
+        self.ends = frozenset(() if ends is None else [ends] if isinstance(ends, int) else ends)
+
+    def forget(self) -> None:
+        super().forget()
+        self.token_scorer = self.own_tokens = None
+
+    async def token_scores(self, wanted: Sequence[WantedScores]) -> list[TokenScores | str]:
+        """The scores of each list, in order; in place of those that failed, why."""
+        await self.open()
+        unwanted = threading.Event()
+        try:
+            return await self._on_worker(lambda: self._token_scores(wanted, unwanted))
+        finally:
+            # Cancelled: the batch that is being computed is the last one.
+            unwanted.set()
+
+    def _token_scores(self, wanted: Sequence[WantedScores], unwanted: threading.Event) -> list[TokenScores | str]:
+        found: list[TokenScores | str] = [""] * len(wanted)
+        with quiet():
+            for outcomes in run_batches(
+                list(enumerate(wanted)),
+                length=lambda item: max(1, n_inputs(item[1])),
+                size=self.size("loglikelihood"),
+                run=lambda batch: self.token_scorer([one for _, one in batch]),
+            ):
+                for outcome in outcomes:
+                    result = outcome.result
+                    found[outcome.item[0]] = result.message if isinstance(result, Failure) else result
+                if unwanted.is_set():
+                    break
+        return found
+
+
+class CausalEngine:
+    """What `integrations.completions` asks of a model, of an opened `ServedCausal`."""
+
+    def __init__(self, model: ServedCausal) -> None:
+        self._model = model
+        self._tokens: Tokens = model.own_tokens
+        self.max_length = self._tokens.max_length
+        self.n_vocabulary = model.n_vocabulary
+        self.piece = functools.lru_cache(maxsize=200_000)(self._piece)
+        # An ordinary token in front keeps decoders from dropping the space that a token begins with.
+        self._anchor = self._tokens.text("a")[-1:]
+        self._anchor_text = self._decoded(self._anchor)
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """The ids of a whole prompt, as the model is used to reading it.
+
+        Raises:
+            UsageError: it cannot be encoded, or the model has no chat template for these turns.
+        """
+        try:
+            return tuple(self._tokens.prompt(prompt))
+        except RequestError as error:
+            raise UsageError(str(error)) from error
+
+    def n_added(self, text: str, ids: Sequence[int]) -> int:
+        """How many special tokens stand before the ids of `text` that are not in the text."""
+        bos = self._tokens.tokenizer.bos_token
+        if bos and text.startswith(bos):
+            return 0
+        if not text:
+            return len(ids)
+        before = self._tokens.before
+        return len(before) if tuple(ids[: len(before)]) == before else 0
+
+    def prompt(self, ids: Sequence[int]) -> Prompt:
+        """A prompt that stands for exactly these ids."""
+        return TokenPrompt(ids)
+
+    def decode(self, ids: Sequence[int], *, special: bool = True) -> str:
+        """The text of `ids`, special tokens included unless `special` is false."""
+        return self._decoded(list(ids)) if special else self._tokens.decode(ids)
+
+    def ends(self, token: int) -> bool:
+        """Whether `token` ends a text."""
+        return token in self._model.ends
+
+    def _piece(self, token: int) -> str:
+        text = self._decoded([*self._anchor, token])
+        return text[len(self._anchor_text) :] if text.startswith(self._anchor_text) else self._decoded([token])
+
+    def _decoded(self, ids: list[int]) -> str:
+        return str(self._tokens.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    async def score(self, wanted: Sequence[WantedScores]) -> Sequence[TokenScores | str]:
+        """The scores of each list, in order; in place of those that failed, why."""
+        return await self._model.token_scores(wanted)
+
+    async def generate(self, requests: Sequence[Request]) -> Sequence[Response]:
+        """The response to each request, in order."""
+        found = {response.key: response async for response in self._model.generate(requests)}
+        return [found[request.key] for request in requests]

@@ -1,0 +1,376 @@
+"""The wire format over a scripted engine whose tokens are characters."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from evalharness.core.errors import ModelError, UsageError
+from evalharness.core.types import Response
+
+
+@dataclass
+class Scores:
+    logprobs: tuple
+    top: tuple
+
+
+class Letters:
+    """Token i is the letter chr(97 + i); 26 ends a text. The likeliest token is always the next letter."""
+
+    max_length = 12
+    n_vocabulary = 27
+
+    def __init__(self, **hooks):
+        self.hooks = hooks
+        self.batches = []
+
+    def encode(self, prompt):
+        if not isinstance(prompt, str):
+            prompt = "".join(turn.content for turn in prompt)
+        if "!" in prompt:
+            raise UsageError("the tokenizer cannot encode this text")
+        return tuple(ord(letter) - 97 for letter in prompt) or (26,)
+
+    def n_added(self, text, ids):
+        return 0 if text else 1
+
+    def prompt(self, ids):
+        return self.decode(ids)
+
+    def decode(self, ids, *, special=True):
+        return "".join(chr(97 + i) if i < 26 else "<end>" * special for i in ids)
+
+    def piece(self, token):
+        return self.decode([token])
+
+    def ends(self, token):
+        return token == 26
+
+    async def score(self, wanted):
+        self.batches.append(len(wanted))
+        await asyncio.sleep(self.hooks.get("seconds", 0))
+        if "raises" in self.hooks:
+            raise self.hooks["raises"]
+        return [self.hooks.get("fails") or self.scores(one) for one in wanted]
+
+    def scores(self, one):
+        last = len(one.ids) - (not one.follow)
+        top = [tuple(((one.ids[i] + k) % 27, -0.5 * k) for k in range(1, max(1, one.top) + 1))
+               for i in range(one.first, last)]  # fmt: skip
+        value = self.hooks.get("value")
+        own = [-0.5 * ((b - a) % 27) if value is None else value
+               for a, b in zip(one.ids[one.first :], one.ids[one.first + 1 :], strict=False)]  # fmt: skip
+        return Scores(tuple(own), tuple(top))
+
+    async def generate(self, requests):
+        self.batches.append(len(requests))
+        if "raises" in self.hooks:
+            raise self.hooks["raises"]
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        if "fails" in self.hooks:
+            return Response(key=request.key, status="error", error=self.hooks["fails"])
+        s = request.sampling
+        text = f"<{s.max_tokens} {s.temperature:g} {s.top_p} {s.seed} {list(s.stop)} {request.repeat}>"
+        return Response(key=request.key, text=text, finish_reason="length", output_tokens=s.max_tokens)
+
+
+@pytest.fixture(scope="module")
+def server(server_of):
+    with server_of(Letters(), aliases=("./other",)) as running:
+        yield running
+
+
+def test_models(server):
+    status, answer = server.ask("/v1/models")
+    assert status == 200
+    assert [model["id"] for model in answer["data"]] == ["tiny"]
+    assert answer["data"][0]["max_model_len"] == 12
+    assert server.ask("/v1/models/tiny")[1]["object"] == "model"
+    assert server.ask("/v1/models/other")[0] == 404
+    assert server.ask("/health") == (200, {"status": "ok", "model": "tiny"})
+
+
+def test_echo_with_logprobs(server):
+    answer = server.complete(model="tiny", prompt="abd", max_tokens=0, echo=True, logprobs=2)
+    assert answer["object"] == "text_completion"
+    assert answer["model"] == "tiny"
+    assert answer["created"] == 1_700_000_000
+    assert answer["usage"] == {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3}
+    (choice,) = answer["choices"]
+    assert (choice["index"], choice["text"], choice["finish_reason"]) == (0, "abd", "length")
+    assert choice["logprobs"] == {
+        "tokens": ["a", "b", "d"],
+        "token_logprobs": [None, -0.5, -1.0],
+        "top_logprobs": [None, {"b": -0.5, "c": -1.0}, {"c": -0.5, "d": -1.0}],
+        "text_offset": [0, 1, 2],
+    }
+
+
+def test_the_token_itself_is_told_beside_the_likeliest(server):
+    (choice,) = server.complete(prompt="ad", max_tokens=0, echo=True, logprobs=1)["choices"]
+    assert choice["logprobs"]["top_logprobs"] == [None, {"b": -0.5, "d": -1.5}]
+    (choice,) = server.complete(prompt="ad", max_tokens=0, echo=True, logprobs=0)["choices"]
+    assert choice["logprobs"]["top_logprobs"] == [None, {"d": -1.5}]
+
+
+def test_echo_with_the_token_that_follows(server):
+    (choice,) = server.complete(prompt="ab", max_tokens=1, echo=True, logprobs=1, temperature=0)["choices"]
+    assert choice["text"] == "abc"
+    assert choice["logprobs"]["tokens"] == ["a", "b", "c"]
+    assert choice["logprobs"]["token_logprobs"] == [None, -0.5, -0.5]
+    answer = server.complete(prompt="ab", max_tokens=1, logprobs=2, temperature=0)
+    (choice,) = answer["choices"]
+    assert choice["text"] == "c"
+    assert choice["logprobs"] == {
+        "tokens": ["c"],
+        "token_logprobs": [-0.5],
+        "top_logprobs": [{"c": -0.5, "d": -1.0}],
+        "text_offset": [0],
+    }
+    assert answer["usage"]["completion_tokens"] == 1
+
+
+def test_the_token_that_follows_ends_the_text(server):
+    (choice,) = server.complete(prompt="z", max_tokens=1, logprobs=1, temperature=0)["choices"]
+    assert (choice["text"], choice["finish_reason"]) == ("", "stop")
+    assert choice["logprobs"]["tokens"] == ["<end>"]
+    (choice,) = server.complete(prompt="a", max_tokens=1, logprobs=1, temperature=0, stop="b")["choices"]
+    assert (choice["text"], choice["finish_reason"]) == ("", "stop")
+
+
+def test_one_token(server):
+    (choice,) = server.complete(prompt="a", max_tokens=0, echo=True, logprobs=1)["choices"]
+    assert choice["logprobs"]["token_logprobs"] == [None]
+    (choice,) = server.complete(prompt="a", max_tokens=0, logprobs=1)["choices"]
+    assert choice["logprobs"]["tokens"] == []
+
+
+def test_added_tokens_are_no_part_of_the_text(server):
+    (choice,) = server.complete(prompt="", max_tokens=1, echo=True, logprobs=1, temperature=0)["choices"]
+    assert choice["text"] == "a"
+    assert choice["logprobs"]["tokens"] == ["<end>", "a"]
+    assert choice["logprobs"]["text_offset"] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "texts"),
+    [("ab", ["ab"]), (["ab", "c"], ["ab", "c"]), ([0, 1], ["ab"]), ([[0, 1], [2]], ["ab", "c"])],
+)
+def test_forms_of_prompt(server, prompt, texts):
+    answer = server.complete(prompt=prompt, max_tokens=0, echo=True, logprobs=1)
+    assert [choice["text"] for choice in answer["choices"]] == texts
+    assert [choice["index"] for choice in answer["choices"]] == list(range(len(texts)))
+    assert ["".join(choice["logprobs"]["tokens"]) for choice in answer["choices"]] == texts
+
+
+def test_generation(server):
+    answer = server.complete(
+        prompt=["a", "b"], max_tokens=5, temperature=0.5, top_p=0.9, seed=3, stop=["x", "y"], n=2, user="me"
+    )
+    texts = [choice["text"] for choice in answer["choices"]]
+    assert texts == [f"<5 0.5 0.9 3 ['x', 'y'] {repeat}>" for _ in "ab" for repeat in (0, 1)]
+    assert answer["usage"] == {"prompt_tokens": 2, "completion_tokens": 20, "total_tokens": 22}
+    assert {choice["finish_reason"] for choice in answer["choices"]} == {"length"}
+    assert all(choice["logprobs"] is None for choice in answer["choices"])
+
+
+def test_defaults_are_those_of_openai(server):
+    with_echo = server.complete(prompt="a", echo=True, max_tokens=4, stop=None, model=None, top_p=None)
+    assert with_echo["choices"][0]["text"] == "a<4 1 None 7 [] 0>", "temperature 1, and a seed of the server's"
+    assert server.complete(prompt="a", max_tokens=4, temperature=0)["choices"][0]["text"] == "<4 0 None None [] 0>"
+    status, answer = server.ask("/v1/completions", {"prompt": "a"})
+    assert status == 400
+    assert "max_tokens is 16" in answer["error"]["message"]
+
+
+def test_nothing_is_asked_for(server):
+    assert server.complete(prompt="a", max_tokens=0)["choices"][0]["text"] == ""
+    assert server.complete(prompt="a", max_tokens=0, echo=True)["choices"][0]["text"] == "a"
+
+
+def test_chat(server):
+    turns = [
+        {"role": "system", "content": "ab"},
+        {"role": "user", "content": [{"type": "text", "text": "c"}, {"type": "text", "text": "d"}]},
+    ]
+    status, answer = server.ask("/v1/chat/completions", {"messages": turns, "temperature": 0, "model": "./other"})
+    assert status == 200
+    assert answer["object"] == "chat.completion"
+    (choice,) = answer["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "<8 0 None None [] 0>"}, "what the model has room for"
+    body = {"messages": turns, "max_completion_tokens": 3, "temperature": 0}
+    assert server.ask("/v1/chat/completions", body)[1]["choices"][0]["message"]["content"].startswith("<3 ")
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "words"),
+    [
+        ({}, "prompt", "prompt is missing"),
+        ({"prompt": []}, "prompt", "must be a text"),
+        ({"prompt": [[]]}, "prompt", "at least one"),
+        ({"prompt": ["a", [1]]}, "prompt", "prompt[0]"),
+        ({"prompt": [True]}, "prompt", "prompt[0]"),
+        ({"prompt": {"a": 1}}, "prompt", "must be a text"),
+        ({"prompt": [0, 27]}, "prompt", "there is no token 27; ids go from 0 to 26"),
+        ({"prompt": [-1]}, "prompt", "there is no token -1"),
+        ({"prompt": "a!"}, None, "cannot encode"),
+        ({"prompt": "a" * 13, "max_tokens": 0, "echo": True}, "prompt", "13 tokens"),
+        ({"prompt": ["a", "a" * 9], "max_tokens": 4}, "prompt[1]", "the model reads 12 at most"),
+        ({"prompt": "a", "max_tokens": -1}, "max_tokens", "0 or more"),
+        ({"prompt": "a", "max_tokens": 1.5}, "max_tokens", "not 1.5"),
+        ({"prompt": "a", "max_tokens": True}, "max_tokens", "not true"),
+        ({"prompt": "a", "logprobs": -1}, "logprobs", "from 0"),
+        ({"prompt": "a", "logprobs": 1, "max_tokens": 2}, "logprobs", "set max_tokens to 0 or 1"),
+        ({"prompt": "a", "logprobs": 1, "max_tokens": 1}, "temperature", "set temperature to 0"),
+        ({"prompt": "a", "temperature": -0.1}, "temperature", "from 0"),
+        ({"prompt": "a", "temperature": "hot"}, "temperature", '"hot"'),
+        ({"prompt": "a", "top_p": 0}, "top_p", "above 0"),
+        ({"prompt": "a", "n": 0}, "n", "from 1 to 128"),
+        ({"prompt": "a", "n": 2, "max_tokens": 0}, "n", "nothing generated"),
+        ({"prompt": "a", "echo": "yes"}, "echo", "true or false"),
+        ({"prompt": "a", "stop": [1]}, "stop", "list of texts"),
+        ({"prompt": "a", "seed": "x"}, "seed", "whole number"),
+        ({"prompt": "a", "stream": True}, "stream", "not supported"),
+        ({"prompt": "a", "suffix": "b"}, "suffix", "not supported"),
+        ({"prompt": "a", "best_of": 2}, "best_of", "not supported"),
+        ({"prompt": "a", "logit_bias": {"1": 2}}, "logit_bias", "not supported"),
+        ({"prompt": "a", "presence_penalty": 0.5}, "presence_penalty", "not supported"),
+        ({"prompt": "a", "max_token": 3}, "max_token", "did you mean 'max_tokens'?"),
+        ({"prompt": "a", "model": 3}, "model", "must be a text"),
+    ],
+)
+def test_what_is_wrong_is_said(server, body, param, words):
+    status, answer = server.ask("/v1/completions", body)
+    assert status == 400
+    assert words in answer["error"]["message"]
+    assert answer["error"]["param"] == param
+    assert answer["error"]["type"] == "invalid_request_error"
+    assert set(answer["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "words"),
+    [
+        ({}, "messages", "at least one"),
+        ({"messages": []}, "messages", "at least one"),
+        ({"messages": ["hello"]}, "messages[0].role", "needs a role"),
+        ({"messages": [{"role": "robot", "content": ""}]}, "messages[0].role", "one of system, user"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content", "must be a text, not null"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "messages[0].content[0]",
+            "only parts of type text",
+        ),
+        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [1]}]}, "messages[0].tool_calls", "texts"),
+        ({"messages": [{"role": "user", "content": "a"}], "tools": [{}]}, "tools", "not supported"),
+        ({"messages": [{"role": "user", "content": "a"}], "logprobs": True}, "logprobs", "not supported"),
+        (
+            {"messages": [{"role": "user", "content": "a"}], "max_tokens": 12},
+            "messages",
+            "1 tokens and max_tokens is 12",
+        ),
+        ({"messages": [{"role": "user", "content": "a"}], "max_tokens": 0}, "max_tokens", "1 or more"),
+    ],
+)
+def test_what_is_wrong_with_a_chat_is_said(server, body, param, words):
+    status, answer = server.ask("/v1/chat/completions", body)
+    assert status == 400
+    assert words in answer["error"]["message"]
+    assert answer["error"]["param"] == param
+
+
+def test_another_model_is_not_found(server):
+    status, answer = server.ask("/v1/completions", {"prompt": "a", "model": "gpt-4"})
+    assert status == 404
+    assert answer["error"]["code"] == "model_not_found"
+    assert "this server has 'tiny'" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("raw", [b"{", b"\xff\xfe", b"", b"[" * 100_000])
+def test_no_json(server, raw):
+    status, answer = server.ask("/v1/completions", raw=raw)
+    assert status == 400
+    assert "not JSON" in answer["error"]["message"]
+
+
+def test_a_body_that_is_no_object(server):
+    assert "must be a JSON object, not a list" in server.ask("/v1/completions", [1])[1]["error"]["message"]
+
+
+def test_no_such_route(server):
+    status, answer = server.ask("/v1/embeddings", {})
+    assert status == 404
+    assert "POST /v1/completions" in answer["error"]["message"]
+    status, answer = server.ask("/v1/completions")
+    assert status == 405
+    assert answer["error"]["message"] == "GET /v1/completions: Method Not Allowed"
+
+
+def test_requests_that_arrive_together_are_one_batch(server_of):
+    engine = Letters(seconds=0.05)
+    body = {"prompt": ["ab", "cd"], "max_tokens": 0, "echo": True, "logprobs": 1}
+    with server_of(engine) as server, ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: server.ask("/v1/completions", body), range(16)))
+    assert {status for status, _ in found} == {200}
+    assert {tuple(c["text"] for c in answer["choices"]) for _, answer in found} == {("ab", "cd")}
+    assert sum(engine.batches) == 32
+    assert len(engine.batches) < 8, "while one batch is computed the next one gathers"
+
+
+def test_the_key(server_of):
+    with server_of(Letters(), api_key="secret") as server:
+        body = {"prompt": "a", "max_tokens": 0}
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": "Bearer sécret".encode().decode("latin-1")},
+        ):
+            status, answer = server.ask("/v1/completions", body, headers=headers)
+            assert status == 401
+            assert answer["error"]["code"] == "invalid_api_key"
+        assert server.ask("/v1/completions", body, headers={"Authorization": "Bearer secret"})[0] == 200
+        assert server.ask("/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("hooks", "words"),
+    [
+        ({"raises": ModelError("the device failed")}, "the device failed"),
+        ({"raises": ZeroDivisionError("by nought")}, "internal error: ZeroDivisionError: by nought"),
+        ({"fails": "out of memory"}, "the model failed: out of memory"),
+        ({"value": math.nan}, "NaN"),
+    ],
+)
+def test_a_failure_of_the_model_is_an_error_of_the_server(server_of, hooks, words):
+    with server_of(Letters(**hooks)) as server:
+        status, answer = server.ask("/v1/completions", {"prompt": "ab", "max_tokens": 0, "echo": True, "logprobs": 1})
+        assert status == 500
+        assert words in answer["error"]["message"]
+        assert "Traceback" not in answer["error"]["message"]
+        assert answer["error"]["type"] == "server_error"
+        assert bool(server.reported) == ("raises" in hooks)
+
+
+def test_an_impossible_token_is_no_infinity_in_json(server_of):
+    with server_of(Letters(value=-math.inf)) as server:
+        (choice,) = server.complete(prompt="ab", max_tokens=0, echo=True, logprobs=0)["choices"]
+    assert choice["logprobs"]["token_logprobs"] == [None, -9999.0]
+
+
+def test_closing_answers_who_waits(server_of):
+    with server_of(Letters(seconds=30)) as server, ThreadPoolExecutor(1) as pool:
+        body = {"prompt": "ab", "max_tokens": 0, "echo": True, "logprobs": 1}
+        waiting = pool.submit(server.ask, "/v1/completions", body)
+        while not server.server._engine.batches:
+            pass
+        server.wait(server.runner.shutdown())
+        status, answer = waiting.result(10)
+    assert status == 503
+    assert "shutting down" in answer["error"]["message"]
