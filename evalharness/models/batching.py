@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 class BatchModel(ABC):
     """A model whose `answer` gives the responses of many requests, a batch at a time.
+
+    Requests may come from an iterator of any length: no more are taken than are worked on.
 
     A verb that is not among `capabilities` raises a `CapabilityError`. When the consumer goes away, or is cancelled,
     the batch that is being computed is the last one. A `ModelError` ends the stream, and so does every exception
@@ -54,7 +56,7 @@ class BatchModel(ABC):
         """Give back what `load` took."""
 
     @abstractmethod
-    def answer(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+    def answer(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         """The responses to `requests`, all of kind `kind`, exactly one each, in any order, a batch at a time."""
 
     async def open(self) -> None:
@@ -72,26 +74,26 @@ class BatchModel(ABC):
             self._worker = None
             worker.shutdown(wait=False)
 
-    def generate(self, requests: Sequence[Request]) -> AsyncIterator[Response]:
+    def generate(self, requests: Iterable[Request]) -> AsyncIterator[Response]:
         return self._verb("generate", requests)
 
-    def loglikelihood(self, requests: Sequence[Request]) -> AsyncIterator[Response]:
+    def loglikelihood(self, requests: Iterable[Request]) -> AsyncIterator[Response]:
         return self._verb("loglikelihood", requests)
 
-    def loglikelihood_rolling(self, requests: Sequence[Request]) -> AsyncIterator[Response]:
+    def loglikelihood_rolling(self, requests: Iterable[Request]) -> AsyncIterator[Response]:
         return self._verb("loglikelihood_rolling", requests)
 
-    def classify(self, requests: Sequence[Request]) -> AsyncIterator[Response]:
+    def classify(self, requests: Iterable[Request]) -> AsyncIterator[Response]:
         return self._verb("classify", requests)
 
-    def _verb(self, kind: Kind, requests: Sequence[Request]) -> AsyncIterator[Response]:
+    def _verb(self, kind: Kind, requests: Iterable[Request]) -> AsyncIterator[Response]:
         if kind not in self.capabilities:
             can = ", ".join(sorted(self.capabilities))
             raise CapabilityError(f"model {self.name!r} cannot do {kind!r}; it can do: {can}")
         return self._stream(kind, requests)
 
-    async def _stream(self, kind: Kind, requests: Sequence[Request]) -> AsyncIterator[Response]:
-        if not requests:
+    async def _stream(self, kind: Kind, requests: Iterable[Request]) -> AsyncIterator[Response]:
+        if isinstance(requests, Sized) and not len(requests):
             return
         await self.open()
         batches = self.answer(kind, requests)

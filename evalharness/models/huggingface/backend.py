@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,7 +55,7 @@ class HfCausal(HfModel):
         found = {"loglikelihood": self.scorer.report(), "generate": self.generator.report()}
         return {kind: work for kind, work in found.items() if work}
 
-    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+    def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .plans import causal_plan, causal_rolling_plan
         from .rows import score
 
@@ -93,7 +93,7 @@ class HfSeq2Seq(HfModel):
         super().forget()
         self.scorer = self.generator = None
 
-    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+    def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .likelihood import plain_way
         from .plans import encoder_decoder_plan
         from .rows import score
@@ -138,7 +138,7 @@ class HfMasked(HfModel):
         super().forget()
         self.scorer = None
 
-    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+    def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .likelihood import plain_way
         from .plans import masked_plan, masked_rolling_plan
         from .rows import score
@@ -167,7 +167,7 @@ class HfClassifier(HfModel):
             # Decoders with a classification head find the last token of a text as the last that is not padding.
             config.pad_token_id = self.tokens.pad
 
-    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+    def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .classifier import classify
 
         assert self._loaded_model is not None

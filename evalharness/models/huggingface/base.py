@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -131,11 +131,11 @@ class HfModel(BatchModel):
         """Drop what `prepare` made."""
         self.__dict__.pop("tokens", None)
 
-    def respond(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+    def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         """The responses, a batch at a time, of one of the kinds in `capabilities`."""
         raise NotImplementedError
 
-    def answer(self, kind: Kind, requests: Sequence[Request]) -> Iterator[Sequence[Response]]:
+    def answer(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .loading import quiet
 
         batches = self.respond(kind, requests)

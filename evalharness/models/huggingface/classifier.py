@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,9 @@ from .scoring import padded
 from .tokens import RequestError, Tokens
 
 __all__ = ["classify"]
+
+# Texts that are sorted by length together.
+_CHUNK = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +44,24 @@ def _encode(request: Request, tokens: Tokens) -> _Text:
 
 
 def classify(
-    requests: Sequence[Request], *, model: Any, tokens: Tokens, labels: Labels, size: BatchSize, device: str
+    requests: Iterable[Request], *, model: Any, tokens: Tokens, labels: Labels, size: BatchSize, device: str
 ) -> Iterator[list[Response]]:
     """The responses to `requests`, a batch at a time; `meta` carries the raw logits."""
-    ready: list[Response] = []
-    texts: list[_Text] = []
-    for request in requests:
-        try:
-            texts.append(_encode(request, tokens))
-        except RequestError as error:
-            ready.append(error_response(request, str(error)))
-    if ready:
-        yield ready
     run = _runner(model, pad=tokens.pad, device=device)
-    for outcomes in run_batches(texts, length=lambda text: len(text.ids), size=size, run=run):
-        yield [_response(outcome.item, outcome.result, labels, outcome.seconds) for outcome in outcomes]
+    waiting = iter(requests)
+    while group := list(itertools.islice(waiting, _CHUNK)):
+        tokens.prime(group)
+        ready: list[Response] = []
+        texts: list[_Text] = []
+        for request in group:
+            try:
+                texts.append(_encode(request, tokens))
+            except RequestError as error:
+                ready.append(error_response(request, str(error)))
+        if ready:
+            yield ready
+        for outcomes in run_batches(texts, length=lambda text: len(text.ids), size=size, run=run):
+            yield [_response(outcome.item, outcome.result, labels, outcome.seconds) for outcome in outcomes]
 
 
 def _runner(model: Any, *, pad: int, device: str) -> Callable[[Sequence[_Text]], list[list[float]]]:
