@@ -133,14 +133,18 @@ class HfModel(_Model):
     path: Text = Field(description="A local folder, a hub name, or catalog:NAME for one that `fetch-model` made.")
     revision: str | None = Field(None, description="Branch, tag or commit of a hub name.")
     tokenizer: str | None = Field(None, description="Path or hub name of the tokenizer, if not the model's own.")
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="`auto` takes the checkpoint's own on a GPU and float32 on a CPU."
+    dtype: Literal["auto", "checkpoint", "float32", "float16", "bfloat16"] = Field(
+        "auto",
+        description="`auto` takes the checkpoint's own on a GPU and float32 on a CPU; `checkpoint` its own anywhere.",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps.")
     adapter: str | None = Field(None, description="Path or hub name of a PEFT adapter put on top of the model.")
     quantization: dict[str, JsonValue] | None = Field(
         None,
         description="Quantisation config of transformers, with its `quant_method` (bitsandbytes, torchao …).",
+    )
+    add_bos: bool | None = Field(
+        None, description="Begin texts with the BOS token, or do not (default: as the tokenizer is set up)."
     )
     trust_remote_code: bool = Field(
         False, description="Run Python code that the checkpoint carries; needs --allow-code."

@@ -93,11 +93,12 @@ def _first_float(path: Path) -> str | None:
 def resolve_dtype(dtype: str, *, device: str, folder: Path | None, config: Mapping[str, Any]) -> str:
     """The number format to compute in: `auto` is float32 on a CPU, and the checkpoint's own on a GPU.
 
-    "auto" comes back only for a GPU and a checkpoint that is not on this machine yet; transformers decides then.
+    `checkpoint` is its own on every device. "auto" comes back only for a checkpoint's own that is not on this machine
+    yet; transformers decides then.
     """
-    if dtype != "auto":
+    if dtype not in ("auto", "checkpoint"):
         return dtype
-    if device == "cpu":
+    if dtype == "auto" and device == "cpu":
         return "float32"
     if folder is None:
         return "auto"

@@ -118,6 +118,8 @@ def describe(
         "trust_remote_code": spec.trust_remote_code,
         "versions": dict(versions),
     }
+    if spec.add_bos is not None:
+        identity["add_bos"] = spec.add_bos
     if backend == "hf-classifier":
         identity["labels"] = None if spec.labels is None else list(spec.labels)
         identity["threshold"] = spec.threshold

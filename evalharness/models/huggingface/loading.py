@@ -128,7 +128,10 @@ def _source(location: Location, *needed: str) -> tuple[str, dict[str, str]]:
 
 def _tokenizer(transformers: Any, spec: HfSpec, location: Location) -> Any:
     source, revision = _source(location, "tokenizer.json", "tokenizer_config.json")
-    found = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=spec.trust_remote_code, **revision)
+    bos = {} if spec.add_bos is None else {"add_bos_token": spec.add_bos}
+    found = transformers.AutoTokenizer.from_pretrained(
+        source, trust_remote_code=spec.trust_remote_code, **bos, **revision
+    )
     if found is None or not callable(found):
         raise UsageError(f"{location.source}: no tokenizer in it; give one with `tokenizer:`")
     return found

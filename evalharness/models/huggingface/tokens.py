@@ -3,11 +3,15 @@
 - A prompt is encoded with the special tokens that the tokenizer puts *before* a text (BOS, where it has one), unless
   the text starts with BOS already; those that it puts behind (EOS) would end the text and are left out.
 - Trailing white space of a context belongs to the continuation, since tokens carry the space in front of a word. The
-  tokens of a continuation are those of `context + continuation` behind the first `len(encode(context))`.
-- Nothing in front of a continuation means BOS, or else EOS, in front of it.
+  tokens of a continuation are those of `context + continuation` behind the first `len(encode(context))`; the context
+  before them is `encode(context)`, also where the two do not meet at a border of tokens.
+- Nothing in front of a continuation means BOS, or else EOS, in front of it, unless the continuation begins with it.
 - Chat turns go through the model's own chat template, which writes its special tokens itself: none is added, and the
   white space at its end is the template's, not the answer's.
 - What is too long loses tokens at its beginning; the continuation is never cut.
+
+Where lm-eval does what nobody would ask for, its figures come only after `follow_lm_eval`: a tokenizer's EOS ends a
+context of a causal model, and a text that is scored whole is scored with the tokenizer's BOS after the BOS in front.
 """
 
 from __future__ import annotations
@@ -22,7 +26,10 @@ from evalharness.core.types import Prompt, Request
 __all__ = ["Encoded", "RequestError", "Split", "TokenPrompt", "Tokens", "max_length_of"]
 
 _DEFAULT_MAX_LENGTH = 2048
-_LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
+# lm-eval's `resolve_max_length` knows the first three, in this order.
+_LENGTH_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
+_LENGTH_KEYS_OF_LM_EVAL = frozenset(_LENGTH_KEYS[:3])
+_GENERATIVE = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 # Their positions count from padding_idx + 1, so that many of the embeddings are never used.
 _OFFSET_POSITIONS = frozenset(
     {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "data2vec-text", "mpnet"}
@@ -73,18 +80,27 @@ class Encoded:
 
 
 def max_length_of(config: Any, tokenizer: Any, *, limit: int | None) -> int:
-    """The most tokens that the model reads: `limit`, else what its settings and its tokenizer say, else 2048."""
+    """The most tokens that the model reads: `limit`, else what its settings and its tokenizer say, else 2048.
+
+    Of a model that generates, the settings come before the tokenizer's own limit, as in lm-eval; of an encoder the
+    smaller of the two holds (sentence encoders are trained on less than their positions).
+    """
     if limit is not None:
         return limit
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    found = [getattr(text, key, None) for key in _LENGTH_KEYS]
-    known = [value for value in found if isinstance(value, int) and value > 0][:1]
-    if known and text.model_type in _OFFSET_POSITIONS:
-        known = [known[0] - (text.pad_token_id or 0) - 1]
+    found = [(key, getattr(text, key, None)) for key in _LENGTH_KEYS]
+    known = [(key, value) for key, value in found if isinstance(value, int) and value > 0][:1]
     of_tokenizer = getattr(tokenizer, "model_max_length", None)
-    if isinstance(of_tokenizer, int | float) and 0 < of_tokenizer < _NO_LIMIT:
-        known.append(int(of_tokenizer))
-    return min(known, default=_DEFAULT_MAX_LENGTH)
+    limits = [int(of_tokenizer)] if isinstance(of_tokenizer, int | float) and 0 < of_tokenizer < _NO_LIMIT else []
+    generates = any(str(name).endswith(_GENERATIVE) for name in getattr(config, "architectures", None) or ())
+    for key, value in known:
+        if text.model_type in _OFFSET_POSITIONS:
+            limits.append(value - (text.pad_token_id or 0) - 1)
+        elif generates and key in _LENGTH_KEYS_OF_LM_EVAL:
+            return value
+        else:
+            limits.append(value)
+    return min(limits, default=_DEFAULT_MAX_LENGTH)
 
 
 class Tokens:
@@ -95,7 +111,22 @@ class Tokens:
         self.max_length = max_length
         self._name = name
         self._known: dict[str, list[int]] = {}
+        self._first: int | None = None
+        self._lm_eval = False
+        self._causal = False
         self.before, self.after = self._special_tokens()
+
+    def follow_lm_eval(self, *, causal: bool, add_bos: bool | None = None, first: int | None = None) -> None:
+        """Encode and decode as `lm_eval --model hf` does, to the letter.
+
+        `add_bos` is its `add_bos_token` (None: as the tokenizer does), `first` its `prefix_token_id` (None: BOS, else
+        EOS); `causal` says whether a context and its continuation are one text.
+        """
+        self._lm_eval = True
+        self._causal = causal
+        self._first = first
+        if add_bos is False:
+            self.before, self.after = (), ()
 
     def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids that the tokenizer puts before and behind a text."""
@@ -109,12 +140,12 @@ class Tokens:
 
     @property
     def first(self) -> int:
-        """The token that stands for nothing before a text: BOS, else EOS.
+        """The token that stands for nothing before a text: BOS, else EOS, unless another has been chosen.
 
         Raises:
             RequestError: the tokenizer has neither.
         """
-        for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
+        for token in (self._first, self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
             if token is not None:
                 return int(token)
         raise RequestError(
@@ -196,11 +227,26 @@ class Tokens:
             return list(prompt.ids)
         if not isinstance(prompt, str):
             return self.text(self.chat(prompt))
-        return [*self._before(prompt), *self.text(prompt)] or [self.first]
+        return [*self._before(prompt), *self.text(prompt), *self._behind(prompt)] or [self.first]
+
+    def whole(self, text: str) -> list[int]:
+        """The ids of a `text` that is scored whole, after `first`."""
+        if not self._lm_eval:
+            return self.text(text)
+        # lm-eval puts the tokenizer's BOS behind its own, and scores it.
+        return [*self._before(text), *self.text(text), *self._behind(text)]
+
+    def _starts_with_bos(self, text: str) -> bool:
+        # Another `first` is the BOS of likelihoods for lm-eval.
+        bos = self.tokenizer.bos_token if self._first is None else self.tokenizer.decode([self._first])
+        return bool(bos) and text.startswith(bos)
 
     def _before(self, text: str) -> tuple[int, ...]:
-        bos = self.tokenizer.bos_token
-        return () if bos and text.startswith(bos) else self.before
+        return () if self._starts_with_bos(text) else self.before
+
+    def _behind(self, text: str) -> tuple[int, ...]:
+        """The special tokens that lm-eval leaves behind a context of a causal model."""
+        return self.after if self._lm_eval and self._causal and not self._starts_with_bos(text) else ()
 
     def split(self, prompt: Prompt, continuations: Sequence[str]) -> list[Split]:
         """The tokens of `prompt` and of each of `continuations` after it, not cut.
@@ -211,28 +257,29 @@ class Tokens:
         if isinstance(prompt, str):
             context = prompt.rstrip()
             space = prompt[len(context) :]
-            before, after = self._before(context), self.after
+            before, after, behind = self._before(context), self.after, self._behind(context)
         else:
             # The template writes the special tokens.
-            context, space, before, after = self.chat(prompt), "", (), ()
-        head = self.text(context) if context else []
+            context, space, before, after, behind = self.chat(prompt), "", (), (), ()
+        head = [*self.text(context), *behind] if context else [*behind]
         found = []
         for continuation in continuations:
-            seen, target, merged = self._divided(context, head, space + continuation)
+            seen, target, merged = self._divided(context, head, space + continuation, behind)
             found.append(Split(seen, target, before, after, merged))
         return found
 
     def _divided(
-        self, context: str, head: list[int], continuation: str
+        self, context: str, head: list[int], continuation: str, behind: tuple[int, ...]
     ) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-        whole = self.text(context + continuation)
-        at, merged = len(head), False
-        if len(whole) <= at and continuation:
+        whole = [*self.text(context + continuation), *behind]
+        if len(whole) > len(head) or not continuation:
+            seen, target, merged = head, whole[len(head) :], False
+        else:
             at = next((i for i, (a, b) in enumerate(zip(whole, head, strict=False)) if a != b), len(whole))
-            merged = True
-        if at >= len(whole):
+            seen, target, merged = whole[:at], whole[at:], True
+        if not target:
             raise RequestError(f"the continuation {continuation!r} has no tokens to score")
-        return tuple(whole[:at]), tuple(whole[at:]), merged
+        return tuple(seen), tuple(target), merged
 
     def pairs(self, prompt: Prompt, continuations: Sequence[str]) -> list[Encoded]:
         """Context and continuation for each of `continuations` after `prompt`, as a causal model reads them.
@@ -243,11 +290,23 @@ class Tokens:
             RequestError: a continuation has no tokens, or more than the model reads.
         """
         found = []
-        for part in self.split(prompt, continuations):
+        parts = self._alone(continuations) if prompt == "" else self.split(prompt, continuations)
+        for part in parts:
             context = (*part.before, *part.context) or (self.first,)
             self.check_fits(part.continuation, self.max_length)
             n_cut = max(0, len(context) + len(part.continuation) - (self.max_length + 1))
             found.append(Encoded(context[n_cut:], part.continuation, n_cut, part.merged))
+        return found
+
+    def _alone(self, continuations: Sequence[str]) -> list[Split]:
+        """Each of `continuations` after nothing: after `first`, which is not doubled."""
+        found = []
+        for continuation in continuations:
+            target = tuple(self.text(continuation))
+            if not target:
+                raise RequestError(f"the continuation {continuation!r} has no tokens to score")
+            begins = len(target) > 1 and target[0] == self.first
+            found.append(Split((self.first,), target[1:] if begins else target, (), ()))
         return found
 
     def check_fits(self, continuation: Sequence[int], room: int) -> None:
@@ -257,5 +316,7 @@ class Tokens:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids` without special tokens."""
-        text = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        # None leaves the tokenizer's own setting, as lm-eval does.
+        clean_up = None if self._lm_eval else False
+        text = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=clean_up)
         return str(text)

@@ -203,6 +203,7 @@ def make_spec(path: Path | str, **settings: Any) -> SimpleNamespace:
         "dtype": "auto",
         "device": "cpu",
         "adapter": None,
+        "add_bos": None,
         "quantization": None,
         "trust_remote_code": False,
         "batch_size": "auto",
