@@ -1,0 +1,188 @@
+"""Finds lm-eval's tasks by name in milliseconds, and makes a `TaskManager` that need not look for them.
+
+`entries` and `find` read an index that is kept in the cache folder; they need lm-eval to be installed and do not
+import it. `task_manager` gives lm-eval's own manager the same index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from evalharness.core.errors import MissingExtraError, UsageError
+from evalharness.core.registry import suggestion
+
+from .scan import Declared, EntryKind, scan
+
+if TYPE_CHECKING:
+    from lm_eval.tasks import TaskManager
+
+__all__ = ["Found", "IncludePath", "entries", "find", "leaves", "require_lm_eval", "task_manager"]
+
+IncludePath = str | Path | Sequence[str | Path] | None
+
+
+class Found(NamedTuple):
+    """A task, group or tag that lm-eval knows. `file` is "" for a tag, whose tasks are its `members`.
+
+    `own` is true where it comes from an include path, not from lm-eval itself.
+    """
+
+    name: str
+    kind: EntryKind
+    file: str
+    members: tuple[str, ...] = ()
+    output_type: str = ""
+    code: bool = False
+    unsafe: bool = False
+    own: bool = False
+
+
+def require_lm_eval(purpose: str) -> Path:
+    """The folder of lm-eval's own tasks.
+
+    Raises:
+        MissingExtraError: lm-eval is not installed.
+    """
+    spec = find_spec("lm_eval")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError("lm-eval", "lm-eval", purpose=purpose)
+    return Path(next(iter(spec.submodule_search_locations))) / "tasks"
+
+
+def entries(include_path: IncludePath = None, *, defaults: bool = True) -> Mapping[str, Found]:
+    """All tasks, groups and tags by name; those under `include_path` take the place of lm-eval's own.
+
+    Raises:
+        MissingExtraError: lm-eval is not installed.
+        UsageError: an include path is not a folder.
+    """
+    home = require_lm_eval("the tasks of lm-eval")
+    found: dict[str, Found] = dict(_of_lm_eval(home)) if defaults else {}
+    for folder in _folders(include_path):
+        if not folder.is_dir():
+            raise UsageError(f"include_path: there is no folder {folder}")
+        found |= _named(folder, scan(folder), own=True)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _of_lm_eval(home: Path) -> Mapping[str, Found]:
+    return _named(home, scan(home, version=version("lm-eval")), own=False)
+
+
+def _folders(include_path: IncludePath) -> list[Path]:
+    if include_path is None:
+        return []
+    given = [include_path] if isinstance(include_path, str | Path) else include_path
+    return [Path(folder).expanduser() for folder in given]
+
+
+def _named(root: Path, declared: Iterable[Declared], *, own: bool) -> dict[str, Found]:
+    """The entries of one folder by lm-eval's rules: of two files with one name the first counts; tasks make tags."""
+    found: dict[str, Found] = {}
+    start = f"{root.resolve()}/"
+    tagged: dict[str, set[str]] = {}
+    for item in declared:
+        if item.name in found:
+            continue
+        found[item.name] = Found(
+            item.name, item.kind, start + item.path, item.members, item.output_type, item.code, item.unsafe, own
+        )
+        for tag in item.tags if item.kind != "group" else ():
+            tagged.setdefault(tag, set()).add(item.name)
+    for tag, names in tagged.items():
+        if tag not in found:
+            members = tuple(sorted(names))
+            code = any(found[name].code for name in members)
+            found[tag] = Found(tag, "tag", "", members, code=code, own=own)
+    return found
+
+
+def find(name: str, include_path: IncludePath = None) -> Found:
+    """The task, group or tag `name`, or the one that the YAML file of that path declares.
+
+    Raises:
+        MissingExtraError: lm-eval is not installed.
+        UsageError: there is none; the message names the nearest.
+    """
+    known = entries(include_path)
+    if name in known:
+        return known[name]
+    if name.endswith((".yaml", ".yml")) and Path(name).expanduser().is_file():
+        return _of_file(Path(name).expanduser())
+    near = suggestion(name, known) or "; all names: evalharness list lm-eval-tasks"
+    where = "" if include_path is None else " or under include_path"
+    raise UsageError(f"lm-eval {version('lm-eval')} has no task, group or tag {name[:80]!r}{where}{near}")
+
+
+def _of_file(path: Path) -> Found:
+    whole = path.resolve()
+    named = _named(whole.parent, scan(whole.parent, keep=False), own=True)
+    for item in named.values():
+        if item.file == str(whole):
+            return item
+    raise UsageError(f"{path} declares no lm-eval task or group")
+
+
+def leaves(found: Found, known: Mapping[str, Found]) -> list[Found]:
+    """The tasks that `found` stands for, as far as the index can tell: those that a group defines in place are not."""
+    reached: dict[str, Found] = {}
+    seen: set[str] = set()
+    waiting = [found]
+    while waiting:
+        item = waiting.pop(0)
+        if item.name in seen:
+            continue
+        seen.add(item.name)
+        if item.kind in ("task", "python task"):
+            reached[item.name] = item
+        waiting += [known[name] for name in item.members if name in known]
+    return list(reached.values())
+
+
+def task_manager(
+    names: Sequence[str], include_path: IncludePath = None, *, metadata: Mapping[str, Any] | None = None
+) -> TaskManager:
+    """lm-eval's `TaskManager`, made from the index in milliseconds; it loads what it is asked for, by name or path.
+
+    Args:
+        names: What will be asked of it: names, glob patterns or paths of YAML files; each must lead somewhere.
+        include_path: Folders with further tasks.
+        metadata: Handed to lm-eval, which adds it to every task.
+
+    Raises:
+        MissingExtraError: lm-eval is not installed.
+        UsageError: one of `names` is not there.
+    """
+    known = entries(include_path)
+    for name in names:
+        if any(sign in name for sign in "*?[") and any(fnmatchcase(other, name) for other in known):
+            continue
+        find(name, include_path)
+    from lm_eval.tasks import TaskManager
+    from lm_eval.tasks._index import Entry, Kind
+
+    kinds = {"task": Kind.TASK, "python task": Kind.PY_TASK, "group": Kind.GROUP, "tag": Kind.TAG}
+    manager = TaskManager(include_defaults=False, metadata=dict(metadata) if metadata else None)
+    manager.include_path = include_path
+    # The same attributes that its constructor sets, from the index in place of the folders.
+    manager._index = {
+        item.name: Entry(
+            name=item.name,
+            kind=kinds[item.kind],
+            yaml_path=Path(item.file) if item.file else None,
+            tags=set(item.members) if item.kind == "tag" else set(),
+        )
+        for item in known.values()
+    }
+    manager._all_tasks = sorted(known)
+    manager._all_subtasks = sorted(n for n, item in known.items() if item.kind in ("task", "python task"))
+    manager._all_groups = sorted(n for n, item in known.items() if item.kind == "group")
+    manager._all_tags = sorted(n for n, item in known.items() if item.kind == "tag")
+    return manager
