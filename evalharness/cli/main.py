@@ -36,6 +36,7 @@ VERBS: dict[str, Verb] = {
     "runs": Verb("runs", "list, show, promote and delete recorded runs"),
     "promote": Verb("promote", "make a run the baseline of its suite"),
     "serve": Verb("serve", "serve a model over OpenAI's interface, for other harnesses"),
+    "lm-eval": Verb("lm_eval", "run lm-evaluation-harness's command line on our engine"),
     "list": Verb("list", "list and explain metrics, models, datasets and plug-ins"),
     "schema": Verb("schema", "print the JSON Schema of suite files"),
     "cache": Verb("cache", "look into the response store"),
@@ -133,7 +134,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     parser, module = parser_of(name)
     try:
-        args = parser.parse_args(arguments[1:])
+        if getattr(module, "PASSES_ON", False) and arguments[1:] not in (["-h"], ["--help"]):
+            # Another program's command line: argparse would take its options for ours.
+            args = argparse.Namespace(arguments=arguments[1:])
+        else:
+            args = parser.parse_args(arguments[1:])
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     try:

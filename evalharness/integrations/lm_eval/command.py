@@ -1,0 +1,188 @@
+"""lm-eval's command line on our engine: its own parser, its own `run`, its own output.
+
+While `run` runs, three things of lm-eval are ours: the model that `hf` means, the `TaskManager` (from our index, which
+spares seconds) and what describes the machine in the results (asked while the model works).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from evalharness.core.errors import EvalHarnessError, RunError, UsageError
+
+from .index import require_lm_eval, task_manager
+from .register import NAME
+
+__all__ = ["run_command"]
+
+_OURS = ("hf", "hf-auto", "huggingface", NAME)
+# Raised by `datasets` and the hub client where data cannot be had; told by name, so that neither is imported for it.
+_NO_DATA = frozenset(
+    {"ConnectionError", "DatasetNotFoundError", "OfflineModeIsEnabled", "LocalEntryNotFoundError", "HfHubHTTPError"}
+    | {"DatasetGenerationError", "DataFilesNotFoundError", "ConnectError", "ReadTimeout"}
+)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Do what lm-eval's command line does with `arguments`; returns the exit code.
+
+    Raises:
+        MissingExtraError: lm-eval is not installed.
+        UsageError: the model is not one for our engine, or lm-eval refuses an argument.
+        RunError: the tasks' data cannot be had, or a request could not be answered.
+    """
+    require_lm_eval("evalharness lm-eval")
+    from lm_eval._cli import HarnessCLI
+    from lm_eval.utils import setup_logging
+
+    setup_logging()
+    with _argv(arguments):
+        cli = HarnessCLI()
+        try:
+            parsed = cli.parse_args()
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else 2
+    if getattr(parsed, "command", None) != "run":
+        with _explained():
+            cli.execute(parsed)
+        return 0
+    with _explained():
+        settings = _settings(parsed)
+        _check_model(settings.get("model") or "hf")
+        with _ours(parsed, settings):
+            cli.execute(parsed)
+    return 0
+
+
+@contextlib.contextmanager
+def _argv(arguments: Sequence[str]) -> Iterator[None]:
+    """lm-eval's parser reads the process's own arguments, to put in the word `run` where it is left out."""
+    before = sys.argv
+    sys.argv = ["lm-eval", *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _settings(parsed: Namespace) -> dict[str, Any]:
+    """What the YAML file of `--config` says, under what the command line says."""
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+
+    file = EvaluatorConfig.load_yaml_config(parsed.config) if parsed.config else {}
+    return {**file, **{name: value for name, value in vars(parsed).items() if value is not None}}
+
+
+def _check_model(name: str) -> None:
+    if name not in _OURS:
+        raise UsageError(
+            f"--model {name}: evalharness' engine runs Hugging Face checkpoints, --model hf (or hf-auto, huggingface); "
+            f"run this one with lm-eval itself: lm_eval run --model {name} …"
+        )
+
+
+class _Model:
+    """What lm-eval takes for the class of the model."""
+
+    def __init__(self, *, device_given: bool) -> None:
+        self._device_given = device_given
+
+    def create_from_arg_obj(self, arguments: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> Any:
+        """The model; lm-eval says `cuda:0` where nobody has named a device, and means the best there is."""
+        from .model import EvalHarnessLM
+
+        given = {**arguments, **{name: value for name, value in (more or {}).items() if value is not None}}
+        if not self._device_given:
+            given.pop("device", None)
+        if "pretrained" not in given:
+            raise UsageError("--model_args: no checkpoint is named; write --model_args pretrained=PATH")
+        return EvalHarnessLM(**given)
+
+
+@contextlib.contextmanager
+def _ours(parsed: Namespace, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Put what is ours into lm-eval, and take it out again."""
+    import lm_eval.api.registry
+    import lm_eval.evaluator
+    import lm_eval.tasks
+
+    model = _Model(device_given="device" in settings or "device" in (settings.get("model_args") or {}))
+    names = _task_names(settings.get("tasks"))
+    theirs = lm_eval.tasks.TaskManager
+
+    def manager(include_path: str | None = None, metadata: Mapping[str, Any] | None = None, **more: Any) -> Any:
+        # Our own is made of theirs, without their folders.
+        return theirs(metadata=metadata, **more) if more else task_manager(names, include_path, metadata=metadata)
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="evalharness-environment") as pool:
+        asked: list[Any] = []
+
+        def get_model(name: str) -> Any:
+            # Torch is there from here on, and the machine has time while the model works.
+            asked.append(pool.submit(_environment))
+            return model
+
+        def add_env_info(results: dict[str, Any]) -> None:
+            results.update(asked[0].result())
+
+        with (
+            _replaced(lm_eval.api.registry, "get_model", get_model),
+            _replaced(lm_eval.tasks, "TaskManager", manager),
+            _replaced(lm_eval.evaluator, "add_env_info", add_env_info),
+        ):
+            yield
+
+
+def _environment() -> dict[str, Any]:
+    from lm_eval.loggers.utils import add_env_info
+
+    found: dict[str, Any] = {}
+    add_env_info(found)
+    return found
+
+
+@contextlib.contextmanager
+def _replaced(where: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(where, name)
+    setattr(where, name, value)
+    try:
+        yield
+    finally:
+        setattr(where, name, before)
+
+
+def _task_names(tasks: Any) -> list[str]:
+    """The names among `tasks`; lm-eval reads files and folders itself."""
+    given = tasks.split(",") if isinstance(tasks, str) else [str(name) for name in tasks or ()]
+    names = [name for text in given for name in text.split(",") if name]
+    return [name for name in names if not name.endswith(".yaml") and not Path(name).is_dir()]
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn lm-eval's errors into ours: a setting that it refuses, data that cannot be had."""
+    try:
+        yield
+    except EvalHarnessError:
+        raise
+    except Exception as error:
+        if os.environ.get("EVALHARNESS_DEBUG"):
+            raise
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if names & _NO_DATA:
+            raise RunError(f"lm-eval cannot read the data of a task: {_line(error)}") from error
+        if isinstance(error, ValueError | KeyError | FileNotFoundError | TypeError | NotImplementedError):
+            raise UsageError(f"lm-eval refuses this: {_line(error)}") from error
+        raise
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500]
