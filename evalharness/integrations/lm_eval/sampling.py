@@ -70,6 +70,9 @@ def not_ours(arguments: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
         for name, value in arguments.items()
         if name not in _OURS and name not in _IDLE and not (_is_neutral(name, value) if name in known else False)
     ]
+    if "" in arguments["until"]:
+        # lm-eval finds it in every answer, after the first token.
+        asked.append("an empty text in until")
     # A greedy request passes over what shapes a distribution.
     asked = [name for name in asked if sampled or name not in _NEUTRAL_SAMPLED]
     set_by_checkpoint = [
@@ -90,10 +93,7 @@ def sampling_of(arguments: Mapping[str, Any], own: Mapping[str, Any], *, eos: st
     Raises:
         UsageError: sampling is asked for without a temperature.
     """
-    stops = stops_of(arguments, eos=eos)
-    # lm-eval finds the empty text in every answer, after its first token.
-    max_tokens = 1 if "" in stops else int(arguments["max_gen_toks"])
-    stop = tuple(text for text in stops if text)
+    stop, max_tokens = stops_of(arguments, eos=eos), int(arguments["max_gen_toks"])
     if not arguments.get("do_sample"):
         return Sampling(max_tokens=max_tokens, stop=stop)
     temperature = float(arguments.get("temperature") or 0.0)
