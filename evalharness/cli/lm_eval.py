@@ -22,5 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Hand the arguments to lm-eval, with our engine for its model; returns the exit code."""
     from evalharness.integrations.lm_eval.command import run_command
+    from evalharness.models.huggingface.startup import import_leanly
 
-    return run_command(args.arguments)
+    return run_command(args.arguments, before_loading=import_leanly)

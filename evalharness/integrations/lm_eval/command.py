@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,10 @@ _NO_DATA = frozenset(
 )
 
 
-def run_command(arguments: Sequence[str]) -> int:
+def run_command(arguments: Sequence[str], *, before_loading: Callable[[], None] = lambda: None) -> int:
     """Do what lm-eval's command line does with `arguments`; returns the exit code.
+
+    `before_loading` is called when it is certain that a model is needed, before anything imports torch.
 
     Raises:
         MissingExtraError: lm-eval is not installed.
@@ -56,6 +58,7 @@ def run_command(arguments: Sequence[str]) -> int:
     with _explained():
         settings = _settings(parsed)
         _check_model(settings.get("model") or "hf")
+        before_loading()
         with _ours(parsed, settings):
             cli.execute(parsed)
     return 0

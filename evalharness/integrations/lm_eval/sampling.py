@@ -75,9 +75,7 @@ def not_ours(arguments: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
         asked.append("an empty text in until")
     # A greedy request passes over what shapes a distribution.
     asked = [name for name in asked if sampled or name not in _NEUTRAL_SAMPLED]
-    set_by_checkpoint = [
-        name for name in known if name not in arguments and not _is_neutral(name, own.get(name))
-    ]
+    set_by_checkpoint = [name for name in known if name not in arguments and not _is_neutral(name, own.get(name))]
     return [*asked, *(f"{name} (in the checkpoint's generation_config.json)" for name in set_by_checkpoint)]
 
 

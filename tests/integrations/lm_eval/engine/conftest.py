@@ -247,9 +247,7 @@ def evaluate() -> Callable[..., Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             manager = TaskManager(include_path=str(folder), include_defaults=False)
-            return simple_evaluate(
-                model=model, tasks=tasks, task_manager=manager, bootstrap_iters=0, **options
-            )
+            return simple_evaluate(model=model, tasks=tasks, task_manager=manager, bootstrap_iters=0, **options)
 
     return run
 
@@ -274,7 +272,11 @@ def pair_of(
             for name, model in models.items():
                 plain = evaluate(model, tasks / "second", ["choice", "rolling", "generate", "preamble"])
                 chat = evaluate(
-                    model, tasks / "second", ["chat", "chat_choice"], apply_chat_template=True, fewshot_as_multiturn=True
+                    model,
+                    tasks / "second",
+                    ["chat", "chat_choice"],
+                    apply_chat_template=True,
+                    fewshot_as_multiturn=True,
                 )
                 results[name] = {
                     key: {**plain[key], **chat[key]} for key in ("results", "samples", "higher_is_better", "n-samples")
