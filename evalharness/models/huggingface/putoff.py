@@ -25,7 +25,7 @@ def put_off(name: str, *, marks: Sequence[str], apart: Sequence[str] = ()) -> No
     without it. Everything else loads it, in its own place: whoever holds the package holds the real one then.
     """
     spec = importlib.util.find_spec(name)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
     package = importlib.util.module_from_spec(spec)
     package.__class__ = type("PutOff", (_PutOff,), dict.fromkeys(marks, staticmethod(_as_it_is)))
     sys.modules[name] = package
@@ -53,9 +53,10 @@ class _PutOff(ModuleType):
 def _load(package: ModuleType) -> None:
     if not isinstance(package, _PutOff):
         return
-    package.__class__ = ModuleType
+    object.__setattr__(package, "__class__", ModuleType)
     spec = package.__spec__
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     for name, module in list(sys.modules.items()):
         parent, _, child = name.rpartition(".")
         if parent == spec.name and module is not None:

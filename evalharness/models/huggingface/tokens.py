@@ -92,7 +92,8 @@ def max_length_of(config: Any, tokenizer: Any, *, limit: int | None) -> int:
     known = [(key, value) for key, value in found if isinstance(value, int) and value > 0][:1]
     of_tokenizer = getattr(tokenizer, "model_max_length", None)
     limits = [int(of_tokenizer)] if isinstance(of_tokenizer, int | float) and 0 < of_tokenizer < _NO_LIMIT else []
-    generates = any(str(name).endswith(_GENERATIVE) for name in getattr(config, "architectures", None) or ())
+    named = [name for part in (config, text) for name in getattr(part, "architectures", None) or ()]
+    generates = any(str(name).endswith(_GENERATIVE) for name in named)
     for key, value in known:
         if text.model_type in _OFFSET_POSITIONS:
             limits.append(value - (text.pad_token_id or 0) - 1)

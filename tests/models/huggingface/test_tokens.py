@@ -79,6 +79,43 @@ def test_bos_stands_once(tokens: Any) -> None:
     assert tokens("t5").prompt("yes") == made.text("yes"), "EOS would end the text"
 
 
+def test_a_context_is_encoded_for_itself(tokens: Any) -> None:
+    """Also where the tokens of context and continuation do not meet at the border of the two."""
+    made = tokens()
+    (pair,) = made.pairs("x t", ("he capital of France",))
+    whole = made.text("x the capital of France")
+    head = made.text("x t")
+    assert whole[: len(head)] != head, "or the test means nothing"
+    assert pair.context == tuple(head)
+    assert pair.continuation == tuple(whole[len(head) :])
+    assert not pair.merged
+
+
+def test_a_continuation_that_begins_with_bos_has_it_for_a_context(tokens: Any) -> None:
+    made = tokens("bos")
+    (pair,) = made.pairs("", ("<s>yes",))
+    assert (pair.context, pair.continuation) == ((3,), tuple(made.text("yes")))
+    (alone,) = made.pairs("", ("<s>",))
+    assert (alone.context, alone.continuation) == ((3,), (3,))
+
+
+def test_as_lm_eval_to_the_letter(tokens: Any) -> None:
+    made = tokens("bert")
+    assert made.whole("yes") == made.text("yes")
+    assert made.prompt("yes") == [3, *made.text("yes")]
+    made.follow_lm_eval(causal=True)
+    assert made.whole("yes") == made.prompt("yes") == [3, *made.text("yes"), 1], "BOS is scored, EOS ends it"
+    assert made.whole("<s>yes") == [3, *made.text("yes")], "what begins with BOS gets no special token"
+    (pair,) = made.pairs("yes", (" no maybe",))
+    assert [*pair.context, *pair.continuation] == [3, *made.text("yes"), 1, *made.text(" no maybe")[1:], 1]
+    made = tokens("bert")
+    made.follow_lm_eval(causal=False)
+    assert made.prompt("yes") == [3, *made.text("yes")], "an encoder's EOS is put there by who knows that it is one"
+    made.follow_lm_eval(causal=True, add_bos=False, first=7)
+    assert made.prompt("yes") == made.text("yes")
+    assert made.pairs("", ("yes",))[0].context == (7,)
+
+
 def test_chat_turns(tokens: Any, chat_template: str) -> None:
     made = tokens("bos", template=chat_template)
     turns = (Message("user", "yes "), Message("assistant", "no"), Message("user", "maybe"))
@@ -156,6 +193,10 @@ def test_one_row_for_continuations_that_differ_in_their_last_token() -> None:
         ({"max_position_embeddings": 4096}, int(1e30), 4096),
         ({}, None, 2048),
         ({}, 77, 77),
+        # Of what generates, the settings hold, as in lm-eval; it does not know max_seq_len.
+        ({"max_position_embeddings": 4096, "architectures": ["XForCausalLM"]}, 512, 4096),
+        ({"n_ctx": 64, "max_position_embeddings": 128, "architectures": ["GPT2LMHeadModel"]}, None, 128),
+        ({"max_seq_len": 4096, "architectures": ["XForCausalLM"]}, 512, 512),
         ({"max_position_embeddings": 514, "model_type": "roberta", "pad_token_id": 1}, None, 512),
     ],
 )
