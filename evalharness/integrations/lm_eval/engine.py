@@ -75,7 +75,7 @@ class Engine:
     @property
     def weights(self) -> Any:
         """The model of transformers."""
-        return self.model._loaded_model.model
+        return self.model.weights
 
     def answers(
         self, kind: Kind, requests: Sequence[Request], *, name_of: Callable[[int], str], done: Callable[[int], None]

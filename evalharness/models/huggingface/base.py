@@ -147,6 +147,11 @@ class HfModel(BatchModel):
                 return
             yield batch
 
+    @property
+    def weights(self) -> Any:
+        """The model of transformers; None while it is not loaded."""
+        return None if self._loaded_model is None else self._loaded_model.model
+
     def report(self) -> Mapping[str, Mapping[str, Json]]:
         """What was computed since loading, by kind of request, for the record; {} where nothing is counted."""
         return {}

@@ -150,7 +150,7 @@ class Generator:
         ]
         trial = ContinuousDecoder(self._model, Ending(self._tokens, frozenset()), device=self._device)
         try:
-            texts = [list(row.new) for row in _by_row(trial(rows, n_slots=2, tokens=8), rows)]
+            texts = [list(row.new) for row in _by_row(trial(rows, n_slots=2, tokens=12), rows)]
         except UnsupportedModelError:
             raise
         except Exception as error:

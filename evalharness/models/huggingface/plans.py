@@ -27,7 +27,7 @@ def causal_plan(request: Request, tokens: Tokens) -> Plan:
 
 def causal_rolling_plan(request: Request, tokens: Tokens) -> Plan:
     """The whole prompt, after BOS or EOS, in windows that score each token once."""
-    ids = tokens.text(_whole_text(request, tokens))
+    ids = tokens.whole(_whole_text(request, tokens))
     rows = tuple(
         Row(
             inputs=window.inputs,

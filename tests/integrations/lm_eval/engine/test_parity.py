@@ -10,8 +10,6 @@ import pytest
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 FAMILIES = ("llama", "gpt2", "qwen2")
-# The rolling plan of models/huggingface/plans.py takes `tokens.text`, which leaves out the BOS that lm-eval scores.
-WITHOUT_BOS = pytest.mark.xfail(strict=True, reason="plans.causal_rolling_plan must take tokens.whole")
 
 
 def samples(pair: Any, task: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -34,7 +32,7 @@ def test_choices_are_equally_likely_and_equally_greedy(family: str, task: str, p
         assert {key: theirs[key] for key in ("acc", "acc_norm")} == {key: ours[key] for key in ("acc", "acc_norm")}
 
 
-@pytest.mark.parametrize("family", [pytest.param("llama", marks=WITHOUT_BOS), "gpt2", "qwen2"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_whole_texts_are_equally_likely(family: str, pair_of: Any) -> None:
     pair = pair_of(family)
     for theirs, ours in samples(pair, "rolling"):
@@ -113,10 +111,8 @@ def test_borders_empty_contexts_and_cuts(
         assert found == pytest.approx(total, abs=1e-3), args
         assert found_greedy is greedy, args
     texts = [(args[0] + args[1],) for args in CONTEXTS]
-    if family != "llama" and not arguments.get("add_bos_token"):
-        assert ask(mine, "loglikelihood_rolling", texts) == pytest.approx(
-            ask(lm, "loglikelihood_rolling", texts), abs=1e-3
-        )
+    expected = ask(lm, "loglikelihood_rolling", texts)
+    assert ask(mine, "loglikelihood_rolling", texts) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
