@@ -141,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = parser.parse_args(arguments[1:])
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
+    # A process of our own may be told what others that share one must not be.
+    args.own_process = argv is None
     try:
         code: int = module.run(args)  # type: ignore[attr-defined]
         sys.stdout.flush()

@@ -65,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.runner import run as run_suite
     from evalharness.runner.progress import progress_for
 
+    if args.own_process and not args.allow_code:
+        from evalharness.models.huggingface.startup import allow_lean_imports
+
+        allow_lean_imports()
     record = run_suite(
         args.suite,
         overrides=args.overrides,

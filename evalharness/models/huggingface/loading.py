@@ -13,6 +13,7 @@ from evalharness.core.errors import EvalHarnessError, MissingExtraError, ModelEr
 
 from .location import Location
 from .spec import Backend, HfSpec
+from .startup import import_for
 
 __all__ = ["Loaded", "load", "quiet"]
 
@@ -82,6 +83,7 @@ def load(
         ModelError: the hub cannot be reached, or memory does not suffice.
     """
     try:
+        import_for(spec)
         import torch
         import transformers
     except ImportError as error:

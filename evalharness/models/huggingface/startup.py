@@ -22,8 +22,9 @@ from typing import Any
 from evalharness.core.files import cache_dir, write_atomic
 
 from .putoff import put_off
+from .spec import HfSpec
 
-__all__ = ["import_leanly"]
+__all__ = ["allow_lean_imports", "import_for", "import_leanly"]
 
 _ABSENT = ("is_scipy_available", "is_sklearn_available", "is_torch_distributed_available")
 # The compiler: transformers and torch mark functions for it, and nothing is compiled here. One module of it is used
@@ -33,6 +34,22 @@ _MARKS = ("assume_constant_result", "allow_in_graph", "disable")
 _APART = ("_trace_wrapped_higher_order_op",)
 _STRUCTURES = "transformers.utils.import_utils"
 _MODELING = ("transformers.modeling_utils", "transformers.generation.utils", "transformers.models.auto.modeling_auto")
+
+
+_allowed = False
+
+
+def allow_lean_imports() -> None:
+    """Say that this process is evalharness' own, so that `import_for` may import leanly."""
+    global _allowed
+    _allowed = True
+
+
+def import_for(spec: HfSpec) -> None:
+    """Import what the model of `spec` needs, leanly where that is allowed and enough: other packages may need more."""
+    plain = spec.adapter is None and spec.quantization is None and not spec.trust_remote_code
+    if _allowed and plain:
+        import_leanly()
 
 
 def import_leanly() -> None:

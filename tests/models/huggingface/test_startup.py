@@ -98,3 +98,31 @@ def test_what_is_remembered_is_what_transformers_would_find(tmp_path: Path, monk
         file.write_text("{")
     assert python(code) == first, "a damaged file is written anew"
     assert json.loads(files[0].read_text())["structure"]
+
+
+def test_a_run_of_our_own_process_loads_no_compiler(checkpoints: Any, tmp_path: Path) -> None:
+    """`evalharness run` as a user starts it; the same code in a shared process leaves transformers alone."""
+    suite = {
+        "version": 1,
+        "name": "s",
+        "models": {"m": {"backend": "hf-causal", "path": str(checkpoints("llama", "causal"))}},
+        "datasets": {"d": {"rows": [{"q": "The capital of France is", "a": "Paris"}]}},
+        "tasks": [{"id": "t", "dataset": "d", "prompt": "{{ q }}", "choices": ["Paris", "x"], "target": "{{ a }}",
+                   "metrics": ["accuracy"]}],
+    }  # fmt: skip
+    (tmp_path / "suite.yaml").write_text(json.dumps(suite), encoding="utf-8")
+    code = (
+        "import json, sys\nfrom evalharness.cli.main import main\n"
+        "arguments = ['run', 'suite.yaml', '--reports', sys.argv[1], '--quiet']\n"
+        "sys.argv[1:] = arguments if sys.argv[1] == 'own' else sys.argv[1:]\n"
+        "assert main(None if arguments[3] == 'own' else arguments) == 0\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    loaded = {}
+    for whose in ("own", "shared"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, whose], capture_output=True, text=True, timeout=300, check=True, cwd=tmp_path
+        )
+        loaded[whose] = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "torch._dynamo.utils" not in loaded["own"]
+    assert "torch._dynamo.utils" in loaded["shared"]
