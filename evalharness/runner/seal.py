@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from evalharness.core.canonical import digest
 from evalharness.core.types import FAILED_STATES, Json, Kind, MetricResult, Request
 from evalharness.record import Record, RunManifest, SampleRow, ScoreRow, StatsTable, TaskSummary, seal
+from evalharness.suite.schema import LmEvalTask
 
 from .build import figures_of
 from .scoring import Answered, FigureStats, score_task
@@ -201,4 +202,6 @@ def score_and_seal(
 
 
 def _group_columns(suite: Suite, task: Task) -> tuple[str, ...]:
-    return suite.datasets[task.dataset].groups if task.groups is None else task.groups
+    if task.groups is not None or isinstance(task, LmEvalTask):
+        return task.groups or ()
+    return suite.datasets[task.dataset].groups
