@@ -179,10 +179,8 @@ def _requests(
     delimiter = task.delimiter if isinstance(task, PromptTask) else ""
     samplings = [Sampling()]
     if kind == "generate":
-        settings = generation_settings(
-            task.generate if isinstance(task, PromptTask) else None, suite.models[model].generate
-        )
-        samplings = list(samplings(settings, suite.seed))
+        own = task.generate if isinstance(task, PromptTask) else None
+        samplings = list(samplings_of(generation_settings(own, suite.models[model].generate), suite.seed))
     asked = [asdict(sampling) for sampling in samplings]
     by_sample = bool(identity.get("by_sample_id"))
     for sample in samples:
