@@ -96,9 +96,10 @@ class _Validation:
         _line(True, "syntax", f"{suite.name}: {', '.join(_plural(len(part), word) for part, word in parts)}")
 
     def references(self) -> None:
+        from evalharness.runner.lm_eval_plan import lm_eval_problems
         from evalharness.suite.check import check_references
 
-        check_references(self.loaded)
+        check_references(self.loaded, more=lm_eval_problems(self.loaded))
         metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")
 

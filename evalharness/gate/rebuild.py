@@ -59,6 +59,6 @@ def _of_lm_eval(record: Record, figure: MetricResult) -> Metric:
     if found is not None and found.signature == figure.signature:
         return found
     raise NotComparableError(
-        f"{figure.task}.{figure.metric} cannot be computed anew on the paired samples: its aggregation is a function of "
-        f"the task's own ({figure.signature}, in the record {record.manifest.id}); use at_least or at_most for it"
+        f"{figure.task}.{figure.metric} cannot be computed anew on the paired samples: its aggregation is a function "
+        f"of the task's own ({figure.signature}, in the record {record.manifest.id}); use at_least or at_most for it"
     )

@@ -38,8 +38,6 @@ class _Figure:
     version = _VERSION
     kinds: frozenset[Kind] = frozenset(KINDS)
     needs: frozenset[Need] = NEEDS_NOTHING
-    # Whether an empty answer is worth something was decided where the rows were made.
-    scores_blank = True
 
     def for_task(self, labels: tuple[str, ...]) -> Any:
         return self
@@ -64,6 +62,7 @@ class LmEvalFigure(_Figure):
     aggregation: Aggregation
     higher_is_better: bool
     table: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    scores_blank: bool = False
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -101,6 +100,7 @@ class OpaqueFigure(_Figure):
     items: Sequence[Any] = field(repr=False)
     higher_is_better: bool
     table: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    scores_blank: bool = False
 
     @property
     def n_resamples(self) -> int:

@@ -27,12 +27,16 @@ __all__ = ["AnsweredTask", "Provenance", "new_run_id", "score_and_seal", "utc_no
 
 _PACKAGES = (
     "evalharness", "numpy", "scipy", "pandas", "sacrebleu", "rouge-score", "nltk", "torch", "transformers", "aiohttp",
+    "lm-eval",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredTask:
-    """A task with a model's answers: `requests` and `answered` run in parallel, repeats included."""
+    """A task with a model's answers: `requests` and `answered` run in parallel, repeats included.
+
+    `done` are figures that are computed already. A group of tasks has no answers of its own, only such figures.
+    """
 
     task: Task
     model: str
@@ -41,6 +45,7 @@ class AnsweredTask:
     labels: tuple[str, ...]
     requests: Sequence[Request]
     answered: Sequence[Answered]
+    done: Sequence[tuple[FigureStats, list[MetricResult]]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,8 @@ def _summary(entry: AnsweredTask) -> TaskSummary:
         model=entry.model,
         kind=entry.kind,
         identity=dict(entry.identity),
-        n_samples=len({item.sample.id for item in entry.answered}),
+        n_samples=len({item.sample.id for item in entry.answered})
+        or max((len(stats.samples) for stats, _ in entry.done), default=0),
         n_requests=len(entry.requests),
         states=dict(sorted(states.items())),
         labels=entry.labels,
@@ -158,7 +164,7 @@ def score_and_seal(
     results: list[MetricResult] = []
     scored: list[tuple[AnsweredTask, FigureStats]] = []
     for entry in tasks:
-        for stats, figures in score_task(
+        made = score_task(
             entry.task.id,
             entry.model,
             entry.answered,
@@ -167,7 +173,8 @@ def score_and_seal(
             confidence=suite.confidence,
             seed=suite.seed,
             groups=_group_columns(suite, entry.task),
-        ):
+        )
+        for stats, figures in (*entry.done, *(made if entry.answered else ())):
             scored.append((entry, stats))
             results.extend(figures)
     resolved = suite.model_dump(mode="json", exclude_none=True)

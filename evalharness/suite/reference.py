@@ -87,8 +87,10 @@ _INTRO = {
     "Datasets": "`datasets` maps a name to a dataset. In this order: new `fields`, `where`, ids, groups and cluster, "
     "`shuffle`, `limit`.",
     "Tasks": "`tasks` is a list. A task generates text, or with `choices` picks the likeliest answer, or classifies, "
-    "or measures the likelihood of whole texts, or with `lm_eval` is one of lm-evaluation-harness. Every task has these figures without being asked, as far as its "
-    "requests have them: " + ", ".join(f"`{name}`" for name in OPERATIONAL) + ".",
+    "or measures the likelihood of whole texts, or with `lm_eval` is one of lm-evaluation-harness. Every task has "
+    "these figures without being asked, as far as its requests have them: "
+    + ", ".join(f"`{name}`" for name in OPERATIONAL)
+    + ".",
 }
 _CHAPTERS = (
     ("extends", merge),
