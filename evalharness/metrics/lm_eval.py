@@ -18,7 +18,7 @@ from evalharness.stats.arrays import np
 from .aggregations import Aggregation, Mean, aggregation_named
 from .base import BOOTSTRAP, NEEDS_NOTHING, check_batch
 
-__all__ = ["PREFIX", "LmEvalFigure", "OpaqueFigure", "figure_from_record"]
+__all__ = ["PREFIX", "LmEvalFigure", "OpaqueFigure", "figure_from_record", "recorded_figure"]
 
 PREFIX = "lm_eval|"
 """What the signature of each figure of lm-eval's begins with."""
@@ -167,3 +167,19 @@ def figure_from_record(result: MetricResult) -> Metric | None:
         name=result.metric, subject=subject, aggregation=aggregation, higher_is_better=result.higher_is_better
     )
     return cast(Metric, found)  # frozen, where the protocol would let its names be set
+
+
+def recorded_figure(result: MetricResult) -> Metric:
+    """The metric behind a recorded figure, or what stands for one that only lm-eval can compute."""
+    found = figure_from_record(result)
+    if found is not None:
+        return found
+    opaque = OpaqueFigure(
+        name=result.metric,
+        subject="",
+        function=len,
+        function_name="",
+        items=(),
+        higher_is_better=result.higher_is_better,
+    )
+    return cast(Metric, opaque)

@@ -260,7 +260,12 @@ def peer(tasks):
     def evaluate(name, **options):
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             return lm_eval.simple_evaluate(
-                model=Same(), tasks=[name], task_manager=manager, bootstrap_iters=0, confirm_run_unsafe_code=True, **options
+                model=Same(),
+                tasks=[name],
+                task_manager=manager,
+                bootstrap_iters=0,
+                confirm_run_unsafe_code=True,
+                **options,
             )
 
     return evaluate
@@ -297,4 +302,3 @@ def theirs(results):
 @pytest.fixture
 def compared():
     return SimpleNamespace(figures=figures, theirs=theirs)
-

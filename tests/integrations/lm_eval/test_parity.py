@@ -33,9 +33,12 @@ def test_a_group_has_the_figures_of_its_tasks_and_its_own(run, peer, compared):
     for name in ("mini_choice", "mini_binary", "mini_mutual"):
         same(compared.figures(record, f"g/{name}"), compared.theirs(expected["results"][name]))
     same(compared.figures(record, "g"), compared.theirs(expected["groups"]["mini_group"]))
-    same(compared.figures(record, "g/mini_inner"), compared.theirs(expected["groups"]["mini_inner"]))
+    same(
+        compared.figures(record, "g/mini_group::mini_inner"),
+        compared.theirs(expected["groups"]["mini_group::mini_inner"]),
+    )
     assert {entry.id for entry in record.manifest.tasks} == {
-        "g", "g/mini_inner", "g/mini_choice", "g/mini_binary", "g/mini_mutual",
+        "g", "g/mini_group::mini_inner", "g/mini_choice", "g/mini_binary", "g/mini_mutual",
     }  # fmt: skip
 
 
