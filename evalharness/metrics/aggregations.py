@@ -59,6 +59,8 @@ def _numbers(items: Sequence[Any]) -> Array:
 
 
 def _pairs(items: Sequence[Any]) -> list[tuple[Any, Any]]:
+    if any(isinstance(item, str | bytes) for item in items):
+        raise UnfitItems("texts")
     try:
         return [(first, second) for first, second in items]
     except (TypeError, ValueError) as error:
@@ -257,15 +259,18 @@ class _Overlap(Aggregation):
 
 def _texts(items: Sequence[Any]) -> list[tuple[tuple[str, ...], str]]:
     """(references, answer) as lm-eval hands them to sacrebleu: with as many references as the document with fewest."""
-    found = []
-    for references, answer in _pairs(items):
-        several = (references,) if isinstance(references, str) else tuple(references)
-        text = answer if isinstance(answer, str) else answer[0] if len(answer) == 1 else None
-        if not isinstance(text, str) or not all(isinstance(reference, str) for reference in several):
-            raise UnfitItems("items that are no texts")
-        found.append((several, text))
+    found = [(_several(references), _several(answer)) for references, answer in _pairs(items)]
+    if any(len(answer) != 1 for _, answer in found):
+        raise UnfitItems("several answers")
     fewest = min((len(references) for references, _ in found), default=0)
-    return [(references[:fewest], text) for references, text in found]
+    return [(references[:fewest], answer[0]) for references, answer in found]
+
+
+def _several(value: Any) -> tuple[str, ...]:
+    found = (value,) if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not all(isinstance(text, str) for text in found):
+        raise UnfitItems("items that are no texts")
+    return tuple(found)
 
 
 class Bleu(_Overlap):

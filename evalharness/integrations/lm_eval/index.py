@@ -117,8 +117,8 @@ def find(name: str, include_path: IncludePath = None) -> Found:
     if name.endswith((".yaml", ".yml")) and Path(name).expanduser().is_file():
         return _of_file(Path(name).expanduser())
     near = suggestion(name, known) or "; all names: evalharness list lm-eval-tasks"
-    where = "" if include_path is None else " or under include_path"
-    raise UsageError(f"lm-eval {version('lm-eval')} has no task, group or tag {name[:80]!r}{where}{near}")
+    where = f"lm-eval {version('lm-eval')} has" if include_path is None else "neither lm-eval nor include_path has"
+    raise UsageError(f"{where} {'no' if include_path is None else 'a'} task, group or tag {name[:80]!r}{near}")
 
 
 def _of_file(path: Path) -> Found:
