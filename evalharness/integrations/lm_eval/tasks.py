@@ -281,7 +281,7 @@ def _document(task: Task, instances: Sequence[Instance], groups: Sequence[str]) 
         prompt=asks[0].prompt,
         references=references,
         choices=choices,
-        target=choices[target] if choices and isinstance(target, int) and 0 <= target < len(choices) else str(target),
+        target=None if references or asks[0].kind == "loglikelihood_rolling" else _label(target, choices),
         groups={column: str(fields[column]) for column in groups},
         fields={"doc_id": first.doc_id, **hashes, "doc": fields},
     )
@@ -315,6 +315,10 @@ def _choices(task: Task, doc: Any, asks: Sequence[Ask]) -> tuple[str, ...]:
         return ()
     choices = tuple(map(str, task.doc_to_choice(doc)))
     return choices if len(choices) == len(asks[0].continuations) else ()
+
+
+def _label(target: Any, choices: Sequence[str]) -> str:
+    return choices[target] if isinstance(target, int) and 0 <= target < len(choices) else str(target)
 
 
 def _references(task: Task, doc: Any, target: Any) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import pytest
 
 from evalharness.core.errors import UsageError
-from evalharness.integrations.lm_eval.sampling import generation_of
+from evalharness.integrations.lm_eval.generation import generation_of
 
 GREEDY = {"max_tokens": 256, "temperature": 0.0, "stop": []}
 
