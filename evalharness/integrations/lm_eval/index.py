@@ -22,7 +22,7 @@ from .scan import Declared, EntryKind, scan
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
 
-__all__ = ["Found", "IncludePath", "entries", "find", "leaves", "require_lm_eval", "task_manager"]
+__all__ = ["Found", "IncludePath", "entries", "find", "leaves", "reached", "require_lm_eval", "task_manager"]
 
 IncludePath = str | Path | Sequence[str | Path] | None
 
@@ -130,20 +130,21 @@ def _of_file(path: Path) -> Found:
     raise UsageError(f"{path} declares no lm-eval task or group")
 
 
-def leaves(found: Found, known: Mapping[str, Found]) -> list[Found]:
-    """The tasks that `found` stands for, as far as the index can tell: those that a group defines in place are not."""
-    reached: dict[str, Found] = {}
-    seen: set[str] = set()
+def reached(found: Found, known: Mapping[str, Found]) -> list[Found]:
+    """`found` and all that is below it, as far as the index can tell: what a group defines in place is part of it."""
+    seen: dict[str, Found] = {}
     waiting = [found]
     while waiting:
         item = waiting.pop(0)
-        if item.name in seen:
-            continue
-        seen.add(item.name)
-        if item.kind in ("task", "python task"):
-            reached[item.name] = item
-        waiting += [known[name] for name in item.members if name in known]
-    return list(reached.values())
+        if item.name not in seen:
+            seen[item.name] = item
+            waiting += [known[name] for name in item.members if name in known]
+    return list(seen.values())
+
+
+def leaves(found: Found, known: Mapping[str, Found]) -> list[Found]:
+    """The tasks among what is `reached`."""
+    return [item for item in reached(found, known) if item.kind in ("task", "python task")]
 
 
 def task_manager(

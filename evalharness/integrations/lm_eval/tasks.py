@@ -12,7 +12,7 @@ from evalharness.core.canonical import digest
 from evalharness.core.errors import EvalHarnessError, UsageError
 from evalharness.core.types import Json, Kind, Message, Prompt, Sample
 
-from .index import Found, IncludePath, entries, find, leaves, task_manager
+from .index import Found, IncludePath, entries, find, reached, task_manager
 from .quiet import quiet, seeded
 from .generation import generation_of
 
@@ -153,10 +153,10 @@ def _with_own_ids(loaded: LoadedTask) -> LoadedTask:
 
 
 def _check_code(found: Found, include_path: IncludePath) -> None:
-    for item in (found, *leaves(found, entries(include_path))):
-        if item.own and item.code:
+    for item in reached(found, entries(include_path)):
+        if item.own and item.code and item.kind != "tag":
             raise UsageError(
-                f"the lm-eval task {item.name!r} ({item.file}) runs Python functions from its folder; read them, and "
+                f"the lm-eval {item.kind} {item.name!r} ({item.file}) runs Python functions from its folder; read them, and "
                 "allow it with --allow-code"
             )
         if item.unsafe:

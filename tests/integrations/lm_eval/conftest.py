@@ -133,6 +133,14 @@ metric_list:
   - {metric: length, aggregation: !function own.spread, higher_is_better: false}
   - {metric: middle, aggregation: median, higher_is_better: true}
 """,
+    "mini_class": """
+task: mini_class
+class: !function own.Mixed
+""",
+    "mini_deep": """
+group: mini_deep
+task: [{group: mini_deep_inner, task: [mini_own]}]
+""",
     "mini_group": """
 group: mini_group
 task:
@@ -148,12 +156,68 @@ aggregate_metric_list:
 """,
 }
 OWN = """
+import datasets
+from lm_eval.api.instance import Instance
+from lm_eval.api.metrics import mean
+from lm_eval.api.task import ConfigurableTask
+
+
 def process_results(doc, results):
     return {"length": (doc["answer"], results[0]), "middle": len(results[0]) + doc["label"]}
 
 
 def spread(items):
     return max(len(text) for _, text in items) - min(len(gold) for gold, _ in items)
+
+
+class Mixed(ConfigurableTask):
+    VERSION = 3
+
+    def __init__(self, config=None):
+        super().__init__(config={"task": "mini_class", "metadata": {"version": 3}})
+
+    def download(self, *args, **kwargs):
+        self.dataset = {"test": datasets.load_dataset("json", data_files=FILE, cache_dir=CACHE)["train"]}
+
+    def has_training_docs(self):
+        return False
+
+    def has_validation_docs(self):
+        return False
+
+    def has_test_docs(self):
+        return True
+
+    def test_docs(self):
+        return self.dataset["test"]
+
+    def fewshot_docs(self):
+        return self.dataset["test"]
+
+    def doc_to_text(self, doc, doc_to_text=None):
+        return doc["question"]
+
+    def doc_to_target(self, doc, doc_to_target=None):
+        return doc["answer"]
+
+    def construct_requests(self, doc, ctx, **kwargs):
+        kwargs = {"metadata": kwargs["metadata"]}
+        return [
+            Instance(request_type="generate_until", doc=doc, arguments=(ctx, {"until": ["END"]}), idx=0, **kwargs),
+            Instance(request_type="loglikelihood", doc=doc, arguments=(ctx, " unknown"), idx=1, **kwargs),
+            Instance(request_type="loglikelihood", doc=doc, arguments=("", " unknown"), idx=2, **kwargs),
+            Instance(request_type="loglikelihood", doc=doc, arguments=(ctx, " " + doc["answer"]), idx=3, **kwargs),
+        ]
+
+    def process_results(self, doc, results):
+        text, (unknown, _), (alone, _), (known, greedy) = results
+        return {"long": len(text), "gain": known - unknown, "lift": unknown - alone, "greedy": greedy}
+
+    def aggregation(self):
+        return {key: mean for key in ("long", "gain", "lift", "greedy")}
+
+    def higher_is_better(self):
+        return {key: True for key in ("long", "gain", "lift", "greedy")}
 """
 
 
@@ -180,7 +244,8 @@ def tasks(tmp_path_factory):
     (folder / "base_yaml").write_text(FEW.format(folder=folder), encoding="utf-8")
     for name, text in TASKS.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    (folder / "own.py").write_text(OWN, encoding="utf-8")
+    names = f'FILE = "{folder}/test.jsonl"\nCACHE = "{folder}/cache"\n'
+    (folder / "own.py").write_text(names + OWN, encoding="utf-8")
     return folder
 
 

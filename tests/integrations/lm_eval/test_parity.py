@@ -8,7 +8,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 
 SINGLE = [
     "mini_choice", "mini_binary", "mini_mutual", "mini_inputs", "mini_generate", "mini_overlap", "mini_rolling",
-    "mini_last", "mini_own",
+    "mini_last", "mini_own", "mini_class",
 ]  # fmt: skip
 
 

@@ -178,6 +178,22 @@ def test_code_beside_a_task_needs_permission(run):
         run({"id": "own", "lm_eval": "mini_own"}, allow_code=False)
 
 
+def test_code_deep_in_a_group_needs_permission(run):
+    with pytest.raises(SuiteError, match="--allow-code"):
+        run({"id": "deep", "lm_eval": "mini_deep"}, allow_code=False)
+
+
+def test_a_document_may_be_asked_in_several_ways(run):
+    record = run({"id": "t", "lm_eval": "mini_class", "limit": 4})
+    rows = [row for row in record.iter_samples(task="t") if row.sample.id == "2"]
+    assert [(row.request.kind, len(row.request.continuations), row.request.repeat) for row in rows] == [
+        ("generate", 0, 0),
+        ("loglikelihood", 2, 1),
+        ("loglikelihood", 1, 2),
+    ]
+    assert {t.n_samples for t in record.manifest.tasks} == {4}
+
+
 def test_a_task_that_runs_what_a_model_wrote_needs_permission(run):
     with pytest.raises(SuiteError, match=r"'humaneval' runs code that the model wrote"):
         run({"id": "code", "lm_eval": "humaneval"}, allow_code=False)
