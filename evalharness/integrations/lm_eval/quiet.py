@@ -1,16 +1,19 @@
-"""What lm-eval does to the process around it, kept from the rest: its log, its progress bars, its global seeds."""
+"""What lm-eval does to the process around it, kept from the rest: its log, its progress bars, its global seeds.
+
+And one thing that it does again and again: it compiles a task's template for each text that it writes.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
-import os
 import random
 import warnings
 from collections.abc import Iterator
 
-__all__ = ["quiet", "seeded"]
+__all__ = ["compiled_templates", "quiet", "seeded"]
 
 # The defaults of `simple_evaluate`: some tasks shuffle their choices with the global generators.
 _RANDOM_SEED, _NUMPY_SEED = 0, 1234
@@ -18,11 +21,12 @@ _RANDOM_SEED, _NUMPY_SEED = 0, 1234
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No log below errors, no bars, no warnings in the block."""
-    # lm-eval's own level and handlers are set up when it is imported.
-    log = logging.getLogger("lm_eval")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    """No log, no bars, no warnings in the block."""
+    # They set their levels and handlers up themselves when they are imported.
+    logs = [logging.getLogger(name) for name in ("lm_eval", "datasets", "huggingface_hub")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stderr(io.StringIO()),
@@ -33,7 +37,8 @@ def quiet() -> Iterator[None]:
         try:
             yield
         finally:
-            log.setLevel(level)
+            for log, level in zip(logs, levels, strict=True):
+                log.setLevel(level)
 
 
 @contextlib.contextmanager
@@ -42,15 +47,11 @@ def _without_bars() -> Iterator[None]:
 
     shown = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
-    # Read by a library that lm-eval imports; it warns of forks that never happen here.
-    before = os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         yield
     finally:
         if shown:
             datasets.enable_progress_bars()
-        if before == "false":
-            os.environ.pop("TOKENIZERS_PARALLELISM", None)
 
 
 @contextlib.contextmanager
@@ -66,3 +67,22 @@ def seeded() -> Iterator[None]:
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
+
+
+@contextlib.contextmanager
+def compiled_templates() -> Iterator[None]:
+    """In the block, lm-eval compiles each template once, not once a rendering.
+
+    That is most of the time in which it writes the prompts of a task; what is rendered is the same.
+    """
+    from lm_eval import utils
+
+    environment = getattr(utils, "env", None)
+    if environment is None or "from_string" in vars(environment):
+        yield
+        return
+    environment.from_string = functools.lru_cache(maxsize=1024)(environment.from_string)
+    try:
+        yield
+    finally:
+        del environment.from_string

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness.core.types import Response
 
-from .quiet import quiet, seeded
+from .quiet import compiled_templates, quiet, seeded
 from .tasks import Ask, Document, LoadedTask, describe
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def score(loaded: LoadedTask, answers: Mapping[str, Answers], *, blanks: bool = 
     found: dict[tuple[str, str], dict[str, Any]] = {}
     faults: dict[str, str] = {}
     shown: dict[str, str] = {}
-    with quiet(), seeded():
+    with quiet(), seeded(), compiled_templates():
         if instances:
             task._instances = instances
             task.apply_filters()

@@ -13,8 +13,9 @@ from evalharness.core.errors import EvalHarnessError, UsageError
 from evalharness.core.types import Json, Kind, Message, Prompt, Sample
 
 from .index import Found, IncludePath, entries, find, reached, task_manager
-from .quiet import quiet, seeded
 from .generation import generation_of
+from .index import Found, IncludePath, entries, find, reached, task_manager
+from .quiet import compiled_templates, quiet, seeded
 
 if TYPE_CHECKING:
     from lm_eval.api.group import Group
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from lm_eval.api.task import Task
 
 __all__ = ["Ask", "Chat", "Document", "LoadedGroup", "LoadedTask", "LoadedTasks", "Options", "load"]
+
+_UNREACHABLE = frozenset({"ConnectionError", "ConnectTimeout", "LocalEntryNotFoundError", "OfflineModeIsEnabled"})
+_REMEDY = "; its data are not in the local cache, and the hub cannot be reached: load the task once where it can be"
+    "; its data are not in the cache of the hub's library, and the hub cannot be reached: fetch them once elsewhere"
+)
 
 Chat = Callable[[Sequence[Message], bool], str]
 """The text that a model's chat template makes of turns; the flag says whether an answer is begun behind them."""
@@ -123,7 +129,7 @@ def load(name: str, options: Options, *, chat: Chat | None = None, allow_code: b
     if not allow_code:
         _check_code(found, options.include_path)
     manager = task_manager([name], options.include_path, metadata=options.metadata)
-    with quiet(), seeded():
+    with quiet(), seeded(), compiled_templates():
         loaded = _explained(name, lambda: manager.load([name]))
         tasks: Mapping[str, Task] = loaded["tasks"]
         groups: Mapping[str, Group] = loaded.get("groups") or {}
@@ -156,8 +162,8 @@ def _check_code(found: Found, include_path: IncludePath) -> None:
     for item in reached(found, entries(include_path)):
         if item.own and item.code and item.kind != "tag":
             raise UsageError(
-                f"the lm-eval {item.kind} {item.name!r} ({item.file}) runs Python functions from its folder; read them, and "
-                "allow it with --allow-code"
+                f"the lm-eval {item.kind} {item.name!r} ({item.file}) runs Python functions from its folder; "
+                "read them, and allow it with --allow-code"
             )
         if item.unsafe:
             raise UsageError(_unsafe(item.name))
@@ -175,7 +181,10 @@ def _explained(name: str, work: Callable[[], Any]) -> Any:
     except Exception as error:
         # Datasets, the hub, templates and the task's own functions raise what they like.
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
-        raise UsageError(f"the lm-eval task {name!r} cannot be loaded: {type(error).__name__}: {reason}") from error
+        remedy = _REMEDY if type(error).__name__ in _UNREACHABLE else ""
+        raise UsageError(
+            f"the lm-eval task {name!r} cannot be loaded: {type(error).__name__}: {reason}{remedy}"
+        ) from error
 
 
 def _aggregated(groups: Mapping[str, Group]) -> Iterator[LoadedGroup]:

@@ -322,11 +322,11 @@ def peer(tasks):
 
     manager = TaskManager(include_defaults=False, include_path=str(tasks))
 
-    def evaluate(name, **options):
+    def evaluate(*names, **options):
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             return lm_eval.simple_evaluate(
                 model=Same(),
-                tasks=[name],
+                tasks=list(names),
                 task_manager=manager,
                 bootstrap_iters=0,
                 confirm_run_unsafe_code=True,

@@ -20,11 +20,11 @@ def same(ours, theirs):
 
 
 @pytest.mark.parametrize("shots", [0, 3])
-@pytest.mark.parametrize("name", SINGLE)
-def test_a_task_has_lm_evals_figures(run, peer, compared, name, shots):
-    record = run({"id": "t", "lm_eval": name, "num_fewshot": shots, "limit": 17})
-    expected = peer(name, num_fewshot=shots, limit=17)
-    same(compared.figures(record, "t"), compared.theirs(expected["results"][name]))
+def test_tasks_of_every_kind_have_lm_evals_figures(run, peer, compared, shots):
+    record = run(*({"id": name, "lm_eval": name, "num_fewshot": shots, "limit": 17} for name in SINGLE))
+    expected = peer(*SINGLE, num_fewshot=shots, limit=17)
+    for name in SINGLE:
+        same(compared.figures(record, name), compared.theirs(expected["results"][name]))
 
 
 def test_a_group_has_the_figures_of_its_tasks_and_its_own(run, peer, compared):
