@@ -12,7 +12,6 @@ from evalharness.core.canonical import digest
 from evalharness.core.errors import EvalHarnessError, UsageError
 from evalharness.core.types import Json, Kind, Message, Prompt, Sample
 
-from .index import Found, IncludePath, entries, find, reached, task_manager
 from .generation import generation_of
 from .index import Found, IncludePath, entries, find, reached, task_manager
 from .quiet import compiled_templates, quiet, seeded
@@ -26,8 +25,6 @@ __all__ = ["Ask", "Chat", "Document", "LoadedGroup", "LoadedTask", "LoadedTasks"
 
 _UNREACHABLE = frozenset({"ConnectionError", "ConnectTimeout", "LocalEntryNotFoundError", "OfflineModeIsEnabled"})
 _REMEDY = "; its data are not in the local cache, and the hub cannot be reached: load the task once where it can be"
-    "; its data are not in the cache of the hub's library, and the hub cannot be reached: fetch them once elsewhere"
-)
 
 Chat = Callable[[Sequence[Message], bool], str]
 """The text that a model's chat template makes of turns; the flag says whether an answer is begun behind them."""
