@@ -3,6 +3,7 @@
 evalharness list                 how many there are of each
 evalharness list metrics         all metrics, one a line
 evalharness list metrics bleu    the formula, the options with their defaults, the source
+evalharness list lm-eval-tasks   the tasks, groups and tags of lm-eval, which `lm_eval:` in a suite may name
 """
 
 from __future__ import annotations
@@ -10,18 +11,29 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from evalharness.core.errors import UsageError
+
 if TYPE_CHECKING:
     from evalharness.catalog import Entry
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "print_json", "print_table", "print_text", "run"]
+
+
+_LM_EVAL = "lm-eval-tasks"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `evalharness list`."""
     from evalharness.core.registry import ROOMS
 
-    parser.add_argument("room", nargs="?", metavar="ROOM", help=f"one of {', '.join(ROOMS)}")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="explain this one")
+    rooms = ", ".join((*ROOMS, _LM_EVAL))
+    parser.add_argument("room", nargs="?", metavar="ROOM", help=f"one of {rooms}")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="explain this one (lm-eval-tasks: or a pattern, mmlu_*)"
+    )
+    parser.add_argument(
+        "--include-path", metavar="DIR", action="append", help="lm-eval-tasks: a folder with further ones"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -31,18 +43,24 @@ def run(args: argparse.Namespace) -> int:
 
     if args.room is None:
         return _rooms(ROOMS, as_json=args.json)
+    if args.room == _LM_EVAL:
+        from .list_lm_eval import run as run_lm_eval
+
+        return run_lm_eval(args)
+    if args.include_path:
+        raise UsageError(f"--include-path has no effect here; it goes with: evalharness list {_LM_EVAL}")
     # An unknown room is an error that names the nearest one.
     registry(args.room)
     if args.name is not None:
         return _one(args.room, args.name, as_json=args.json)
     rows = [{"name": name, "summary": text} for name, text in summaries(args.room).items()]
     if args.json:
-        _print_json(rows)
+        print_json(rows)
         return 0
     if rows:
-        _print_table([(row["name"], row["summary"]) for row in rows])
+        print_table([(row["name"], row["summary"]) for row in rows])
     else:
-        _print(f"no {args.room} yet; installed packages add them through the entry point evalharness.{args.room}")
+        print_text(f"no {args.room} yet; installed packages add them through the entry point evalharness.{args.room}")
     return 0
 
 
@@ -72,7 +90,6 @@ def _first_sentence(text: str) -> str:
 
 
 def _summary(room: str, name: str) -> str:
-    from evalharness.core.errors import UsageError
     from evalharness.core.registry import registry
 
     found = source_docstring(room, name)
@@ -115,9 +132,9 @@ def _rooms(rooms: tuple[str, ...], *, as_json: bool) -> int:
 
     counts = {room: len(registry(room).names()) + len(_catalog(room)) for room in rooms}
     if as_json:
-        _print_json(counts)
+        print_json(counts)
     else:
-        _print_table([(room, f"{n} (evalharness list {room})") for room, n in counts.items()])
+        print_table([(room, f"{n} (evalharness list {room})") for room, n in counts.items()])
     return 0
 
 
@@ -134,18 +151,18 @@ def _one(room: str, name: str, *, as_json: bool) -> int:
 
         if as_json:
             found = explain(name)._asdict()
-            _print_json({**found, "options": [option._asdict() for option in found["options"]]})
+            print_json({**found, "options": [option._asdict() for option in found["options"]]})
         else:
-            _print(plain(name))
+            print_text(plain(name))
         return 0
     # What a function raises matters to programmers, not to who writes a suite.
     text = (source_docstring(room, name) or registry(room).describe(name)).partition("\n\nRaises:")[0]
     if as_json:
-        _print_json({"name": name, "description": text})
+        print_json({"name": name, "description": text})
     else:
-        _print(f"{name}: {text}")
+        print_text(f"{name}: {text}")
         for key, takes in _backend_keys(name) if room == "models" else ():
-            _print(f"  {key}\n      {takes}")
+            print_text(f"  {key}\n      {takes}")
     return 0
 
 
@@ -187,17 +204,16 @@ def _entry(entry: Entry, *, as_json: bool) -> int:
         "make it": entry.verb,
     }
     if as_json:
-        _print_json({"name": f"catalog:{entry.name}", "description": entry.description, **facts})
+        print_json({"name": f"catalog:{entry.name}", "description": entry.description, **facts})
         return 0
-    _print(f"catalog:{entry.name}: {entry.description}\n")
+    print_text(f"catalog:{entry.name}: {entry.description}\n")
     for key, value in facts.items():
         if value:
-            _print(f"{key + ':':<9}{value}")
+            print_text(f"{key + ':':<9}{value}")
     return 0
 
 
 def _check(room: str, name: str) -> None:
-    from evalharness.core.errors import UsageError
     from evalharness.core.registry import registry, suggestion
 
     known = [*registry(room).names(), *(f"catalog:{entry}" for entry in _catalog(room))]
@@ -206,7 +222,7 @@ def _check(room: str, name: str) -> None:
         raise UsageError(f"unknown {room.rstrip('s')} {name!r}{hint}{'' if hint else f'; see evalharness list {room}'}")
 
 
-def _print_table(rows: list[tuple[str, str]]) -> None:
+def print_table(rows: list[tuple[str, str]]) -> None:
     """Names and one line each, cut to the terminal's width; whole where the output is piped."""
     import shutil
     import sys
@@ -215,16 +231,17 @@ def _print_table(rows: list[tuple[str, str]]) -> None:
     room = shutil.get_terminal_size().columns - width - 2 if sys.stdout.isatty() else None
     for name, text in rows:
         short = text if room is None or len(text) <= room else f"{text[: max(room - 1, 10)]}…"
-        _print(f"{name:<{width}}  {short}")
+        print_text(f"{name:<{width}}  {short}")
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
+    """Print `value` as JSON."""
     import json
 
-    _print(json.dumps(value, indent=2))
+    print_text(json.dumps(value, indent=2))
 
 
-def _print(text: str) -> None:
+def print_text(text: str) -> None:
     """Print; signs that the terminal's encoding does not have become "?" instead of an error."""
     import sys
 

@@ -21,13 +21,14 @@ from .run import add_suite_arguments
 if TYPE_CHECKING:
     from evalharness.core.types import Request, Response
     from evalharness.suite.load import LoadedSuite
-    from evalharness.suite.plan import Plan, PlannedTask
+    from evalharness.suite.plan import PlannedTask
 
 __all__ = ["add_arguments", "run"]
 
 _LEVELS = ("syntax", "references", "data", "models")
 _WIDTH = max(map(len, _LEVELS))
 _MAX_LINES = 12
+_LISTED = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-code",
         action="store_true",
-        help="with --live: let Python functions, metric scripts and code of checkpoints run",
+        help="let code of lm-eval tasks run and, with --live, Python functions, metric scripts and code of checkpoints",
     )
 
 
@@ -81,7 +82,7 @@ class _Validation:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.loaded: LoadedSuite
-        self.plan: Plan
+        self.planned: list[PlannedTask]
 
     def check(self, level: str) -> None:
         """Check one level and print its line."""
@@ -96,35 +97,49 @@ class _Validation:
         _line(True, "syntax", f"{suite.name}: {', '.join(_plural(len(part), word) for part, word in parts)}")
 
     def references(self) -> None:
+        from evalharness.runner.lm_eval_plan import lm_eval_problems
         from evalharness.suite.check import check_references
 
-        check_references(self.loaded)
+        check_references(self.loaded, more=lm_eval_problems(self.loaded))
         metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")
 
     def data(self) -> None:
         from evalharness.runner.build import load_datasets
+        from evalharness.runner.lm_eval_plan import plan_lm_eval
         from evalharness.suite.check import check_plan
+        from evalharness.suite.names import owner_of
         from evalharness.suite.plan import make_plan
 
         rows = {name: dataset.rows for name, dataset in load_datasets(self.loaded).items()}
         suite = self.loaded.suite
-        self.plan = make_plan(
+        plan = make_plan(
             suite,
             rows,
             {name: {} for name in suite.models},
             base=self.loaded.base,
             place_of=self.loaded.place_of,
         )
-        check_plan(self.loaded, self.plan)
-        counts = ", ".join(f"{name} {_plural(len(part), 'row')}" for name, part in rows.items())
-        _line(True, "data", f"{counts}; {_plural(len(self.plan.requests), 'request')} in all")
+        check_plan(self.loaded, plan)
+        bridged = plan_lm_eval(self.loaded, {}, {name: {} for name in suite.models}, allow_code=self.args.allow_code)
+        self.planned = [*plan.tasks, *(planned for work in bridged for planned in work.planned)]
+        counts = [f"{name} {_plural(len(part), 'row')}" for name, part in rows.items()]
+        read = {planned.task.id: len(planned.samples) for work in bridged for planned in work.planned}
+        counts += [f"{name} {_plural(n, 'document')}" for name, n in list(read.items())[:_LISTED]]
+        counts += [f"{len(read) - _LISTED} more lm-eval tasks"] if len(read) > _LISTED else []
+        total = sum(len(planned.requests) for planned in self.planned)
+        _line(True, "data", f"{', '.join(counts)}; {_plural(total, 'request')} in all")
         _say("")
         shown: set[str] = set()
-        for planned in self.plan.tasks:
-            if planned.task.id not in shown:
-                _show(planned, [p.model for p in self.plan.tasks if p.task.id == planned.task.id])
-            shown.add(planned.task.id)
+        for planned in self.planned:
+            # Of an lm-eval group with its many tasks one sample tells enough.
+            owner = owner_of(planned.task.id)
+            if owner not in shown:
+                _show(planned, list(dict.fromkeys(p.model for p in self.planned if p.task.id == planned.task.id)))
+                others = {p.task.id for p in self.planned if owner_of(p.task.id) == owner} - {planned.task.id}
+                if others:
+                    _say(f"    {owner}: {_plural(len(others), 'more task')} of lm-eval's, not shown\n")
+            shown.add(owner)
 
     def models(self) -> None:
         import asyncio
@@ -134,10 +149,12 @@ class _Validation:
 
         load_metrics(self.loaded, allow_code=self.args.allow_code)
         first: dict[str, list[Request]] = {}
-        for planned in self.plan.tasks:
+        for planned in self.planned:
             kinds = {request.kind for request in first.get(planned.model, ())}
-            if planned.kind not in kinds and planned.requests:
-                first.setdefault(planned.model, []).append(planned.requests[0])
+            for request in planned.requests:
+                if request.kind not in kinds:
+                    kinds.add(request.kind)
+                    first.setdefault(planned.model, []).append(request)
         suite = self.loaded.suite
         models = make_models(
             suite, base=self.loaded.base, allow_code=self.args.allow_code, environ=os.environ, only=frozenset(first)

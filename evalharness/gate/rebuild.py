@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import NotComparableError
 from ..core.protocols import Metric
 from ..core.types import MetricResult
+from ..metrics.lm_eval import PREFIX as LM_EVAL
 
 if TYPE_CHECKING:
     from ..record import Record
@@ -23,6 +24,8 @@ def metric_of(record: Record, figure: MetricResult) -> Metric:
     """
     from ..suite.metric_specs import OPERATIONAL, build_metric
 
+    if figure.signature.startswith(LM_EVAL):
+        return _of_lm_eval(record, figure)
     suite: Mapping[str, Any] = record.manifest.suite
     tasks = [t for t in suite.get("tasks") or () if t.get("id") == figure.task]
     specs = [spec for task in tasks for spec in task.get("metrics") or ()]
@@ -47,3 +50,15 @@ def metric_of(record: Record, figure: MetricResult) -> Metric:
             f"again with this version: evalharness score RECORD --suite SUITE"
         )
     return bound
+
+
+def _of_lm_eval(record: Record, figure: MetricResult) -> Metric:
+    from ..metrics.lm_eval import figure_from_record
+
+    found = figure_from_record(figure)
+    if found is not None and found.signature == figure.signature:
+        return found
+    raise NotComparableError(
+        f"{figure.task}.{figure.metric} cannot be computed anew on the paired samples: its aggregation is a function "
+        f"of the task's own ({figure.signature}, in the record {record.manifest.id}); use at_least or at_most for it"
+    )

@@ -97,6 +97,7 @@ def summarize(
     if math.isnan(value) or not np.isfinite(rows).all():
         return Summary(value, *NO_INTERVAL, "none")
     if by_rows is not None:
+        n_resamples = min(n_resamples, getattr(metric, "n_resamples", n_resamples))
         found, method = _quantile(by_rows, rows, codes, confidence=confidence, seed=seed, n_resamples=n_resamples)
     elif metric.interval == "bootstrap":
         found, method = _bootstrap(

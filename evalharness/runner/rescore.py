@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalharness.core.errors import NotComparableError, UsageError
 from evalharness.core.registry import suggestion
-from evalharness.core.types import FAILED_STATES
+from evalharness.core.types import FAILED_STATES, MetricResult
 from evalharness.record import Record, RunRegistry, TaskSummary
+from evalharness.suite.names import owner_of
+from evalharness.suite.schema import LmEvalTask
 
 from .answers import reader_for
-from .scoring import Answered
+from .scoring import Answered, Figure, FigureStats
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def score(
 
     began, created_utc = time.monotonic(), utc_now()
     loaded = load_suite(suite, overrides=overrides)
-    check_references(loaded, environ=None, secrets=False)
+    check_references(loaded, environ=None, secrets=False)  # lm-eval is not needed: its figures are kept
     manifest = record.manifest
     tasks = [
         _recorded(record, loaded.suite, task, entry)
@@ -85,14 +87,14 @@ def _entries(record: Record, suite: Suite, task: Task) -> list[TaskSummary]:
     """What the record has of the task, on the models that the suite names for it."""
     from evalharness.suite.plan import models_of
 
-    known = sorted({entry.id for entry in record.manifest.tasks})
+    known = sorted({owner_of(entry.id) for entry in record.manifest.tasks})
     if task.id not in known:
         raise UsageError(
             f"the record {record.manifest.id} has no task {task.id!r}{suggestion(task.id, known)}; "
             f"it has: {', '.join(known)}"
         )
     wanted = models_of(task, suite)
-    recorded = [entry for entry in record.manifest.tasks if entry.id == task.id]
+    recorded = [entry for entry in record.manifest.tasks if owner_of(entry.id) == task.id]
     found = [entry for entry in recorded if entry.model in wanted]
     if not found:
         raise UsageError(
@@ -108,6 +110,8 @@ def _and(names: Iterable[str]) -> str:
 
 def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> AnsweredTask:
     _same_question(record, suite, task)
+    if isinstance(task, LmEvalTask):
+        return _kept(record, task, entry)
     read = reader_for(
         choices=bool(getattr(task, "choices", None)),
         normalize=getattr(task, "normalize", "none"),
@@ -132,6 +136,46 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> A
         requests=[row.request for row in rows],
         answered=answered,
     )
+
+
+def _kept(record: Record, task: LmEvalTask, entry: TaskSummary) -> AnsweredTask:
+    """A task of lm-eval's with the figures that it has: nothing about how lm-eval scores it stands in a suite."""
+    rows = list(record.iter_samples(task=entry.id, model=entry.model))
+    return AnsweredTask(
+        task=task.model_copy(update={"id": entry.id}),
+        model=entry.model,
+        kind=entry.kind,
+        identity=entry.identity,
+        labels=entry.labels,
+        requests=[row.request for row in rows],
+        answered=[Answered(row.sample, row.response, row.request.repeat) for row in rows],
+        done=tuple(_figures(record, task, entry)),
+    )
+
+
+def _figures(record: Record, task: LmEvalTask, entry: TaskSummary) -> Iterator[tuple[FigureStats, list[MetricResult]]]:
+    import numpy as np
+
+    from evalharness.metrics.lm_eval import PREFIX, recorded_figure
+
+    # A group's samples are those of its tasks.
+    samples = {
+        row.sample.id: row.sample
+        for other in record.manifest.tasks
+        if owner_of(other.id) == task.id and other.model == entry.model
+        for row in record.iter_samples(task=other.id, model=other.model)
+    }
+    results: dict[str, list[MetricResult]] = {}
+    for result in record.results:
+        if (result.task, result.model) == (entry.id, entry.model) and result.signature.startswith(PREFIX):
+            results.setdefault(result.metric, []).append(result)
+    frame = record.scores(task=entry.id, model=entry.model)
+    values = dict(zip(zip(frame["metric"], frame["sample_id"], strict=True), frame["value"], strict=True))
+    for name, found in results.items():
+        table = record.stats(entry.id, entry.model, name)
+        own = np.array([values[name, sample_id] for sample_id in table.sample_ids], dtype=np.float64)
+        kept = tuple(samples[sample_id] for sample_id in table.sample_ids)
+        yield FigureStats(Figure(name, recorded_figure(found[0])), kept, table.values, own), found
 
 
 def _same_question(record: Record, suite: Suite, task: Task) -> None:

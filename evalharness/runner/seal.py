@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from evalharness.core.canonical import digest
 from evalharness.core.types import FAILED_STATES, Json, Kind, MetricResult, Request
 from evalharness.record import Record, RunManifest, SampleRow, ScoreRow, StatsTable, TaskSummary, seal
+from evalharness.suite.schema import LmEvalTask
 
 from .build import figures_of
 from .scoring import Answered, FigureStats, score_task
@@ -26,12 +27,16 @@ __all__ = ["AnsweredTask", "Provenance", "new_run_id", "score_and_seal", "utc_no
 
 _PACKAGES = (
     "evalharness", "numpy", "scipy", "pandas", "sacrebleu", "rouge-score", "nltk", "torch", "transformers", "aiohttp",
+    "lm-eval",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredTask:
-    """A task with a model's answers: `requests` and `answered` run in parallel, repeats included."""
+    """A task with a model's answers: `requests` and `answered` run in parallel, repeats included.
+
+    `done` are figures that are computed already. A group of tasks has no answers of its own, only such figures.
+    """
 
     task: Task
     model: str
@@ -40,6 +45,7 @@ class AnsweredTask:
     labels: tuple[str, ...]
     requests: Sequence[Request]
     answered: Sequence[Answered]
+    done: Sequence[tuple[FigureStats, list[MetricResult]]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,8 @@ def _summary(entry: AnsweredTask) -> TaskSummary:
         model=entry.model,
         kind=entry.kind,
         identity=dict(entry.identity),
-        n_samples=len({item.sample.id for item in entry.answered}),
+        n_samples=len({item.sample.id for item in entry.answered})
+        or max((len(stats.samples) for stats, _ in entry.done), default=0),
         n_requests=len(entry.requests),
         states=dict(sorted(states.items())),
         labels=entry.labels,
@@ -157,7 +164,7 @@ def score_and_seal(
     results: list[MetricResult] = []
     scored: list[tuple[AnsweredTask, FigureStats]] = []
     for entry in tasks:
-        for stats, figures in score_task(
+        made = score_task(
             entry.task.id,
             entry.model,
             entry.answered,
@@ -166,7 +173,8 @@ def score_and_seal(
             confidence=suite.confidence,
             seed=suite.seed,
             groups=_group_columns(suite, entry.task),
-        ):
+        )
+        for stats, figures in (*entry.done, *(made if entry.answered else ())):
             scored.append((entry, stats))
             results.extend(figures)
     resolved = suite.model_dump(mode="json", exclude_none=True)
@@ -201,4 +209,6 @@ def score_and_seal(
 
 
 def _group_columns(suite: Suite, task: Task) -> tuple[str, ...]:
-    return suite.datasets[task.dataset].groups if task.groups is None else task.groups
+    if task.groups is not None or isinstance(task, LmEvalTask):
+        return task.groups or ()
+    return suite.datasets[task.dataset].groups

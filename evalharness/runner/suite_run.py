@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalharness.core.canonical import digest
 from evalharness.core.types import FAILED_STATES, Json, Request
 from evalharness.record import Record, RunRegistry
+from evalharness.suite.names import owner_of
 
 from .answers import reader_for
 from .build import load_datasets, load_metrics, make_models
@@ -22,6 +24,9 @@ from .store import ResponseStore
 if TYPE_CHECKING:
     from evalharness.data.load import LoadedDataset
     from evalharness.suite.plan import Plan, PlannedTask
+    from evalharness.suite.schema import Suite
+
+    from .lm_eval_plan import LmEvalWork
 
 __all__ = ["run"]
 
@@ -61,10 +66,13 @@ def run(
     from evalharness.suite.load import load_suite
     from evalharness.suite.plan import make_plan
 
+    from .lm_eval_plan import lm_eval_problems, plan_lm_eval
+    from .lm_eval_score import answered_lm_eval
+
     progress = SilentProgress() if progress is None else progress
     created_utc, began = utc_now(), time.monotonic()
     loaded = load_suite(suite, overrides=overrides)
-    check_references(loaded, environ=environ)
+    check_references(loaded, environ=environ, more=lm_eval_problems(loaded))
     datasets = load_datasets(loaded)
     models = make_models(
         loaded.suite, base=loaded.base, allow_code=allow_code, environ=environ, only=_models_in_use(loaded.suite.tasks)
@@ -80,7 +88,12 @@ def run(
     )
     check_plan(loaded, plan)
     load_metrics(loaded, allow_code=allow_code)
-    requests = [request for planned in plan.tasks for request in planned.requests]
+    bridged = plan_lm_eval(loaded, models, identities, limit=limit, allow_code=allow_code)
+    requests = [
+        request
+        for planned in (*plan.tasks, *(planned for work in bridged for planned in work.planned))
+        for request in planned.requests
+    ]
     mode = cache or loaded.suite.execution.cache
     folder = Path(reports)
     with ExitStack() as stack:
@@ -91,13 +104,17 @@ def run(
         progress.say("scoring and sealing")
         record = score_and_seal(
             loaded.suite,
-            [_answered(planned, answers) for planned in plan.tasks],
+            _in_order(
+                loaded.suite,
+                [_answered(planned, answers) for planned in plan.tasks]
+                + [entry for work in bridged for entry in answered_lm_eval(work, answers.responses, loaded.suite)],
+            ),
             Provenance(
                 run_id=new_run_id(loaded.suite.name),
                 name=name or loaded.suite.name,
                 created_utc=created_utc,
                 models=identities,
-                datasets={key: _describe(dataset) for key, dataset in datasets.items()},
+                datasets={key: _describe(dataset) for key, dataset in datasets.items()} | _bridged_data(bridged),
                 execution={
                     "suite_path": str(suite),
                     **_execution(requests, answers, mode=mode, asked_s=asked_s, limit=limit),
@@ -145,6 +162,24 @@ def _answered(planned: PlannedTask, answers: Answers) -> AnsweredTask:
         requests=planned.requests,
         answered=items,
     )
+
+
+def _in_order(suite: Suite, tasks: Sequence[AnsweredTask]) -> list[AnsweredTask]:
+    """The tasks as the suite has them, whoever planned them."""
+    place = {task.id: index for index, task in enumerate(suite.tasks)}
+    return sorted(tasks, key=lambda entry: place[owner_of(entry.task.id)])
+
+
+def _bridged_data(bridged: Sequence[LmEvalWork]) -> dict[str, dict[str, Json]]:
+    """What lm-eval read for each of its tasks in the suite."""
+    return {
+        f"lm-eval {work.task.id}": {
+            "digest": digest([planned.identity["data"] for planned in work.planned]),
+            "n_rows": sum(len(planned.samples) for planned in work.planned),
+            "source": f"lm-eval {work.task.lm_eval}",
+        }
+        for work in bridged
+    }
 
 
 def _describe(dataset: LoadedDataset) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalharness.core.errors import Problem, SuiteError, UsageError
@@ -11,18 +11,19 @@ from evalharness.core.protocols import Metric
 from evalharness.core.registry import suggestion
 from evalharness.core.secrets import placeholders
 from evalharness.core.templating import Condition, Template
+from evalharness.core.types import Kind
 
 from .kinds import capabilities_of, kind_of
 from .load import LoadedSuite, as_written
 from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_name
-from .names import check_names, covers
+from .names import check_names, covers, owner_of
 from .node import plain
 from .plan import Plan, models_of
-from .schema import ClassifyTask, Dataset, FakeModel, HttpModel, PromptTask, Rule, Suite, Task
+from .schema import ClassifyTask, Dataset, DataTask, FakeModel, HttpModel, LmEvalTask, PromptTask, Rule, Suite, Task
 from .sources import sources_of, template_of
 from .variables import Key, shown_path
 
-__all__ = ["OPERATIONAL", "build_metric", "check_parts", "check_plan", "check_references"]
+__all__ = ["OPERATIONAL", "build_metric", "check_parts", "check_plan", "check_references", "incapable"]
 
 _KIND_WORDS = {
     "generate": "generate text",
@@ -34,11 +35,18 @@ _KIND_WORDS = {
 _REQUEST_NAMES = frozenset({"prompt", "messages", "sampling", "sample_id", "repeat"})
 
 
-def check_references(loaded: LoadedSuite, *, environ: Mapping[str, str] | None = None, secrets: bool = True) -> None:
+def check_references(
+    loaded: LoadedSuite,
+    *,
+    environ: Mapping[str, str] | None = None,
+    secrets: bool = True,
+    more: Iterable[Problem] = (),
+) -> None:
     """Raise where something that the suite names is not there, or does not fit what it is used for.
 
     Args:
         loaded: The suite.
+        more: What others have found wrong with it.
         environ: Environment variables (default: the process's).
         secrets: Whether the variables of `${env:NAME}` must be set.
 
@@ -46,7 +54,7 @@ def check_references(loaded: LoadedSuite, *, environ: Mapping[str, str] | None =
         SuiteError: all problems at once, each with its place.
     """
     checker = _Checker(loaded)
-    problems = list(checker.run())
+    problems = [*checker.run(), *more]
     if secrets:
         problems += checker.secrets(os.environ if environ is None else environ)
     if problems:
@@ -95,7 +103,11 @@ class _Checker:
         for name, dataset in self.suite.datasets.items():
             yield from self._dataset(name, dataset)
         for index, task in zip(self.indexes, self.suite.tasks, strict=True):
-            yield from self._task(index, task)
+            if isinstance(task, LmEvalTask):
+                # Which figures it has only lm-eval knows; `runner.lm_eval` checks the rest.
+                self.unclear.add(task.id)
+            else:
+                yield from self._task(index, task)
         yield from self._gates()
 
     # ── models and datasets ───────────────────────────────────────────────────────────────────────────────────────
@@ -150,29 +162,15 @@ class _Checker:
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _task(self, index: int, task: Task) -> Iterator[Problem]:
+    def _task(self, index: int, task: DataTask) -> Iterator[Problem]:
         base: Key = ("tasks", index)
         yield from self._templates(base, task)
         kind = kind_of(task)
-        for name in models_of(task, self.suite):
-            spec = self.suite.models.get(name)
-            can = capabilities_of(spec) if spec is not None else None
-            if can is None or kind in can:
-                continue
-            path = (*base, "model") if task.model is not None else (*base, "id")
-            backend = spec.backend if spec is not None else ""
-            able = [n for n, s in self.suite.models.items() if kind in (capabilities_of(s) or ())]
-            remedy = f"use {', '.join(map(repr, able[:5]))}" if able else "use a model of another backend"
-            if task.model is None:
-                remedy += ", named under the task's `model`"
-            yield self.problem(
-                path,
-                f"the task must {_KIND_WORDS[kind]}, which the model {name.partition('@')[0]!r} (backend {backend}) "
-                f"cannot do; {remedy}",
-            )
+        for path, message in incapable(self.suite, index, task, kind):
+            yield self.problem(path, message)
         yield from self._metrics(base, task)
 
-    def _templates(self, base: Key, task: Task) -> Iterator[Problem]:
+    def _templates(self, base: Key, task: DataTask) -> Iterator[Problem]:
         columns = self._columns(task.dataset)
         for key, source in sources_of(task):
             path = (*base, *key)
@@ -196,7 +194,7 @@ class _Checker:
         own = _own_columns(dataset)
         return own | set(dataset.fields) if own else own
 
-    def _metrics(self, base: Key, task: Task) -> Iterator[Problem]:
+    def _metrics(self, base: Key, task: DataTask) -> Iterator[Problem]:
         seen: dict[str, int] = {}
         for index, spec in enumerate(task.metrics):
             path: Key = (*base, "metrics", index)
@@ -228,13 +226,14 @@ class _Checker:
 
     def _rule(self, base: Key, rule: Rule) -> Iterator[Problem]:
         name, _, figure = rule.metric.rpartition(".")
-        tasks = [task for task in self.suite.tasks if covers(name, task.id)]
+        tasks = [task for task in self.suite.tasks if covers(owner_of(name), task.id)]
         if not tasks:
             return
-        figures = _figures(tasks[0])
-        if figure not in figures:
-            figures += _operational(tasks[0])
-        if figure not in figures and tasks[0].id not in self.unclear:
+        first = tasks[0]
+        figures = _figures(first)
+        if figure not in figures and not isinstance(first, LmEvalTask):
+            figures += _operational(first)
+        if figure not in figures and first.id not in self.unclear:
             near = suggestion(figure, figures) or f"; it has: {', '.join(figures)}"
             yield self.problem((*base, "metric"), f"the task {name!r} has no figure {figure!r}{near}")
         if rule.model is not None and rule.model in {m.partition("@")[0] for m in self.suite.models} | set(
@@ -248,10 +247,8 @@ class _Checker:
                 yield self.problem((*base, "model"), message)
         if rule.group is not None:
             column = rule.group.partition("=")[0]
-            dataset = self.suite.datasets.get(tasks[0].dataset)
-            columns = (
-                tasks[0].groups if tasks[0].groups is not None else dataset.groups if dataset is not None else None
-            )
+            dataset = None if isinstance(first, LmEvalTask) else self.suite.datasets.get(first.dataset)
+            columns = first.groups if first.groups is not None else dataset.groups if dataset is not None else None
             if columns is not None and column not in columns:
                 near = suggestion(column, columns) or f"; it has: {', '.join(columns) or 'none'}"
                 yield self.problem((*base, "group"), f"the task {name!r} has no group column {column!r}{near}")
@@ -274,6 +271,26 @@ class _Checker:
                             yield self.problem(("models", name, *path), message)
 
 
+def incapable(suite: Suite, index: int, task: Task, kind: Kind) -> Iterator[tuple[Key, str]]:
+    """(path, message) for each model of `task`, the one at `index`, that cannot do what it asks."""
+    for name in models_of(task, suite):
+        spec = suite.models.get(name)
+        can = capabilities_of(spec) if spec is not None else None
+        if can is None or kind in can:
+            continue
+        path: Key = ("tasks", index, "model" if task.model is not None else "id")
+        backend = spec.backend if spec is not None else ""
+        able = [n for n, s in suite.models.items() if kind in (capabilities_of(s) or ())]
+        remedy = f"use {', '.join(map(repr, able[:5]))}" if able else "use a model of another backend"
+        if task.model is None:
+            remedy += ", named under the task's `model`"
+        yield (
+            path,
+            f"the task must {_KIND_WORDS[kind]}, which the model {name.partition('@')[0]!r} (backend {backend}) "
+            f"cannot do; {remedy}",
+        )
+
+
 def _own_columns(dataset: Dataset) -> frozenset[str]:
     return frozenset(key for row in dataset.rows or () for key in row)
 
@@ -293,13 +310,13 @@ def _figures(task: Task) -> list[str]:
     return names
 
 
-def _operational(task: Task) -> list[str]:
+def _operational(task: DataTask) -> list[str]:
     """The figures that every task of this kind has."""
     kind = kind_of(task)
     return [name for name in OPERATIONAL if kind in build_metric(name)[1].kinds]
 
 
-def _misfits(task: Task, name: str, metric: Metric) -> Iterator[str]:
+def _misfits(task: DataTask, name: str, metric: Metric) -> Iterator[str]:
     kind = kind_of(task)
     if kind not in metric.kinds:
         fitting = ", ".join(_KIND_WORDS[k] for k in _KIND_WORDS if k in metric.kinds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -14,15 +14,13 @@ from evalharness.core.registry import suggestion
 from .node import Node, plain
 from .schema import (
     BACKENDS,
-    ClassifyTask,
     Dataset,
     Gates,
     ModelSpec,
-    PerplexityTask,
-    PromptTask,
     Suite,
     Task,
     class_of_backend,
+    class_of_task,
 )
 from .variables import Key, shown_path
 from .wording import EXPECTED, described
@@ -31,15 +29,25 @@ __all__ = ["OPTIONAL_KEYS", "check_shape", "problems_of", "salvaged"]
 
 OPTIONAL_KEYS = ("extends", "vars", "matrix")
 
-_KINDS = ("prompt", "messages", "classify", "perplexity")
+_KINDS = ("prompt", "messages", "classify", "perplexity", "lm_eval")
 
 
 def check_shape(root: Node, before: Node) -> tuple[Suite | None, list[Problem]]:
     """(the suite, problems) of a resolved document; `before` still has the keys that were null."""
+    without = list(_no_datasets(root, before))
     try:
-        return Suite.model_validate_json(json.dumps(plain(root)), strict=True), []
+        suite = Suite.model_validate_json(json.dumps(plain(root)), strict=True)
     except ValidationError as error:
-        return None, problems_of(error, root, before)
+        return None, [*problems_of(error, root, before), *without]
+    return (None, without) if without else (suite, [])
+
+
+def _no_datasets(root: Node, before: Node) -> Iterator[Problem]:
+    """Datasets may be missing only where all tasks bring their own."""
+    tasks = root.get("tasks")
+    items = tasks.items if tasks is not None else []
+    if root.get("datasets") is None and not (items and all("lm_eval" in item.mapping for item in items)):
+        yield _missing("datasets", (), root, before)
 
 
 def salvaged(root: Node) -> tuple[Suite, tuple[int, ...]]:
@@ -242,8 +250,7 @@ def _model_at(path: Key, root: Node) -> type[BaseModel] | None:
             if len(here) == 1:
                 continue
             if len(here) == 2:
-                keys = _at(root, here).mapping
-                model = ClassifyTask if "classify" in keys else PerplexityTask if "perplexity" in keys else PromptTask
+                model = class_of_task(_at(root, here).mapping)
                 continue
         if here[0] == "models" and len(here) == 2:
             model = _model_class(_at(root, here))

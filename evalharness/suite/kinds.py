@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from evalharness.core.types import KINDS, Kind
 
-from .schema import ClassifyTask, FakeModel, PerplexityTask, PluginModel, PythonModel, Task
+from .schema import ClassifyTask, DataTask, FakeModel, PerplexityTask, PluginModel, PythonModel
 
 __all__ = ["CAPABILITIES", "capabilities_of", "kind_of"]
 
@@ -22,7 +22,7 @@ CAPABILITIES: Mapping[str, frozenset[Kind]] = {
 }
 
 
-def kind_of(task: Task) -> Kind:
+def kind_of(task: DataTask) -> Kind:
     """What `task` asks a model to do."""
     if isinstance(task, ClassifyTask):
         return "classify"

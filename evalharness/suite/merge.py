@@ -227,7 +227,7 @@ def _is_path(path: tuple[str, ...]) -> bool:
     match path:
         case ("datasets", _, "path" | "hf") | ("models", _, "path" | "adapter" | "tokenizer"):
             return True
-        case ("tasks", *_, "file"):
+        case ("tasks", *_, "file") | ("tasks", _, "include_path" | "lm_eval") | ("tasks", _, "include_path", _):
             return True
         case ("tasks", _, "metrics", _, "evaluate") | ("tasks", _, "metrics", _, "evaluate", "path"):
             return True
@@ -238,6 +238,8 @@ def _is_local(value: str, path: tuple[str, ...], folder: Path) -> bool:
     """Whether `value` is a relative path; a hub name such as org/model is none unless such a folder is there."""
     if ":" in value or Path(value).is_absolute():
         return False
-    if path[-1] == "file" or path[:1] + path[2:] == ("datasets", "path"):
+    if path[-1] == "lm_eval":
+        return value.endswith((".yaml", ".yml"))
+    if path[-1] == "file" or "include_path" in path[2:] or path[:1] + path[2:] == ("datasets", "path"):
         return True
     return value.startswith(("./", "../")) or (folder / value).exists()

@@ -13,7 +13,7 @@ from .node import Node
 from .schema import PLAIN_NAME
 from .variables import Key, shown_path
 
-__all__ = ["check_names", "check_own_names", "covers"]
+__all__ = ["check_names", "check_own_names", "covers", "member_id", "owner_of"]
 
 _PLAIN = re.compile(PLAIN_NAME + r"\Z")
 
@@ -21,6 +21,18 @@ _PLAIN = re.compile(PLAIN_NAME + r"\Z")
 def covers(asked: str, name: str) -> bool:
     """Whether `asked` means `name`: itself, or the base of a variant that `matrix` made."""
     return name == asked or name.startswith(f"{asked}@")
+
+
+def member_id(task_id: str, member: str) -> str:
+    """The id of a task within a group: `mmlu@num_fewshot=5` has `mmlu/anatomy@num_fewshot=5`."""
+    base, at, variant = task_id.partition("@")
+    return f"{base}/{member}{at}{variant}"
+
+
+def owner_of(name: str) -> str:
+    """The id of the suite's task that the figures of `name` belong to."""
+    base, at, variant = name.partition("@")
+    return f"{base.partition('/')[0]}{at}{variant}"
 
 
 def check_own_names(root: Node) -> list[Problem]:
@@ -86,7 +98,8 @@ def check_names(document: Any, root: Node) -> list[Problem]:
         check(rule.get("model"), models, "model", ("gates", "rules", index, "model"), variants=True)
         metric = rule.get("metric")
         if isinstance(metric, str) and "." in metric:
-            name = metric.rpartition(".")[0]
+            # A task within an lm-eval group is checked with that group.
+            name = owner_of(metric.rpartition(".")[0])
             check(name, known_ids, "task", ("gates", "rules", index, "metric"), variants=True)
     return problems
 

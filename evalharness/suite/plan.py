@@ -18,10 +18,10 @@ from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 
 from .kinds import kind_of
 from .render import RowFault, TaskRenderer, is_chat, prompt_json
-from .schema import Generation, PromptTask, Suite, Task
+from .schema import DataTask, Generation, LmEvalTask, PromptTask, Suite, Task
 from .sources import read_source, sources_of
 
-__all__ = ["Plan", "PlannedTask", "make_plan", "models_of"]
+__all__ = ["Plan", "PlannedTask", "generation_settings", "make_plan", "models_of", "request_key", "samplings_of"]
 
 _MAX_SHOWN = 20
 _MAX_FAULTS = 1000
@@ -75,7 +75,7 @@ def make_plan(
     limit: int | None = None,
     place_of: Callable[[str], Place] | None = None,
 ) -> Plan:
-    """The plan of `suite` over the `rows` of its datasets.
+    """The plan of `suite` over the `rows` of its datasets; what lm-eval brings is planned by the runner.
 
     Args:
         suite: The suite.
@@ -93,6 +93,8 @@ def make_plan(
     faults: list[Problem] = []
     wrong: list[Problem] = []
     for index, task in enumerate(suite.tasks):
+        if isinstance(task, LmEvalTask):
+            continue
         few_shot = task.few_shot if isinstance(task, PromptTask) else None
         pool = rows[few_shot.dataset] if few_shot else ()
         chosen = _first(rows[task.dataset], task.limit, limit)
@@ -153,7 +155,7 @@ def _samples(renderer: TaskRenderer, rows: Sequence[Row]) -> tuple[tuple[Sample,
     return tuple(samples), faults
 
 
-def _labels(task: Task, samples: Sequence[Sample]) -> tuple[str, ...]:
+def _labels(task: DataTask, samples: Sequence[Sample]) -> tuple[str, ...]:
     """The label set: the task's own, else its choices where all samples have the same, else all gold labels."""
     own: tuple[str, ...] | None = getattr(task, "labels", None)
     if own:
@@ -166,7 +168,7 @@ def _labels(task: Task, samples: Sequence[Sample]) -> tuple[str, ...]:
 
 def _requests(
     suite: Suite,
-    task: Task,
+    task: DataTask,
     kind: Kind,
     model: str,
     samples: Sequence[Sample],
@@ -177,19 +179,18 @@ def _requests(
     delimiter = task.delimiter if isinstance(task, PromptTask) else ""
     samplings = [Sampling()]
     if kind == "generate":
-        settings = _settings(task.generate if isinstance(task, PromptTask) else None, suite.models[model].generate)
-        samplings = list(_samplings(settings, suite.seed))
+        own = task.generate if isinstance(task, PromptTask) else None
+        samplings = list(samplings_of(generation_settings(own, suite.models[model].generate), suite.seed))
     asked = [asdict(sampling) for sampling in samplings]
     by_sample = bool(identity.get("by_sample_id"))
     for sample in samples:
         continuations = tuple(f"{delimiter}{choice}" for choice in sample.choices)
         prompt = prompt_json(sample.prompt)
         for repeat, sampling in enumerate(samplings):
-            content: list[Json] = [model_digest, kind, prompt, continuations, asked[repeat], repeat]
-            if by_sample:
-                content.append(sample.id)
             request = Request(
-                key=digest(content),
+                key=request_key(
+                    model_digest, kind, prompt, continuations, asked[repeat], repeat, sample.id if by_sample else None
+                ),
                 model=model,
                 kind=kind,
                 sample_id=sample.id,
@@ -201,7 +202,21 @@ def _requests(
             yield request, sample
 
 
-def _settings(task: Generation | None, model: Generation | None) -> dict[str, Json]:
+def request_key(
+    model_digest: str,
+    kind: Kind,
+    prompt: Json,
+    continuations: Sequence[str],
+    sampling: Json,
+    repeat: int,
+    sample_id: str | None = None,
+) -> str:
+    """The sha256 of all that can change a response; `sample_id` for models that are asked by it."""
+    content: list[Json] = [model_digest, kind, prompt, continuations, sampling, repeat]
+    return digest(content if sample_id is None else [*content, sample_id])
+
+
+def generation_settings(task: Generation | None, model: Generation | None) -> dict[str, Json]:
     """Generation settings; a model's own win over the task's."""
     settings: dict[str, Json] = {}
     for part in (task, model):
@@ -210,7 +225,8 @@ def _settings(task: Generation | None, model: Generation | None) -> dict[str, Js
     return settings
 
 
-def _samplings(settings: dict[str, Json], suite_seed: int) -> Iterator[Sampling]:
+def samplings_of(settings: Mapping[str, Json], suite_seed: int) -> Iterator[Sampling]:
+    """One sampling for each repeat, each with a seed of its own."""
     given = dict(settings)
     repeats: int = given.pop("repeats", 1)  # type: ignore[assignment]
     seed: int = given.pop("seed", suite_seed)  # type: ignore[assignment]
@@ -220,7 +236,7 @@ def _samplings(settings: dict[str, Json], suite_seed: int) -> Iterator[Sampling]
 
 
 def _identity(
-    task: Task, renderer: TaskRenderer, rows: Sequence[Row], pool: Sequence[Row], base: Path
+    task: DataTask, renderer: TaskRenderer, rows: Sequence[Row], pool: Sequence[Row], base: Path
 ) -> dict[str, str]:
     names = sorted(renderer.names)
     sources = {".".join(map(str, key)): read_source(source, base)[0] for key, source in sources_of(task)}
@@ -232,7 +248,7 @@ def _identity(
         few_shot = task.few_shot.model_dump() if task.few_shot else None
         prompt |= {"roles": roles, "few_shot": few_shot, "delimiter": task.delimiter}
         kind |= {"extract": task.extract, "normalize": task.normalize}
-        settings = {"max_tokens": 256, "temperature": 0.0} | _settings(task.generate, None)
+        settings = {"max_tokens": 256, "temperature": 0.0} | generation_settings(task.generate, None)
         generation = {key: value for key, value in settings.items() if key not in ("seed", "repeats")}
     return {
         "data": _data_digest(rows, pool, names, task.groups),

@@ -52,7 +52,7 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
     ),
     ("Generation", (schema.Generation,)),
     ("Datasets", (schema.Dataset,)),
-    ("Tasks", (schema.PromptTask, schema.ClassifyTask, schema.PerplexityTask)),
+    ("Tasks", (schema.PromptTask, schema.ClassifyTask, schema.PerplexityTask, schema.LmEvalTask)),
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
     ("Execution", (schema.Execution, schema.OnError)),
     ("Gates", (schema.Gates, schema.Rule)),
@@ -71,6 +71,7 @@ _TITLES = {
     "PromptTask": "With a prompt, or messages",
     "ClassifyTask": "With classify",
     "PerplexityTask": "With perplexity",
+    "LmEvalTask": "With lm_eval",
     "PromptFile": "A prompt in a file",
     "MessageTemplate": "A message",
     "FewShot": "few_shot",
@@ -86,8 +87,10 @@ _INTRO = {
     "Datasets": "`datasets` maps a name to a dataset. In this order: new `fields`, `where`, ids, groups and cluster, "
     "`shuffle`, `limit`.",
     "Tasks": "`tasks` is a list. A task generates text, or with `choices` picks the likeliest answer, or classifies, "
-    "or measures the likelihood of whole texts. Every task has these figures without being asked, as far as its "
-    "requests have them: " + ", ".join(f"`{name}`" for name in OPERATIONAL) + ".",
+    "or measures the likelihood of whole texts, or with `lm_eval` is one of lm-evaluation-harness. Every task has "
+    "these figures without being asked, as far as its requests have them: "
+    + ", ".join(f"`{name}`" for name in OPERATIONAL)
+    + ".",
 }
 _CHAPTERS = (
     ("extends", merge),

@@ -12,7 +12,7 @@ from evalharness.core.templating import Template
 from evalharness.core.types import Json, Message, Prompt, Row, Sample
 
 from .fewshot import drawer
-from .schema import ClassifyTask, FewShot, PerplexityTask, PromptTask, Task
+from .schema import ClassifyTask, DataTask, FewShot, PerplexityTask, PromptTask
 from .sources import history_source, template_of
 from .values import as_text, as_texts, as_turns, label_text, right_choice
 
@@ -27,7 +27,7 @@ class RowFault(Exception):
         self.key, self.reason = key, reason
 
 
-def is_chat(task: Task) -> bool:
+def is_chat(task: DataTask) -> bool:
     """Whether the model's chat template is applied."""
     return isinstance(task, PromptTask) and (task.messages is not None or bool(task.chat))
 
@@ -49,7 +49,7 @@ class TaskRenderer:
         UsageError: a template cannot be read or compiled, or there are too few examples.
     """
 
-    def __init__(self, task: Task, *, base: Path, pool: Sequence[Row] = ()) -> None:
+    def __init__(self, task: DataTask, *, base: Path, pool: Sequence[Row] = ()) -> None:
         """Compile the templates of `task`; `pool` are the rows of its few-shot dataset."""
         self.task = task
         self._base = base

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -29,6 +29,7 @@ from evalharness.core.registry import suggestion
 __all__ = [
     "BACKENDS",
     "ClassifyTask",
+    "DataTask",
     "Dataset",
     "Execution",
     "FakeModel",
@@ -37,6 +38,7 @@ __all__ = [
     "Generation",
     "HfModel",
     "HttpModel",
+    "LmEvalTask",
     "MessageTemplate",
     "MetricSpec",
     "ModelSpec",
@@ -52,6 +54,7 @@ __all__ = [
     "Suite",
     "Task",
     "class_of_backend",
+    "class_of_task",
 ]
 
 PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
@@ -266,6 +269,16 @@ def _backend_tag(value: Any) -> str:
     return _BACKEND_CLASSES.get(backend, "plugin") if isinstance(backend, str) else "plugin"
 
 
+def class_of_task(keys: Collection[str]) -> type[_AnyTask]:
+    """The schema of a task that has these keys."""
+    classes: dict[str, type[_AnyTask]] = {
+        "lm_eval": LmEvalTask,
+        "classify": ClassifyTask,
+        "perplexity": PerplexityTask,
+    }
+    return classes.get(_task_tag(dict.fromkeys(keys)), PromptTask)
+
+
 def class_of_backend(backend: str) -> type[_Model]:
     """The schema of the models of `backend`; that of plug-ins for any name that is not built in."""
     classes: dict[str, type[_Model]] = {
@@ -405,12 +418,15 @@ MetricSpec: TypeAlias = (
 )
 
 
-class _Task(Strict):
+class _AnyTask(Strict):
     id: VariantName = Field(description="Name of the task, unique in the suite.")
-    dataset: Name = Field(description="Which dataset it runs on.")
     model: VariantName | Annotated[tuple[VariantName, ...], Field(min_length=1)] | None = Field(
         None, description="Which model or models (default: all of them)."
     )
+
+
+class _Task(_AnyTask):
+    dataset: Name = Field(description="Which dataset it runs on.")
     metrics: tuple[MetricSpec, ...] = Field(
         (),
         description="Names, or {name: {option: value}}; `as` in the options renames the figure. {evaluate: PATH} is "
@@ -486,17 +502,69 @@ class PerplexityTask(_Task):
     perplexity: Template = Field(description="Template of the text.")
 
 
+class LmEvalTask(_AnyTask):
+    """A task, a group or a tag of lm-evaluation-harness, with its own documents, prompts, filters and metrics.
+
+    Needs the extra `lm-eval`. The tasks of a group get figures under `id/name`, and the group's own stand under `id`.
+    """
+
+    lm_eval: Text = Field(description="What lm-eval calls it (`evalharness list lm-eval-tasks`), or a YAML file.")
+    include_path: Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        None, description="Folders with further tasks, from the suite's folder; they come before lm-eval's own."
+    )
+    num_fewshot: int | None = Field(
+        None, ge=0, le=1000, description="Worked examples before each question (default: as the task says, else 0)."
+    )
+    limit: int | None = Field(None, ge=1, description="Use only the first documents of each task.")
+    seed: int = Field(1234, ge=0, description="Seed of the draw of examples; the default is lm-eval's.")
+    apply_chat_template: bool = Field(False, description="Put questions as chat turns, by the model's chat template.")
+    fewshot_as_multiturn: bool | None = Field(
+        None, description="With a chat template: examples are turns of their own (default), or part of the question."
+    )
+    system_instruction: str | None = Field(None, description="Text before everything else.")
+    generate: Generation | None = Field(
+        None, description="Generation settings that win over the task's own; a model's settings win over both."
+    )
+    groups: tuple[Text, ...] = Field((), description="Columns of the documents whose values get figures of their own.")
+    metadata: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Handed to the task as lm-eval's `--metadata` is."
+    )
+
+    @property
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """Its metrics are those that lm-eval's task has."""
+        return ()
+
+    @property
+    def include_paths(self) -> tuple[str, ...]:
+        """`include_path` as a list."""
+        if self.include_path is None:
+            return ()
+        return (self.include_path,) if isinstance(self.include_path, str) else self.include_path
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LmEvalTask:
+        if not self.apply_chat_template:
+            _only_with(self.model_fields_set, ("fewshot_as_multiturn",), "apply_chat_template: true")
+        if self.generate is not None and self.generate.repeats is not None:
+            raise ValueError("generate.repeats has no effect here: lm-eval's task says how often it asks; remove it")
+        return self
+
+
 def _task_tag(value: Any) -> str:
     keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
-    return next((tag for tag in ("classify", "perplexity") if tag in keys), "prompt")
+    return next((tag for tag in ("lm_eval", "classify", "perplexity") if tag in keys), "prompt")
 
 
 Task: TypeAlias = Annotated[
     Annotated[PromptTask, Tag("prompt")]
     | Annotated[ClassifyTask, Tag("classify")]
-    | Annotated[PerplexityTask, Tag("perplexity")],
+    | Annotated[PerplexityTask, Tag("perplexity")]
+    | Annotated[LmEvalTask, Tag("lm_eval")],
     Discriminator(_task_tag),
 ]
+DataTask: TypeAlias = PromptTask | ClassifyTask | PerplexityTask
+"""A task over a dataset of the suite."""
 
 
 # ── execution and gates ───────────────────────────────────────────────────────────────────────────────────────────
@@ -607,7 +675,11 @@ class Suite(Strict):
     description: str = Field("", description="What the suite is for; shown in reports.")
     seed: int = Field(0, ge=0, description="Seed of everything random that has none of its own.")
     models: dict[VariantName, ModelSpec] = Field(min_length=1, description="What is evaluated, by name.")
-    datasets: dict[Name, Dataset] = Field(min_length=1, description="What it is evaluated on, by name.")
+    datasets: dict[Name, Dataset] = Field(
+        default_factory=dict,
+        min_length=1,
+        description="What it is evaluated on, by name; needed unless all tasks are lm-eval's.",
+    )
     tasks: tuple[Task, ...] = Field(min_length=1, description="What is asked and how answers are scored.")
     execution: Execution = Field(default_factory=Execution, description="How the run is carried out.")
     gates: Gates | None = Field(None, description="What a release must fulfil.")

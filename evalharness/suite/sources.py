@@ -8,7 +8,7 @@ from pathlib import Path
 from evalharness.core.errors import UsageError
 from evalharness.core.templating import Template
 
-from .schema import ClassifyTask, PerplexityTask, PromptFile, Task
+from .schema import ClassifyTask, DataTask, PerplexityTask, PromptFile
 from .template import compiled
 
 __all__ = ["history_source", "read_source", "sources_of", "template_of"]
@@ -18,7 +18,7 @@ _MAX_BYTES = 4_000_000
 Key = tuple[str | int, ...]
 
 
-def sources_of(task: Task) -> Iterator[tuple[Key, str | PromptFile]]:
+def sources_of(task: DataTask) -> Iterator[tuple[Key, str | PromptFile]]:
     """(key within the task, template) of every template of `task`."""
     if isinstance(task, PerplexityTask):
         yield ("perplexity",), task.perplexity

@@ -22,7 +22,7 @@ from .scan import Declared, EntryKind, scan
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
 
-__all__ = ["Found", "IncludePath", "entries", "find", "leaves", "require_lm_eval", "task_manager"]
+__all__ = ["Found", "IncludePath", "entries", "find", "leaves", "reached", "require_lm_eval", "task_manager"]
 
 IncludePath = str | Path | Sequence[str | Path] | None
 
@@ -117,8 +117,8 @@ def find(name: str, include_path: IncludePath = None) -> Found:
     if name.endswith((".yaml", ".yml")) and Path(name).expanduser().is_file():
         return _of_file(Path(name).expanduser())
     near = suggestion(name, known) or "; all names: evalharness list lm-eval-tasks"
-    where = "" if include_path is None else " or under include_path"
-    raise UsageError(f"lm-eval {version('lm-eval')} has no task, group or tag {name[:80]!r}{where}{near}")
+    where = f"lm-eval {version('lm-eval')} has" if include_path is None else "neither lm-eval nor include_path has"
+    raise UsageError(f"{where} {'no' if include_path is None else 'a'} task, group or tag {name[:80]!r}{near}")
 
 
 def _of_file(path: Path) -> Found:
@@ -130,20 +130,21 @@ def _of_file(path: Path) -> Found:
     raise UsageError(f"{path} declares no lm-eval task or group")
 
 
-def leaves(found: Found, known: Mapping[str, Found]) -> list[Found]:
-    """The tasks that `found` stands for, as far as the index can tell: those that a group defines in place are not."""
-    reached: dict[str, Found] = {}
-    seen: set[str] = set()
+def reached(found: Found, known: Mapping[str, Found]) -> list[Found]:
+    """`found` and all that is below it, as far as the index can tell: what a group defines in place is part of it."""
+    seen: dict[str, Found] = {}
     waiting = [found]
     while waiting:
         item = waiting.pop(0)
-        if item.name in seen:
-            continue
-        seen.add(item.name)
-        if item.kind in ("task", "python task"):
-            reached[item.name] = item
-        waiting += [known[name] for name in item.members if name in known]
-    return list(reached.values())
+        if item.name not in seen:
+            seen[item.name] = item
+            waiting += [known[name] for name in item.members if name in known]
+    return list(seen.values())
+
+
+def leaves(found: Found, known: Mapping[str, Found]) -> list[Found]:
+    """The tasks among what is `reached`."""
+    return [item for item in reached(found, known) if item.kind in ("task", "python task")]
 
 
 def task_manager(

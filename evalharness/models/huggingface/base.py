@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalharness.core.errors import UsageError
-from evalharness.core.types import Json, Kind, Request, Response
+from evalharness.core.types import Json, Kind, Message, Request, Response
 from evalharness.models.batching import BatchModel
 
 from .architecture import check_architecture, check_folder
@@ -86,6 +86,38 @@ class HfModel(BatchModel):
             device=self.device,
             dtype=self._dtype,
         )
+
+    @cached_property
+    def _chat_tokenizer(self) -> Any:
+        from .loading import load_tokenizer
+
+        return load_tokenizer(self.name, self.spec, self._tokenizer_at or self._at)
+
+    def chat_text(self, turns: Sequence[Message], begin_answer: bool) -> str:
+        """The text that the chat template makes of `turns`, as lm-eval makes it: no weights are loaded.
+
+        `begin_answer` says whether an answer is begun behind them; else the last turn is continued. Where the template
+        refuses the system's turn it is left out.
+
+        Raises:
+            UsageError: the model has no chat template, or its template refuses these turns.
+        """
+        import jinja2
+
+        tokenizer = self._chat_tokenizer
+        if tokenizer.chat_template is None:
+            raise UsageError(f"model {self.name!r} has no chat template; set apply_chat_template: false")
+        shown = [{"role": turn.role, "content": turn.content} for turn in turns]
+        for kept in (shown, [turn for turn in shown if turn["role"] != "system"]):
+            try:
+                text = tokenizer.apply_chat_template(
+                    kept, tokenize=False, add_generation_prompt=begin_answer, continue_final_message=not begin_answer
+                )
+            except jinja2.TemplateError as error:
+                refused = error
+                continue
+            return str(text)
+        raise UsageError(f"the chat template of model {self.name!r} refuses these turns: {refused}")
 
     def load(self) -> None:
         from .loading import load

@@ -15,7 +15,7 @@ from .location import Location
 from .spec import Backend, HfSpec
 from .startup import import_for
 
-__all__ = ["Loaded", "load", "quiet"]
+__all__ = ["Loaded", "load", "load_tokenizer", "quiet"]
 
 _AUTO_CLASS: dict[Backend, str] = {
     "hf-causal": "AutoModelForCausalLM",
@@ -126,6 +126,16 @@ def _source(location: Location, *needed: str) -> tuple[str, dict[str, str]]:
     # and all files come from the one commit that the answer names.
     found = HfApi().model_info(location.source, revision=location.commit or location.revision, timeout=_PATIENCE_S)
     return location.source, {"revision": str(found.sha)}
+
+
+def load_tokenizer(name: str, spec: HfSpec, location: Location) -> Any:
+    """The tokenizer of the model `name` alone, without its weights; raises as `load` does."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(error.name or "transformers", "hf", purpose=f"model {name!r}") from error
+    with quiet(), _explained(name, location):
+        return _tokenizer(transformers, spec, location)
 
 
 def _tokenizer(transformers: Any, spec: HfSpec, location: Location) -> Any:
