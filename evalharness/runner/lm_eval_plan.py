@@ -124,13 +124,14 @@ def plan_lm_eval(
     Raises:
         SuiteError: tasks cannot be loaded, or a model cannot do what they ask; all problems at once.
     """
-    from evalharness.integrations.lm_eval.tasks import load
-
     works: list[LmEvalWork] = []
     problems: list[Problem] = []
     for index, task in enumerate(loaded.suite.tasks):
         if not isinstance(task, LmEvalTask):
             continue
+        # Imported here: suites without such tasks need nothing of lm-eval.
+        from evalharness.integrations.lm_eval.tasks import load
+
         made: dict[Chat | None, LoadedTasks] = {}
         for model in models_of(task, loaded.suite):
             # A model's template makes requests of its own; without one, models share what was loaded.

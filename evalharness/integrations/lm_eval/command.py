@@ -1,7 +1,8 @@
 """lm-eval's command line on our engine: its own parser, its own `run`, its own output.
 
-While `run` runs, three things of lm-eval are ours: the model that `hf` means, the `TaskManager` (from our index, which
-spares seconds) and what describes the machine in the results (asked while the model works).
+While `run` runs, four things of lm-eval are ours: the model that `hf` means, the `TaskManager` (from our index, which
+spares seconds), what describes the machine in the results (asked while the model works), and that each template is
+compiled once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from evalharness.core.errors import EvalHarnessError, RunError, UsageError
 
 from .index import require_lm_eval, task_manager
+from .quiet import compiled_templates
 from .register import NAME
 
 __all__ = ["run_command"]
@@ -139,6 +141,7 @@ def _ours(parsed: Namespace, settings: Mapping[str, Any]) -> Iterator[None]:
             _replaced(lm_eval.api.registry, "get_model", get_model),
             _replaced(lm_eval.tasks, "TaskManager", manager),
             _replaced(lm_eval.evaluator, "add_env_info", add_env_info),
+            compiled_templates(),
         ):
             yield
 

@@ -99,7 +99,10 @@ def test_chat_turns_and_settings_of_generation(command: list[str], capsys: pytes
             ["--model", "vllm", "--tasks", "choice"],
             "--model vllm: evalharness' engine runs .* lm_eval run --model vllm",
         ),
-        (["--tasks", "choise"], "no task, group or tag 'choise' or under include_path; did you mean 'choice'"),
+        (
+            ["--tasks", "choise"],
+            "neither lm-eval nor include_path has a task, group or tag 'choise'; did you mean 'choice'",
+        ),
         (["--tasks", "choice", "--log_samples"], "lm-eval refuses this: ValueError: Specify --output_path"),
         (["--tasks", "choice", "--config", "nowhere.yaml"], "Config file not found"),
         (["--tasks", "choice", "--fewshot_as_multiturn"], "apply_chat_template"),
