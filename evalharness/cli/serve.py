@@ -97,8 +97,8 @@ def _model(args: argparse.Namespace) -> tuple[ServedCausal, tuple[str, ...]]:
         name = folder.name if folder.is_dir() else args.model.removeprefix("catalog:")
         aliases = (args.model, str(folder))
     # Made as a run makes it, for the same checks; what is served has one method more.
-    checked = make_causal(name, spec, base=base, environ={}, concurrency=1, allow_code=args.allow_code)
-    return ServedCausal(name, checked.spec, base=base), aliases
+    make_causal(name, spec, base=base, environ={}, concurrency=1, allow_code=args.allow_code)
+    return ServedCausal(name, spec, base=base), aliases
 
 
 def _of_suite(suite: str, name: str | None, given: dict[str, object]) -> tuple[HfSpec, Path]:
@@ -116,7 +116,12 @@ def _of_suite(suite: str, name: str | None, given: dict[str, object]) -> tuple[H
     spec = models[name]
     if spec.backend != "hf-causal":
         raise UsageError(f"{suite}: the model {name!r} is {spec.backend}; only hf-causal models can be served")
-    return _spec({**spec.model_dump(exclude_unset=True), **given}), loaded.base
+    settings = spec.model_dump(exclude_unset=True)
+    if "device" in given:
+        settings = {key: value for key, value in settings.items() if key not in ("devices", "device_map")}
+    elif settings.get("devices"):
+        raise UsageError(f"{suite}: the model {name!r} has `devices`; one copy is served: choose its GPU with --device")
+    return _spec({**settings, **given}), loaded.base
 
 
 def _spec(settings: dict[str, object]) -> HfSpec:

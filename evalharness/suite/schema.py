@@ -63,6 +63,7 @@ Name = Annotated[str, Field(pattern=PLAIN_NAME)]
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(@[^\s@]+)?$")]
 Template: TypeAlias = str
 Text = Annotated[str, Field(min_length=1)]
+Gpu = Annotated[str, Field(pattern=r"^cuda:\d+$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -87,6 +88,12 @@ def _check_encoding(name: str) -> str:
     except (LookupError, ValueError):
         raise ValueError(f"there is no encoding {name[:40]!r}; try utf-8, latin-1 or cp1252") from None
     return name
+
+
+def _distinct(devices: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := next((device for device in devices if devices.count(device) > 1), None):
+        raise ValueError(f"names {twice} twice; a second copy there would only wait for the first")
+    return devices
 
 
 def _only_with(given: set[str], keys: tuple[str, ...], needed: str) -> None:
@@ -141,6 +148,13 @@ class HfModel(_Model):
         description="`auto` takes the checkpoint's own on a GPU and float32 on a CPU; `checkpoint` its own anywhere.",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps.")
+    devices: Literal["all"] | Annotated[tuple[Gpu, ...], Field(min_length=1), AfterValidator(_distinct)] | None = Field(
+        None,
+        description="A copy of the model on each of these GPUs, `all` or [cuda:0, cuda:1]; they share the requests.",
+    )
+    device_map: Literal["auto", "balanced", "sequential"] | None = Field(
+        None, description="Spread the weights over all GPUs, for a model that does not fit on one (see accelerate)."
+    )
     adapter: str | None = Field(None, description="Path or hub name of a PEFT adapter put on top of the model.")
     quantization: dict[str, JsonValue] | None = Field(
         None,
@@ -169,6 +183,14 @@ class HfModel(_Model):
     def _labels_of_classifiers(self) -> HfModel:
         if self.backend != "hf-classifier":
             _only_with(self.model_fields_set, ("labels", "threshold"), "the backend hf-classifier")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_of_placing(self) -> HfModel:
+        given = {"device": self.device != "auto", "devices": self.devices, "device_map": self.device_map}
+        named = [key for key, value in given.items() if value]
+        if len(named) > 1:
+            raise ValueError(f"give one of {', '.join(given)}, not {' and '.join(named)}")
         return self
 
 

@@ -18,6 +18,7 @@ _SECRET = ("api_key", "headers", "base_url", "url")
 _PATTERNS: dict[str, str] = {
     "[A-Za-z0-9_-]": "a name has letters, digits, _ and -, begins with a letter or digit, and has at most 100",
     "[0-9a-f]{64}": "a sha256 has 64 digits 0-9 and a-f",
+    "^cuda": "must be a GPU with its number: cuda:0",
     "cuda": "must be auto, cpu, mps, cuda or cuda:0",
     ":[A-Za-z_]": "must be module:function",
     "^[^=]+=": "must be column=value: language=de",

@@ -21,6 +21,7 @@ version: 1
 name: served
 models:
   tiny: {{backend: hf-causal, path: {folder}, max_length: 20}}
+  many: {{backend: hf-causal, path: {folder}, devices: all}}
   other: {{backend: fake}}
 datasets:
   rows: {{rows: [{{q: a}}]}}
@@ -95,9 +96,10 @@ def test_a_port_that_is_in_use(folder, capsys):
         (["./no-such-folder"], "does not exist"),
         (["{folder}", "--name", "x"], "it needs --suite"),
         (["{folder}", "--suite", "{suite}"], "not both"),
-        (["--suite", "{suite}"], "--suite needs --name, one of its models; it has: tiny, other"),
+        (["--suite", "{suite}"], "--suite needs --name, one of its models; it has: tiny, many, other"),
         (["--suite", "{suite}", "--name", "tinyy"], "did you mean 'tiny'?"),
         (["--suite", "{suite}", "--name", "other"], "only hf-causal models can be served"),
+        (["--suite", "{suite}", "--name", "many"], "'many' has `devices`; one copy is served: choose its GPU"),
         (["{folder}", "--device", "gpu"], "--device 'gpu'"),
         (["{folder}", "--host", "no such host"], "no such address"),
         (["{folder}", "--api-key-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),

@@ -83,6 +83,8 @@ class Checkpoint:
     tokenizer: str | None = None
     dtype: Dtype = "checkpoint"
     device: str = "auto"
+    devices: Literal["all"] | tuple[str, ...] | None = None
+    device_map: Literal["auto", "balanced", "sequential"] | None = None
     adapter: str | None = None
     add_bos: bool | None = None
     quantization: Mapping[str, Json] | None = None

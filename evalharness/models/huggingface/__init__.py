@@ -4,5 +4,5 @@
 which are loaded when a model is opened. `location`, `digests`, `hardware`, `architecture` and `identity` know a
 checkpoint without loading it; `loading` loads it. `tokens` turns prompts into token ids; `plans` and `rolling` cut
 likelihood requests into rows, which `rows`, `scoring` and `head` compute; `generation` and `classifier` do the rest;
-`memory` cuts all work into batches that fit.
+`memory` cuts all work into batches that fit; `replicas` deals it out to copies on several GPUs.
 """

@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 import torch
 
-__all__ = ["AttentionSwitch", "Handler", "UnsupportedModelError", "attend"]
+__all__ = ["AttentionSwitch", "Handler", "UnsupportedModelError", "additive_mask", "attend"]
 
 _NAME = "evalharness"
+# Elements between two rows of a mask are a multiple of this.
+_ALIGNMENT = 8
 # Arguments that change what attention computes and that are not done here; `None` for most models.
 _UNKNOWN = ("s_aux", "position_bias", "cache", "head_mask", "layer_head_mask")
 
@@ -92,6 +94,8 @@ def attend(
     """
     if softcap is None:
         grouped = query.shape[1] != key.shape[1]
+        if grouped and query.is_cuda and query.shape[0] == 1:
+            return _attend_in_groups(query, key, value, mask=mask, scaling=scaling)
         return torch.nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, scale=scaling, enable_gqa=grouped
         )
@@ -100,6 +104,39 @@ def attend(
     scores = heads @ key[:, :, None].transpose(3, 4) * scale
     scores = softcap * torch.tanh(scores / softcap) + mask[..., None, :, :]
     return (scores.float().softmax(dim=-1).to(query.dtype) @ value[:, :, None]).flatten(1, 2)
+
+
+def _attend_in_groups(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, mask: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """`attend` for one row of queries with several heads for each of the keys'.
+
+    CUDA has no fused kernel for both a mask and `enable_gqa`: it would write the scores down and repeat the keys. With
+    as many heads of queries as of keys the memory-efficient kernel does it, so the n-th query heads of all groups are
+    the n-th row of a batch whose rows share the keys: views, nothing is copied.
+    """
+    heads = key.shape[1]
+    n_each = query.shape[1] // heads
+    found = torch.nn.functional.scaled_dot_product_attention(
+        query[0].unflatten(0, (heads, n_each)).transpose(0, 1),
+        key.expand(n_each, -1, -1, -1),
+        value.expand(n_each, -1, -1, -1),
+        attn_mask=mask,
+        scale=scaling,
+    )
+    return found.transpose(0, 1).flatten(0, 1)[None]
+
+
+def additive_mask(seen: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """What is added to scores: 0 where `seen` (…, columns) is true, −∞ elsewhere, in the dtype of `like`.
+
+    CUDA's memory-efficient kernel takes a mask of the queries' dtype whose rows lie a multiple of 8 elements apart;
+    torch copies every other one into that form, again in each layer. So the rows get room up to the next multiple.
+    """
+    columns = seen.shape[-1]
+    shape = (*seen.shape[:-1], -(-columns // _ALIGNMENT) * _ALIGNMENT)
+    mask = torch.zeros(shape, dtype=like.dtype, device=seen.device)[..., :columns]
+    return mask.masked_fill_(~seen, float("-inf"))
 
 
 _active: ContextVar[Handler | None] = ContextVar("active", default=None)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from evalharness.core.errors import UsageError
 from evalharness.core.types import Json, Kind, Request, Response
 
 from .base import HfModel
+from .hardware import resolve_devices
+from .replicas import Replicas
 from .spec import Backend, HfSpec
 from .tokens import Tokens
 
 if TYPE_CHECKING:
     from .loading import Loaded
+
+M = TypeVar("M", bound=HfModel)
 
 __all__ = [
     "HfCausal",
@@ -177,52 +181,56 @@ class HfClassifier(HfModel):
         )
 
 
-def _checked(name: str, spec: HfSpec, allow_code: bool) -> HfSpec:
+def _made(kind: type[M], name: str, spec: HfSpec, *, base: Path, allow_code: bool) -> M | Replicas:
+    """The model, or as many copies of it as it is to have GPUs."""
     if spec.trust_remote_code and not allow_code:
         raise UsageError(
             f"model {name!r} asks for trust_remote_code, which runs Python code that the checkpoint carries; "
             f"read that code, and pass --allow-code if you trust it"
         )
-    return spec
+    if spec.devices is None:
+        return kind(name, spec, base=base)
+    copies = [kind(name, spec, base=base, device=device) for device in resolve_devices(spec.devices)]
+    return copies[0] if len(copies) == 1 else Replicas(copies)
 
 
 def make_causal(
     name: str, spec: HfSpec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
-) -> HfCausal:
+) -> HfCausal | Replicas:
     """Causal language model (Llama, GPT-2, Mistral, Qwen …) from a folder or the hub, run on GPU or CPU.
 
     Generates greedily or by sampling with a stream of random numbers for each request, scores continuations and whole
     texts. Results do not depend on the batch size or the side of padding.
     """
-    return HfCausal(name, _checked(name, spec, allow_code), base=base)
+    return _made(HfCausal, name, spec, base=base, allow_code=allow_code)
 
 
 def make_seq2seq(
     name: str, spec: HfSpec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
-) -> HfSeq2Seq:
+) -> HfSeq2Seq | Replicas:
     """Encoder-decoder model (T5, BART, Marian …) from a folder or the hub, run on GPU or CPU.
 
     The prompt is the source; generates a target, or scores given ones (without the end-of-text token, as lm-eval).
     """
-    return HfSeq2Seq(name, _checked(name, spec, allow_code), base=base)
+    return _made(HfSeq2Seq, name, spec, base=base, allow_code=allow_code)
 
 
 def make_classifier(
     name: str, spec: HfSpec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
-) -> HfClassifier:
+) -> HfClassifier | Replicas:
     """Sequence classifier from a folder or the hub: two labels, several, or several at once (multi-label).
 
     The answer is the likeliest label; of a multi-label model it is the JSON list of the labels above `threshold`, in
     alphabetical order, such as `["anger","joy"]`. A single logit is a sigmoid for the second of two labels.
     """
-    return HfClassifier(name, _checked(name, spec, allow_code), base=base)
+    return _made(HfClassifier, name, spec, base=base, allow_code=allow_code)
 
 
 def make_masked(
     name: str, spec: HfSpec, *, base: Path, environ: Mapping[str, str], concurrency: int, allow_code: bool
-) -> HfMasked:
+) -> HfMasked | Replicas:
     """Masked language model (BERT, RoBERTa …) from a folder or the hub: pseudo-log-likelihoods.
 
     Each token is masked alone and looked up with all others seen; the log-probabilities are summed.
     """
-    return HfMasked(name, _checked(name, spec, allow_code), base=base)
+    return _made(HfMasked, name, spec, base=base, allow_code=allow_code)

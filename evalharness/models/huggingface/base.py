@@ -43,13 +43,17 @@ _LARGE = 10_000_000
 
 
 class HfModel(BatchModel):
-    """A checkpoint that is run here; a subclass says what its kind of model can do."""
+    """A checkpoint that is run here; a subclass says what its kind of model can do.
+
+    `device` is where it runs, if not where `spec` says.
+    """
 
     backend: ClassVar[Backend]
 
-    def __init__(self, name: str, spec: HfSpec, *, base: Path) -> None:
+    def __init__(self, name: str, spec: HfSpec, *, base: Path, device: str | None = None) -> None:
         super().__init__(name)
         self.spec = spec
+        self._asked_device = spec.device if device is None else device
         self._at = locate(spec.path, base=base, revision=spec.revision)
         self._tokenizer_at = None if spec.tokenizer is None else locate(spec.tokenizer, base=base, what="tokenizer")
         self._adapter_at = None if spec.adapter is None else _adapter(spec.adapter, base)
@@ -66,7 +70,7 @@ class HfModel(BatchModel):
     @cached_property
     def device(self) -> str:
         """The device that is computed on: cpu, cuda, cuda:1, mps."""
-        return resolve_device(self.spec.device)
+        return resolve_device(self._asked_device)
 
     @property
     def _dtype(self) -> str:

@@ -18,6 +18,7 @@ import torch
 from .decoding import Decoding, Ending
 from .head import Head
 from .slots import SlotAttention
+from .transfer import to_device
 from .tree import Block, TokenTree, Walk
 from .tree_attention import Capture, TreeAttention
 
@@ -139,12 +140,10 @@ class ContinuousDecoder:
         for nth, (place, _) in enumerate(done):
             index, row = _located(blocks, place)
             captures.setdefault(index, []).append(Capture(row, _putter(slots, first + nth)))
-        inputs = {
-            "input_ids": torch.from_numpy(prompts.tree.ids[start:end])[None].to(self._device),
-            "position_ids": torch.from_numpy(prompts.tree.depths[start:end])[None].to(self._device),
-            "use_cache": False,
-        }
-        columns = torch.tensor([place - start for place, _ in done] or [0], device=self._device)
+        tree = prompts.tree
+        sent = to_device(torch.from_numpy(np.stack([tree.ids[start:end], tree.depths[start:end]])), self._device)
+        inputs = {"input_ids": sent[:1], "position_ids": sent[1:], "use_cache": False}
+        columns = to_device(torch.tensor([place - start for place, _ in done] or [0]), self._device)
         with torch.inference_mode(), self._tree.over(blocks, captures):
             logits = torch.cat(list(self._head.logits(inputs, torch.zeros_like(columns), columns)))
         self.n_computed += end - start
@@ -160,11 +159,8 @@ class ContinuousDecoder:
         began = time.perf_counter()
         n = len(active.rows)
         with torch.inference_mode(), slots.step() as positions:
-            inputs = {
-                "input_ids": torch.tensor(active.tokens, device=self._device)[:, None],
-                "position_ids": torch.tensor(positions, device=self._device)[:, None],
-                "use_cache": False,
-            }
+            sent = to_device(torch.tensor([active.tokens, positions]), self._device)[:, :, None]
+            inputs = {"input_ids": sent[0], "position_ids": sent[1], "use_cache": False}
             at = torch.arange(n, device=self._device)
             logits = torch.cat(list(self._head.logits(inputs, at, torch.zeros_like(at))))
         self.n_computed += n
@@ -177,6 +173,9 @@ class ContinuousDecoder:
         if not len(at):
             return []
         likeliest = logits.argmax(dim=-1).tolist()
+        if any(active.rows[index].stream is not None for index in at):
+            # What is drawn is drawn on the host: one transfer for all rows.
+            logits = logits.cpu()
         ended: list[int] = []
         for index, scores, token in zip(at, logits, likeliest, strict=True):
             row = active.rows[index]

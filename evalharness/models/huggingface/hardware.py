@@ -10,11 +10,11 @@ import struct
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evalharness.core.errors import UsageError
 
-__all__ = ["checkpoint_dtype", "resolve_device", "resolve_dtype"]
+__all__ = ["checkpoint_dtype", "resolve_device", "resolve_devices", "resolve_dtype"]
 
 _SAFETENSORS_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 
@@ -65,6 +65,24 @@ def resolve_device(device: str) -> str:
     elif device == "mps" and (sys.platform != "darwin" or _best_device() != "mps"):
         raise UsageError("device 'mps': this machine has no Apple GPU; write device: auto or device: cpu")
     return device
+
+
+def resolve_devices(devices: Literal["all"] | tuple[str, ...]) -> tuple[str, ...]:
+    """The GPUs on which a copy of the model runs.
+
+    Raises:
+        UsageError: `all` are asked for and this machine has none (or this torch cannot use them).
+    """
+    if devices != "all":
+        return devices
+    n_devices = 0
+    if _cuda_is_possible():
+        import torch
+
+        n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not n_devices:
+        raise UsageError("devices 'all': no CUDA device can be used here; take `devices` out, or write device: cpu")
+    return tuple(f"cuda:{index}" for index in range(n_devices))
 
 
 def checkpoint_dtype(folder: Path | None, config: Mapping[str, Any]) -> str | None:

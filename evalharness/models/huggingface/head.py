@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from .transfer import to_device
+
 __all__ = ["Head"]
 
 # Positions whose logits are held at once: 256 rows of a vocabulary of 256,000 in float32 are 250 MiB.
@@ -43,8 +45,7 @@ class Head:
             hidden = args[0]
             if caught or hidden.dim() != 3 or hidden.shape[0] != ids.shape[0] or hidden.shape[1] < ids.shape[1]:
                 return None
-            # Prompt tuning puts virtual tokens in front: columns move by as many.
-            selected = hidden[rows, columns + (hidden.shape[1] - ids.shape[1])]
+            selected = _at(hidden, rows, columns, ids)
             caught.append(selected)
             if self._is_last is None:
                 selected = torch.cat([selected, self._probes(selected)])
@@ -57,7 +58,7 @@ class Head:
             if handle is not None:
                 handle.remove()
         if not caught:
-            found = found[rows, columns + (found.shape[1] - ids.shape[1])]
+            found = _at(found, rows, columns, ids)
         elif self._is_last:
             yield from self._applied(caught[0])
             return
@@ -88,8 +89,17 @@ class Head:
     def _same(self, probes: torch.Tensor, logits: torch.Tensor) -> bool:
         """Whether the layer alone makes `logits` of `probes`; one part in a hundred allows for bfloat16."""
         assert self._layer is not None
-        alone = self._layer(probes).float()
+        # Of a model on several GPUs, the logits come back to where its inputs are.
+        alone = self._layer(probes).float().to(logits.device)
         if alone.shape != logits.shape:
             return False
         unmoved = bool(torch.allclose(alone[0], logits[0].float(), rtol=1e-3, atol=1e-6))
         return unmoved and bool(torch.allclose(alone[1], logits[1].float(), rtol=1e-2, atol=10.0))
+
+
+def _at(found: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """What stands in (batch, time, width) `found` at (`rows[i]`, `columns[i]`), which count from the first of `ids`."""
+    # Prompt tuning puts virtual tokens in front: columns move by as many.
+    moved = columns + (found.shape[1] - ids.shape[1])
+    # Of a model on several GPUs, the last layers are not where its inputs are.
+    return found[to_device(rows, found.device), to_device(moved, found.device)]

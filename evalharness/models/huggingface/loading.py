@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,11 +38,14 @@ _UNREACHABLE = frozenset(
     }
 )
 _PATIENCE_S = 20.0
+# The settings of transformers' log belong to the process, and several models may compute at once.
+_quiet_lock = threading.Lock()
+_quiet_before: list[tuple[int, bool]] = []  # one entry for each block that is open; the first has what was there
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in evaluation mode on its device, and its tokenizer."""
+    """A model in evaluation mode on its device, and its tokenizer; `device` is where its inputs go."""
 
     model: Any
     tokenizer: Any
@@ -50,18 +54,24 @@ class Loaded:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the notes and progress bars of transformers in the block; what they were is put back after it."""
+    """Silence the notes and progress bars of transformers in the block; the last to leave puts back what they were."""
     from transformers.utils import logging
 
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    with _quiet_lock:
+        _quiet_before.append((logging.get_verbosity(), logging.is_progress_bar_enabled()))
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+        with _quiet_lock:
+            # The first entry stays until the last block ends, whichever block that is.
+            verbosity, bars = _quiet_before[0]
+            _quiet_before.pop()
+            if not _quiet_before:
+                logging.set_verbosity(verbosity)
+                if bars:
+                    logging.enable_progress_bar()
 
 
 def load(
@@ -89,6 +99,9 @@ def load(
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "hf", purpose=f"model {name!r}") from error
     _use_all_cores(torch)
+    if device.startswith("cuda:"):
+        # Of this thread, the model's own: pinned memory and kernels of other libraries go by it.
+        torch.cuda.set_device(device)
     with quiet(), _explained(name, location):
         its_tokenizer = _tokenizer(transformers, spec, tokenizer or location)
         kind = dtype if dtype == "auto" else getattr(torch, dtype)
@@ -96,10 +109,23 @@ def load(
     if adapter is not None:
         with quiet(), _explained(name, adapter):
             model = _with_adapter(model, adapter)
-    if spec.quantization is None and getattr(model, "hf_quantizer", None) is None:
+    if spec.device_map is not None:
+        device = _input_device(model)
+    elif spec.quantization is None and getattr(model, "hf_quantizer", None) is None:
         with _explained(name, location):
             model = model.to(device)
     return Loaded(model=model.eval(), tokenizer=its_tokenizer, device=device)
+
+
+def _input_device(model: Any) -> str:
+    """Where token ids go in a model that accelerate has spread: to the embedding."""
+    weight = getattr(model.get_input_embeddings(), "weight", None)
+    if weight is not None and weight.device.type != "meta":
+        return str(weight.device)
+    # Kept elsewhere and brought in when it is used: to the first GPU, which accelerate computes such layers on.
+    places = getattr(model, "hf_device_map", {}).values()
+    first = next((place for place in places if place not in ("cpu", "disk")), "cpu")
+    return f"cuda:{first}" if isinstance(first, int) else str(first)
 
 
 def _use_all_cores(torch: Any) -> None:
@@ -164,6 +190,8 @@ def _model(
     if spec.quantization is not None:
         arguments["quantization_config"] = _quantization(spec)
         arguments["device_map"] = {"": device}
+    if spec.device_map is not None:
+        arguments["device_map"] = spec.device_map
     if backend == "hf-classifier" and adapter is not None and spec.labels is not None:
         # The head comes with the adapter; the base model has none that would say how many labels there are.
         arguments["num_labels"] = len(spec.labels)

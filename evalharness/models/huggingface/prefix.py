@@ -17,6 +17,7 @@ from .attention import UnsupportedModelError
 from .head import Head
 from .memory import BatchSize, Failure, Outcome, free_memory, is_out_of_memory, raise_if_lost
 from .rows import Row
+from .transfer import to_device
 from .tree import TokenTree, Walk
 from .tree_attention import TreeAttention
 
@@ -167,30 +168,30 @@ class PrefixScorer:
     ) -> None:
         """Run the tokens [start, end) through the model and take down what is asked of them."""
         blocks = list(walk.blocks(start, end, rows=self._block_rows))
-        inputs = {
-            "input_ids": torch.from_numpy(tree.ids[start:end])[None].to(self._device),
-            "position_ids": torch.from_numpy(tree.depths[start:end])[None].to(self._device),
-            "use_cache": False,
-        }
+        sent = to_device(torch.from_numpy(np.stack([tree.ids[start:end], tree.depths[start:end]])), self._device)
+        inputs = {"input_ids": sent[:1], "position_ids": sent[1:], "use_cache": False}
         places, nth = np.unique(lookups.place[here], return_inverse=True)
         # A stretch of which nothing is asked still has to go through the layers: one position stands for it.
-        columns = torch.from_numpy(places - start if len(places) else np.zeros(1, dtype=np.int64)).to(self._device)
+        at_places = torch.from_numpy(places - start if len(places) else np.zeros(1, dtype=np.int64))
+        columns = to_device(at_places, self._device)
+        asked = torch.from_numpy(np.stack([nth, lookups.target[here]]))
         values, best = [], []
         with torch.inference_mode(), self._attention.over(blocks):
             at = 0
             for piece in self._head.logits(inputs, torch.zeros_like(columns), columns):
-                low, high = np.searchsorted(nth, [at, at + piece.shape[0]])
-                rows = torch.from_numpy(nth[low:high] - at).to(self._device)
-                targets = torch.from_numpy(lookups.target[here][low:high]).to(self._device)
+                # Sent once, to where the logits are: of a model on several GPUs not where its inputs are.
+                asked = to_device(asked, piece.device)
+                low, high = map(int, np.searchsorted(nth, [at, at + piece.shape[0]]))
+                rows, targets = asked[0, low:high] - at, asked[1, low:high]
                 # log softmax = logit − logsumexp: the softmax of the whole vocabulary is never written down.
                 values.append(piece[rows, targets] - piece.logsumexp(dim=-1)[rows])
                 best.append(piece.argmax(dim=-1)[rows] == targets)
                 at += piece.shape[0]
-            total = torch.cat(values).double().cpu().numpy()
-            greedy = torch.cat(best).cpu().numpy()
+            # Together, since the host waits here for the device: once a stretch.
+            total, greedy = torch.stack([torch.cat(values), torch.cat(best).float()]).cpu().numpy()
         self.n_computed += end - start
-        np.add.at(found.total, lookups.cell[here], total)
-        np.logical_and.at(found.greedy, lookups.cell[here], greedy)
+        np.add.at(found.total, lookups.cell[here], total.astype(np.float64))
+        np.logical_and.at(found.greedy, lookups.cell[here], greedy > 0)
         np.subtract.at(found.left, lookups.row[here], 1)
 
     @staticmethod

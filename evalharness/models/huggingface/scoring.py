@@ -12,6 +12,7 @@ from evalharness.core.types import LogLikelihood
 
 from .head import Head
 from .rows import Row
+from .transfer import to_device
 
 __all__ = ["CausalScorer", "EncoderDecoderScorer", "MaskedScorer", "padded"]
 
@@ -29,7 +30,7 @@ def padded(
     for row, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
         ids[row, start : start + len(sequence)] = torch.tensor(sequence, dtype=torch.long)
         mask[row, start : start + len(sequence)] = 1
-    return ids.to(device), mask.to(device), starts
+    return to_device(ids, device), to_device(mask, device), starts
 
 
 class _Scorer:
@@ -49,31 +50,31 @@ class _Scorer:
         with torch.inference_mode():
             inputs, starts = self._inputs(rows)
             where = [(index, starts[index] + at) for index, row in enumerate(rows) for at in row.positions]
-            at_rows, at_columns = torch.tensor(where, dtype=torch.long, device=self._device).unbind(1)
+            at_rows, at_columns = to_device(torch.tensor(where, dtype=torch.long), self._device).unbind(1)
             logits = self._head.logits(inputs, at_rows, at_columns)
             # What is asked for at each position, in order: one target for each alternative.
             asked = [
                 [alternative[step] for alternative in row.targets] for row in rows for step in range(len(row.positions))
             ]
-            found = iter(_looked_up(logits, asked, self._device))
+            found = iter(_looked_up(logits, asked))
         return [_summed(row, found) for row in rows]
 
 
-def _looked_up(
-    logits: Iterator[torch.Tensor], asked: Sequence[Sequence[int]], device: str
-) -> list[tuple[list[float], int]]:
+def _looked_up(logits: Iterator[torch.Tensor], asked: Sequence[Sequence[int]]) -> list[tuple[list[float], int]]:
     """For each position the log-probabilities of the tokens asked for there, and the likeliest token."""
-    found: list[tuple[list[float], int]] = []
+    values, best = [], []
+    done = 0
     for piece in logits:
-        here = asked[len(found) : len(found) + piece.shape[0]]
+        here = asked[done : done + piece.shape[0]]
+        done += piece.shape[0]
+        pairs = [(i, token) for i, tokens in enumerate(here) for token in tokens]
+        at, tokens = to_device(torch.tensor(pairs, dtype=torch.long), piece.device).unbind(1)
         # log softmax = logit - logsumexp: the softmax of the whole vocabulary is never written down.
-        total = piece.logsumexp(dim=-1)
-        best = piece.argmax(dim=-1).tolist()
-        at = torch.tensor([i for i, tokens in enumerate(here) for _ in tokens], dtype=torch.long, device=device)
-        tokens = torch.tensor([token for tokens in here for token in tokens], dtype=torch.long, device=device)
-        values = iter((piece[at, tokens] - total[at]).tolist())
-        found.extend(([next(values) for _ in tokens], top) for tokens, top in zip(here, best, strict=True))
-    return found
+        values.append(piece[at, tokens] - piece.logsumexp(dim=-1)[at])
+        best.append(piece.argmax(dim=-1))
+    # Only now does the host wait for the device.
+    found, likeliest = iter(torch.cat(values).tolist()), torch.cat(best).tolist()
+    return [([next(found) for _ in here], top) for here, top in zip(asked, likeliest, strict=True)]
 
 
 def _summed(row: Row, found: Iterator[tuple[list[float], int]]) -> list[LogLikelihood]:
@@ -129,8 +130,10 @@ class EncoderDecoderScorer(_Scorer):
         ids, _, starts = padded([row.inputs for row in rows], pad=self._pad, side="right", device=self._device)
         self.n_computed += source.numel() + ids.numel()
         encoded = self._model.get_encoder()(input_ids=source, attention_mask=mask, return_dict=True)
-        at = torch.tensor([nth[row.source] for row in rows], device=self._device)
-        encoded.last_hidden_state = encoded.last_hidden_state[at]
+        at = to_device(torch.tensor([nth[row.source] for row in rows]), self._device)
+        # Of a model on several GPUs, the encoder may end on another one than it began on.
+        hidden = encoded.last_hidden_state
+        encoded.last_hidden_state = hidden[to_device(at, hidden.device)]
         inputs = {
             "encoder_outputs": encoded,
             "attention_mask": mask[at],
@@ -148,8 +151,8 @@ class MaskedScorer(_Scorer):
         self._mask = mask
 
     def _inputs(self, rows: Sequence[Row]) -> tuple[dict[str, Any], list[int]]:
-        ids, mask, starts = padded([row.inputs for row in rows], pad=self._pad, side="right", device=self._device)
+        ids, mask, starts = padded([row.inputs for row in rows], pad=self._pad, side="right", device="cpu")
         self.n_computed += ids.numel()
         for index, row in enumerate(rows):
             ids[index, list(row.positions)] = self._mask
-        return {"input_ids": ids, "attention_mask": mask}, starts
+        return {"input_ids": to_device(ids, self._device), "attention_mask": to_device(mask, self._device)}, starts

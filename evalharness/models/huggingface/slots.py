@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from .attention import AttentionSwitch, attend
+from .attention import AttentionSwitch, additive_mask, attend
+from .transfer import to_device
 
 __all__ = ["SlotAttention"]
 
@@ -29,6 +30,7 @@ class SlotAttention:
         self._values: list[torch.Tensor] = []
         self._n_calls = 0
         self._masks: dict[tuple[int | None, torch.device], torch.Tensor] = {}
+        self._ends: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
         self.lengths: list[int] = []
 
     def put(self, slot: int, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
@@ -54,7 +56,7 @@ class SlotAttention:
     @contextlib.contextmanager
     def step(self) -> Iterator[Sequence[int]]:
         """Make a forward pass in the block add one token to each slot in use; gives the positions of those tokens."""
-        self._masks, self._n_calls = {}, 0
+        self._masks, self._ends, self._n_calls = {}, {}, 0
         with self._switch.using(self):
             yield tuple(self.lengths)
         self.lengths = [length + 1 for length in self.lengths]
@@ -74,8 +76,7 @@ class SlotAttention:
         self._n_calls += 1
         n, columns = query.shape[0], max(self.lengths) + 1
         self._hold(layer, columns)
-        slots = torch.arange(n, device=key.device)
-        ends = torch.tensor(self.lengths, device=key.device)
+        slots, ends = self._ends_on(key.device)
         self._keys[layer][slots, :, ends] = key[:, :, 0]
         self._values[layer][slots, :, ends] = value[:, :, 0]
         # The queries that share keys are read as tokens of one head: each key is loaded once for all of them.
@@ -100,6 +101,13 @@ class SlotAttention:
                 grown[:, :, old.shape[2] :] = 0
                 kept[layer] = grown
 
+    def _ends_on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """The slots in use and the column of the new token of each; the layers of one step share them."""
+        if device not in self._ends:
+            n = len(self.lengths)
+            self._ends[device] = torch.arange(n, device=device), to_device(torch.tensor(self.lengths), device)
+        return self._ends[device]
+
     def _mask_of(self, window: int | None, like: torch.Tensor, ends: torch.Tensor, columns: int) -> torch.Tensor:
         """(slots, 1, 1, columns), added to the scores; the layers of one step share it."""
         key = window, like.device
@@ -108,6 +116,5 @@ class SlotAttention:
             seen = at <= ends[:, None]
             if window is not None:
                 seen &= ends[:, None] - at < window
-            mask = torch.zeros(seen.shape, dtype=like.dtype, device=like.device).masked_fill_(~seen, float("-inf"))
-            self._masks[key] = mask[:, None, None]
+            self._masks[key] = additive_mask(seen, like)[:, None, None]
         return self._masks[key]

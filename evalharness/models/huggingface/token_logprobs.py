@@ -11,6 +11,7 @@ import torch
 
 from .head import Head
 from .scoring import padded
+from .transfer import to_device
 
 __all__ = ["TokenScorer", "TokenScores", "WantedScores", "n_inputs"]
 
@@ -97,6 +98,7 @@ def _read(logits: Iterator[torch.Tensor], targets: torch.Tensor, n_top: int) -> 
     """At each place the log-probability of its target, the likeliest tokens and theirs."""
     done = 0
     for piece in logits:
+        targets = to_device(targets, piece.device)
         here = targets[done : done + piece.shape[0]]
         done += piece.shape[0]
         # log softmax = logit - logsumexp. The rank-1 token and a target that is the same give the same float.

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from .attention import AttentionSwitch, UnsupportedModelError, attend
+from .attention import AttentionSwitch, UnsupportedModelError, additive_mask, attend
+from .transfer import to_device
 from .tree import Block, Move
 
 __all__ = ["Capture", "TreeAttention"]
@@ -74,6 +75,7 @@ class TreeAttention:
         self._blocks: Sequence[Block] = ()
         self._captures: Mapping[int, Sequence[Capture]] = {}
         self._masks: dict[tuple[int | None, torch.device], list[torch.Tensor]] = {}
+        self._prefixes: dict[tuple[int, int, torch.device], torch.Tensor] = {}
 
     def reset(self) -> None:
         """Give the stacks' memory back."""
@@ -91,12 +93,13 @@ class TreeAttention:
 
         `captures` are by the index of a block what of its rows is wanted.
         """
-        self._blocks, self._captures, self._masks, self._n_calls = blocks, captures or {}, {}, 0
+        self._blocks, self._captures, self._masks, self._prefixes = blocks, captures or {}, {}, {}
+        self._n_calls = 0
         try:
             with self._switch.using(self):
                 yield
         finally:
-            self._blocks, self._captures, self._masks = (), {}, {}
+            self._blocks, self._captures, self._masks, self._prefixes = (), {}, {}, {}
 
     def __call__(
         self,
@@ -137,9 +140,17 @@ class TreeAttention:
                 softcap=softcap,
             )
             for capture in self._captures.get(index, ()):
-                columns = torch.from_numpy(np.flatnonzero(block.mask[capture.row])).to(key.device)
+                columns = self._prefix_of(index, capture.row, key.device)
                 capture.take(layer, stack.keys[0].index_select(1, columns), stack.values[0].index_select(1, columns))
         return found.transpose(1, 2).contiguous()
+
+    def _prefix_of(self, index: int, row: int, device: torch.device) -> torch.Tensor:
+        """The columns that row `row` of block `index` sees; the layers of one forward pass share them."""
+        key = index, row, device
+        if key not in self._prefixes:
+            seen = np.flatnonzero(self._blocks[index].mask[row])
+            self._prefixes[key] = to_device(torch.from_numpy(seen), device)
+        return self._prefixes[key]
 
     def _mask_of(self, window: int | None, like: torch.Tensor) -> list[torch.Tensor]:
         """What is added to the scores, for each block; the layers of one forward pass share it."""
@@ -154,4 +165,5 @@ def _additive(block: Block, window: int | None, like: torch.Tensor) -> torch.Ten
     if window is not None:
         depths = torch.from_numpy(block.columns)
         seen = seen & (depths[block.path :, None] - depths[None, :] < window)
-    return torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, float("-inf")).to(like.device)
+    # Sent as it is, one byte for each pair of tokens.
+    return additive_mask(to_device(seen, like.device), like)

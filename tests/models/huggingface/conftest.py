@@ -202,6 +202,8 @@ def make_spec(path: Path | str, **settings: Any) -> SimpleNamespace:
         "tokenizer": None,
         "dtype": "auto",
         "device": "cpu",
+        "devices": None,
+        "device_map": None,
         "adapter": None,
         "add_bos": None,
         "quantization": None,

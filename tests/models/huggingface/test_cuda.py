@@ -62,3 +62,62 @@ def test_auto_takes_the_format_of_the_checkpoint(checkpoints: Any, build: Any, t
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
     assert build("hf-causal", copy, device="auto").identity()["dtype"] == "bfloat16"
+
+
+def test_the_fused_kernels_take_our_masks() -> None:
+    """Grouped heads under a mask: without a fused kernel, torch raises here."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    from evalharness.models.huggingface.attention import additive_mask, attend
+
+    torch.manual_seed(0)
+    seen = torch.ones(5, 11, dtype=torch.bool).tril(6)
+    query, key, value = torch.randn(1, 8, 5, 64), torch.randn(1, 2, 11, 64), torch.randn(1, 2, 11, 64)
+    wanted = attend(query, key, value, mask=additive_mask(seen, query), scaling=None, softcap=None)
+    for dtype, tolerance in ((torch.float32, 1e-4), (torch.bfloat16, 0.05)):
+        q, k, v = (part.to("cuda", dtype) for part in (query, key, value))
+        with sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION):
+            found = attend(q, k, v, mask=additive_mask(seen.cuda(), q), scaling=None, softcap=None)
+        assert torch.allclose(found.cpu().float(), wanted, atol=tolerance)
+
+
+def test_copies_on_every_gpu(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+    import torch
+
+    if torch.cuda.device_count() < 2:
+        pytest.skip("one CUDA device")
+    folder = checkpoints("llama", "causal", seed=3)
+    for verb in ("loglikelihood", "generate"):
+        continuations = (" yes", " a film") if verb == "loglikelihood" else ()
+        asked = [request_of(verb, p, continuations=continuations, max_tokens=8) for p in PROMPTS * 8]
+        copies = build("hf-causal", folder, devices="all", dtype="float32")
+        assert copies.devices == tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+        for found, wanted in zip(ask(copies, asked), ask(build("hf-causal", folder), asked), strict=True):
+            assert found.text == wanted.text
+            assert [p.total for p in found.loglikelihoods or ()] == pytest.approx(
+                [p.total for p in wanted.loglikelihoods or ()], abs=1e-3
+            )
+
+
+@pytest.mark.parametrize(
+    ("backend", "architecture", "kind", "verbs"),
+    [
+        ("hf-causal", "llama", "causal", ("loglikelihood", "generate")),
+        ("hf-causal", "gemma2", "causal", ("loglikelihood", "generate")),
+        ("hf-seq2seq", "t5", "seq2seq", ("loglikelihood", "generate")),
+    ],
+)
+def test_weights_spread_over_the_gpus(
+    backend: str, architecture: str, kind: str, verbs: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any
+) -> None:
+    folder = checkpoints(architecture, kind, seed=3)
+    for verb in verbs:
+        continuations = (" yes", " a film") if verb == "loglikelihood" else ()
+        asked = [request_of(verb, p, continuations=continuations, max_tokens=8) for p in PROMPTS[:3]]
+        spread = build(backend, folder, device="auto", device_map="balanced", dtype="float32")
+        for found, wanted in zip(ask(spread, asked), ask(build(backend, folder), asked), strict=True):
+            assert (found.status, found.text) == (wanted.status, wanted.text), found.error
+            assert [p.total for p in found.loglikelihoods or ()] == pytest.approx(
+                [p.total for p in wanted.loglikelihoods or ()], abs=1e-3
+            )

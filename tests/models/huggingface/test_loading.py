@@ -348,8 +348,9 @@ def test_quantisation_that_cannot_be_done(
         ask(build("hf-causal", llama, quantization=given), scored)
 
 
+@pytest.mark.parametrize(("device_map", "arrives"), [(None, {"": "cpu"}), ("balanced", "balanced")])
 def test_quantisation_config_reaches_transformers(
-    llama: Path, build: Any, ask: Any, scored: Any, monkeypatch: pytest.MonkeyPatch
+    llama: Path, build: Any, ask: Any, scored: Any, monkeypatch: pytest.MonkeyPatch, device_map: Any, arrives: Any
 ) -> None:
     """No quantisation runs without a package of its own: what is held is that its config arrives, on the device."""
     import transformers
@@ -363,11 +364,12 @@ def test_quantisation_config_reaches_transformers(
         return real(source, **kept)
 
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", from_pretrained)
-    model = build("hf-causal", llama, quantization={"quant_method": "quanto", "weights": "int8"})
+    quantization = {"quant_method": "quanto", "weights": "int8"}
+    model = build("hf-causal", llama, quantization=quantization, device_map=device_map)
     totals(ask(model, scored))
     assert type(given["quantization_config"]).__name__ == "QuantoConfig"
     assert given["quantization_config"].weights == "int8"
-    assert given["device_map"] == {"": "cpu"}
+    assert given["device_map"] == arrives
 
 
 def test_adapter_is_applied(llama: Path, lora: Any, build: Any, ask: Any, request_of: Any, scored: Any) -> None:
