@@ -160,7 +160,7 @@ def measure(engine: str, folder: Path, model: Path, batch_size: str) -> dict[str
     if engine != "lm-eval":
         report = lm._engine.model.report()
         work = next(iter(report.values()))
-        computed = {"tokens": work.get("tokens_computed"), "distinct": work.get("tokens_distinct"), "way": work["way"]}
+        computed = {"tokens": work.get("tokens_computed", 0), "distinct": work.get("tokens_distinct"), "way": work["way"]}
     samples = [[sample["doc_id"], sample["resps"]] for sample in found["samples"]["bench"]]
     metrics = {k: v for k, v in found["results"]["bench"].items() if isinstance(v, float)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

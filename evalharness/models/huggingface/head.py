@@ -12,8 +12,15 @@ from .transfer import to_device
 
 __all__ = ["Head"]
 
-# Positions whose logits are held at once: 256 rows of a vocabulary of 256,000 in float32 are 250 MiB.
-_SLICE = 256
+# Logits that are held at once, in bytes. Up to 32 MiB the C library hands out the same memory again and again; beyond,
+# each time new pages, which the system must clear: a third of the time, where that is slow.
+_SLICE_BYTES = 24 * 2**20
+# Positions at least: fewer, and reading the layer's weights takes longer than computing with them.
+_SLICE_ROWS = 64
+
+
+def _rows_at_once(n_vocabulary: int) -> int:
+    return max(_SLICE_ROWS, _SLICE_BYTES // (4 * n_vocabulary))
 
 
 class Head:
@@ -34,7 +41,7 @@ class Head:
         self._is_last: bool | None = None
 
     def logits(self, inputs: Mapping[str, Any], rows: torch.Tensor, columns: torch.Tensor) -> Iterator[torch.Tensor]:
-        """(≤ 256, vocabulary) float32 logits, slice by slice, of the positions (`rows[i]`, `columns[i]`) in order.
+        """(≤ 64 or 24 MiB, vocabulary) float32 logits, slice by slice, of the positions (`rows[i]`, `columns[i]`) in order.
 
         `columns` count from the first column of the model's input ids (of the decoder's, where there are two).
         """
@@ -67,13 +74,16 @@ class Head:
             if self._is_last is None:
                 self._is_last = self._same(self._probes(caught[0]), found[n_selected:])
             found = found[:n_selected]
-        for start in range(0, found.shape[0], _SLICE):
-            yield found[start : start + _SLICE].float()
+        at_once = _rows_at_once(found.shape[-1])
+        for start in range(0, found.shape[0], at_once):
+            yield found[start : start + at_once].float()
 
     def _applied(self, hidden: torch.Tensor) -> Iterator[torch.Tensor]:
         assert self._layer is not None
-        for start in range(0, hidden.shape[0], _SLICE):
-            yield self._layer(hidden[start : start + _SLICE]).float()
+        weights = getattr(self._layer, "weight", None)
+        at_once = _SLICE_ROWS if weights is None else _rows_at_once(weights.shape[0])
+        for start in range(0, hidden.shape[0], at_once):
+            yield self._layer(hidden[start : start + at_once]).float()
 
     def _probes(self, hidden: torch.Tensor) -> torch.Tensor:
         """(2, hidden) inputs of the layer that show what is done after it.

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("lm_eval", reason="needs the lm-eval extra")
 pytest.importorskip("tenacity", reason="needs what lm-eval's clients of servers are built on")
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 PAIRS = [
     ("The capital of France is", " Paris, and the capital of Germany"),

@@ -258,6 +258,8 @@ import sys
 from evalharness.integrations.hf_evaluate.library import import_evaluate
 package = import_evaluate(purpose="a test")
 import evaluate
+
+pytestmark = pytest.mark.slow
 assert evaluate is package
 assert not {"torch", "transformers", "tensorflow"} & set(sys.modules)
 assert evaluate.Metric.__module__ == "evaluate.module"

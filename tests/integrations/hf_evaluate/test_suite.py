@@ -7,6 +7,8 @@ import pytest
 from evalharness.cli.main import main
 from evalharness.record import Record
 
+pytestmark = pytest.mark.slow
+
 EXACT = "return {'exact': sum(p == r for p, r in zip(predictions, references)) / len(predictions)}"
 SUITE = """
 version: 1

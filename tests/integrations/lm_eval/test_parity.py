@@ -4,7 +4,10 @@ import math
 
 import pytest
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 SINGLE = [
     "mini_choice", "mini_binary", "mini_mutual", "mini_inputs", "mini_generate", "mini_overlap", "mini_rolling",

@@ -10,7 +10,10 @@ from evalharness.gate import decide_record
 from evalharness.record import RunRegistry
 from evalharness.runner import score
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 RULES = """
 gates:

@@ -16,7 +16,7 @@ import pytest
 
 from evalharness.cli.main import main
 
-pytestmark = [pytest.mark.model]
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)
