@@ -16,6 +16,8 @@ from evalharness.integrations.hf_evaluate.library import import_evaluate
 from evalharness.metrics.functional import score
 from evalharness.metrics.interval import summarize
 
+pytestmark = pytest.mark.slow
+
 EXACT = "return {'exact': sum(p == r for p, r in zip(predictions, references)) / len(predictions)}"
 SHARE_OF_KINDS = "return {'kinds': len(set(predictions)) / len(predictions), 'n': len(predictions)}"
 MANY = 'datasets.Sequence(datasets.Value("string"))'
@@ -258,8 +260,6 @@ import sys
 from evalharness.integrations.hf_evaluate.library import import_evaluate
 package = import_evaluate(purpose="a test")
 import evaluate
-
-pytestmark = pytest.mark.slow
 assert evaluate is package
 assert not {"torch", "transformers", "tensorflow"} & set(sys.modules)
 assert evaluate.Metric.__module__ == "evaluate.module"
