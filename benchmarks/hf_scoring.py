@@ -36,6 +36,8 @@ WORK: dict[str, tuple[dict[str, Any], int, int]] = {
     "generation, mixed lengths": ({"generate": 64, "stops": True}, 200, 60),
     "generation, equal lengths": ({"generate": 64, "stops": False}, 100, 40),
 }
+# The one whose whole process, from the command line, is timed too.
+PROCESS = "5-shot, fixed preamble"
 
 
 # ── the tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,7 +162,7 @@ def measure(engine: str, folder: Path, model: Path, batch_size: str) -> dict[str
     if engine != "lm-eval":
         report = lm._engine.model.report()
         work = next(iter(report.values()))
-        computed = {"tokens": work.get("tokens_computed", 0), "distinct": work.get("tokens_distinct"), "way": work["way"]}
+        computed = {"tokens": work.get("tokens_computed", 0), "distinct": work.get("tokens_distinct")}
     samples = [[sample["doc_id"], sample["resps"]] for sample in found["samples"]["bench"]]
     metrics = {k: v for k, v in found["results"]["bench"].items() if isinstance(v, float)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -184,12 +186,26 @@ def in_process(engine: str, folder: Path, model: Path, batch_size: str) -> dict[
     """`measure` in a fresh interpreter."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         command = [sys.executable, __file__, "--worker", engine, str(folder), str(model), batch_size, out.name]
-        began = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{engine} failed:\n{done.stderr[-3000:]}")
         result: dict[str, Any] = json.loads(Path(out.name).read_text(encoding="utf-8"))
-    return {**result, "process_s": time.perf_counter() - began}
+    return result
+
+
+def whole_process(engine: str, folder: Path, model: Path, batch_size: str) -> float:
+    """Seconds of the command line, from start to end."""
+    begin = ["lm_eval"] if engine == "lm-eval" else ["evalharness", "lm-eval"]
+    command = [
+        str(Path(sys.executable).parent / begin[0]), *begin[1:], "run", "--model", "hf", "--tasks", "bench",
+        "--include_path", str(folder), "--model_args", f"pretrained={model},dtype=float32",
+        "--batch_size", batch_size, "--device", "cpu",
+    ]  # fmt: skip
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{engine} failed:\n{done.stderr[-3000:]}")
+    return time.perf_counter() - began
 
 
 # ── comparison ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,10 +247,15 @@ def compare(model: str, names: list[str], batch_sizes: list[str], rounds: int, s
                 ours.append(in_process("evalharness", folder, path, "auto"))
                 for size in batch_sizes:
                     theirs[size].append(in_process("lm-eval", folder, path, size))
+        whole = ""
         best = min(batch_sizes, key=lambda size: statistics.median(r["seconds"] for r in theirs[size]))
         peer, own = theirs[best], ours
         seconds = [statistics.median(r["seconds"] for r in runs) for runs in (peer, own)]
-        whole = [statistics.median(r["process_s"] for r in runs) for runs in (peer, own)]
+        if name == PROCESS:
+            with tempfile.TemporaryDirectory() as temporary:
+                write_task(Path(temporary), name, model, n)
+                ends = [whole_process(engine, Path(temporary), path, best) for engine in ("lm-eval", "evalharness")]
+            whole = f"{ends[0]:.1f} s / {ends[1]:.1f} s: **{ends[0] / ends[1]:.1f}×**"
         at8 = theirs.get("8", peer)[0]["peak_mb"]
         distinct = own[0].get("distinct")
         row = [
@@ -242,7 +263,7 @@ def compare(model: str, names: list[str], batch_sizes: list[str], rounds: int, s
             f"{seconds[0]:.1f} s (batch {best})",
             f"{seconds[1]:.2f} s",
             f"**{seconds[0] / seconds[1]:.1f}×**",
-            f"{whole[0] / whole[1]:.1f}×",
+            whole,
             f"{peer[0]['tokens']:,} / {own[0]['tokens']:,}",
             "" if distinct is None else f"{own[0]['tokens'] / distinct:.3f}",
             f"{at8:,.0f} / {own[0]['peak_mb']:,.0f}",
@@ -271,7 +292,7 @@ def main() -> None:
     names = [name for name in WORK if not args.only or any(part in name for part in args.only.split(","))]
     models = ["small", "smollm2"] if args.model == "both" else [args.model]
     header = [
-        "work", "lm_eval --model hf", "evalharness", "scoring", "whole process", "tokens computed: theirs / ours",
+        "work", "lm_eval --model hf", "evalharness", "ratio", "whole process", "tokens computed: theirs / ours",
         "computed / distinct", "peak MB: theirs (batch 8) / ours", "agreement",
     ]  # fmt: skip
     for model in models:
