@@ -303,8 +303,9 @@ def main() -> None:
         if args.write:
             title = {"small": "Llama, 4 layers of width 256", "smollm2": "SmolLM2-135M-Instruct"}[model]
             note = (
-                f"`python benchmarks/hf_scoring.py --model {model} --rounds {args.rounds}`: scoring phase, float32, "
-                f"median of {args.rounds} alternating rounds. {machine()}; load average {load:.1f} when it began."
+                f"`python benchmarks/hf_scoring.py --model {model} --batch-sizes {args.batch_sizes} --rounds {args.rounds} "
+                f"--scale {args.scale}`: scoring phase, float32, median of {args.rounds} alternating rounds; the whole "
+                f"process is that of the command line. {machine()}; load average {load:.1f} when it began."
             )
             replace_section(f"hf_scoring_{model}", f"## Scoring Hugging Face checkpoints: {title}\n\n{note}\n\n{text}")
 
