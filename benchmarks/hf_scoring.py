@@ -302,10 +302,11 @@ def main() -> None:
         print(text)
         if args.write:
             title = {"small": "Llama, 4 layers of width 256", "smollm2": "SmolLM2-135M-Instruct"}[model]
+            given = f"--batch-sizes {args.batch_sizes} --rounds {args.rounds} --scale {args.scale}"
             note = (
-                f"`python benchmarks/hf_scoring.py --model {model} --batch-sizes {args.batch_sizes} --rounds {args.rounds} "
-                f"--scale {args.scale}`: scoring phase, float32, median of {args.rounds} alternating rounds; the whole "
-                f"process is that of the command line. {machine()}; load average {load:.1f} when it began."
+                f"`python benchmarks/hf_scoring.py --model {model} {given}`: scoring phase, float32, median of "
+                f"{args.rounds} alternating rounds; the whole process is that of the command line. {machine()}; load "
+                f"average {load:.1f} when it began."
             )
             replace_section(f"hf_scoring_{model}", f"## Scoring Hugging Face checkpoints: {title}\n\n{note}\n\n{text}")
 
