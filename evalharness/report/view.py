@@ -238,8 +238,11 @@ def asked_results(record: Record) -> list[MetricResult]:
 
 
 def _is_asked(result: MetricResult, asked: Mapping[str, set[str]]) -> bool:
+    from ..suite.metric_specs import OPERATIONAL
+
     names = asked.get(result.task, asked.get(_base(result.task)))
-    return names is None or result.metric in names
+    # A task of lm-eval brings its own figures: the suite names none.
+    return result.metric not in OPERATIONAL if names is None else result.metric in names
 
 
 class Operations(NamedTuple):

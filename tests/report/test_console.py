@@ -38,7 +38,7 @@ def test_everything_is_said(make_record, tmp_path):
         "95 % interval",
         "27.31",
         "↑",
-        "↓",
+        "latency_p95_s",
         "ok 23 · error 1",
         "6 from the response store",
         "41.7 s",

@@ -63,7 +63,11 @@ def test_figures_nobody_asked_for_are_kept_apart(make_record):
     view = build_view(type(record)(record.folder, dataclasses.replace(record.manifest, suite=suite), {}))
     assert {r.metric for r in view.tasks[0].results} == {"accuracy"}
     assert operations_of(view).names == ("confusion_matrix", "latency_p95_s")
-    assert {r.metric for r in view.tasks[1].results} == {"bleu", "chrf"}  # no list of metrics: all are shown
+    assert {r.metric for r in view.tasks[1].results} == {"bleu", "chrf"}  # no list of metrics: all it has are shown
+    own = [dataclasses.replace(r, metric="error_rate") for r in record.results if r.metric == "bleu"]
+    manifest = dataclasses.replace(record.manifest, suite=suite, results=(*record.results, *own))
+    view = build_view(type(record)(record.folder, manifest, {}))
+    assert "error_rate" not in {r.metric for r in view.tasks[1].results}  # but what every task has
 
 
 def test_states_are_counted(make_record):

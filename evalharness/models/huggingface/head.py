@@ -41,8 +41,9 @@ class Head:
         self._is_last: bool | None = None
 
     def logits(self, inputs: Mapping[str, Any], rows: torch.Tensor, columns: torch.Tensor) -> Iterator[torch.Tensor]:
-        """(≤ 64 or 24 MiB, vocabulary) float32 logits, slice by slice, of the positions (`rows[i]`, `columns[i]`) in order.
+        """(n, vocabulary) float32 logits, slice by slice, of the positions (`rows[i]`, `columns[i]`) in order.
 
+        A slice is 64 positions, or as many as make 24 MiB.
         `columns` count from the first column of the model's input ids (of the decoder's, where there are two).
         """
         ids = inputs["decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"]
