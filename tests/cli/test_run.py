@@ -145,7 +145,14 @@ def test_an_interrupted_run_keeps_its_answers_and_continues(folder):
         + "execution: {concurrency: 2}\n"
     )
     command = [sys.executable, "-m", "evalharness", "run", "suite.yaml", "--allow-code"]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not (Path("asked.txt").exists() and len(Path("asked.txt").read_text().split()) >= 20):
         assert time.monotonic() < deadline
