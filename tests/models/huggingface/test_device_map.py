@@ -11,7 +11,7 @@ import pytest
 from evalharness.models.huggingface.backend import HfCausal, HfClassifier, HfSeq2Seq
 from evalharness.models.huggingface.loading import Loaded, _input_device
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 PROMPTS = ["The capital of France is", "The capital of Germany is Berlin, and", "x", "A film that is as good as"]
 

@@ -16,7 +16,7 @@ from evalharness.models.huggingface import hardware
 from evalharness.models.huggingface.backend import HfCausal, HfClassifier
 from evalharness.models.huggingface.replicas import Replicas, dealt
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 TWO = ("cpu", "cpu")
 

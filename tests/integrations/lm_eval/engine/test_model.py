@@ -10,7 +10,7 @@ import pytest
 
 from evalharness.core.errors import RunError, UsageError
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 
 def test_lm_eval_finds_the_model_by_name(checkpoint: Any, write_tasks: Any, evaluate: Any, tmp_path: Any) -> None:
