@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,10 @@ RowOutcome = Outcome[Row, list[LogLikelihood]]
 def plain_way(rows: Sequence[Row], *, size: BatchSize, run: Any) -> Iterator[list[RowOutcome]]:
     """The outcome of each row, from padded batches of rows."""
     return run_batches(rows, length=lambda row: row.length, size=size, run=run)
+
+
+def _is_sound(outcome: RowOutcome) -> bool:
+    return not isinstance(outcome.result, Failure) and not any(math.isnan(found.total) for found in outcome.result)
 
 
 class CausalLikelihood:
@@ -49,9 +54,9 @@ class CausalLikelihood:
         fits = [row for row in rows if self._limit is None or row.length <= self._limit]
         others = [row for row in rows if self._limit is not None and row.length > self._limit]
         for outcomes in tree(fits, size=size) if fits else ():
-            good = [outcome for outcome in outcomes if not isinstance(outcome.result, Failure)]
-            # The plain way finds out which row it is that fails.
-            others += [outcome.item for outcome in outcomes if isinstance(outcome.result, Failure)]
+            good = [outcome for outcome in outcomes if _is_sound(outcome)]
+            # Rows of one tree can spoil one another: the plain way finds out which row it is that fails.
+            others += [outcome.item for outcome in outcomes if not _is_sound(outcome)]
             if good:
                 yield good
         if others:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from evalharness.core.types import LogLikelihood
 
-from .attention import UnsupportedModelError
 from .head import Head
 from .memory import BatchSize, Failure, Outcome, free_memory, is_out_of_memory, raise_if_lost
 from .rows import Row
@@ -109,8 +108,6 @@ class PrefixScorer:
             while True:
                 try:
                     finished = next(walk, None)
-                except UnsupportedModelError:
-                    raise
                 except Exception as error:  # noqa: BLE001 - the per-request boundary: recorded for the rows that fail
                     failure = f"{type(error).__name__}: {error}", is_out_of_memory(error)
                     break

@@ -211,3 +211,26 @@ def test_rotary_embeddings_that_follow_the_length_share_only_what_is_short(
     for one, other in zip(sharing, plain, strict=True):
         totals = [[part.total for part in answer.loglikelihoods] for answer in (one, other)]
         assert totals[0] == pytest.approx(totals[1], abs=1e-4)
+
+
+def test_a_row_that_overflows_spoils_no_other(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+    """Keys that are not numbers reach through every mask: the rows beside it are computed again, each for itself."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = checkpoints("llama", "causal", fresh=True, tie_word_embeddings=False)
+    prompts = ["The capital of France is Paris", "The capital of Germany is Berlin", "The actors are wonderful"]
+    requests = [request_of("loglikelihood", p, continuations=(" yes", " no maybe")) for p in prompts]
+    expected = ask(build("hf-causal", folder), requests)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = [set(tokenizer(p)["input_ids"]) for p in prompts]
+    only = min(ids[0] - ids[1] - ids[2] - set(tokenizer(" yes no maybe")["input_ids"]))
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[only] = float("nan")
+    model.save_pretrained(folder)
+    found = ask(build("hf-causal", folder), requests)
+    assert [r.status for r in found] == ["error", "ok", "ok"]
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        totals = [[part.total for part in answer.loglikelihoods] for answer in (one, other)]
+        assert totals[0] == pytest.approx(totals[1], abs=1e-4)
