@@ -172,7 +172,11 @@ class ContinuousDecoder:
         """Give the texts in the slots `at` their next token, by `logits`; those that end with it leave."""
         if not len(at):
             return []
-        likeliest = logits.argmax(dim=-1).tolist()
+        best = logits.max(dim=-1)
+        if bool(best.values.isnan().any()):
+            # Through a mask, too, keys that are not numbers reach the texts beside theirs.
+            raise ArithmeticError("the model computed NaN")
+        likeliest = best.indices.tolist()
         if any(active.rows[index].stream is not None for index in at):
             # What is drawn is drawn on the host: one transfer for all rows.
             logits = logits.cpu()

@@ -197,3 +197,23 @@ def test_another_fault_is_left_to_the_plain_way(
     answers, report = asked(build, ask, request_of, folder)
     assert [answer.text for answer in answers] == [answer.text for answer in expected]
     assert report["way"] == "continuous and plain"
+
+
+def test_a_prompt_that_overflows_spoils_no_other(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = checkpoints("llama", "causal", fresh=True, tie_word_embeddings=False)
+    prompts = ["The capital of France is Paris", "The capital of Germany is Berlin", "The actors are wonderful"]
+    requests = [request_of("generate", p, max_tokens=5) for p in prompts]
+    expected = ask(build("hf-causal", folder), requests)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = [set(tokenizer(p)["input_ids"]) for p in prompts]
+    said = {token for answer in expected for token in tokenizer(answer.text)["input_ids"]}
+    only = min(ids[0] - ids[1] - ids[2] - said)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[only] = float("nan")
+    model.save_pretrained(folder)
+    found = ask(build("hf-causal", folder), requests)
+    assert [answer.text for answer in found[1:]] == [answer.text for answer in expected[1:]]
