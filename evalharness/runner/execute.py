@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
 from evalharness.core.errors import EvalHarnessError
 from evalharness.core.protocols import Model
@@ -15,10 +14,9 @@ from evalharness.core.types import FAILED_STATES, Json, Request, Response
 
 from .progress import Progress
 
-__all__ = ["Answers", "CacheMode", "Store", "execute", "run_async"]
+__all__ = ["Answers", "CacheMode", "Store", "execute"]
 
 CacheMode = Literal["reuse", "refresh", "off"]
-T = TypeVar("T")
 
 
 class Store(Protocol):
@@ -150,13 +148,3 @@ async def _drain(
     into.update((response.key, response) for response in lost)
     if lost:
         progress.advance(len(lost), failed=len(lost))
-
-
-def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """The result of `main`, also where an event loop runs already (a notebook): then on a thread of its own."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="evalharness") as pool:
-        return pool.submit(asyncio.run, main).result()

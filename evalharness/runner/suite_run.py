@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
 from evalharness.core.types import FAILED_STATES, Json, Request
 from evalharness.record import Record, RunRegistry
@@ -15,7 +16,7 @@ from evalharness.suite.names import owner_of
 
 from .answers import reader_for
 from .build import load_datasets, load_metrics, make_models
-from .execute import Answers, CacheMode, execute, run_async
+from .execute import Answers, CacheMode, execute
 from .progress import Progress, SilentProgress
 from .scoring import Answered
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now

@@ -2,9 +2,10 @@ import asyncio
 
 import pytest
 
+from evalharness.core.asynchronous import run_async
 from evalharness.core.errors import ModelError, StoreError
 from evalharness.core.types import Request, Response
-from evalharness.runner.execute import execute, run_async
+from evalharness.runner.execute import execute
 from evalharness.runner.progress import SilentProgress
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from evalharness.core.asynchronous import run_async
 from evalharness.core.errors import RunError
 from evalharness.core.registry import registry
 from evalharness.core.types import Kind, Request, Response
@@ -15,18 +14,6 @@ from evalharness.core.types import Kind, Request, Response
 from .options import Options
 
 __all__ = ["Engine"]
-
-T = TypeVar("T")
-
-
-def _wait_for(main: Coroutine[Any, Any, T]) -> T:
-    """The result of `main`, also where an event loop runs already (a notebook): then on a thread of its own."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="evalharness") as pool:
-        return pool.submit(asyncio.run, main).result()
 
 
 class Engine:
@@ -54,7 +41,7 @@ class Engine:
         """
         if self._opened:
             return
-        _wait_for(self.model.open())
+        run_async(self.model.open())
         self.tokens.follow_lm_eval(
             causal=self._options.backend == "hf-causal",
             add_bos=self._options.checkpoint.add_bos,
@@ -65,7 +52,7 @@ class Engine:
     def close(self) -> None:
         """Give the weights back; safe to call twice."""
         self._opened = False
-        _wait_for(self.model.close())
+        run_async(self.model.close())
 
     @property
     def tokens(self) -> Any:
@@ -98,7 +85,7 @@ class Engine:
                 found[place] = response
                 done(place)
 
-        _wait_for(ask())
+        run_async(ask())
         missing = found.index(None) if None in found else None
         if missing is not None:
             raise RunError(f"{name_of(missing)}: the model gave no answer")
