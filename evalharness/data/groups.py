@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from evalharness.core.canonical import canonical_json
 from evalharness.core.registry import suggestion
@@ -14,22 +14,20 @@ from .spec import DatasetSpec
 __all__ = ["with_groups"]
 
 
-def with_groups(rows: Sequence[Row], ids: Sequence[str], spec: DatasetSpec) -> list[Row]:
+def with_groups(rows: Sequence[Row], ids: Sequence[str], spec: DatasetSpec) -> Iterator[Row]:
     """The rows with their ids and the values of their group and cluster columns as text.
 
     A group that is null becomes "(missing)"; a cluster must not be.
 
     Raises:
-        DataError: with every row that lacks one of the columns, or has a list or an object there.
+        DataError: at the end, with every row that lacks one of the columns, or has a list or an object there.
     """
     problems = Problems()
-    named: list[Row] = []
     for row, row_id in zip(rows, ids, strict=True):
         groups = {column: _group(row, column, problems) for column in spec.groups} if spec.groups else row.groups
         cluster = _cluster(row, spec.cluster, problems) if spec.cluster is not None else None
-        named.append(Row(row_id, row.fields, row.place, groups, cluster))
+        yield Row(row_id, row.fields, row.place, groups, cluster)
     problems.check()
-    return named
 
 
 def _group(row: Row, column: str, problems: Problems) -> str:

@@ -18,7 +18,7 @@ _DEFAULT = "id"
 _DIGITS = 16
 
 
-def assign_ids(rows: Sequence[Row], contents: Sequence[Mapping[str, Json]], *, column: str | None) -> list[str]:
+def assign_ids(rows: Sequence[Row], contents: Iterable[Mapping[str, Json]], *, column: str | None) -> list[str]:
     """The id of each row: its value in `column`; else in the column `id`, if that names every row; else its digest.
 
     `contents` are the rows as they were read, of which digests are taken; identical rows are told apart by the

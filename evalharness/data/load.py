@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from evalharness.core.canonical import canonical_json, digest, file_digest
 from evalharness.core.errors import DataError, Place, Problem, UsageError
 from evalharness.core.registry import registry
+from evalharness.core.spool import Picked, Spool
 from evalharness.core.types import Json, Row
 
 from .groups import with_groups
@@ -38,7 +40,7 @@ class LoadedDataset:
     they came from, as the suite names it.
     """
 
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     digest: str
     source: str
 
@@ -71,21 +73,22 @@ def load(name: str, spec: DatasetSpec, *, base: Path, render: Render, condition:
     if not rows:
         kept = f"`where: {spec.where}` keeps none of its {n_read} rows" if n_read else "it has no rows"
         raise DataError([Problem(source.place, "", f"the dataset {name!r} is empty: {kept}")])
-    ids = assign_ids(rows, contents or [row.fields for row in rows], column=spec.id)
-    named = with_groups(rows, ids, spec)
+    ids = assign_ids(rows, contents or (row.fields for row in rows), column=spec.id)
+    named = Spool(with_groups(rows, ids, spec))
     chosen = shuffled(named, spec.shuffle) if spec.shuffle is not None else named
-    return LoadedDataset(tuple(chosen[: spec.limit]), source.digest, source.label)
+    limited = chosen if spec.limit is None else chosen[: spec.limit]
+    return LoadedDataset(limited, source.digest, source.label)
 
 
-def shuffled(rows: Sequence[Row], seed: int) -> list[Row]:
+def shuffled(rows: Sequence[Row], seed: int) -> Sequence[Row]:
     """The rows in an order drawn uniformly, the same on every machine and for every version of Python.
 
     Python promises for ever the numbers that `random()` draws from a seed, but not what `shuffle` makes of them; so
     the rows are sorted by a number each.
     """
     draw = random.Random(seed).random
-    keys = [draw() for _ in rows]
-    return [rows[i] for i in sorted(range(len(rows)), key=keys.__getitem__)]
+    keys = array("d", (draw() for _ in range(len(rows))))
+    return Picked(rows, array("Q", sorted(range(len(rows)), key=keys.__getitem__)))
 
 
 def _open(name: str, spec: DatasetSpec, base: Path) -> _Source:
@@ -136,7 +139,7 @@ def _check_pin(expected: str | None, source: _Source) -> None:
 
 def _read_rows(
     source: _Source, spec: DatasetSpec, render: Render, condition: Condition
-) -> tuple[list[Row], list[Mapping[str, Json]], int]:
+) -> tuple[Sequence[Row], Sequence[Mapping[str, Json]], int]:
     """The rows that `where` keeps with their new fields, the content of each as read, and the number read.
 
     The second list stays empty where it is not needed: without new fields, a row's content is its fields.
@@ -144,8 +147,8 @@ def _read_rows(
     problems = Problems()
     content_hash = None if source.digest else hashlib.sha256()
     keep_contents = bool(spec.fields) and spec.id is None
-    rows: list[Row] = []
-    contents: list[Mapping[str, Json]] = []
+    rows: Spool[Row] = Spool()
+    contents: Spool[Mapping[str, Json]] = Spool()
     n_read = 0
     try:
         for row in source.rows:

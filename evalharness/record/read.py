@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["iter_samples", "read_frame", "read_stats"]
 
-_BATCH_ROWS: Final = 8_192
+_BATCH_ROWS: Final = 2_048
 # How a column of a data frame is made; all others are text.
 _JSON: Final = frozenset({"groups", "fields", "sampling", "label_probabilities", "meta", "request_prompt"})
 _AS_THEY_ARE: Final = {

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write_samples", "write_scores", "write_stats"]
 
-_GROUP_ROWS: Final = 16_384
-_GROUP_CHARS: Final = 16 * 2**20
+_GROUP_ROWS: Final = 2_048
+_GROUP_CHARS: Final = 4 * 2**20
 
 Cells = tuple[Any, ...]
 RowT = TypeVar("RowT")

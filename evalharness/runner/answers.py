@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, overload
 
-from evalharness.core.types import FAILED_STATES, LogLikelihood, Response, Sample
+from evalharness.core.spool import Picked
+from evalharness.core.types import FAILED_STATES, LogLikelihood, Request, Response, Sample
 
-__all__ = ["AnswerReader", "Normalize", "best_choice", "extracted", "reader_for"]
+from .scoring import Answered
+
+__all__ = ["AnswerList", "AnswerReader", "Normalize", "best_choice", "extracted", "reader_for"]
 
 Normalize = Literal["none", "tokens", "bytes"]
 AnswerReader = Callable[[Sample, Response], Response]
@@ -80,3 +84,37 @@ def reader_for(*, choices: bool, normalize: Normalize = "none", extract: str | N
         return inner(sample, response)
 
     return read
+
+
+class AnswerList(Sequence[Answered]):
+    """The answers to `requests`, put together as they are looked at: none is held."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        requests: Sequence[Request],
+        responses: Mapping[str, Response],
+        read: AnswerReader,
+    ) -> None:
+        self._samples = samples
+        self._requests = requests
+        self._responses = responses
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @overload
+    def __getitem__(self, index: int) -> Answered: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Answered]: ...
+    def __getitem__(self, index: int | slice) -> Answered | Sequence[Answered]:
+        if isinstance(index, slice):
+            return Picked(self, array("Q", range(len(self))[index]))
+        return self._answered(self._samples[index], self._requests[index])
+
+    def __iter__(self) -> Iterator[Answered]:
+        return map(self._answered, self._samples, self._requests)
+
+    def _answered(self, sample: Sample, request: Request) -> Answered:
+        return Answered(sample, self._read(sample, self._responses[request.key]), request.repeat)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from evalharness.core.errors import EvalHarnessError
 from evalharness.core.protocols import Model
-from evalharness.core.types import FAILED_STATES, Json, Request, Response
+from evalharness.core.spool import Picked
+from evalharness.core.types import FAILED_STATES, Json, Kind, Request, Response
 
+from .book import ResponseBook
 from .progress import Progress
 
 __all__ = ["Answers", "CacheMode", "Store", "execute"]
 
 CacheMode = Literal["reuse", "refresh", "off"]
+
+_LOOKED_UP = 500  # keys that the store is asked for at once
 
 
 class Store(Protocol):
@@ -33,17 +38,20 @@ class Store(Protocol):
 
 @dataclass(slots=True)
 class Answers:
-    """The responses by request key, and which of them came from the store."""
+    """The responses by request key, and what the models say of their work."""
 
-    responses: dict[str, Response] = field(default_factory=dict)
-    from_store: frozenset[str] = frozenset()
+    responses: ResponseBook
     work: dict[str, Json] = field(default_factory=dict)
     """By model, what it reports of its own computing (`Model.report`, where it has one)."""
 
     @property
     def n_asked(self) -> int:
         """How many distinct requests were sent to a model."""
-        return len(self.responses) - len(self.from_store)
+        return len(self.responses) - self.responses.n_from_store
+
+
+Places = dict[str, dict[Kind, "array[int]"]]
+"""Which requests to ask: their places by model and kind."""
 
 
 async def execute(
@@ -57,39 +65,52 @@ async def execute(
     """Answer all `requests`, from `store` where `cache` is "reuse", else by asking the models one after another.
 
     A model whose answers are all there is never opened. Identical requests are asked once. A cancelled run keeps
-    every answer that came.
+    every answer that came. Neither requests nor responses are held in memory where `requests` are not.
 
     Raises:
         ModelError: a backend failed as a whole; what came before is in the store.
     """
-    distinct = {request.key: request for request in requests}
-    answers = Answers()
-    if store is not None and cache == "reuse":
-        answers.responses = store.get_many(distinct)
-        answers.from_store = frozenset(answers.responses)
-    by_model: dict[str, list[Request]] = {}
-    for request in distinct.values():
-        by_model.setdefault(request.model, []).append(request)
+    book = ResponseBook(request.key for request in requests)
+    answers = Answers(book)
+    counts: dict[str, int] = {}
+    places: Places = {}
+    for group in _in_groups(book, requests):
+        if store is not None and cache == "reuse":
+            book.add(store.get_many(request.key for _, request in group).values(), from_store=True)
+        for place, request in group:
+            counts[request.model] = counts.get(request.model, 0) + 1
+            missing = places.setdefault(request.model, {})
+            if request.key not in book:
+                missing.setdefault(request.kind, array("Q")).append(place)
     keep = store if cache != "off" else None
-    for name, asked in by_model.items():
-        missing = [request for request in asked if request.key not in answers.responses]
-        progress.start(name, len(asked), done=len(asked) - len(missing))
-        if missing and (work := await _ask(models[name], missing, answers.responses, keep, progress)):
+    for name, by_kind in places.items():
+        n_missing = sum(map(len, by_kind.values()))
+        progress.start(name, counts[name], done=counts[name] - n_missing)
+        if by_kind and (work := await _ask(models[name], requests, by_kind, book, keep, progress)):
             answers.work[name] = work
     return answers
 
 
+def _in_groups(book: ResponseBook, requests: Sequence[Request]) -> Iterator[list[tuple[int, Request]]]:
+    """The first request with each key and its place, many at a time."""
+    for start in range(0, len(book.first), _LOOKED_UP):
+        places = book.first[start : start + _LOOKED_UP].tolist()
+        yield [(place, requests[place]) for place in places]
+
+
 async def _ask(
-    model: Model, requests: Sequence[Request], into: dict[str, Response], store: Store | None, progress: Progress
+    model: Model,
+    requests: Sequence[Request],
+    by_kind: Mapping[Kind, array[int]],
+    book: ResponseBook,
+    store: Store | None,
+    progress: Progress,
 ) -> Json:
-    by_kind: dict[str, list[Request]] = {}
-    for request in requests:
-        by_kind.setdefault(request.kind, []).append(request)
     try:
         await model.open()
-        for kind, batch in by_kind.items():
-            stream: AsyncIterator[Response] = getattr(model, kind)(batch)
-            await _drain(stream, batch, into, store, progress)
+        for kind, places in by_kind.items():
+            stream: AsyncIterator[Response] = getattr(model, kind)(Picked(requests, places))
+            await _drain(stream, requests, places, book, store, progress)
         report: Callable[[], Json] = getattr(model, "report", dict)
         return report()
     finally:
@@ -99,13 +120,18 @@ async def _ask(
 async def _drain(
     stream: AsyncIterator[Response],
     requests: Sequence[Request],
-    into: dict[str, Response],
+    places: Sequence[int],
+    book: ResponseBook,
     store: Store | None,
     progress: Progress,
 ) -> None:
     """Take responses as they come; a second task makes them durable in groups, so that no fsync holds a model up."""
+    import numpy as np
+
     queue: asyncio.Queue[Response | None] = asyncio.Queue()
-    expected = {request.key for request in requests}
+    expected = np.zeros(book.n_keys, dtype=bool)
+    expected[book.slot_of[places]] = True
+    n_expected = len(places)
 
     async def keep() -> None:
         ended = False
@@ -117,7 +143,7 @@ async def _drain(
             kept = [response for response in group if response is not None]
             if store is not None and kept:
                 await asyncio.to_thread(store.put, kept)
-            into.update((response.key, response) for response in kept)
+            book.add(kept)
             if kept:
                 progress.advance(len(kept), failed=sum(response.status in FAILED_STATES for response in kept))
 
@@ -125,9 +151,11 @@ async def _drain(
     fault = ""
     try:
         async for response in stream:
-            if response.key not in expected:
+            slot = book.slot(response.key)
+            if slot is None or not expected[slot]:
                 continue
-            expected.discard(response.key)
+            expected[slot] = False
+            n_expected -= 1
             queue.put_nowait(response)
             if keeper.done():
                 break
@@ -140,11 +168,11 @@ async def _drain(
         if closing is not None:
             with contextlib.suppress(RuntimeError):
                 await closing()
-        if not fault and expected and not keeper.done():
+        if not fault and n_expected and not keeper.done():
             fault = "the backend gave no answer to this request"
         queue.put_nowait(None)
         await asyncio.shield(keeper)
-    lost = [Response(key=key, status="error", error=fault) for key in sorted(expected)]
-    into.update((response.key, response) for response in lost)
-    if lost:
-        progress.advance(len(lost), failed=len(lost))
+    lost = (place for place in places if expected[book.slot_of[place]])
+    book.add(Response(key=requests[place].key, status="error", error=fault) for place in lost)
+    if n_expected:
+        progress.advance(n_expected, failed=n_expected)

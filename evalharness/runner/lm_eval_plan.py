@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evalharness.core.canonical import digest
 from evalharness.core.errors import Problem, SuiteError, UsageError
 from evalharness.core.registry import suggestion
+from evalharness.core.spool import Spool
 from evalharness.core.types import Json, Kind, Request, Sample, Sampling
 from evalharness.suite.check import incapable
 from evalharness.suite.names import covers, member_id, owner_of
@@ -179,7 +180,11 @@ def _work(suite: Suite, task: LmEvalTask, model: str, loaded: LoadedTasks, ident
     own.pop("repeats", None)
     planned = []
     for part in loaded.tasks:
-        pairs = list(_requests(part, model, identity, own, suite.seed))
+        requests: Spool[Request] = Spool()
+        samples: list[Sample] = []
+        for request, sample in _requests(part, model, identity, own, suite.seed):
+            requests.append(request)
+            samples.append(sample)
         name = task.id if loaded.single else member_id(task.id, part.name)
         settings = {
             **part.identity,
@@ -191,8 +196,8 @@ def _work(suite: Suite, task: LmEvalTask, model: str, loaded: LoadedTasks, ident
                 model=model,
                 kind=part.kinds[0],
                 samples=tuple(document.sample for document in part.documents),
-                requests=tuple(request for request, _ in pairs),
-                request_samples=tuple(sample for _, sample in pairs),
+                requests=requests,
+                request_samples=samples,
                 labels=(),
                 identity=settings,
             )

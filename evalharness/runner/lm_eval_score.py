@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 from evalharness.core.canonical import digest
 from evalharness.core.protocols import Array, Metric
-from evalharness.core.types import FAILED_STATES, Response
+from evalharness.core.types import FAILED_STATES, MetricResult, Response
 from evalharness.metrics.aggregations import Aggregation, Mean, Members, UnfitItems, aggregation_of
 from evalharness.metrics.lm_eval import LmEvalFigure, OpaqueFigure
 from evalharness.suite.names import member_id
 
 from .answers import reader_for
-from .scoring import Answered, Figure, score_task
+from .scoring import Answered, Figure, FigureStats, score_task
 from .seal import AnsweredTask
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _score(
     documents: Sequence[Answered],
     figures: Sequence[tuple[str, LmEvalFigure | OpaqueFigure]],
     suite: Suite,
-) -> Iterator[Any]:
+) -> Sequence[tuple[FigureStats, list[MetricResult]]]:
     return score_task(
         task_id,
         planned.model,
@@ -196,7 +196,7 @@ def _score(
         confidence=suite.confidence,
         seed=suite.seed,
         groups=planned.task.groups or (),
-    )
+    ).figures
 
 
 # ── a group ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -211,7 +211,7 @@ def _group(
     suite: Suite,
 ) -> AnsweredTask:
     first = work.planned[0]
-    done: list[Any] = []
+    done: list[tuple[FigureStats, list[MetricResult]]] = []
     for figure in figures:
         of = {name: parts[name] for name in figure.members}
         documents = [document for part in of.values() for document in part.documents]

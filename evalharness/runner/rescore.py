@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness.core.errors import NotComparableError, UsageError
 from evalharness.core.registry import suggestion
-from evalharness.core.types import FAILED_STATES, MetricResult
+from evalharness.core.spool import Spool
+from evalharness.core.types import FAILED_STATES, MetricResult, Request
 from evalharness.record import Record, RunRegistry, TaskSummary
 from evalharness.suite.names import owner_of
 from evalharness.suite.schema import LmEvalTask
 
 from .answers import reader_for
+from .columns import Blocks, SampleColumns
 from .scoring import Answered, Figure, FigureStats
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 
@@ -70,7 +72,7 @@ def score(
             models=manifest.models,
             datasets=manifest.datasets,
             execution=execution,
-            from_store=frozenset(request.key for task in tasks for request in task.requests),
+            from_store=lambda key: True,
             notes=(f"scored again from {manifest.id}; no model was asked",),
             parent=manifest.id,
         ),
@@ -117,38 +119,44 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> A
         normalize=getattr(task, "normalize", "none"),
         extract=getattr(task, "extract", None),
     )
-    rows = list(record.iter_samples(task=task.id, model=entry.model))
-    answered = []
-    for row in rows:
+    requests: Spool[Request] = Spool()
+    answered: Spool[Answered] = Spool()
+    targets = set()
+    for row in record.iter_samples(task=task.id, model=entry.model):
         response = row.response
         if entry.kind != "classify" and response.status not in FAILED_STATES:
             # The answer is read anew; what `extract` could not read before may be readable now.
             status = "ok" if response.status == "unparsed" else response.status
             response = replace(response, answer=None, status=status)
+        requests.append(row.request)
         answered.append(Answered(row.sample, read(row.sample, response), row.request.repeat))
-    targets = {row.sample.target for row in rows if row.sample.target is not None}
+        targets |= {row.sample.target} - {None}
     return AnsweredTask(
         task=task,
         model=entry.model,
         kind=entry.kind,
         identity=entry.identity,
         labels=tuple(getattr(task, "labels", None) or entry.labels or sorted(targets)),
-        requests=[row.request for row in rows],
+        requests=requests,
         answered=answered,
     )
 
 
 def _kept(record: Record, task: LmEvalTask, entry: TaskSummary) -> AnsweredTask:
     """A task of lm-eval's with the figures that it has: nothing about how lm-eval scores it stands in a suite."""
-    rows = list(record.iter_samples(task=entry.id, model=entry.model))
+    requests: Spool[Request] = Spool()
+    answered: Spool[Answered] = Spool()
+    for row in record.iter_samples(task=entry.id, model=entry.model):
+        requests.append(row.request)
+        answered.append(Answered(row.sample, row.response, row.request.repeat))
     return AnsweredTask(
         task=task.model_copy(update={"id": entry.id}),
         model=entry.model,
         kind=entry.kind,
         identity=entry.identity,
         labels=entry.labels,
-        requests=[row.request for row in rows],
-        answered=[Answered(row.sample, row.response, row.request.repeat) for row in rows],
+        requests=requests,
+        answered=answered,
         done=tuple(_figures(record, task, entry)),
     )
 
@@ -174,8 +182,11 @@ def _figures(record: Record, task: LmEvalTask, entry: TaskSummary) -> Iterator[t
     for name, found in results.items():
         table = record.stats(entry.id, entry.model, name)
         own = np.array([values[name, sample_id] for sample_id in table.sample_ids], dtype=np.float64)
-        kept = tuple(samples[sample_id] for sample_id in table.sample_ids)
-        yield FigureStats(Figure(name, recorded_figure(found[0])), kept, table.values, own), found
+        columns = SampleColumns()
+        columns.append([samples[sample_id] for sample_id in table.sample_ids], [False] * len(table))
+        kept = np.ones(len(table), dtype=bool)
+        figure = Figure(name, recorded_figure(found[0]))
+        yield FigureStats(figure, columns, kept, Blocks(table.values), Blocks(own)), found
 
 
 def _same_question(record: Record, suite: Suite, task: Task) -> None:

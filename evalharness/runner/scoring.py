@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from evalharness.core.protocols import Array, Metric
-from evalharness.core.types import FAILED_STATES, MetricResult, Response, Sample
+from evalharness.core.types import FAILED_STATES, MetricResult, Response, Sample, Status
+from evalharness.stats.arrays import Bools, Ints, np
 
-__all__ = ["Answered", "Figure", "FigureStats", "score_task"]
+from .columns import Blocks, SampleBlock, SampleColumns
+
+__all__ = ["Answered", "Figure", "FigureStats", "ScoredTask", "score_task"]
 
 CountAs = Literal["failure", "wrong", "excluded"]
+
+# How many answers are looked at together: enough that numpy pays, few enough that long texts do not fill the memory.
+_CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,66 +38,133 @@ class Figure:
     metric: Metric
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FigureStats:
-    """What a figure was computed from: the scored samples in order, their statistics (n, k) and own values (n,)."""
+    """What a figure was computed from: which of the samples (n,) were scored, and the m rows of those, on the disk."""
 
     figure: Figure
-    samples: tuple[Sample, ...]
-    stats: Array
-    values: Array
+    samples: SampleColumns
+    kept: Bools
+    rows: Blocks
+    own: Blocks | None = None
+    """The samples' own values, where they are not to be computed from their rows."""
+
+    def __len__(self) -> int:
+        return int(self.kept.sum())
+
+    @property
+    def stats(self) -> Array:
+        """(m, k) the additive statistics of each sample."""
+        rows: Array = self.rows.array()
+        return rows
+
+    @property
+    def values(self) -> Array:
+        """(m,) the figure of each sample by itself."""
+        from evalharness.metrics.interval import sample_values
+
+        values: Array = self.own.array() if self.own is not None else sample_values(self.figure.metric, self.stats)
+        return values
+
+    def blocks(self) -> Iterator[SampleBlock]:
+        """The scored samples, in the order of the rows."""
+        return self.samples.blocks(self.kept)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredTask:
+    """What scoring found: the states of the responses, the number of samples, each figure with its results."""
+
+    states: Counter[Status] = field(default_factory=Counter)
+    n_samples: int = 0
+    figures: Sequence[tuple[FigureStats, list[MetricResult]]] = ()
+
+    @property
+    def n_failed(self) -> int:
+        """How many responses have no usable answer."""
+        return sum(self.states[state] for state in FAILED_STATES)
 
 
 def score_task(
     task: str,
     model: str,
-    answered: Sequence[Answered],
+    answered: Iterable[Answered],
     figures: Sequence[Figure],
     *,
     count_as: CountAs,
     confidence: float,
     seed: int,
     groups: Sequence[str] = (),
-) -> Iterator[tuple[FigureStats, list[MetricResult]]]:
-    """For each figure its statistics and its results: over all samples, then for each value of each group column.
+) -> ScoredTask:
+    """Each figure's statistics and its results: over all samples, then for each value of each group column.
 
-    A sample's statistics are the mean over its repeats, so that n counts samples and a repeat adds no evidence that
-    it does not have. Failed responses are left out, or scored as an empty answer where `count_as` is "wrong" and the
-    metric knows what an empty answer is worth.
+    The repeats of a sample stand together in `answered`, which is gone through once. A sample's statistics are the
+    mean over its repeats, so that n counts samples and a repeat adds no evidence that it does not have. Failed
+    responses are left out, or scored as an empty answer where `count_as` is "wrong" and the metric knows what an
+    empty answer is worth.
     """
-    failed = {a.sample.id for a in answered if a.response.status in FAILED_STATES}
-    for figure in figures:
-        stats = _stats_of(figure, answered, count_as=count_as)
-        results = [
-            _result(task, model, stats, rows, group, failed_n, confidence=confidence, seed=seed)
-            for group, rows, failed_n in _selections(stats.samples, answered, failed, groups)
-        ]
-        yield stats, results
+    states: Counter[Status] = Counter()
+    samples = SampleColumns(groups)
+    rows = [Blocks(np.zeros((0, len(figure.metric.columns)))) for figure in figures]
+    kept = [Blocks(np.zeros(0, dtype=bool)) for _ in figures]
+    for chunk in _chunks(answered):
+        states.update(item.response.status for item in chunk)
+        order: dict[str, int] = {}
+        owner = np.array([order.setdefault(item.sample.id, len(order)) for item in chunk], dtype=np.intp)
+        failed = np.zeros(len(order), dtype=bool)
+        failed[owner[[item.response.status in FAILED_STATES for item in chunk]]] = True
+        samples.append(list({item.sample.id: item.sample for item in chunk}.values()), failed.tolist())
+        for figure, found, scored in zip(figures, rows, kept, strict=True):
+            mask, block = _rows_of(figure.metric, chunk, owner, len(order), count_as=count_as)
+            scored.append(mask)
+            found.append(block)
+    made = [
+        FigureStats(figure, samples, scored.array(), found)
+        for figure, found, scored in zip(figures, rows, kept, strict=True)
+    ]
+    results = [(stats, _results(task, model, stats, groups, confidence=confidence, seed=seed)) for stats in made]
+    return ScoredTask(states, len(samples), results)
 
 
-def _stats_of(figure: Figure, answered: Sequence[Answered], *, count_as: CountAs) -> FigureStats:
-    import numpy as np
-
-    from evalharness.metrics.interval import sample_values
-
-    metric = figure.metric
-    scored: list[tuple[Sample, Response]] = []
+def _chunks(answered: Iterable[Answered]) -> Iterator[list[Answered]]:
+    """The answers, many at a time; the repeats of a sample stay together."""
+    chunk: list[Answered] = []
     for item in answered:
+        if len(chunk) >= _CHUNK and item.sample.id != chunk[-1].sample.id:
+            yield chunk
+            chunk = []
+        chunk.append(item)
+    if chunk:
+        yield chunk
+
+
+def _rows_of(
+    metric: Metric, chunk: Sequence[Answered], owner: Ints, n_samples: int, *, count_as: CountAs
+) -> tuple[Bools, Array]:
+    """Which of the samples are scored, and one row of statistics for each of those."""
+    places: list[int] = []
+    scored: list[tuple[Sample, Response]] = []
+    for place, item in enumerate(chunk):
         if item.response.status not in FAILED_STATES or _counts_failures(metric):
             scored.append((item.sample, item.response))
         elif count_as == "wrong" and metric.scores_blank:
             scored.append((item.sample, Response(key=item.response.key, status=item.response.status, text="")))
-    rows = metric.sample_stats([s for s, _ in scored], [r for _, r in scored])
-    order: dict[str, int] = {}
-    owner = np.array([order.setdefault(sample.id, len(order)) for sample, _ in scored], dtype=np.intp)
-    samples = {sample.id: sample for sample, _ in scored}
-    if len(order) < len(scored) and hasattr(metric, "merge_repeats"):
+        else:
+            continue
+        places.append(place)
+    kept = np.zeros(n_samples, dtype=bool)
+    if not scored:
+        return kept, np.zeros((0, len(metric.columns)))
+    rows = metric.sample_stats([sample for sample, _ in scored], [response for _, response in scored])
+    owners, owner = np.unique(owner[places], return_inverse=True)
+    kept[owners] = True
+    if len(owners) < len(scored) and hasattr(metric, "merge_repeats"):
         rows = metric.merge_repeats(rows, owner)
-    elif len(order) < len(scored):
-        sums = np.zeros((len(order), rows.shape[1]))
+    elif len(owners) < len(scored):
+        sums = np.zeros((len(owners), rows.shape[1]))
         np.add.at(sums, owner, rows)
-        rows = sums / np.bincount(owner, minlength=len(order))[:, None]
-    return FigureStats(figure, tuple(samples[i] for i in order), rows, sample_values(metric, rows))
+        rows = sums / np.bincount(owner)[:, None]
+    return kept, rows
 
 
 def _counts_failures(metric: Metric) -> bool:
@@ -98,57 +172,42 @@ def _counts_failures(metric: Metric) -> bool:
     return bool(getattr(metric, "counts_states", False))
 
 
-def _selections(
-    samples: Sequence[Sample], answered: Sequence[Answered], failed: set[str], columns: Sequence[str]
-) -> Iterator[tuple[str | None, list[int], int]]:
-    """(group name, indexes into `samples`, number of failed samples) for all samples and for each group value."""
-    yield None, list(range(len(samples))), len(failed)
-    every = {a.sample.id: a.sample for a in answered}
-    for column in columns:
-        values = sorted({s.groups[column] for s in every.values() if column in s.groups})
-        for value in values:
-            rows = [i for i, s in enumerate(samples) if s.groups.get(column) == value]
-            yield f"{column}={value}", rows, sum(every[i].groups.get(column) == value for i in failed)
-
-
-def _result(
-    task: str,
-    model: str,
-    stats: FigureStats,
-    rows: Sequence[int],
-    group: str | None,
-    n_failed: int,
-    *,
-    confidence: float,
-    seed: int,
-) -> MetricResult:
+def _results(
+    task: str, model: str, stats: FigureStats, columns: Sequence[str], *, confidence: float, seed: int
+) -> list[MetricResult]:
+    """The figure over all samples, then over those of each value of each group column."""
     from evalharness.metrics.interval import summarize
 
     metric = stats.figure.metric
-    chosen = stats.stats[list(rows)]
-    clusters = [stats.samples[i].cluster for i in rows]
-    summary = summarize(
-        metric,
-        chosen,
-        clusters=clusters if any(c is not None for c in clusters) else None,
-        confidence=confidence,
-        seed=seed,
-    )
-    return MetricResult(
-        task=task,
-        model=model,
-        metric=stats.figure.name,
-        value=summary.value,
-        ci_low=summary.low,
-        ci_high=summary.high,
-        ci_method=summary.method,
-        confidence=confidence,
-        n=len(rows),
-        n_failed=n_failed,
-        higher_is_better=metric.higher_is_better,
-        bounds=metric.bounds,
-        signature=metric.signature,
-        group=group,
-        columns=tuple(metric.columns),
-        totals=tuple(float(x) for x in chosen.sum(axis=0)),
-    )
+    rows, failed = stats.stats, stats.samples.failed
+    clusters = stats.samples.clusters(stats.kept) if stats.samples.clustered else None
+
+    def result(group: str | None, chosen: Array, mine: list[str | None] | None, n_failed: int) -> MetricResult:
+        among = mine if mine is not None and any(cluster is not None for cluster in mine) else None
+        summary = summarize(metric, chosen, clusters=among, confidence=confidence, seed=seed)
+        return MetricResult(
+            task=task,
+            model=model,
+            metric=stats.figure.name,
+            value=summary.value,
+            ci_low=summary.low,
+            ci_high=summary.high,
+            ci_method=summary.method,
+            confidence=confidence,
+            n=len(chosen),
+            n_failed=n_failed,
+            higher_is_better=metric.higher_is_better,
+            bounds=metric.bounds,
+            signature=metric.signature,
+            group=group,
+            columns=tuple(metric.columns),
+            totals=tuple(float(x) for x in chosen.sum(axis=0)),
+        )
+
+    found = [result(None, rows, clusters, int(failed.sum()))]
+    for column in columns:
+        for value, members in stats.samples.groups(column):
+            mask = members[stats.kept]
+            mine = None if clusters is None else [clusters[i] for i in mask.nonzero()[0].tolist()]
+            found.append(result(f"{column}={value}", rows[mask], mine, int((members & failed).sum())))
+    return found

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import platform
 import secrets
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.core.canonical import digest
-from evalharness.core.types import FAILED_STATES, Json, Kind, MetricResult, Request
+from evalharness.core.types import Json, Kind, MetricResult, Request
 from evalharness.record import Record, RunManifest, SampleRow, ScoreRow, StatsTable, TaskSummary, seal
 from evalharness.suite.schema import LmEvalTask
 
 from .build import figures_of
-from .scoring import Answered, FigureStats, score_task
+from .scoring import Answered, FigureStats, ScoredTask, score_task
 
 if TYPE_CHECKING:
     from evalharness.suite.schema import Suite, Task
@@ -33,7 +32,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class AnsweredTask:
-    """A task with a model's answers: `requests` and `answered` run in parallel, repeats included.
+    """A task with a model's answers: `requests` and `answered` run in parallel, the repeats of a sample together.
 
     `done` are figures that are computed already. A group of tasks has no answers of its own, only such figures.
     """
@@ -58,7 +57,8 @@ class Provenance:
     models: Mapping[str, Mapping[str, Json]]
     datasets: Mapping[str, Mapping[str, Json]]
     execution: Mapping[str, Json]
-    from_store: frozenset[str] = frozenset()
+    from_store: Callable[[str], bool] = lambda key: False
+    """Whether the answer to a request was there already, by its key."""
     notes: tuple[str, ...] = ()
     parent: str | None = None
 
@@ -83,7 +83,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _sample_rows(tasks: Sequence[AnsweredTask], from_store: frozenset[str]) -> Iterator[SampleRow]:
+def _sample_rows(tasks: Sequence[AnsweredTask], from_store: Callable[[str], bool]) -> Iterator[SampleRow]:
     for entry in tasks:
         for request, item in zip(entry.requests, entry.answered, strict=True):
             yield SampleRow(
@@ -92,60 +92,57 @@ def _sample_rows(tasks: Sequence[AnsweredTask], from_store: frozenset[str]) -> I
                 sample=item.sample,
                 request=request,
                 response=item.response,
-                from_store=request.key in from_store,
+                from_store=from_store(request.key),
             )
 
 
 def _score_rows(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[ScoreRow]:
     for entry, stats in scored:
-        for sample, value in zip(stats.samples, stats.values.tolist(), strict=True):
-            yield ScoreRow(
-                task=entry.task.id,
-                model=entry.model,
-                metric=stats.figure.name,
-                sample_id=sample.id,
-                digest=sample.digest,
-                value=value,
-            )
+        values = iter(stats.values.tolist())
+        for block in stats.blocks():
+            for sample_id, sample_digest in zip(block.ids, block.digests, strict=True):
+                yield ScoreRow(
+                    task=entry.task.id,
+                    model=entry.model,
+                    metric=stats.figure.name,
+                    sample_id=sample_id,
+                    digest=sample_digest,
+                    value=next(values),
+                )
 
 
 def _stats_tables(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[StatsTable]:
     for entry, stats in scored:
+        blocks = list(stats.blocks())
         yield StatsTable(
             task=entry.task.id,
             model=entry.model,
             metric=stats.figure.name,
-            sample_ids=[sample.id for sample in stats.samples],
-            digests=[sample.digest for sample in stats.samples],
-            clusters=[sample.cluster for sample in stats.samples],
+            sample_ids=[sample_id for block in blocks for sample_id in block.ids],
+            digests=[sample_digest for block in blocks for sample_digest in block.digests],
+            clusters=[cluster for block in blocks for cluster in block.clusters],
             values=stats.stats,
         )
 
 
-def _summary(entry: AnsweredTask) -> TaskSummary:
-    states = Counter(item.response.status for item in entry.answered)
+def _summary(entry: AnsweredTask, made: ScoredTask) -> TaskSummary:
     return TaskSummary(
         id=entry.task.id,
         model=entry.model,
         kind=entry.kind,
         identity=dict(entry.identity),
-        n_samples=len({item.sample.id for item in entry.answered})
-        or max((len(stats.samples) for stats, _ in entry.done), default=0),
+        n_samples=made.n_samples or max((len(stats) for stats, _ in entry.done), default=0),
         n_requests=len(entry.requests),
-        states=dict(sorted(states.items())),
+        states=dict(sorted(made.states.items())),
         labels=entry.labels,
     )
 
 
-def _complete(suite: Suite, tasks: Sequence[AnsweredTask]) -> bool:
+def _complete(suite: Suite, tasks: Sequence[ScoredTask]) -> bool:
     """Whether no more samples lack a usable answer than the suite's `on_error` allows."""
     policy = suite.execution.on_error
-    for entry in tasks:
-        failed = sum(item.response.status in FAILED_STATES for item in entry.answered)
-        allowed = 0.0 if policy.count_as == "failure" else policy.max_rate * len(entry.answered)
-        if failed > allowed:
-            return False
-    return True
+    rate = 0.0 if policy.count_as == "failure" else policy.max_rate
+    return all(made.n_failed <= rate * made.states.total() for made in tasks)
 
 
 def score_and_seal(
@@ -163,6 +160,7 @@ def score_and_seal(
     """
     results: list[MetricResult] = []
     scored: list[tuple[AnsweredTask, FigureStats]] = []
+    done: list[ScoredTask] = []
     for entry in tasks:
         made = score_task(
             entry.task.id,
@@ -174,7 +172,8 @@ def score_and_seal(
             seed=suite.seed,
             groups=_group_columns(suite, entry.task),
         )
-        for stats, figures in (*entry.done, *(made if entry.answered else ())):
+        done.append(made)
+        for stats, figures in (*entry.done, *(made.figures if made.n_samples else ())):
             scored.append((entry, stats))
             results.extend(figures)
     resolved = suite.model_dump(mode="json", exclude_none=True)
@@ -190,14 +189,14 @@ def score_and_seal(
         versions=_versions(),
         models=dict(provenance.models),
         datasets=dict(provenance.datasets),
-        tasks=tuple(_summary(entry) for entry in tasks),
+        tasks=tuple(map(_summary, tasks, done)),
         results=tuple(results),
         execution=dict(provenance.execution),
         seed=suite.seed,
         confidence=suite.confidence,
         notes=provenance.notes,
         parent=provenance.parent,
-        complete=_complete(suite, tasks),
+        complete=_complete(suite, done),
     )
     return seal(
         runs / provenance.run_id,

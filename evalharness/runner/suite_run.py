@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
-from evalharness.core.types import FAILED_STATES, Json, Request
+from evalharness.core.spool import Joined
+from evalharness.core.types import Json
 from evalharness.record import Record, RunRegistry
 from evalharness.suite.names import owner_of
 
-from .answers import reader_for
+from .answers import AnswerList, reader_for
 from .build import load_datasets, load_metrics, make_models
 from .execute import Answers, CacheMode, execute
 from .progress import Progress, SilentProgress
-from .scoring import Answered
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 from .store import ResponseStore
 
@@ -90,11 +90,9 @@ def run(
     check_plan(loaded, plan)
     load_metrics(loaded, allow_code=allow_code)
     bridged = plan_lm_eval(loaded, models, identities, limit=limit, allow_code=allow_code)
-    requests = [
-        request
-        for planned in (*plan.tasks, *(planned for work in bridged for planned in work.planned))
-        for request in planned.requests
-    ]
+    requests = Joined(
+        planned.requests for planned in (*plan.tasks, *(planned for work in bridged for planned in work.planned))
+    )
     mode = cache or loaded.suite.execution.cache
     folder = Path(reports)
     with ExitStack() as stack:
@@ -118,9 +116,9 @@ def run(
                 datasets={key: _describe(dataset) for key, dataset in datasets.items()} | _bridged_data(bridged),
                 execution={
                     "suite_path": str(suite),
-                    **_execution(requests, answers, mode=mode, asked_s=asked_s, limit=limit),
+                    **_execution(len(requests), answers, mode=mode, asked_s=asked_s, limit=limit),
                 },
-                from_store=answers.from_store,
+                from_store=answers.responses.is_from_store,
                 notes=_notes(plan, limit),
             ),
             runs=folder / "runs",
@@ -150,10 +148,6 @@ def _answered(planned: PlannedTask, answers: Answers) -> AnsweredTask:
         normalize=getattr(task, "normalize", "none"),
         extract=getattr(task, "extract", None),
     )
-    items = [
-        Answered(sample, read(sample, answers.responses[request.key]), request.repeat)
-        for sample, request in zip(planned.request_samples, planned.requests, strict=True)
-    ]
     return AnsweredTask(
         task=task,
         model=planned.model,
@@ -161,7 +155,7 @@ def _answered(planned: PlannedTask, answers: Answers) -> AnsweredTask:
         identity=planned.identity,
         labels=planned.labels,
         requests=planned.requests,
-        answered=items,
+        answered=AnswerList(planned.request_samples, planned.requests, answers.responses, read),
     )
 
 
@@ -188,18 +182,18 @@ def _describe(dataset: LoadedDataset) -> dict[str, Json]:
 
 
 def _execution(
-    requests: Sequence[Request], answers: Answers, *, mode: CacheMode, asked_s: float, limit: int | None
+    n_requests: int, answers: Answers, *, mode: CacheMode, asked_s: float, limit: int | None
 ) -> dict[str, Json]:
-    responses = answers.responses.values()
+    book = answers.responses
     return {
-        "n_requests": len(requests),
-        "n_distinct": len(answers.responses),
-        "n_from_store": len(answers.from_store),
+        "n_requests": n_requests,
+        "n_distinct": len(book),
+        "n_from_store": book.n_from_store,
         "n_asked": answers.n_asked,
-        "n_failed": sum(response.status in FAILED_STATES for response in responses),
-        "n_retries": sum(response.n_retries for response in responses),
-        "input_tokens": sum(response.input_tokens or 0 for response in responses),
-        "output_tokens": sum(response.output_tokens or 0 for response in responses),
+        "n_failed": book.n_failed,
+        "n_retries": book.n_retries,
+        "input_tokens": book.input_tokens,
+        "output_tokens": book.output_tokens,
         "work": answers.work,
         "cache": mode,
         "limit": limit,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["ArrayLike", "Floats", "Ints", "NDArray", "np"]
+__all__ = ["ArrayLike", "Bools", "Floats", "Ints", "NDArray", "np"]
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+    Bools = NDArray[np.bool_]
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 else:
@@ -26,4 +27,4 @@ else:
 
     np = _LazyNumpy()
     NDArray = list
-    ArrayLike = Floats = Ints = Any
+    ArrayLike = Bools = Floats = Ints = Any

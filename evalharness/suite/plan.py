@@ -8,12 +8,14 @@ without a seed: the same suite and rows give the same keys everywhere.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evalharness.core.canonical import canonical_json, digest
 from evalharness.core.errors import DataError, Place, Problem, SuiteError, UsageError
+from evalharness.core.spool import Joined, Picked, Spool
 from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 
 from .kinds import kind_of
@@ -31,7 +33,8 @@ _MAX_FAULTS = 1000
 class PlannedTask:
     """A task on one model.
 
-    `requests` and `request_samples` go together, one pair for each sample and repeat. `identity` holds named digests
+    `requests` and `request_samples` go together, one pair for each sample and repeat, the repeats of a sample one after
+    the other; they lie on the disk, so that a plan of any length takes no memory. `identity` holds named digests
     of what two runs must agree on before their figures may be compared: `data` (the fields that the templates read,
     ids, groups, clusters), `prompt` (templates and examples), `generation` (the task's settings, repeats and seeds
     apart) and `kind` (what is asked and how the answer is read). The model is not part of it.
@@ -40,9 +43,9 @@ class PlannedTask:
     task: Task
     model: str
     kind: Kind
-    samples: tuple[Sample, ...]
-    requests: tuple[Request, ...]
-    request_samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
+    requests: Sequence[Request]
+    request_samples: Sequence[Sample]
     labels: tuple[str, ...]
     identity: Mapping[str, str]
 
@@ -54,9 +57,9 @@ class Plan:
     tasks: tuple[PlannedTask, ...]
 
     @property
-    def requests(self) -> tuple[Request, ...]:
+    def requests(self) -> Sequence[Request]:
         """The requests of all tasks."""
-        return tuple(request for task in self.tasks for request in task.requests)
+        return Joined(task.requests for task in self.tasks)
 
 
 def models_of(task: Task, suite: Suite) -> tuple[str, ...]:
@@ -112,15 +115,15 @@ def make_plan(
         labels = _labels(task, samples)
         identity = _identity(task, renderer, chosen, pool, base)
         for model in models_of(task, suite):
-            pairs = list(_requests(suite, task, kind, model, samples, identities[model]))
+            samplings = _samplings(suite, task, kind, model)
             planned.append(
                 PlannedTask(
                     task=task,
                     model=model,
                     kind=kind,
                     samples=samples,
-                    requests=tuple(request for request, _ in pairs),
-                    request_samples=tuple(sample for _, sample in pairs),
+                    requests=Spool(_requests(task, kind, model, samples, samplings, identities[model])),
+                    request_samples=_repeated(samples, len(samplings)),
                     labels=labels,
                     identity=identity,
                 )
@@ -137,9 +140,14 @@ def _first(rows: Sequence[Row], *limits: int | None) -> Sequence[Row]:
     return rows[: min(given)] if given else rows
 
 
-def _samples(renderer: TaskRenderer, rows: Sequence[Row]) -> tuple[tuple[Sample, ...], list[Problem]]:
+def _repeated(samples: Sequence[Sample], n: int) -> Sequence[Sample]:
+    """Each sample `n` times."""
+    return samples if n == 1 else Picked(samples, array("Q", (i for i in range(len(samples)) for _ in range(n))))
+
+
+def _samples(renderer: TaskRenderer, rows: Sequence[Row]) -> tuple[Sequence[Sample], list[Problem]]:
     task = renderer.task
-    samples: list[Sample] = []
+    samples: Spool[Sample] = Spool()
     faults: list[Problem] = []
     for row in rows:
         try:
@@ -152,7 +160,7 @@ def _samples(renderer: TaskRenderer, rows: Sequence[Row]) -> tuple[tuple[Sample,
         last, rest = faults[_MAX_SHOWN - 1], len(faults) - _MAX_SHOWN
         more = f"{rest} more" if len(faults) < _MAX_FAULTS else f"at least {rest} more"
         faults = [*faults[:_MAX_SHOWN], Problem(last.place, f"tasks.{task.id}.…", f"and {more} rows do not fit")]
-    return tuple(samples), faults
+    return samples, faults
 
 
 def _labels(task: DataTask, samples: Sequence[Sample]) -> tuple[str, ...]:
@@ -161,33 +169,37 @@ def _labels(task: DataTask, samples: Sequence[Sample]) -> tuple[str, ...]:
     if own:
         return own
     if isinstance(task, PromptTask) and task.choices is not None:
-        sets = {sample.choices for sample in samples}
-        return next(iter(sets)) if len(sets) == 1 else ()
+        first = samples[0].choices if samples else ()
+        return first if all(sample.choices == first for sample in samples) else ()
     return tuple(sorted({sample.target for sample in samples if sample.target is not None}))
 
 
+def _samplings(suite: Suite, task: DataTask, kind: Kind, model: str) -> Sequence[Sampling]:
+    """How the model is asked, one for each repeat."""
+    if kind != "generate":
+        return [Sampling()]
+    own = task.generate if isinstance(task, PromptTask) else None
+    return list(samplings_of(generation_settings(own, suite.models[model].generate), suite.seed))
+
+
 def _requests(
-    suite: Suite,
     task: DataTask,
     kind: Kind,
     model: str,
     samples: Sequence[Sample],
+    samplings: Sequence[Sampling],
     identity: Mapping[str, Json],
-) -> Iterator[tuple[Request, Sample]]:
+) -> Iterator[Request]:
     # The identity is large and the same for all requests: its digest stands for it in their keys.
     model_digest = digest(identity)
     delimiter = task.delimiter if isinstance(task, PromptTask) else ""
-    samplings = [Sampling()]
-    if kind == "generate":
-        own = task.generate if isinstance(task, PromptTask) else None
-        samplings = list(samplings_of(generation_settings(own, suite.models[model].generate), suite.seed))
     asked = [asdict(sampling) for sampling in samplings]
     by_sample = bool(identity.get("by_sample_id"))
     for sample in samples:
         continuations = tuple(f"{delimiter}{choice}" for choice in sample.choices)
         prompt = prompt_json(sample.prompt)
         for repeat, sampling in enumerate(samplings):
-            request = Request(
+            yield Request(
                 key=request_key(
                     model_digest, kind, prompt, continuations, asked[repeat], repeat, sample.id if by_sample else None
                 ),
@@ -199,7 +211,6 @@ def _requests(
                 sampling=sampling,
                 repeat=repeat,
             )
-            yield request, sample
 
 
 def request_key(

@@ -88,7 +88,8 @@ def test_stored_answers_are_not_asked_again_and_a_model_with_nothing_to_do_stays
     store, model = MemoryStore([Response("a", text="kept")]), Scripted()
     answers = go(requests("a"), model, store)
     assert answers.responses["a"].text == "kept"
-    assert answers.from_store == {"a"}
+    assert answers.responses.is_from_store("a")
+    assert answers.responses.n_from_store == 1
     assert model.log == []
 
 

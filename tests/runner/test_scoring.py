@@ -29,10 +29,8 @@ def item(i, answer, *, target="yes", status="ok", repeat=0, group=None, cluster=
 
 
 def results(answered, name="accuracy", *, count_as="failure", groups=()):
-    found = list(
-        score_task("t", "m", answered, [figure(name)], count_as=count_as, confidence=0.95, seed=0, groups=groups)
-    )
-    (stats, figures) = found[0]
+    scored = score_task("t", "m", answered, [figure(name)], count_as=count_as, confidence=0.95, seed=0, groups=groups)
+    ((stats, figures),) = scored.figures
     return stats, figures
 
 
@@ -78,7 +76,7 @@ def test_repeats_are_averaged_within_their_sample():
     assert only.value == 0.75
     assert stats.values.tolist() == [0.5, 1.0]
     assert only.totals == (2.0, 1.5)
-    assert [s.id for s in stats.samples] == ["s0", "s1"]
+    assert [i for block in stats.blocks() for i in block.ids] == ["s0", "s1"]
 
 
 def test_a_sample_with_more_repeats_weighs_no_more_than_another():
@@ -124,3 +122,19 @@ def test_clusters_widen_the_interval():
     assert a.value == t.value
     assert t.ci_high - t.ci_low > 2 * (a.ci_high - a.ci_low)
     assert "cluster" in t.ci_method
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7])
+def test_answers_looked_at_a_few_at_a_time_give_the_same_figures(chunk, monkeypatch):
+    rng = np.random.default_rng(1)
+    answered = [
+        item(i, rng.choice(["yes", "no"]), status=rng.choice(["ok", "ok", "error"]), repeat=r, group="ab"[i % 2])
+        for i in range(20)
+        for r in range(1 + i % 3)
+    ]
+    whole_stats, whole = results(answered, "f1", count_as="wrong", groups=["language"])
+    monkeypatch.setattr("evalharness.runner.scoring._CHUNK", chunk)
+    stats, figures = results(answered, "f1", count_as="wrong", groups=["language"])
+    assert figures == whole
+    assert np.array_equal(stats.stats, whole_stats.stats)
+    assert [i for b in stats.blocks() for i in b.ids] == [i for b in whole_stats.blocks() for i in b.ids]

@@ -1,0 +1,218 @@
+"""Sequences that live on the disk, so that memory does not grow with the number of rows, samples and requests.
+
+A `Spool` is written once, at its end, and read as often as is needed, in order or at any place. Its items are pickled
+into one temporary file that all spools of the process share; the file goes when the last of them does. It is made
+where `tempfile` makes its files (`TMPDIR`), has no name and is read by nobody else.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+import threading
+import weakref
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Generic, TypeVar, overload
+
+from .errors import RunError
+
+__all__ = ["Joined", "Picked", "Scratch", "Spool"]
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+# Written in pieces of about this size; a spool that never gets there stays in memory, as bytes.
+_PIECE_BYTES = 64 * 1024
+
+
+class Scratch:
+    """Bytes in a temporary file, found again by where they were put."""
+
+    _shared: weakref.ref[Scratch] | None = None
+    _guard = threading.Lock()
+
+    def __init__(self) -> None:
+        # A file of any number of readers at any place: each reads with an offset of its own where the system can.
+        self._file = tempfile.TemporaryFile(prefix="evalharness-", buffering=0)  # noqa: SIM115 - closed with its last user
+        weakref.finalize(self, self._file.close)
+        self._size = 0
+        self._lock = threading.Lock()
+
+    @classmethod
+    def shared(cls) -> Scratch:
+        """The file of all spools that are alive, made if there is none."""
+        with cls._guard:
+            found = None if cls._shared is None else cls._shared()
+            if found is None:
+                found = cls()
+                cls._shared = weakref.ref(found)
+            return found
+
+    def put(self, data: bytes | bytearray | memoryview) -> int:
+        """Write `data`; returns where it begins.
+
+        Raises:
+            RunError: the disk is full, or the folder of temporary files cannot be written.
+        """
+        with self._lock:
+            start = self._size
+            try:
+                self._file.seek(start)
+                left = memoryview(data)
+                while left:
+                    left = left[self._file.write(left) :]
+            except OSError as error:
+                raise RunError(
+                    f"the folder of temporary files {tempfile.gettempdir()} cannot be written: {error}; "
+                    f"make room there, or set TMPDIR to another folder"
+                ) from error
+            self._size = start + memoryview(data).nbytes
+            return start
+
+    def get(self, start: int, size: int) -> bytes:
+        """The `size` bytes that begin at `start`."""
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), size, start)
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(size)
+
+
+class Spool(Sequence[T]):
+    """A sequence that is appended to and then read; equal to any sequence of the same items."""
+
+    def __init__(self, items: Iterable[T] = ()) -> None:
+        # Where each item begins: in the pieces that were written, or, from `_n_written` on, in `_piece`.
+        self._starts = array("Q")
+        self._sizes = array("I")
+        self._piece = bytearray()
+        self._n_written = 0
+        self._scratch: Scratch | None = None
+        self.extend(items)
+
+    def append(self, item: T) -> None:
+        """Add `item` at the end."""
+        data = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
+        self._starts.append(len(self._piece))
+        self._sizes.append(len(data))
+        self._piece += data
+        if len(self._piece) >= _PIECE_BYTES:
+            self._write()
+
+    def extend(self, items: Iterable[T]) -> None:
+        """Add `items` at the end."""
+        for item in items:
+            self.append(item)
+
+    def _write(self) -> None:
+        if self._scratch is None:
+            self._scratch = Scratch.shared()
+        at = self._scratch.put(self._piece)
+        for index in range(self._n_written, len(self._starts)):
+            self._starts[index] += at
+        self._n_written = len(self._starts)
+        self._piece = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return Picked(self, array("Q", range(len(self))[index]))
+        if index < 0:
+            index += len(self)
+        start, size = self._starts[index], self._sizes[index]
+        if self._scratch is None or index >= self._n_written:
+            data = bytes(memoryview(self._piece)[start : start + size])
+        else:
+            data = self._scratch.get(start, size)
+        item: T = pickle.loads(data)  # noqa: S301 - bytes of our own, from a file that nobody else can open
+        return item
+
+    def __iter__(self) -> Iterator[T]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def __eq__(self, other: object) -> bool:
+        return _equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Picked(Sequence[T_co], Generic[T_co]):
+    """The items of `whole` at `places`, in that order; a place may come several times."""
+
+    def __init__(self, whole: Sequence[T_co], places: Sequence[int]) -> None:
+        self._whole = whole
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> T_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T_co]: ...
+    def __getitem__(self, index: int | slice) -> T_co | Sequence[T_co]:
+        if isinstance(index, slice):
+            return Picked(self._whole, self._places[index])
+        return self._whole[self._places[index]]
+
+    def __iter__(self) -> Iterator[T_co]:
+        last, item = -1, None
+        for place in self._places:
+            if place != last:  # the repeats of a sample stand together: it is read once
+                last, item = place, self._whole[place]
+            yield item  # type: ignore[misc]
+
+    def __eq__(self, other: object) -> bool:
+        return _equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Joined(Sequence[T_co], Generic[T_co]):
+    """Sequences one after the other, as one."""
+
+    def __init__(self, parts: Iterable[Sequence[T_co]]) -> None:
+        self._parts = tuple(part for part in parts if len(part))
+        self._ends: list[int] = []
+        for part in self._parts:
+            self._ends.append((self._ends[-1] if self._ends else 0) + len(part))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> T_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T_co]: ...
+    def __getitem__(self, index: int | slice) -> T_co | Sequence[T_co]:
+        from bisect import bisect_right
+
+        if isinstance(index, slice):
+            return Picked(self, array("Q", range(len(self))[index]))
+        place = range(len(self))[index]
+        part = bisect_right(self._ends, place)
+        return self._parts[part][place - (self._ends[part - 1] if part else 0)]
+
+    def __iter__(self) -> Iterator[T_co]:
+        for part in self._parts:
+            yield from part
+
+    def __eq__(self, other: object) -> bool:
+        return _equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _equal(one: Sequence[object], other: object) -> bool:
+    if not isinstance(other, Sequence) or isinstance(other, str | bytes):
+        return False
+    return len(one) == len(other) and all(a == b for a, b in zip(one, other, strict=True))
