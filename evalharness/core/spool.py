@@ -125,8 +125,7 @@ class Spool(Sequence[T]):
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
             return Picked(self, array("Q", range(len(self))[index]))
-        if index < 0:
-            index += len(self)
+        index = range(len(self))[index]
         start, size = self._starts[index], self._sizes[index]
         if self._scratch is None or index >= self._n_written:
             data = bytes(memoryview(self._piece)[start : start + size])

@@ -132,9 +132,9 @@ def test_answers_looked_at_a_few_at_a_time_give_the_same_figures(chunk, monkeypa
         for i in range(20)
         for r in range(1 + i % 3)
     ]
-    whole_stats, whole = results(answered, "f1", count_as="wrong", groups=["language"])
+    whole_stats, whole = results(answered, "f1_macro", count_as="wrong", groups=["language"])
     monkeypatch.setattr("evalharness.runner.scoring._CHUNK", chunk)
-    stats, figures = results(answered, "f1", count_as="wrong", groups=["language"])
+    stats, figures = results(answered, "f1_macro", count_as="wrong", groups=["language"])
     assert figures == whole
     assert np.array_equal(stats.stats, whole_stats.stats)
     assert [i for b in stats.blocks() for i in b.ids] == [i for b in whole_stats.blocks() for i in b.ids]
