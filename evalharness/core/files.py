@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,14 +36,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write `content` to `path`; text is UTF-8 with line ends as given. Missing parent folders are made."""
+def write_atomic(path: Path, content: str | bytes | Iterable[str]) -> None:
+    """Write `content`, or its pieces, to `path`; text is UTF-8 with line ends as given. Missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
-    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     try:
         with temporary.open("wb") as handle:
-            handle.write(data)
+            for piece in [content] if isinstance(content, str | bytes) else content:
+                handle.write(piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece)
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)

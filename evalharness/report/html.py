@@ -10,21 +10,23 @@ import base64
 import hashlib
 import json
 import re
+import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from ..core.canonical import to_jsonable
-from ..core.types import FAILED_STATES, MetricResult
+from ..core.types import MetricResult
 from .bars import bar, scale_of, strip
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
-from .samples import MAX_SAMPLES, SampleBundle, bundle_samples
+from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
 from .view import ReportView, build_view, operations_of
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from ..record import Record
 
-__all__ = ["embed_json", "render_html"]
+__all__ = ["embed_json", "iter_html", "render_html"]
 
 _SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 _ERRORS_SHOWN = 8
@@ -49,10 +51,19 @@ def render_html(
     record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None, *, max_samples: int = MAX_SAMPLES
 ) -> str:
     """The page, with at most `max_samples` samples in it (failed and wrong ones first)."""
+    return "".join(iter_html(record, gate, max_samples=max_samples))
+
+
+def iter_html(
+    record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None, *, max_samples: int = MAX_SAMPLES
+) -> Iterator[str]:
+    """The page as `render_html` gives it, in pieces: the samples in it are never all in memory."""
     view = build_view(record, gate)
     bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
     css, js = _asset("report.css"), _asset("report.js")
+    # No text of the record can know it, and so none can pass for it.
+    here = secrets.token_hex(16)
     page = (
         _environment(_bar_of(view))
         .get_template("report.html.j2")
@@ -86,11 +97,24 @@ def render_html(
             command=repeat_command(view),
             signatures=_signatures(record.results),
             suite_text=_suite_text(manifest.suite),
-            data=embed_json(bundle.to_dict()),
+            data=Markup(here),
         )
     )
+    before, _, after = page.partition(here)
     # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
-    return page.encode("utf-8", "replace").decode("utf-8")
+    for piece in chain([before], _data(bundle), [after]):
+        yield piece.encode("utf-8", "replace").decode("utf-8")
+
+
+def _data(bundle: SampleBundle) -> Iterator[str]:
+    """The JSON of the data block, a row at a time."""
+    yield embed_json(bundle.to_dict())[:-1]
+    for name, items in (("shared", bundle.shared), ("rows", bundle.rows)):
+        yield f',"{name}":['
+        for index, item in enumerate(items):
+            yield ("," if index else "") + embed_json(item)
+        yield "]"
+    yield "}"
 
 
 @cache
@@ -187,9 +211,8 @@ def _on_error(view: ReportView) -> str:
 
 
 def _errors(bundle: SampleBundle) -> list[tuple[str, int]]:
-    counts = Counter(
-        clip(single_line(row["e"]), 300) for row in bundle.rows if "e" in row and row["s"] in FAILED_STATES
-    )
+    failed = takewhile(lambda row: OUTCOMES[row["o"]] == "failed", bundle.rows)  # they stand first
+    counts = Counter(clip(single_line(row["e"]), 300) for row in failed if "e" in row)
     return counts.most_common(_ERRORS_SHOWN)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ..core.protocols import Array
+from ..core.spool import Joined, Spool
 from ..core.types import FAILED_STATES, MetricResult, Prompt
 from ..record.read import read_frame
-from ..record.schema import SAMPLES
+from ..record.schema import SAMPLES, SCORES
 from .text import safe
 from .view import asked_results
 
@@ -32,43 +35,43 @@ _LEVELS = ((0,), (1,), (2, 3))
 
 @dataclass
 class SampleBundle:
-    """What the page's explorer is given, in plain JSON types; `rows` of `total` are here."""
+    """What the page's explorer is given, in plain JSON types; `rows` of `total` are here, on the disk."""
 
     total: int = 0
     tasks: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
-    shared: list[str] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    shared: Spool[str] = field(default_factory=Spool)
+    rows: Sequence[dict[str, Any]] = ()
     by_outcome: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of the page's data block."""
-        return {
-            "tasks": self.tasks,
-            "models": self.models,
-            "metrics": self.metrics,
-            "shared": self.shared,
-            "rows": self.rows,
-            "outcomes": list(OUTCOMES),
-        }
+        """The content of the page's data block, but for `shared` and `rows`."""
+        return {"tasks": self.tasks, "models": self.models, "metrics": self.metrics, "outcomes": list(OUTCOMES)}
 
 
 @dataclass
 class _Part:
-    """One task on one model: its figures, the samples' scores, and the outcome of each row."""
+    """One task on one model: its figures, each sample's place in the columns of scores, the outcome of each row."""
 
     task: str
     model: str
     metrics: list[MetricResult]
-    scores: dict[str, dict[str, float]]
+    places: dict[str, int]
+    scores: dict[str, Array]
     decides: str | None
-    outcomes: list[int]
+    outcomes: bytearray = field(default_factory=bytearray)
+
+    def score(self, sample_id: str, metric: str | None) -> float:
+        """The sample's own figure, NaN where it has none."""
+        place = self.places.get(sample_id)
+        return math.nan if place is None or metric not in self.scores else float(self.scores[metric][place])
 
     def outcome(self, sample_id: str, status: str) -> int:
+        """The place of a row's outcome in `OUTCOMES`."""
         if status in FAILED_STATES:
             return 0
-        value = self.scores.get(sample_id, {}).get(self.decides or "", math.nan)
+        value = self.score(sample_id, self.decides)
         return 2 if math.isnan(value) else 3 if value == 1.0 else 1
 
 
@@ -83,6 +86,8 @@ def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int =
         by_outcome={name: sum(part.outcomes.count(i) for part in parts) for i, name in enumerate(OUTCOMES)},
     )
     strings = _Strings(bundle.shared)
+    # Failed ones first; within an outcome the order of the record is kept.
+    by_outcome: tuple[Spool[dict[str, Any]], ...] = tuple(Spool() for _ in OUTCOMES)
     left = max_chars
     for part, quotas in zip(parts, _quotas(parts, limit), strict=True):
         chosen = _chosen(part, quotas)
@@ -90,16 +95,15 @@ def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int =
         bundle.metrics.append(
             {**place, "names": [safe(r.metric) for r in part.metrics], "up": [r.higher_is_better for r in part.metrics]}
         )
-        rows = [row for i, row in enumerate(_rows(record, part, max(chosen, default=-1) + 1)) if i in chosen]
-        preamble = strings.preamble([row.request.prompt for row in rows])
+        rows = Spool(row for i, row in enumerate(_rows(record, part, max(chosen, default=-1) + 1)) if i in chosen)
+        preamble = _preamble(row.request.prompt for row in rows)
         for row in rows:
             entry = {**place, **_entry(row, part, preamble, strings)}
             left -= entry.pop("size")
             if left < 0:
                 break
-            bundle.rows.append(entry)
-    # Stable: within an outcome the order of the record is kept.
-    bundle.rows.sort(key=lambda entry: entry["o"])
+            by_outcome[entry["o"]].append(entry)
+    bundle.rows = Joined(by_outcome)
     return bundle
 
 
@@ -109,28 +113,38 @@ def _rows(record: Record, part: _Part, count: int) -> Iterator[SampleRow]:
 
 def _part(record: Record, task: str, model: str) -> _Part:
     results = [r for r in asked_results(record) if (r.task, r.model, r.group) == (task, model, None)]
-    frame = record.scores(task=task, model=model)
-    scores: dict[str, dict[str, float]] = {}
-    values: dict[str, set[float]] = {}
-    for sample_id, metric, value in zip(frame["sample_id"], frame["metric"], frame["value"], strict=True):
-        number = float(value)
-        scores.setdefault(sample_id, {})[metric] = number
-        if not math.isnan(number):
-            values.setdefault(metric, set()).add(number)
-    # Right and wrong are told by the first figure that says 0 or 1 of each sample; a BLEU score says neither.
-    decides = next(
-        (
-            r.metric
-            for r in results
-            if r.higher_is_better and r.bounds == (0.0, 1.0) and values.get(r.metric, {0.5}) <= {0.0, 1.0}
-        ),
-        None,
-    )
-    part = _Part(task, model, results, scores, decides, [])
-    # Two columns are read here, not whole rows: most of a large record's rows are not needed.
+    # Few columns are read here, not whole rows: most of a large record's rows are not needed.
     states = read_frame(record.folder / SAMPLES, {"task": task, "model": model}, ("sample_id", "status"))
+    places: dict[str, int] = {}
+    for sample_id in states["sample_id"]:
+        places.setdefault(sample_id, len(places))
+    scores = {result.metric: _scores(record, result, places) for result in results}
+    decides = next((r.metric for r in results if _tells_right(r, scores[r.metric])), None)
+    part = _Part(task, model, results, places, scores, decides)
     part.outcomes.extend(map(part.outcome, states["sample_id"], states["status"]))
     return part
+
+
+def _scores(record: Record, result: MetricResult, places: Mapping[str, int]) -> Array:
+    import numpy as np
+
+    where = {"task": result.task, "model": result.model, "metric": result.metric}
+    frame = read_frame(record.folder / SCORES, where, ("sample_id", "value"))
+    values = np.full(len(places), math.nan)
+    found = [places.get(sample_id, -1) for sample_id in frame["sample_id"]]
+    known = [place >= 0 for place in found]
+    values[[place for place in found if place >= 0]] = frame["value"].to_numpy(dtype=np.float64)[known]
+    return values
+
+
+def _tells_right(result: MetricResult, values: Array) -> bool:
+    """Whether a figure tells right from wrong: the first one that says 0 or 1 of each sample; BLEU says neither."""
+    import numpy as np
+
+    if not result.higher_is_better or result.bounds != (0.0, 1.0):
+        return False
+    found = values[~np.isnan(values)]
+    return bool(found.size) and bool(np.isin(found, (0.0, 1.0)).all())
 
 
 def _quotas(parts: Sequence[_Part], limit: int) -> list[list[int]]:
@@ -172,28 +186,34 @@ def _index(names: list[str], name: str) -> int:
 class _Strings:
     """Texts that many samples share: few-shot preambles, system messages."""
 
-    def __init__(self, table: list[str]) -> None:
+    def __init__(self, table: Spool[str]) -> None:
         self.table = table
-        self._known: dict[str, int] = {}
+        self._known: dict[bytes, int] = {}
 
-    def put(self, text: str) -> int:
-        if text not in self._known:
-            self._known[text] = len(self.table)
-            self.table.append(text)
-        return self._known[text]
+    def put(self, text: str) -> tuple[int, bool]:
+        """The place of `text` in the table, and whether it was there before."""
+        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if (place := self._known.get(key)) is not None:
+            return place, True
+        place = self._known[key] = len(self.table)
+        self.table.append(text)
+        return place, False
 
-    def preamble(self, prompts: Sequence[Prompt]) -> str:
-        """The longest common beginning of all text prompts, "" if it is short."""
-        texts = [prompt for prompt in prompts if isinstance(prompt, str)]
-        if len(texts) < 2:
-            return ""
-        first, last = min(texts), max(texts)  # what these two share, all share
-        same = next(
-            (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(map(len, (first, last)))
-        )
-        # At the end of a line, so that what is left of a sample begins with one.
-        end = first.rfind("\n", 0, same) + 1
-        return first[:end] if end >= _SHARED else ""
+
+def _preamble(prompts: Iterable[Prompt]) -> str:
+    """The longest common beginning of all text prompts, "" if it is short."""
+    n, first, last = 0, "", ""
+    for prompt in prompts:
+        if isinstance(prompt, str):
+            first, last = (min(first, prompt), max(last, prompt)) if n else (prompt, prompt)
+            n += 1
+    if n < 2:
+        return ""
+    # What the first and the last one in the order of text share, all share.
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    # At the end of a line, so that what is left of a sample begins with one.
+    end = first.rfind("\n", 0, same) + 1
+    return first[:end] if end >= _SHARED else ""
 
 
 def _cut(text: str) -> str:
@@ -216,22 +236,21 @@ def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dic
         shared = preamble if preamble and request.prompt.startswith(preamble) else ""
         tail = _cut(request.prompt[len(shared) :])
         size += len(tail)
-        prompt = [strings.put(_cut(shared)), tail] if shared else [tail]
+        prompt = [strings.put(_cut(shared))[0], tail] if shared else [tail]
     else:
         prompt = []
         for turn in request.prompt:
             text = _cut(turn.content)
-            long = len(text) >= _SHARED
-            size += 4 if long and text in strings._known else len(text)
-            prompt.append([safe(turn.role), strings.put(text) if long else text])
-    scores = part.scores.get(sample.id, {})
+            place, known = strings.put(text) if len(text) >= _SHARED else (None, False)
+            size += 4 if known else len(text)
+            prompt.append([safe(turn.role), text if place is None else place])
     entry: dict[str, Any] = {
         "o": part.outcome(sample.id, response.status),
         "id": safe(sample.id),
         "s": response.status,
         "p": prompt,
         "c": not isinstance(request.prompt, str),
-        "sc": [_number(scores.get(r.metric)) for r in part.metrics],
+        "sc": [_number(part.score(sample.id, r.metric)) for r in part.metrics],
     }
     continuations = request.continuations or sample.choices
     optional: Mapping[str, Any] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import RunError
 from ..core.files import write_atomic
 from .gateview import GateOutcomeLike
-from .html import render_html
+from .html import iter_html
 from .markdown import render_markdown
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def write_reports(record: Record, gate_outcome: GateOutcomeLike | Mapping[str, A
     """
     paths = {"html": record.folder / HTML_FILE, "md": record.folder / MARKDOWN_FILE}
     try:
-        write_atomic(paths["html"], render_html(record, gate_outcome))
+        write_atomic(paths["html"], iter_html(record, gate_outcome))
         write_atomic(paths["md"], render_markdown(record, gate_outcome))
     except OSError as error:
         raise RunError(
