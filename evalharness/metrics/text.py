@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from functools import cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from evalharness.stats.arrays import NDArray, np
 
@@ -17,6 +17,7 @@ __all__ = [
     "Vocabulary",
     "ascii_words",
     "code_points",
+    "forget_texts",
     "multiset_overlap",
     "porter_stems",
     "sentences",
@@ -169,10 +170,13 @@ class Vocabulary:
 class TextCache:
     """Remembers what `function(text, *options)` returned, so that several metrics read a batch once.
 
-    It is emptied when the remembered texts pass `budget` characters, which bounds its memory.
+    It is emptied when the remembered texts pass `budget` characters, which bounds its memory, and by `forget_texts`.
     """
 
+    everywhere: ClassVar[list[TextCache]] = []
+
     def __init__(self, function: Callable[..., Any], *, budget: int = 8_000_000) -> None:
+        self.everywhere.append(self)
         self._function = function
         self._budget = budget
         self._held = 0
@@ -184,11 +188,21 @@ class TextCache:
         if found is None:
             found = self._function(text, *options)
             if self._held > self._budget:
-                self._results.clear()
-                self._held = 0
+                self.clear()
             self._results[key] = found
             self._held += len(text)
         return found
+
+    def clear(self) -> None:
+        """Forget every text."""
+        self._results.clear()
+        self._held = 0
+
+
+def forget_texts() -> None:
+    """Empty all caches of texts: for who scores batch after batch, and never sees a text again."""
+    for texts in TextCache.everywhere:
+        texts.clear()
 
 
 def multiset_overlap(first: Counter[str], second: Counter[str]) -> int:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["write_samples", "write_scores", "write_stats"]
 
-_GROUP_ROWS: Final = 2_048
+_GROUP_ROWS: Final = 16_384
 _GROUP_CHARS: Final = 4 * 2**20
+# A row of samples is some thirty Python objects before it is a row of a column.
+_SAMPLE_GROUP_ROWS: Final = 1_024
 
 Cells = tuple[Any, ...]
 RowT = TypeVar("RowT")
@@ -27,7 +29,7 @@ RowT = TypeVar("RowT")
 def write_samples(path: Path, rows: Iterable[SampleRow | RowInput]) -> int:
     """Write `samples.parquet` and return the number of rows."""
     cells = (_sample_cells(row) for row in _typed(rows, SampleRow))
-    return _write(path, samples_schema(), _batches(cells, samples_schema()))
+    return _write(path, samples_schema(), _batches(cells, samples_schema(), _SAMPLE_GROUP_ROWS))
 
 
 def write_scores(path: Path, rows: Iterable[ScoreRow | RowInput]) -> int:
@@ -59,14 +61,14 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
     return n
 
 
-def _batches(rows: Iterable[Cells], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Record batches that end at `_GROUP_ROWS` rows or `_GROUP_CHARS` characters, whichever comes first."""
+def _batches(rows: Iterable[Cells], schema: pa.Schema, n_rows: int = _GROUP_ROWS) -> Iterator[pa.RecordBatch]:
+    """Record batches that end at `n_rows` rows or `_GROUP_CHARS` characters, whichever comes first."""
     buffer: list[Cells] = []
     size = 0
     for cells in rows:
         buffer.append(cells)
         size += sum(_size(cell) for cell in cells)
-        if len(buffer) >= _GROUP_ROWS or size >= _GROUP_CHARS:
+        if len(buffer) >= n_rows or size >= _GROUP_CHARS:
             yield _batch(buffer, schema)
             buffer, size = [], 0
     if buffer:

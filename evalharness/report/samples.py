@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ..core.keyindex import KeyIndex
 from ..core.protocols import Array
 from ..core.spool import Joined, Spool
 from ..core.types import FAILED_STATES, MetricResult, Prompt
-from ..record.read import read_frame
+from ..record.read import iter_columns
 from ..record.schema import SAMPLES, SCORES
 from .text import safe
 from .view import asked_results
@@ -57,22 +58,22 @@ class _Part:
     task: str
     model: str
     metrics: list[MetricResult]
-    places: dict[str, int]
+    index: KeyIndex
     scores: dict[str, Array]
     decides: str | None
     outcomes: bytearray = field(default_factory=bytearray)
 
-    def score(self, sample_id: str, metric: str | None) -> float:
+    def score(self, sample_id: str, metric: str) -> float:
         """The sample's own figure, NaN where it has none."""
-        place = self.places.get(sample_id)
-        return math.nan if place is None or metric not in self.scores else float(self.scores[metric][place])
+        number = self.index.number(sample_id)
+        return float(self.scores[metric][number]) if number >= 0 else math.nan
 
-    def outcome(self, sample_id: str, status: str) -> int:
-        """The place of a row's outcome in `OUTCOMES`."""
-        if status in FAILED_STATES:
-            return 0
-        value = self.score(sample_id, self.decides)
-        return 2 if math.isnan(value) else 3 if value == 1.0 else 1
+    def note(self, sample_ids: Sequence[str], states: Sequence[str]) -> None:
+        """Add the outcomes of some rows: their places in `OUTCOMES`."""
+        found = self.scores[self.decides][self.index.numbers(sample_ids)] if self.decides else [math.nan] * len(states)
+        for state, value in zip(states, found, strict=True):
+            scored = 2 if math.isnan(value) else 3 if value == 1.0 else 1
+            self.outcomes.append(0 if state in FAILED_STATES else scored)
 
 
 def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int = _MAX_CHARS) -> SampleBundle:
@@ -97,8 +98,8 @@ def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int =
         )
         rows = Spool(row for i, row in enumerate(_rows(record, part, max(chosen, default=-1) + 1)) if i in chosen)
         preamble = _preamble(row.request.prompt for row in rows)
-        for row in rows:
-            entry = {**place, **_entry(row, part, preamble, strings)}
+        for index, row in zip(sorted(chosen), rows, strict=True):
+            entry = {**place, "o": part.outcomes[index], **_entry(row, part, preamble, strings)}
             left -= entry.pop("size")
             if left < 0:
                 break
@@ -114,26 +115,25 @@ def _rows(record: Record, part: _Part, count: int) -> Iterator[SampleRow]:
 def _part(record: Record, task: str, model: str) -> _Part:
     results = [r for r in asked_results(record) if (r.task, r.model, r.group) == (task, model, None)]
     # Few columns are read here, not whole rows: most of a large record's rows are not needed.
-    states = read_frame(record.folder / SAMPLES, {"task": task, "model": model}, ("sample_id", "status"))
-    places: dict[str, int] = {}
-    for sample_id in states["sample_id"]:
-        places.setdefault(sample_id, len(places))
-    scores = {result.metric: _scores(record, result, places) for result in results}
+    path, where = record.folder / SAMPLES, {"task": task, "model": model}
+    index = KeyIndex(sample_id for (ids,) in iter_columns(path, where, ["sample_id"]) for sample_id in ids)
+    scores = {result.metric: _scores(record, result, index) for result in results}
     decides = next((r.metric for r in results if _tells_right(r, scores[r.metric])), None)
-    part = _Part(task, model, results, places, scores, decides)
-    part.outcomes.extend(map(part.outcome, states["sample_id"], states["status"]))
+    part = _Part(task, model, results, index, scores, decides)
+    for ids, states in iter_columns(path, where, ["sample_id", "status"]):
+        part.note(ids, states)
     return part
 
 
-def _scores(record: Record, result: MetricResult, places: Mapping[str, int]) -> Array:
+def _scores(record: Record, result: MetricResult, index: KeyIndex) -> Array:
     import numpy as np
 
     where = {"task": result.task, "model": result.model, "metric": result.metric}
-    frame = read_frame(record.folder / SCORES, where, ("sample_id", "value"))
-    values = np.full(len(places), math.nan)
-    found = [places.get(sample_id, -1) for sample_id in frame["sample_id"]]
-    known = [place >= 0 for place in found]
-    values[[place for place in found if place >= 0]] = frame["value"].to_numpy(dtype=np.float64)[known]
+    values = np.full(len(index), math.nan)
+    for ids, found in iter_columns(record.folder / SCORES, where, ["sample_id", "value"]):
+        numbers = index.numbers(ids)
+        known = numbers >= 0
+        values[numbers[known]] = np.array(found, dtype=np.float64)[known]
     return values
 
 
@@ -245,7 +245,6 @@ def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dic
             size += 4 if known else len(text)
             prompt.append([safe(turn.role), text if place is None else place])
     entry: dict[str, Any] = {
-        "o": part.outcome(sample.id, response.status),
         "id": safe(sample.id),
         "s": response.status,
         "p": prompt,

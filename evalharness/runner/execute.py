@@ -93,8 +93,8 @@ async def execute(
 
 def _in_groups(book: ResponseBook, requests: Sequence[Request]) -> Iterator[list[tuple[int, Request]]]:
     """The first request with each key and its place, many at a time."""
-    for start in range(0, len(book.first), _LOOKED_UP):
-        places = book.first[start : start + _LOOKED_UP].tolist()
+    for start in range(0, len(book.index.first), _LOOKED_UP):
+        places = book.index.first[start : start + _LOOKED_UP].tolist()
         yield [(place, requests[place]) for place in places]
 
 
@@ -129,8 +129,8 @@ async def _drain(
     import numpy as np
 
     queue: asyncio.Queue[Response | None] = asyncio.Queue()
-    expected = np.zeros(book.n_keys, dtype=bool)
-    expected[book.slot_of[places]] = True
+    expected = np.zeros(len(book.index), dtype=bool)
+    expected[book.index.number_of[places]] = True
     n_expected = len(places)
 
     async def keep() -> None:
@@ -151,10 +151,10 @@ async def _drain(
     fault = ""
     try:
         async for response in stream:
-            slot = book.slot(response.key)
-            if slot is None or not expected[slot]:
+            number = book.index.number(response.key)
+            if number < 0 or not expected[number]:
                 continue
-            expected[slot] = False
+            expected[number] = False
             n_expected -= 1
             queue.put_nowait(response)
             if keeper.done():
@@ -172,7 +172,7 @@ async def _drain(
             fault = "the backend gave no answer to this request"
         queue.put_nowait(None)
         await asyncio.shield(keeper)
-    lost = (place for place in places if expected[book.slot_of[place]])
+    lost = (place for place in places if expected[book.index.number_of[place]])
     book.add(Response(key=requests[place].key, status="error", error=fault) for place in lost)
     if n_expected:
         progress.advance(n_expected, failed=n_expected)

@@ -103,6 +103,8 @@ def score_task(
     responses are left out, or scored as an empty answer where `count_as` is "wrong" and the metric knows what an
     empty answer is worth.
     """
+    from evalharness.metrics.text import forget_texts
+
     states: Counter[Status] = Counter()
     samples = SampleColumns(groups)
     rows = [Blocks(np.zeros((0, len(figure.metric.columns)))) for figure in figures]
@@ -118,6 +120,7 @@ def score_task(
             mask, block = _rows_of(figure.metric, chunk, owner, len(order), count_as=count_as)
             scored.append(mask)
             found.append(block)
+        forget_texts()
     made = [
         FigureStats(figure, samples, scored.array(), found)
         for figure, found, scored in zip(figures, rows, kept, strict=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ _PACKAGES = (
     "evalharness", "numpy", "scipy", "pandas", "sacrebleu", "rouge-score", "nltk", "torch", "transformers", "aiohttp",
     "lm-eval",
 )  # fmt: skip
+_BLOCKS_A_TABLE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +114,21 @@ def _score_rows(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[
 
 
 def _stats_tables(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[StatsTable]:
+    """The statistics of each figure, many samples at a time."""
     for entry, stats in scored:
-        blocks = list(stats.blocks())
-        yield StatsTable(
-            task=entry.task.id,
-            model=entry.model,
-            metric=stats.figure.name,
-            sample_ids=[sample_id for block in blocks for sample_id in block.ids],
-            digests=[sample_digest for block in blocks for sample_digest in block.digests],
-            clusters=[cluster for block in blocks for cluster in block.clusters],
-            values=stats.stats,
-        )
+        values, start, blocks = stats.stats, 0, stats.blocks()
+        while some := list(islice(blocks, _BLOCKS_A_TABLE)):
+            ids = [sample_id for block in some for sample_id in block.ids]
+            yield StatsTable(
+                task=entry.task.id,
+                model=entry.model,
+                metric=stats.figure.name,
+                sample_ids=ids,
+                digests=[sample_digest for block in some for sample_digest in block.digests],
+                clusters=[cluster for block in some for cluster in block.clusters],
+                values=values[start : start + len(ids)],
+            )
+            start += len(ids)
 
 
 def _summary(entry: AnsweredTask, made: ScoredTask) -> TaskSummary:

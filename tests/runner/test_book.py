@@ -7,9 +7,9 @@ from evalharness.runner.book import ResponseBook
 
 def test_the_first_response_to_a_key_holds_and_strangers_are_let_go():
     book = ResponseBook(["b", "a", "b", "é\ud800"])
-    assert book.n_keys == 3
-    assert book.first.tolist() == [0, 1, 3]
-    assert book.slot_of[0] == book.slot_of[2] != book.slot_of[1]
+    assert len(book.index) == 3
+    assert book.index.first.tolist() == [0, 1, 3]
+    assert book.index.number_of[0] == book.index.number_of[2] != book.index.number_of[1]
     book.add([Response("a", text="1", input_tokens=2, output_tokens=3, n_retries=1)], from_store=True)
     book.add([Response("a", text="2", input_tokens=9), Response("z"), Response("b", status="error")])
     assert {key: book[key].text for key in book} == {"a": "1", "b": None}
@@ -28,11 +28,11 @@ def test_every_key_of_many_is_found():
     book = ResponseBook(keys)
     book.add(Response(key, text=key) for key in reversed(keys))
     assert all(book[key].text == key for key in keys)
-    assert [book.slot(key) for key in keys] == book.slot_of.tolist()
-    assert book.slot(digest("other")) is None
+    assert [book.index.number(key) for key in keys] == book.index.number_of.tolist()
+    assert book.index.numbers([digest("other"), keys[7]]).tolist() == [-1, book.index.number_of[7]]
 
 
 def test_nothing_asked():
     book = ResponseBook([])
-    assert (len(book), book.n_keys, list(book)) == (0, 0, [])
-    assert book.slot("a") is None
+    assert (len(book), len(book.index), list(book)) == (0, 0, [])
+    assert book.index.number("a") == -1

@@ -1,0 +1,53 @@
+"""Numbers for many keys, in 40 bytes of memory each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+__all__ = ["KeyIndex"]
+
+_DIGITS = 32  # of the sha256 of a key: 128 bits tell any number of keys apart
+
+
+class KeyIndex:
+    """Numbers the different ones of `keys` 0, 1, … in no order of note.
+
+    `first` are the places of the first of each kind among `keys`, ascending; `number_of[place]` is a key's number.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        import numpy as np
+
+        packed = np.fromiter(map(_packed, keys), dtype=f"S{_DIGITS}")
+        self._keys, first, numbers = np.unique(packed, return_index=True, return_inverse=True)
+        self.first: Ints = np.sort(first)
+        self.number_of: NDArray[np.int32] = numbers.astype(np.int32)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def numbers(self, keys: Sequence[str]) -> Ints:
+        """The number of each of `keys`, -1 for one that is not known."""
+        import numpy as np
+
+        wanted = np.array(list(map(_packed, keys)), dtype=self._keys.dtype)
+        if not len(self._keys):
+            return np.full(len(wanted), -1)
+        found = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        return np.where(self._keys[found] == wanted, found, -1)
+
+    def number(self, key: str) -> int:
+        """The number of `key`, -1 if it is not known."""
+        return int(self.numbers([key])[0])
+
+
+def _packed(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS].encode()
