@@ -51,6 +51,7 @@ def _typed(rows: Iterable[RowT | RowInput], kind: type[RowT]) -> Iterator[RowT]:
 
 
 def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     n = 0
@@ -58,6 +59,8 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
         for batch in batches:
             writer.write_batch(batch)
             n += batch.num_rows
+    # The pool would keep what encoding took for the next file; the process may have better use for it.
+    pa.default_memory_pool().release_unused()
     return n
 
 
