@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .pickling import quick_to_pickle
+
 __all__ = [
     "CapabilityError",
     "DataError",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
     """Where in a file: `line` and `column` count from 1; 0 means that they are not known."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from .errors import Place
+from .pickling import quick_to_pickle
 
 __all__ = [
     "FAILED_STATES",
@@ -47,6 +48,7 @@ FAILED_STATES: frozenset[Status] = frozenset({"error", "judge_failed"})
 VerdictState = Literal["pass", "fail", "inconclusive"]
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a chat."""
@@ -59,6 +61,7 @@ Prompt: TypeAlias = str | tuple[Message, ...]
 """What a model reads: raw text, or chat turns to which the model's own chat template is applied."""
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of a dataset as it was read: `fields` is what templates see, `place` is where it stands."""
@@ -70,6 +73,7 @@ class Row:
     cluster: str | None = None
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One item of a task, rendered.
@@ -90,6 +94,7 @@ class Sample:
     fields: Mapping[str, Json] = field(default_factory=dict)
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How text is generated; `temperature` 0 is greedy decoding, `None` leaves the backend's default."""
@@ -102,6 +107,7 @@ class Sampling:
     seed: int | None = None
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class Request:
     """One question to one model. `key` is the sha256 of all that can change the response.
@@ -120,6 +126,7 @@ class Request:
     repeat: int = 0
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class LogLikelihood:
     """Natural-log likelihood summed over `n_tokens` tokens; `is_greedy` where each was the most likely one."""
@@ -129,6 +136,7 @@ class LogLikelihood:
     is_greedy: bool = False
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class Response:
     """What came back for the request with the same `key`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, overload
 
@@ -87,13 +87,13 @@ def reader_for(*, choices: bool, normalize: Normalize = "none", extract: str | N
 
 
 class AnswerList(Sequence[Answered]):
-    """The answers to `requests`, put together as they are looked at: none is held."""
+    """The answers to `requests`, whose samples and responses run in parallel, made as they are looked at."""
 
     def __init__(
         self,
         samples: Sequence[Sample],
         requests: Sequence[Request],
-        responses: Mapping[str, Response],
+        responses: Sequence[Response],
         read: AnswerReader,
     ) -> None:
         self._samples = samples
@@ -111,10 +111,10 @@ class AnswerList(Sequence[Answered]):
     def __getitem__(self, index: int | slice) -> Answered | Sequence[Answered]:
         if isinstance(index, slice):
             return Picked(self, array("Q", range(len(self))[index]))
-        return self._answered(self._samples[index], self._requests[index])
+        return self._answered(self._samples[index], self._requests[index], self._responses[index])
 
     def __iter__(self) -> Iterator[Answered]:
-        return map(self._answered, self._samples, self._requests)
+        return map(self._answered, self._samples, self._requests, self._responses)
 
-    def _answered(self, sample: Sample, request: Request) -> Answered:
-        return Answered(sample, self._read(sample, self._responses[request.key]), request.repeat)
+    def _answered(self, sample: Sample, request: Request, response: Response) -> Answered:
+        return Answered(sample, self._read(sample, response), request.repeat)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalharness.core.keyindex import KeyIndex
-from evalharness.core.spool import Spool
+from evalharness.core.spool import Picked, Spool
 from evalharness.core.types import FAILED_STATES, Response, Status
 
 __all__ = ["ResponseBook"]
@@ -24,12 +25,7 @@ class ResponseBook(Mapping[str, Response]):
         self._from_store = np.zeros(len(self.index), dtype=bool)
         self._responses: Spool[Response] = Spool()
         self.states: Counter[Status] = Counter()
-        self.n_retries = self.input_tokens = self.output_tokens = 0
-
-    @property
-    def n_from_store(self) -> int:
-        """How many responses came from the store."""
-        return int(self._from_store.sum())
+        self.n_from_store = self.n_retries = self.input_tokens = self.output_tokens = 0
 
     @property
     def n_failed(self) -> int:
@@ -38,21 +34,27 @@ class ResponseBook(Mapping[str, Response]):
 
     def add(self, responses: Iterable[Response], *, from_store: bool = False) -> None:
         """Keep `responses`; one to a key that has one already, or that was not asked for, is let go."""
-        for response in responses:
-            number = self.index.number(response.key)
+        coming = list(responses)
+        for response, number in zip(coming, self.index.numbers([r.key for r in coming]).tolist(), strict=True):
             if number < 0 or self._places[number] >= 0:
                 continue
             self._places[number] = len(self._responses)
             self._from_store[number] = from_store
             self._responses.append(response)
             self.states[response.status] += 1
+            self.n_from_store += from_store
             self.n_retries += response.n_retries
             self.input_tokens += response.input_tokens or 0
             self.output_tokens += response.output_tokens or 0
 
+    def in_order(self, start: int, n: int) -> Sequence[Response]:
+        """The responses to the `n` keys from the place `start` on, all of which have one."""
+        places = self._places[self.index.number_of[start : start + n]]
+        return Picked(self._responses, array("q", places.tobytes()))
+
     def is_from_store(self, key: str) -> bool:
         """Whether the response to `key` came from the store."""
-        number = self.index.number(key)
+        number = self.index.number(key) if self.n_from_store else -1
         return number >= 0 and bool(self._from_store[number])
 
     def __getitem__(self, key: str) -> Response:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from evalharness.core.pickling import quick_to_pickle
 from evalharness.core.protocols import Array, Metric
 from evalharness.core.types import FAILED_STATES, MetricResult, Response, Sample, Status
 from evalharness.stats.arrays import Bools, Ints, np
@@ -21,6 +22,7 @@ CountAs = Literal["failure", "wrong", "excluded"]
 _CHUNK = 1024
 
 
+@quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A response with the sample that it answers; a sample has one for each repeat."""

@@ -105,7 +105,7 @@ def run(
             loaded.suite,
             _in_order(
                 loaded.suite,
-                [_answered(planned, answers) for planned in plan.tasks]
+                _answered(plan.tasks, answers)
                 + [entry for work in bridged for entry in answered_lm_eval(work, answers.responses, loaded.suite)],
             ),
             Provenance(
@@ -141,22 +141,30 @@ def _models_in_use(tasks: Sequence[object]) -> frozenset[str] | None:
     return frozenset(named)
 
 
-def _answered(planned: PlannedTask, answers: Answers) -> AnsweredTask:
-    task = planned.task
-    read = reader_for(
-        choices=bool(getattr(task, "choices", None)),
-        normalize=getattr(task, "normalize", "none"),
-        extract=getattr(task, "extract", None),
-    )
-    return AnsweredTask(
-        task=task,
-        model=planned.model,
-        kind=planned.kind,
-        identity=planned.identity,
-        labels=planned.labels,
-        requests=planned.requests,
-        answered=AnswerList(planned.request_samples, planned.requests, answers.responses, read),
-    )
+def _answered(tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTask]:
+    """The tasks with their answers; their requests are the first ones that were asked, in order."""
+    found, start = [], 0
+    for planned in tasks:
+        task, requests = planned.task, planned.requests
+        read = reader_for(
+            choices=bool(getattr(task, "choices", None)),
+            normalize=getattr(task, "normalize", "none"),
+            extract=getattr(task, "extract", None),
+        )
+        responses = answers.responses.in_order(start, len(requests))
+        start += len(requests)
+        found.append(
+            AnsweredTask(
+                task=task,
+                model=planned.model,
+                kind=planned.kind,
+                identity=planned.identity,
+                labels=planned.labels,
+                requests=requests,
+                answered=AnswerList(planned.request_samples, requests, responses, read),
+            )
+        )
+    return found
 
 
 def _in_order(suite: Suite, tasks: Sequence[AnsweredTask]) -> list[AnsweredTask]:
