@@ -12,7 +12,7 @@ from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
 from evalharness.core.spool import Joined
 from evalharness.core.types import Json
-from evalharness.record import Record, RunRegistry
+from evalharness.record import Record
 from evalharness.suite.names import owner_of
 
 from .answers import AnswerList, reader_for
@@ -125,6 +125,9 @@ def run(
             base=loaded.base,
             allow_code=allow_code,
         )
+    # Imports a database toolkit, which nobody should wait for before the first answer.
+    from evalharness.record import RunRegistry
+
     with RunRegistry.open(registry_url, reports=folder) as runs:
         runs.add(record)
     return record

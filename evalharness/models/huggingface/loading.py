@@ -13,6 +13,7 @@ from typing import Any
 from evalharness.core.errors import EvalHarnessError, MissingExtraError, ModelError, UsageError
 
 from .location import Location
+from .shortcuts import without_arithmetic
 from .spec import Backend, HfSpec
 from .startup import import_for
 
@@ -196,7 +197,8 @@ def _model(
         # The head comes with the adapter; the base model has none that would say how many labels there are.
         arguments["num_labels"] = len(spec.labels)
     auto_class = getattr(transformers, _AUTO_CLASS[backend])
-    model, info = auto_class.from_pretrained(source, **arguments, output_loading_info=True)
+    with without_arithmetic():
+        model, info = auto_class.from_pretrained(source, **arguments, output_loading_info=True)
     missing = sorted(str(key) for key in info["missing_keys"])
     if missing and adapter is None:
         raise UsageError(

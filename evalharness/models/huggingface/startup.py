@@ -22,6 +22,7 @@ from typing import Any
 from evalharness.core.files import cache_dir, write_atomic
 
 from .putoff import put_off
+from .shortcuts import compile_late
 from .spec import HfSpec
 
 __all__ = ["allow_lean_imports", "import_for", "import_leanly"]
@@ -67,6 +68,7 @@ def import_leanly() -> None:
                     setattr(module, name, _no)
         for name in _MODELING:
             importlib.import_module(name)
+    compile_late()
 
 
 def _no(*_: Any, **__: Any) -> bool:
