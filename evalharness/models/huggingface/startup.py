@@ -9,14 +9,16 @@ is told here to transformers it believes to its end.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.machinery
 import importlib.util
+import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from evalharness.core.files import cache_dir, write_atomic
@@ -25,7 +27,7 @@ from .putoff import put_off
 from .shortcuts import compile_late
 from .spec import HfSpec
 
-__all__ = ["allow_lean_imports", "import_for", "import_leanly"]
+__all__ = ["allow_lean_imports", "import_for", "import_leanly", "importing"]
 
 _ABSENT = ("is_scipy_available", "is_sklearn_available", "is_torch_distributed_available")
 # The compiler: transformers and torch mark functions for it, and nothing is compiled here. One module of it is used
@@ -57,7 +59,27 @@ def import_leanly() -> None:
     """Import what every checkpoint needs; does nothing where transformers is loaded already, or is not there."""
     if "transformers" in sys.modules or not all(map(importlib.util.find_spec, ("torch", "transformers"))):
         return
-    importlib.import_module("torch")
+    with importing():
+        _import()
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """For imports that make very many objects: nothing among them is garbage, and none is looked at again for it."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _import() -> None:
+    with _known_frames():
+        importlib.import_module("torch")
     if _COMPILER not in sys.modules:
         put_off(_COMPILER, marks=_MARKS, apart=_APART)
     with _remembered_structure():
@@ -69,6 +91,22 @@ def import_leanly() -> None:
         for name in _MODELING:
             importlib.import_module(name)
     compile_late()
+
+
+@contextlib.contextmanager
+def _known_frames() -> Iterator[None]:
+    """Let `inspect` tell a frame's module by its name; it looks through the files of all modules for each of many."""
+    search = inspect.getmodule
+
+    def getmodule(thing: Any, filename: str | None = None) -> ModuleType | None:
+        found = sys.modules.get(thing.f_globals.get("__name__", "")) if isinstance(thing, FrameType) else None
+        return search(thing, filename) if found is None else found
+
+    inspect.getmodule = getmodule
+    try:
+        yield
+    finally:
+        inspect.getmodule = search
 
 
 def _no(*_: Any, **__: Any) -> bool:
