@@ -1,38 +1,42 @@
-"""Puts off the import of a package until somebody asks it for more than marks on functions.
+"""Puts off the import of a module until somebody asks it for more than marks on functions.
 
 `importlib.util.LazyLoader` does the same for whoever asks for anything at all; here some names answer at once, and
-some modules of the package are loaded without it.
+some modules of a package are loaded without it.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
 from typing import Any
 
-__all__ = ["put_off"]
+__all__ = ["load_now", "put_off"]
 
 
-def put_off(name: str, *, marks: Sequence[str], apart: Sequence[str] = ()) -> None:
-    """Let the package `name`, which is not loaded yet, be loaded when it is needed.
+def put_off(name: str, *, marks: Sequence[str] = (), apart: Sequence[str] = (), along: Sequence[str] = ()) -> None:
+    """Let the module `name`, which is not loaded yet, be loaded when it is needed.
 
-    `marks` are decorators of it that leave functions as they are until then; `apart` are modules of it that are loaded
-    without it. Everything else loads it, in its own place: whoever holds the package holds the real one then.
+    `marks` are decorators of it that leave functions as they are until then; `apart` are modules of the package that
+    are loaded without it. Everything else loads it, in its own place: whoever holds the module holds the real one then.
+    `along` are modules, put off as well, that are loaded with it: it needs what they do, and asks nothing of them.
     """
-    spec = importlib.util.find_spec(name)
-    assert spec is not None
-    package = importlib.util.module_from_spec(spec)
-    package.__class__ = type("PutOff", (_PutOff,), dict.fromkeys(marks, staticmethod(_as_it_is)))
-    sys.modules[name] = package
-    parent, _, child = name.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], child, package)
-    sys.meta_path.insert(0, _Finder(package, frozenset(f"{name}.{module}" for module in apart)))
+    sys.meta_path.insert(0, _Finder(name, tuple(marks), frozenset(f"{name}.{module}" for module in apart), along))
+    parent = name.rpartition(".")[0]
+    if not parent or parent in sys.modules:
+        importlib.import_module(name)
+
+
+def load_now(name: str) -> bool:
+    """Load what `put_off` has put off; False where it is loaded, or was never asked for."""
+    module = sys.modules.get(name)
+    if not isinstance(module, _PutOff):
+        return False
+    _load(module)
+    return True
 
 
 def _as_it_is(function: Any = None, *_: Any, **__: Any) -> Any:
@@ -41,7 +45,7 @@ def _as_it_is(function: Any = None, *_: Any, **__: Any) -> Any:
 
 
 class _PutOff(ModuleType):
-    """The package until it is loaded; its class is the plain one afterwards, and the marks are gone."""
+    """The module until it is loaded; its class is the plain one afterwards, and the marks are gone."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -50,37 +54,67 @@ class _PutOff(ModuleType):
         return getattr(self, name)
 
 
-def _load(package: ModuleType) -> None:
-    if not isinstance(package, _PutOff):
+def _load(module: ModuleType) -> None:
+    if not isinstance(module, _PutOff):
         return
-    object.__setattr__(package, "__class__", ModuleType)
-    spec = package.__spec__
+    object.__setattr__(module, "__class__", ModuleType)
+    spec = module.__spec__
     assert spec is not None
-    assert spec.loader is not None
-    for name, module in list(sys.modules.items()):
+    assert isinstance(spec.loader, _Later)
+    for name in spec.loader.along:
+        load_now(name)
+    for name, other in list(sys.modules.items()):
         parent, _, child = name.rpartition(".")
-        if parent == spec.name and module is not None:
-            setattr(package, child, module)
-    spec.loader.exec_module(package)
+        if parent == spec.name and other is not None:
+            setattr(module, child, other)
+    spec.loader.load(module)
+
+
+class _Later(Loader):
+    """Makes the module at once, and runs its code when it is told to."""
+
+    def __init__(self, loader: Loader, marks: Sequence[str], along: Sequence[str]) -> None:
+        self._loader = loader
+        self._marks = marks
+        self.along = along
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        kind = type("PutOff", (_PutOff,), dict.fromkeys(self._marks, staticmethod(_as_it_is)))
+        return kind(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing yet."""
+
+    def load(self, module: ModuleType) -> None:
+        """Run the module's code."""
+        spec = module.__spec__
+        assert spec is not None
+        spec.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
 
 
 class _Finder(MetaPathFinder):
-    """Loads the package before any of its modules but those that stand apart."""
+    """Finds the module, without its code; loads it before any of a package's modules but those that stand apart."""
 
-    def __init__(self, package: ModuleType, apart: frozenset[str]) -> None:
-        self._package = package
+    def __init__(self, name: str, marks: Sequence[str], apart: frozenset[str], along: Sequence[str]) -> None:
+        self._name = name
+        self._marks = marks
         self._apart = apart
+        self._along = along
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if not fullname.startswith(f"{self._package.__name__}.") or fullname in self._apart:
+        if fullname == self._name:
+            spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _Later(spec.loader, self._marks, self._along)
+            return spec
+        if not fullname.startswith(f"{self._name}.") or fullname in self._apart:
             return None
-        if isinstance(self._package, _PutOff):
-            _load(self._package)
-            if fullname in sys.modules:
-                # Loading the package has loaded this one: it must not be run twice.
-                return importlib.machinery.ModuleSpec(fullname, _There(sys.modules[fullname]))
+        if load_now(self._name) and fullname in sys.modules:
+            # Loading the package has loaded this one: it must not be run twice.
+            return importlib.machinery.ModuleSpec(fullname, _There(sys.modules[fullname]))
         return None
 
 

@@ -12,19 +12,19 @@ import contextlib
 import gc
 import importlib.machinery
 import importlib.util
-import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from evalharness.core.files import cache_dir, write_atomic
 
+from .preload import preload_torch
 from .putoff import put_off
-from .shortcuts import compile_late
+from .shortcuts import META, compile_late
 from .spec import HfSpec
 
 __all__ = ["allow_lean_imports", "import_for", "import_leanly", "importing"]
@@ -35,6 +35,9 @@ _ABSENT = ("is_scipy_available", "is_sklearn_available", "is_torch_distributed_a
 _COMPILER = "torch._dynamo"
 _MARKS = ("assume_constant_result", "allow_in_graph", "disable")
 _APART = ("_trace_wrapped_higher_order_op",)
+_UTILS = "transformers.utils"
+# What that loads of machine code: it would wait for the linker.
+_LINKED = ("numpy", "regex", "unicodedata", "yaml")
 _STRUCTURES = "transformers.utils.import_utils"
 _MODELING = ("transformers.modeling_utils", "transformers.generation.utils", "transformers.models.auto.modeling_auto")
 
@@ -78,12 +81,20 @@ def importing() -> Iterator[None]:
 
 
 def _import() -> None:
-    with _known_frames():
-        importlib.import_module("torch")
+    if "torch" not in sys.modules:
+        put_off(META)
+        for name in _LINKED:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        preload_torch()
+        # The linker works beside it: all of this is Python.
+        with _remembered_structure():
+            importlib.import_module(_UTILS)
+    importlib.import_module("torch")
     if _COMPILER not in sys.modules:
-        put_off(_COMPILER, marks=_MARKS, apart=_APART)
+        put_off(_COMPILER, marks=_MARKS, apart=_APART, along=(META,))
     with _remembered_structure():
-        utils = importlib.import_module("transformers.utils")
+        utils = importlib.import_module(_UTILS)
         for name in _ABSENT:
             for module in (utils, utils.import_utils):
                 if hasattr(module, name):
@@ -91,22 +102,6 @@ def _import() -> None:
         for name in _MODELING:
             importlib.import_module(name)
     compile_late()
-
-
-@contextlib.contextmanager
-def _known_frames() -> Iterator[None]:
-    """Let `inspect` tell a frame's module by its name; it looks through the files of all modules for each of many."""
-    search = inspect.getmodule
-
-    def getmodule(thing: Any, filename: str | None = None) -> ModuleType | None:
-        found = sys.modules.get(thing.f_globals.get("__name__", "")) if isinstance(thing, FrameType) else None
-        return search(thing, filename) if found is None else found
-
-    inspect.getmodule = getmodule
-    try:
-        yield
-    finally:
-        inspect.getmodule = search
 
 
 def _no(*_: Any, **__: Any) -> bool:
