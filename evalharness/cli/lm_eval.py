@@ -24,4 +24,4 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.integrations.lm_eval.command import run_command
     from evalharness.models.huggingface.startup import import_leanly
 
-    return run_command(args.arguments, before_loading=import_leanly)
+    return run_command(args.arguments, before_loading=import_leanly, own_process=args.own_process)

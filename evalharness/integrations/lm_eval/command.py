@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.core.errors import EvalHarnessError, RunError, UsageError
+from evalharness.core.imports import importing
 
 from .index import require_lm_eval, task_manager
+from .lean import put_off_unused
 from .quiet import compiled_templates
 from .register import NAME
 
@@ -32,10 +34,13 @@ _NO_DATA = frozenset(
 )
 
 
-def run_command(arguments: Sequence[str], *, before_loading: Callable[[], None] = lambda: None) -> int:
+def run_command(
+    arguments: Sequence[str], *, before_loading: Callable[[], None] = lambda: None, own_process: bool = False
+) -> int:
     """Do what lm-eval's command line does with `arguments`; returns the exit code.
 
-    `before_loading` is called when it is certain that a model is needed, before anything imports torch.
+    `before_loading` is called when it is certain that a model is needed, before anything imports torch. In a process of
+    our own (`own_process`) imports may be put off.
 
     Raises:
         MissingExtraError: lm-eval is not installed.
@@ -43,6 +48,8 @@ def run_command(arguments: Sequence[str], *, before_loading: Callable[[], None] 
         RunError: the tasks' data cannot be had, or a request could not be answered.
     """
     require_lm_eval("evalharness lm-eval")
+    if own_process:
+        put_off_unused()
     from lm_eval._cli import HarnessCLI
     from lm_eval.utils import setup_logging
 
@@ -60,7 +67,10 @@ def run_command(arguments: Sequence[str], *, before_loading: Callable[[], None] 
     with _explained():
         settings = _settings(parsed)
         _check_model(settings.get("model") or "hf")
-        before_loading()
+        with importing():
+            before_loading()
+            import lm_eval.evaluator
+            import lm_eval.tasks  # noqa: F401
         with _ours(parsed, settings):
             cli.execute(parsed)
     return 0
@@ -96,8 +106,9 @@ def _check_model(name: str) -> None:
 class _Model:
     """What lm-eval takes for the class of the model."""
 
-    def __init__(self, *, device_given: bool) -> None:
+    def __init__(self, *, device_given: bool, at_answer: Callable[[], None]) -> None:
         self._device_given = device_given
+        self._at_answer = at_answer
 
     def create_from_arg_obj(self, arguments: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> Any:
         """The model; lm-eval says `cuda:0` where nobody has named a device, and means the best there is."""
@@ -108,7 +119,9 @@ class _Model:
             given.pop("device", None)
         if "pretrained" not in given:
             raise UsageError("--model_args: no checkpoint is named; write --model_args pretrained=PATH")
-        return EvalHarnessLM(**given)
+        made = EvalHarnessLM(**given)
+        made.at_answer = self._at_answer
+        return made
 
 
 @contextlib.contextmanager
@@ -118,7 +131,7 @@ def _ours(parsed: Namespace, settings: Mapping[str, Any]) -> Iterator[None]:
     import lm_eval.evaluator
     import lm_eval.tasks
 
-    model = _Model(device_given="device" in settings or "device" in (settings.get("model_args") or {}))
+    device_given = "device" in settings or "device" in (settings.get("model_args") or {})
     names = _task_names(settings.get("tasks"))
     theirs = lm_eval.tasks.TaskManager
 
@@ -128,17 +141,16 @@ def _ours(parsed: Namespace, settings: Mapping[str, Any]) -> Iterator[None]:
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="evalharness-environment") as pool:
         asked: list[Any] = []
-
-        def get_model(name: str) -> Any:
-            # Torch is there from here on, and the machine has time while the model works.
-            asked.append(pool.submit(_environment))
-            return model
+        # It starts a dozen programs: not while the first answer is waited for.
+        model = _Model(
+            device_given=device_given, at_answer=lambda: None if asked else asked.append(pool.submit(_environment))
+        )
 
         def add_env_info(results: dict[str, Any]) -> None:
-            results.update(asked[0].result())
+            results.update(asked[0].result() if asked else _environment())
 
         with (
-            _replaced(lm_eval.api.registry, "get_model", get_model),
+            _replaced(lm_eval.api.registry, "get_model", lambda name: model),
             _replaced(lm_eval.tasks, "TaskManager", manager),
             _replaced(lm_eval.evaluator, "add_env_info", add_env_info),
             compiled_templates(),

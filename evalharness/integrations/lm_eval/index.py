@@ -6,15 +6,17 @@ import it. `task_manager` gives lm-eval's own manager the same index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from evalharness.core.errors import MissingExtraError, UsageError
+from evalharness.core.imports import importing
 from evalharness.core.registry import suggestion
 
 from .scan import Declared, EntryKind, scan
@@ -63,12 +65,28 @@ def entries(include_path: IncludePath = None, *, defaults: bool = True) -> Mappi
         UsageError: an include path is not a folder.
     """
     home = require_lm_eval("the tasks of lm-eval")
-    found: dict[str, Found] = dict(_of_lm_eval(home)) if defaults else {}
+    found: dict[str, Found] = {}
     for folder in _folders(include_path):
         if not folder.is_dir():
             raise UsageError(f"include_path: there is no folder {folder}")
         found |= _named(folder, scan(folder), own=True)
-    return found
+    return ChainMap(found, cast(MutableMapping[str, Found], _OfLmEval(home))) if defaults else found
+
+
+class _OfLmEval(Mapping[str, Found]):
+    """lm-eval's own, looked through when a name is not found elsewhere."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def __getitem__(self, name: str) -> Found:
+        return _of_lm_eval(self._home)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_of_lm_eval(self._home))
+
+    def __len__(self) -> int:
+        return len(_of_lm_eval(self._home))
 
 
 @lru_cache(maxsize=1)
@@ -166,24 +184,7 @@ def task_manager(
         if any(sign in name for sign in "*?[") and any(fnmatchcase(other, name) for other in known):
             continue
         find(name, include_path)
-    from lm_eval.tasks import TaskManager
-    from lm_eval.tasks._index import Entry, Kind
+    with importing():
+        from .manager import IndexedTaskManager
 
-    kinds = {"task": Kind.TASK, "python task": Kind.PY_TASK, "group": Kind.GROUP, "tag": Kind.TAG}
-    manager = TaskManager(include_defaults=False, metadata=dict(metadata) if metadata else None)
-    manager.include_path = include_path
-    # The same attributes that its constructor sets, from the index in place of the folders.
-    manager._index = {
-        item.name: Entry(
-            name=item.name,
-            kind=kinds[item.kind],
-            yaml_path=Path(item.file) if item.file else None,
-            tags=set(item.members) if item.kind == "tag" else set(),
-        )
-        for item in known.values()
-    }
-    manager._all_tasks = sorted(known)
-    manager._all_subtasks = sorted(n for n, item in known.items() if item.kind in ("task", "python task"))
-    manager._all_groups = sorted(n for n, item in known.items() if item.kind == "group")
-    manager._all_tags = sorted(n for n, item in known.items() if item.kind == "tag")
-    return manager
+    return IndexedTaskManager(known, include_path=include_path, metadata=metadata)

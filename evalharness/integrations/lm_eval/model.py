@@ -7,7 +7,7 @@ penalty) is left to that model, so that this holds for all.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,8 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
 
     def __init__(self, pretrained: str, **arguments: Any) -> None:
         super().__init__()
+        # Called with every answer; whoever waits for the first one sees to it.
+        self.at_answer: Callable[[], None] = lambda: None
         self._options = read_options({"pretrained": pretrained, **arguments})
         self._engine = Engine(self._options)
         self._engine.open()
@@ -246,9 +248,12 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
             return f"task {instance.task_name!r}, document {instance.doc_id}"
 
         with tqdm(total=len(places), desc=f"Running {kind} requests", disable=quiet) as bar:
-            return self._engine.answers(
-                kind, ours, name_of=name_of, done=lambda place: bar.update(counts[place]) and None
-            )
+
+            def done(place: int) -> None:
+                self.at_answer()
+                bar.update(counts[place])
+
+            return self._engine.answers(kind, ours, name_of=name_of, done=done)
 
 
 def _distinct(items: Iterable[Hashable]) -> tuple[list[Any], list[int]]:

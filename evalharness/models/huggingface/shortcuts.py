@@ -1,9 +1,9 @@
 """Spares what transformers does in vain each time it loads a checkpoint; what is loaded is the same.
 
 It makes each model without content first, on the device `meta`, and computes there as if there were numbers: random
-weights, the frequencies of rotary embeddings. torch looks into such arithmetic in Python and imports sympy for it, which
-takes half a second. And transformers compiles the regular expressions by which the weights of a hundred architectures
-are renamed, to use those of one.
+weights, the frequencies of rotary embeddings. torch looks into such arithmetic in Python and imports sympy for it: half
+a second. And transformers compiles the regular expressions by which the weights of a hundred architectures are renamed,
+to use those of one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from .putoff import load_now
+from evalharness.core.imports import load_now
 
 __all__ = ["META", "compile_late", "without_arithmetic"]
 
@@ -64,7 +64,9 @@ def _shortcuts() -> dict[Any, Callable[..., Any]]:
     def alike(tensor: Any, *, dtype: Any = None, device: Any = None, **more: Any) -> Any:
         if more or not tensor.is_meta or not tensor.is_contiguous():
             return None
-        return torch.empty(tensor.shape, dtype=dtype or tensor.dtype, device=tensor.device if device is None else device)
+        return torch.empty(
+            tensor.shape, dtype=dtype or tensor.dtype, device=tensor.device if device is None else device
+        )
 
     def ranged(*args: Any, dtype: Any = None, device: Any = None, **more: Any) -> Any:
         whole = all(type(value) is int for value in args)
@@ -79,7 +81,12 @@ def _shortcuts() -> dict[Any, Callable[..., Any]]:
     tensor, init = torch.Tensor, torch.nn.init
     fills = (tensor.normal_, tensor.uniform_, init.normal_, init.uniform_, init.kaiming_uniform_)
     scales = (tensor.div, tensor.__rdiv__, tensor.__rpow__, tensor.mul)
-    return {**dict.fromkeys(fills, filled), **dict.fromkeys(scales, scaled), torch.arange: ranged, torch.empty_like: alike}
+    return {
+        **dict.fromkeys(fills, filled),
+        **dict.fromkeys(scales, scaled),
+        torch.arange: ranged,
+        torch.empty_like: alike,
+    }
 
 
 def compile_late() -> None:

@@ -9,7 +9,6 @@ is told here to transformers it believes to its end.
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib.machinery
 import importlib.util
 import json
@@ -21,13 +20,13 @@ from types import ModuleType
 from typing import Any
 
 from evalharness.core.files import cache_dir, write_atomic
+from evalharness.core.imports import importing, put_off
 
 from .preload import preload_torch
-from .putoff import put_off
 from .shortcuts import META, compile_late
 from .spec import HfSpec
 
-__all__ = ["allow_lean_imports", "import_for", "import_leanly", "importing"]
+__all__ = ["allow_lean_imports", "import_for", "import_leanly"]
 
 _ABSENT = ("is_scipy_available", "is_sklearn_available", "is_torch_distributed_available")
 # The compiler: transformers and torch mark functions for it, and nothing is compiled here. One module of it is used
@@ -64,20 +63,6 @@ def import_leanly() -> None:
         return
     with importing():
         _import()
-
-
-@contextlib.contextmanager
-def importing() -> Iterator[None]:
-    """For imports that make very many objects: nothing among them is garbage, and none is looked at again for it."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _import() -> None:

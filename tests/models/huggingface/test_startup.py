@@ -63,6 +63,20 @@ def test_models_compute_what_they_did(checkpoints: Any, plain_model: Any) -> Non
             assert text == again.tolist()
 
 
+def test_shapes_that_torch_computes_in_python_are_there_for_who_asks() -> None:
+    code = (
+        "import torch\n"
+        "from evalharness.models.huggingface.shortcuts import META, without_arithmetic\n"
+        "import torch._meta_registrations as module\n"
+        "before = type(module).__name__\n"
+        "x = torch.empty(2, 3, 8, 8, device='meta')\n"
+        "with without_arithmetic():\n"
+        "    shape = list(torch.nn.functional.grid_sample(x, torch.empty(2, 4, 4, 2, device='meta')).shape)\n"
+        "print(json.dumps([before, type(module).__name__, shape]))"
+    )
+    assert python(code) == ["PutOff", "module", [2, 3, 4, 4]]
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -126,3 +140,77 @@ def test_a_run_of_our_own_process_loads_no_compiler(checkpoints: Any, tmp_path: 
         loaded[whose] = set(json.loads(done.stdout.splitlines()[-1]))
     assert "torch._dynamo.utils" not in loaded["own"]
     assert "torch._dynamo.utils" in loaded["shared"]
+
+
+# Writes down what is loaded when a model computes for the first time, and ends the process.
+FIRST_PASS = """
+import json, os, sys
+from importlib.machinery import PathFinder
+class Wait:
+    def find_spec(self, name, path, target=None):
+        if name == "transformers.modeling_utils":
+            spec = PathFinder.find_spec(name, path, target)
+            load = spec.loader.exec_module
+            def exec_module(module):
+                load(module)
+                module.PreTrainedModel.__call__ = stop
+            spec.loader.exec_module = exec_module
+            return spec
+def stop(*args, **kwargs):
+    # A module that is put off is there and has not run.
+    ran = [name for name, module in sys.modules.items() if type(module).__name__ != "PutOff"]
+    with open("loaded.json", "w") as out:
+        json.dump(ran, out)
+    os._exit(0)
+sys.meta_path.insert(0, Wait())
+from evalharness.cli.main import main
+sys.exit(main())
+"""
+# Each costs 50 ms and more, and none is needed to compute.
+UNNEEDED = {
+    "sympy", "torch._dynamo.utils", "torch._inductor", "torch._meta_registrations", "torch._prims", "scipy.optimize",
+    "torch.distributed.tensor", "sklearn", "sqlalchemy", "requests", "sacrebleu", "scipy.io", "matplotlib", "evaluate",
+    "torchvision", "aiohttp",
+}  # fmt: skip
+
+
+def test_the_first_forward_pass_waits_for_nothing_that_it_does_not_need(checkpoints: Any, tmp_path: Path) -> None:
+    folder = checkpoints("llama", "causal")
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"q": "The capital of France is", "choices": ["Paris", "Rome"], "label": 0}\n', encoding="utf-8")
+    suite = {
+        "version": 1,
+        "name": "s",
+        "models": {"m": {"backend": "hf-causal", "path": str(folder)}},
+        "datasets": {"d": {"path": str(data)}},
+        "tasks": [{"id": "t", "dataset": "d", "prompt": "{{ q }}", "choices": "{{ choices }}",
+                   "target": "{{ choices[label] }}", "metrics": ["accuracy"]}],
+    }  # fmt: skip
+    task = {
+        "task": "mine", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(data)}},
+        "test_split": "test", "output_type": "multiple_choice", "doc_to_text": "{{q}}", "doc_to_choice": "choices",
+        "doc_to_target": "label", "metric_list": [{"metric": "acc"}],
+    }  # fmt: skip
+    (tmp_path / "suite.yaml").write_text(json.dumps(suite), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(json.dumps(task), encoding="utf-8")
+    commands = {
+        "run": (["run", "suite.yaml", "--quiet"], set(), 1950),
+        # `datasets` cannot be imported without pandas.
+        "lm-eval": (
+            ["lm-eval", "run", "--model", "hf", "--tasks", "mine", "--include_path", ".", "--model_args",
+             f"pretrained={folder},dtype=float32", "--device", "cpu"],
+            {"pandas", "datasets", "lm_eval"}, 2500,
+        ),
+    }  # fmt: skip
+    for name, (arguments, needed, most) in commands.items():
+        (tmp_path / "loaded.json").unlink(missing_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST_PASS, *arguments],
+            capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path,
+        )  # fmt: skip
+        assert (tmp_path / "loaded.json").is_file(), done.stderr[-2000:]
+        loaded = set(json.loads((tmp_path / "loaded.json").read_text(encoding="utf-8")))
+        found = loaded & (UNNEEDED | ({"pandas", "datasets", "lm_eval"} - needed))
+        assert not found, name
+        assert needed <= loaded
+        assert len(loaded) < most, f"{name}: {len(loaded)} modules"

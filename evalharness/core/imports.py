@@ -1,20 +1,36 @@
-"""Puts off the import of a module until somebody asks it for more than marks on functions.
+"""Imports that cost less, for processes of our own: many at once, and those that are put off until they are needed.
 
-`importlib.util.LazyLoader` does the same for whoever asks for anything at all; here some names answer at once, and
-some modules of a package are loaded without it.
+`importlib.util.LazyLoader` puts off for whoever asks for anything at all; here some names answer at once, and some
+modules of a package are loaded without it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
 import importlib.machinery
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
 from typing import Any
 
-__all__ = ["load_now", "put_off"]
+__all__ = ["importing", "load_now", "put_off"]
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """For imports that make very many objects: nothing among them is garbage, and none is looked at again for it."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def put_off(name: str, *, marks: Sequence[str] = (), apart: Sequence[str] = (), along: Sequence[str] = ()) -> None:
@@ -26,7 +42,7 @@ def put_off(name: str, *, marks: Sequence[str] = (), apart: Sequence[str] = (), 
     """
     sys.meta_path.insert(0, _Finder(name, tuple(marks), frozenset(f"{name}.{module}" for module in apart), along))
     parent = name.rpartition(".")[0]
-    if not parent or parent in sys.modules:
+    if parent in sys.modules:
         importlib.import_module(name)
 
 
@@ -80,7 +96,8 @@ class _Later(Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         kind = type("PutOff", (_PutOff,), dict.fromkeys(self._marks, staticmethod(_as_it_is)))
-        return kind(spec.name)
+        made: ModuleType = kind(spec.name)
+        return made
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing yet."""
@@ -113,8 +130,12 @@ class _Finder(MetaPathFinder):
         if not fullname.startswith(f"{self._name}.") or fullname in self._apart:
             return None
         if load_now(self._name) and fullname in sys.modules:
-            # Loading the package has loaded this one: it must not be run twice.
-            return importlib.machinery.ModuleSpec(fullname, _There(sys.modules[fullname]))
+            # Loading the package has loaded this one: it must not be run twice. Python takes the spec that the module
+            # has by now for the one that was found.
+            module = sys.modules[fullname]
+            spec = importlib.machinery.ModuleSpec(fullname, _There(module))
+            _set_spec(module, spec)
+            return spec
         return None
 
 
@@ -129,4 +150,9 @@ class _There(Loader):
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec
+        _set_spec(module, self._spec)
+
+
+def _set_spec(module: ModuleType, spec: importlib.machinery.ModuleSpec | None) -> None:
+    # torch has modules that refuse attributes.
+    vars(module)["__spec__"] = spec
