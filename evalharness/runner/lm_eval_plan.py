@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +142,8 @@ def plan_lm_eval(
                     made[chat] = load(
                         _name(loaded, task), _options(loaded, task, limit), chat=chat, allow_code=allow_code
                     )
-                works.append(_work(loaded.suite, task, model, made[chat], identities[model]))
+                defaults = getattr(models.get(model), "sampling_defaults", dict)
+                works.append(_work(loaded.suite, task, model, made[chat], identities[model], defaults))
             except UsageError as error:
                 path: Key = ("tasks", index, "lm_eval")
                 problems.append(Problem(loaded.place_of(path), shown_path(path), str(error)))
@@ -174,7 +175,14 @@ def _options(loaded: LoadedSuite, task: LmEvalTask, limit: int | None) -> Any:
     )
 
 
-def _work(suite: Suite, task: LmEvalTask, model: str, loaded: LoadedTasks, identity: Mapping[str, Json]) -> LmEvalWork:
+def _work(
+    suite: Suite,
+    task: LmEvalTask,
+    model: str,
+    loaded: LoadedTasks,
+    identity: Mapping[str, Json],
+    defaults: Callable[[], Mapping[str, Json]],
+) -> LmEvalWork:
     own = generation_settings(task.generate, suite.models[model].generate)
     # How often a task asks is part of how it is scored.
     own.pop("repeats", None)
@@ -182,7 +190,7 @@ def _work(suite: Suite, task: LmEvalTask, model: str, loaded: LoadedTasks, ident
     for part in loaded.tasks:
         requests: Spool[Request] = Spool()
         samples: list[Sample] = []
-        for request, sample in _requests(part, model, identity, own, suite.seed):
+        for request, sample in _requests(part, model, identity, own, suite.seed, defaults):
             requests.append(request)
             samples.append(sample)
         name = task.id if loaded.single else member_id(task.id, part.name)
@@ -206,7 +214,12 @@ def _work(suite: Suite, task: LmEvalTask, model: str, loaded: LoadedTasks, ident
 
 
 def _requests(
-    part: LoadedTask, model: str, identity: Mapping[str, Json], own: Mapping[str, Json], seed: int
+    part: LoadedTask,
+    model: str,
+    identity: Mapping[str, Json],
+    own: Mapping[str, Json],
+    seed: int,
+    defaults: Callable[[], Mapping[str, Json]],
 ) -> Iterator[tuple[Request, Sample]]:
     """The requests of a task, document by document, in the order of its asks and their repeats."""
     model_digest, by_sample = digest(identity), bool(identity.get("by_sample_id"))
@@ -217,6 +230,9 @@ def _requests(
             samplings: Sequence[Sampling] = [Sampling()]
             if ask.kind == "generate":
                 settings = {**ask.generation, **own, "repeats": ask.repeats}
+                if settings.get("temperature"):
+                    # lm-eval leaves what neither says to the checkpoint, and to transformers.
+                    settings = {**defaults(), **settings}
                 settings["stop"] = tuple(settings.get("stop") or ())  # type: ignore[arg-type]
                 samplings = list(samplings_of(settings, seed))
             for repeat, sampling in enumerate(samplings):

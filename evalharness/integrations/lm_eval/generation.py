@@ -27,7 +27,8 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 def generation_of(settings: Mapping[str, Any]) -> dict[str, Json]:
     """max_tokens, temperature, top_p, top_k and stop, by the rules of lm-eval's `normalize_gen_kwargs`.
 
-    `do_sample: false`, or no temperature, is greedy decoding; so is a temperature of 0.
+    `do_sample: false`, or no temperature, is greedy decoding; so is a temperature of 0. top_p and top_k are there where
+    the task names them: None for no limit.
 
     Raises:
         UsageError: a setting has no counterpart here, and the answers would be others.
@@ -45,9 +46,11 @@ def generation_of(settings: Mapping[str, Any]) -> dict[str, Json]:
     }
     for name in ("top_p", "top_k"):
         value = given.pop(name, None)
-        # Neither has an effect on greedy decoding; 0 tokens, and a share of all, mean no limit.
-        if value is not None and found["temperature"] and value > 0 and not (name == "top_p" and value >= 1):
-            found[name] = int(value) if name == "top_k" else float(value)
+        # Neither has an effect on greedy decoding; 0 tokens, and a share of all, mean no limit, whatever a checkpoint's
+        # own settings say.
+        if value is not None and found["temperature"]:
+            limited = value > 0 and not (name == "top_p" and value >= 1)
+            found[name] = (int(value) if name == "top_k" else float(value)) if limited else None
     odd = {name: value for name, value in given.items() if value is not None and value not in _NEUTRAL.get(name, ())}
     if odd:
         listed = ", ".join(f"{name}: {value!r}" for name, value in odd.items())

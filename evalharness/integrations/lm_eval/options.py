@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from evalharness.core.errors import UsageError
 from evalharness.core.files import cache_dir
@@ -17,6 +17,7 @@ __all__ = ["Checkpoint", "Options", "read_options"]
 
 Dtype = Literal["checkpoint", "float32", "float16", "bfloat16"]
 Backend = Literal["hf-causal", "hf-seq2seq"]
+DeviceMap = Literal["auto", "balanced", "sequential"]
 
 _DTYPES: dict[str, Dtype] = {
     "auto": "checkpoint",
@@ -34,6 +35,8 @@ _READ = (
     "tokenizer",
     "dtype",
     "device",
+    "parallelize",
+    "device_map",
     "peft",
     "max_length",
     "add_bos_token",
@@ -60,7 +63,6 @@ _WITHOUT_EFFECT = (
 )
 # What our engine does not do, and the values that ask for nothing.
 _NOT_DONE: dict[str, tuple[Any, ...]] = {
-    "parallelize": (None, False),
     "tp_plan": (None,),
     "delta": (None,),
     "autogptq": (None, False),
@@ -84,7 +86,7 @@ class Checkpoint:
     dtype: Dtype = "checkpoint"
     device: str = "auto"
     devices: Literal["all"] | tuple[str, ...] | None = None
-    device_map: Literal["auto", "balanced", "sequential"] | None = None
+    device_map: DeviceMap | None = None
     adapter: str | None = None
     add_bos: bool | None = None
     quantization: Mapping[str, Json] | None = None
@@ -128,13 +130,16 @@ def read_options(arguments: Mapping[str, Any]) -> Options:
         )
     path, is_folder = _located(pretrained)
     revision = arguments.get("revision")
+    device_map = _device_map(arguments)
     checkpoint = Checkpoint(
         path=path,
         # lm-eval passes it over for a folder.
         revision=None if is_folder or revision is None else str(revision),
         tokenizer=_text(arguments, "tokenizer"),
         dtype=_dtype(arguments.get("dtype")),
-        device=_device(arguments.get("device")),
+        # lm-eval, too, passes the device over where the model is spread.
+        device=_device(None if device_map else arguments.get("device")),
+        device_map=device_map,
         adapter=_text(arguments, "peft"),
         add_bos=_flag(arguments, "add_bos_token"),
         quantization=_quantization(arguments),
@@ -222,6 +227,14 @@ def _device(value: Any) -> str:
 
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return name if int(number) < n_devices else "auto"
+
+
+def _device_map(arguments: Mapping[str, Any]) -> DeviceMap | None:
+    """How the weights are spread over the GPUs; None where they are not: lm-eval's `device_map` needs `parallelize`."""
+    name = arguments.get("device_map") or "auto"
+    if name not in get_args(DeviceMap):
+        raise UsageError(f"model_args: device_map={name!r} is not known here; write {', '.join(get_args(DeviceMap))}")
+    return cast(DeviceMap, name) if _flag(arguments, "parallelize") else None
 
 
 def _quantization(arguments: Mapping[str, Any]) -> Mapping[str, Json] | None:

@@ -91,6 +91,16 @@ class HfModel(BatchModel):
             dtype=self._dtype,
         )
 
+    def sampling_defaults(self) -> Mapping[str, Json]:
+        """`top_k` and `top_p` that transformers would sample with where a request does not say."""
+        return self._sampling_defaults
+
+    @cached_property
+    def _sampling_defaults(self) -> Mapping[str, Json]:
+        from .checkpoint_sampling import sampling_defaults
+
+        return sampling_defaults(self._at, self._config)
+
     @cached_property
     def _chat_tokenizer(self) -> Any:
         from .loading import load_tokenizer

@@ -69,6 +69,10 @@ class Replicas:
         assert self.devices
         return self._copies[0].identity()
 
+    def sampling_defaults(self) -> Mapping[str, Json]:
+        """Those of each copy."""
+        return self._copies[0].sampling_defaults()
+
     async def open(self) -> None:
         """Load the copies, one after the other: transformers loads under settings of the whole process."""
         assert self.devices

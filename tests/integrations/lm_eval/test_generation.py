@@ -21,7 +21,10 @@ GREEDY = {"max_tokens": 256, "temperature": 0.0, "stop": []}
         ),
         ({"do_sample": True}, {**GREEDY, "temperature": 1.0}),
         ({"temperature": 0.0, "top_p": 0.95, "top_k": 0}, GREEDY),
-        ({"temperature": 1.0, "top_p": 1.0, "top_k": 0}, {**GREEDY, "temperature": 1.0}),
+        (
+            {"temperature": 1.0, "top_p": 1.0, "top_k": 0},
+            {**GREEDY, "temperature": 1.0, "top_p": None, "top_k": None},
+        ),
         ({"max_gen_toks": 5, "max_tokens": 9}, {**GREEDY, "max_tokens": 5}),
         ({"max_new_tokens": 7}, {**GREEDY, "max_tokens": 7}),
         ({"num_beams": 1, "use_cache": True, "seed": None}, GREEDY),

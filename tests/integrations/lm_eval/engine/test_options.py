@@ -59,6 +59,21 @@ def test_an_encoder_decoder_is_told_by_its_settings(tmp_path: Path) -> None:
     assert read_options({"pretrained": str(tmp_path), "backend": "causal"}).backend == "hf-causal"
 
 
+@pytest.mark.parametrize(
+    ("given", "device_map"),
+    [
+        ({}, None),
+        ({"device_map": "balanced"}, None),
+        ({"parallelize": False, "device_map": "auto"}, None),
+        ({"parallelize": True}, "auto"),
+        ({"parallelize": True, "device_map": "sequential", "device": "cuda:7"}, "sequential"),
+    ],
+)
+def test_parallelize_spreads_the_weights(folder: str, given: dict[str, Any], device_map: str | None) -> None:
+    found = read_options({"pretrained": folder, "max_memory_per_gpu": "4GiB", **given}).checkpoint
+    assert (found.device_map, found.device) == (device_map, "auto")
+
+
 def test_quantisation(folder: str) -> None:
     read = read_options({"pretrained": folder, "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"})
     assert read.checkpoint.quantization == {
@@ -74,7 +89,9 @@ def test_quantisation(folder: str) -> None:
     [
         ({"pretraned": "x"}, r"unknown argument 'pretraned'; did you mean 'pretrained'\?; known: .*add_bos_token"),
         ({"attn_implementation": "eager"}, "unknown argument 'attn_implementation'"),
-        ({"parallelize": True}, "parallelize=True is not possible .* lm_eval run --model hf"),
+        ({"tp_plan": "auto"}, "tp_plan='auto' is not possible .* lm_eval run --model hf"),
+        ({"parallelize": "yes"}, "parallelize must be True or False"),
+        ({"parallelize": True, "device_map": "even"}, "device_map='even' is not known here; write auto, balanced"),
         ({"delta": "x"}, "delta='x' is not possible"),
         ({"dtype": "int3"}, "dtype='int3' is not known here; write one of auto"),
         ({"device": "cuda:x"}, "device='cuda:x' is not known"),
