@@ -57,7 +57,9 @@ def lm_eval_problems(loaded: LoadedSuite) -> Iterator[Problem]:
 
 
 def _task_problems(loaded: LoadedSuite, index: int, task: LmEvalTask) -> Iterator[Problem]:
+    from evalharness.integrations.lm_eval.figures import figure_names
     from evalharness.integrations.lm_eval.index import entries, find, leaves
+    from evalharness.suite.metric_specs import OPERATIONAL
 
     def problem(path: Key, message: str) -> Problem:
         return Problem(loaded.place_of(path), shown_path(path), message)
@@ -75,17 +77,22 @@ def _task_problems(loaded: LoadedSuite, index: int, task: LmEvalTask) -> Iterato
     for kind in kinds:
         for path, message in incapable(loaded.suite, index, task, kind):
             yield problem(path, message)
+    names = {item.name: item for item in members} | {i.name: i for i in known.values() if i.kind == "group"}
     gates = loaded.suite.gates
-    names = {item.name for item in members} | {item.name for item in known.values() if item.kind == "group"}
     for position, rule in enumerate(gates.rules if gates is not None else ()):
-        asked = rule.metric.rpartition(".")[0].partition("@")[0]
-        _, slash, member = asked.partition("/")
-        if not slash or not covers(owner_of(asked), task.id) or member in names or "::" in member:
+        name, _, figure = rule.metric.rpartition(".")
+        _, slash, member = name.partition("@")[0].partition("/")
+        if not covers(owner_of(name), task.id) or "::" in member:
             continue
-        near = suggestion(member, names) or f"; it has: {', '.join(sorted(item.name for item in members)[:10])}"
-        yield problem(
-            ("gates", "rules", position, "metric"), f"the lm-eval task {found.name!r} has no {member!r} in it{near}"
-        )
+        path = ("gates", "rules", position, "metric")
+        if slash and member not in names:
+            near = suggestion(member, names) or f"; it has: {', '.join(sorted(item.name for item in members)[:10])}"
+            yield problem(path, f"the lm-eval task {found.name!r} has no {member!r} in it{near}")
+            continue
+        figures = figure_names(names[member] if slash else found)
+        if figures is not None and figure not in (*figures, *OPERATIONAL):
+            near = suggestion(figure, [*figures, *OPERATIONAL]) or f"; it has: {', '.join(figures)}"
+            yield problem(path, f"the task {name!r} has no figure {figure!r}{near}")
 
 
 def _tells_kind(item: Found) -> bool:

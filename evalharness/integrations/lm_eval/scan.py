@@ -19,7 +19,7 @@ import yaml
 
 from evalharness.core.files import cache_dir, write_atomic
 
-__all__ = ["Declared", "EntryKind", "scan"]
+__all__ = ["Declared", "EntryKind", "Function", "read_whole", "scan"]
 
 EntryKind = Literal["task", "python task", "group", "tag"]
 
@@ -125,7 +125,7 @@ def _read(root: Path) -> Iterator[Declared]:
             yield declared
 
 
-class _Function(str):
+class Function(str):
     """A value that names a Python function."""
 
 
@@ -133,13 +133,23 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     """Safe YAML in which `!function` is text."""
 
 
-_Loader.add_constructor("!function", lambda loader, node: _Function(loader.construct_scalar(node)))
+_Loader.add_constructor("!function", lambda loader, node: Function(loader.construct_scalar(node)))
+
+
+def read_whole(path: Path) -> dict[str, Any]:
+    """All keys of a file, those of its includes under its own; functions are their names, as `Function`.
+
+    Raises:
+        OSError, ValueError, yaml.YAMLError: a file cannot be read.
+    """
+    return _Reader(whole=True).keys_of(str(path), ())
 
 
 class _Reader:
     """Reads the keys of files; what many files include is read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        self._whole = whole
         self._included: dict[str, dict[str, Any]] = {}
 
     def keys_of(self, path: str, above: tuple[str, ...]) -> dict[str, Any]:
@@ -148,7 +158,7 @@ class _Reader:
             raise ValueError(f"{path} includes itself")
         with open(path, encoding="utf-8") as handle:  # noqa: PTH123 - see `_read`
             text = handle.read()
-        found = _load(_reduced(text))
+        found = _load(text if self._whole else _reduced(text))
         if not isinstance(found, dict):
             raise ValueError(f"{path} is no mapping")
         merged: dict[str, Any] = {}
