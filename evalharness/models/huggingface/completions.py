@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evalharness.core.errors import UsageError
@@ -13,8 +14,9 @@ from evalharness.core.types import Prompt, Request, Response
 
 from .backend import HfCausal
 from .loading import Loaded, quiet
-from .memory import Failure, run_batches
+from .memory import Failure, free_memory, is_out_of_memory, raise_if_lost, run_batches
 from .token_logprobs import TokenScorer, TokenScores, WantedScores, n_inputs
+from .token_tree import TreeTokenScorer
 from .tokens import RequestError, TokenPrompt, Tokens
 
 __all__ = ["CausalEngine", "ServedCausal"]
@@ -26,6 +28,7 @@ class ServedCausal(HfCausal):
     def prepare(self, loaded: Loaded) -> None:
         super().prepare(loaded)
         self.token_scorer: Any = TokenScorer(loaded.model, pad=self.tokens.pad, device=loaded.device)
+        self.tree_scorer: TreeTokenScorer | None = None
         # A fast tokenizer may not be used by two threads at once: this one is for the thread that serves.
         self.own_tokens: Any = Tokens(
             copy.deepcopy(loaded.tokenizer), max_length=self.tokens.max_length, name=self.name
@@ -38,7 +41,7 @@ class ServedCausal(HfCausal):
 
     def forget(self) -> None:
         super().forget()
-        self.token_scorer = self.own_tokens = None
+        self.token_scorer = self.tree_scorer = self.own_tokens = None
 
     async def token_scores(self, wanted: Sequence[WantedScores]) -> list[TokenScores | str]:
         """The scores of each list, in order; in place of those that failed, why."""
@@ -51,10 +54,13 @@ class ServedCausal(HfCausal):
             unwanted.set()
 
     def _token_scores(self, wanted: Sequence[WantedScores], unwanted: threading.Event) -> list[TokenScores | str]:
-        found: list[TokenScores | str] = [""] * len(wanted)
+        found: list[TokenScores | str | None] = [None] * len(wanted)
         with quiet():
+            for index, scores in self._shared(wanted, unwanted):
+                found[index] = scores
+            left = [(index, one) for index, one in enumerate(wanted) if found[index] is None]
             for outcomes in run_batches(
-                list(enumerate(wanted)),
+                left if not unwanted.is_set() else [],
                 length=lambda item: max(1, n_inputs(item[1])),
                 size=self.size("loglikelihood"),
                 run=lambda batch: self.token_scorer([one for _, one in batch]),
@@ -64,7 +70,35 @@ class ServedCausal(HfCausal):
                     found[outcome.item[0]] = result.message if isinstance(result, Failure) else result
                 if unwanted.is_set():
                     break
-        return found
+        return ["" if scores is None else scores for scores in found]
+
+    def _shared(self, wanted: Sequence[WantedScores], unwanted: threading.Event) -> Iterator[tuple[int, TokenScores]]:
+        """The scores of the lists that can be computed as one tree; the others, and what fails, are left."""
+        if len(wanted) < 2:
+            return
+        places = [index for index, one in enumerate(wanted) if self.scorer.shares(n_inputs(one))]
+        if not places:
+            return
+        if self.tree_scorer is None:
+            self.tree_scorer = TreeTokenScorer(self.weights, device=self.device)
+        size = self.size("tree")
+        try:
+            for finished in self.tree_scorer([wanted[index] for index in places], size=size):
+                # Lists of one tree can spoil one another: the padded way finds out which one it is.
+                yield from ((places[at], scores) for at, scores in finished if _is_sound(scores))
+                if unwanted.is_set():
+                    return
+        except Exception as error:  # noqa: BLE001 - the lists that have no scores yet are computed the padded way
+            raise_if_lost(str(error))
+            if is_out_of_memory(error):
+                size.tokens = max(1, (size.tokens or 1) // 2)
+                free_memory()
+
+
+def _is_sound(scores: TokenScores) -> bool:
+    return not any(math.isnan(value) for value in scores.logprobs) and not any(
+        math.isnan(value) for place in scores.top for _, value in place
+    )
 
 
 class CausalEngine:

@@ -62,6 +62,10 @@ class CausalLikelihood:
         if others:
             yield from self._plainly(others, plain_size)
 
+    def shares(self, length: int) -> bool:
+        """Whether sequences of that many tokens are computed as a tree; the first to ask waits for the trial."""
+        return self._tree_or_none() is not None and (self._limit is None or length <= self._limit)
+
     def reset(self) -> None:
         """Give back what is held of the rows before."""
         if self._tree is not None:
