@@ -22,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Hand the arguments to lm-eval, with our engine for its model; returns the exit code."""
     from evalharness.integrations.lm_eval.command import run_command
-    from evalharness.models.huggingface.startup import import_leanly
+    from evalharness.models.huggingface.startup import allow_lean_imports, import_leanly
 
-    return run_command(args.arguments, before_loading=import_leanly, own_process=args.own_process)
+    def lean() -> None:
+        allow_lean_imports()
+        import_leanly()
+
+    return run_command(args.arguments, before_loading=lean, own_process=args.own_process)

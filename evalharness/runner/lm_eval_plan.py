@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from evalharness.core.canonical import digest
@@ -149,7 +150,7 @@ def plan_lm_eval(
                     made[chat] = load(
                         _name(loaded, task), _options(loaded, task, limit), chat=chat, allow_code=allow_code
                     )
-                defaults = getattr(models.get(model), "sampling_defaults", dict)
+                defaults = cache(getattr(models.get(model), "sampling_defaults", dict))
                 works.append(_work(loaded.suite, task, model, made[chat], identities[model], defaults))
             except UsageError as error:
                 path: Key = ("tasks", index, "lm_eval")

@@ -39,8 +39,8 @@ def run_command(
 ) -> int:
     """Do what lm-eval's command line does with `arguments`; returns the exit code.
 
-    `before_loading` is called when it is certain that a model is needed, before anything imports torch. In a process of
-    our own (`own_process`) imports may be put off.
+    In a process of our own (`own_process`) imports may be put off, and there `before_loading` is called, before
+    anything imports torch, when it is certain that a checkpoint is needed, and no other packages to load it.
 
     Raises:
         MissingExtraError: lm-eval is not installed.
@@ -68,7 +68,8 @@ def run_command(
         settings = _settings(parsed)
         _check_model(settings.get("model") or "hf")
         with importing():
-            before_loading()
+            if own_process and _is_plain({**settings, **(settings.get("model_args") or {})}):
+                before_loading()
             import lm_eval.evaluator
             import lm_eval.tasks  # noqa: F401
         with _ours(parsed, settings):
@@ -101,6 +102,14 @@ def _check_model(name: str) -> None:
             f"--model {name}: evalharness' engine runs Hugging Face checkpoints, --model hf (or hf-auto, huggingface); "
             f"run this one with lm-eval itself: lm_eval run --model {name} …"
         )
+
+
+def _is_plain(settings: Mapping[str, Any]) -> bool:
+    """Whether the model has no adapter, is not quantised and brings no code of its own."""
+    return not any(
+        value and (name in ("peft", "trust_remote_code", "autogptq") or name.startswith(("load_in_", "bnb_")))
+        for name, value in settings.items()
+    )
 
 
 class _Model:

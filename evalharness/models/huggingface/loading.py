@@ -13,9 +13,8 @@ from typing import Any
 from evalharness.core.errors import EvalHarnessError, MissingExtraError, ModelError, UsageError
 
 from .location import Location
-from .shortcuts import without_arithmetic
 from .spec import Backend, HfSpec
-from .startup import import_for
+from .startup import import_for, spare_loading
 
 __all__ = ["Loaded", "load", "load_tokenizer", "quiet"]
 
@@ -197,7 +196,7 @@ def _model(
         # The head comes with the adapter; the base model has none that would say how many labels there are.
         arguments["num_labels"] = len(spec.labels)
     auto_class = getattr(transformers, _AUTO_CLASS[backend])
-    with without_arithmetic():
+    with spare_loading(spec):
         model, info = auto_class.from_pretrained(source, **arguments, output_loading_info=True)
     missing = sorted(str(key) for key in info["missing_keys"])
     if missing and adapter is None:

@@ -14,6 +14,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
@@ -23,10 +24,10 @@ from evalharness.core.files import cache_dir, write_atomic
 from evalharness.core.imports import importing, put_off
 
 from .preload import preload_torch
-from .shortcuts import META, compile_late
+from .shortcuts import META, compile_late, without_arithmetic
 from .spec import HfSpec
 
-__all__ = ["allow_lean_imports", "import_for", "import_leanly"]
+__all__ = ["allow_lean_imports", "import_for", "import_leanly", "spare_loading"]
 
 _ABSENT = ("is_scipy_available", "is_sklearn_available", "is_torch_distributed_available")
 # The compiler: transformers and torch mark functions for it, and nothing is compiled here. One module of it is used
@@ -52,9 +53,17 @@ def allow_lean_imports() -> None:
 
 def import_for(spec: HfSpec) -> None:
     """Import what the model of `spec` needs, leanly where that is allowed and enough: other packages may need more."""
-    plain = spec.adapter is None and spec.quantization is None and not spec.trust_remote_code
-    if _allowed and plain:
+    if _may_be_lean(spec):
         import_leanly()
+
+
+def spare_loading(spec: HfSpec) -> AbstractContextManager[Any]:
+    """A context for loading the model of `spec` without what is computed in vain, where imports may be lean, too."""
+    return without_arithmetic() if _may_be_lean(spec) else contextlib.nullcontext()
+
+
+def _may_be_lean(spec: HfSpec) -> bool:
+    return _allowed and spec.adapter is None and spec.quantization is None and not spec.trust_remote_code
 
 
 def import_leanly() -> None:
