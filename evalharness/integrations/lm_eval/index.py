@@ -19,7 +19,7 @@ from evalharness.core.errors import MissingExtraError, UsageError
 from evalharness.core.imports import importing
 from evalharness.core.registry import suggestion
 
-from .scan import Declared, EntryKind, scan
+from .scan import Declared, EntryKind, scan, scan_file
 
 if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
@@ -140,12 +140,10 @@ def find(name: str, include_path: IncludePath = None) -> Found:
 
 
 def _of_file(path: Path) -> Found:
-    whole = path.resolve()
-    named = _named(whole.parent, scan(whole.parent, keep=False), own=True)
-    for item in named.values():
-        if item.file == str(whole):
-            return item
-    raise UsageError(f"{path} declares no lm-eval task or group")
+    declared = scan_file(path)
+    if declared is None:
+        raise UsageError(f"{path} declares no lm-eval task or group")
+    return _named(path.resolve().parent, [declared], own=True)[declared.name]
 
 
 def reached(found: Found, known: Mapping[str, Found]) -> list[Found]:

@@ -19,7 +19,7 @@ import yaml
 
 from evalharness.core.files import cache_dir, write_atomic
 
-__all__ = ["Declared", "EntryKind", "Function", "read_whole", "scan"]
+__all__ = ["Declared", "EntryKind", "Function", "read_whole", "scan", "scan_file"]
 
 EntryKind = Literal["task", "python task", "group", "tag"]
 
@@ -28,6 +28,8 @@ _IGNORED = frozenset({"__pycache__", ".ipynb_checkpoints"})
 # What decides kind, name, tags and what a model must do. `include` stays, so that inherited keys are seen.
 _KEYS = ("include", "class", "group", "task", "tag", "output_type", "unsafe_code")
 _KEY = re.compile(rf"""^["']?(?:{"|".join(_KEYS)})["']?[ \t]*:""", re.MULTILINE)
+_MAX_DEPTH = 100
+_LEADING = re.compile(r"^[ \t?:\-]+", re.MULTILINE)
 _TOP = re.compile(r"^[^\s#\-][^\n]*$", re.MULTILINE)
 
 
@@ -67,6 +69,12 @@ def scan(root: Path, *, version: str = "", keep: bool = True) -> tuple[Declared,
     if keep:
         _keep(file, stamp, declared)
     return declared
+
+
+def scan_file(path: Path) -> Declared | None:
+    """The task or group that one file declares; None where it declares none, or cannot be read."""
+    path = path.resolve()
+    return _read_file(_Reader(), str(path), path.name)
 
 
 def _keep(file: Path, stamp: str, declared: tuple[Declared, ...]) -> None:
@@ -116,13 +124,16 @@ def _read(root: Path) -> Iterator[Declared]:
     reader, start = _Reader(), str(root)
     files = [path for path, entry in _files(root) if entry.name.endswith(".yaml")]
     for path in sorted(files, key=lambda path: path.replace(os.sep, "/")):
-        try:
-            found = reader.keys_of(path, ())
-        except (OSError, ValueError, yaml.YAMLError):
-            continue  # lm-eval passes over files that it cannot read, too
-        declared = _declared(found, path[len(start) + 1 :].replace(os.sep, "/"))
+        declared = _read_file(reader, path, path[len(start) + 1 :].replace(os.sep, "/"))
         if declared is not None:
             yield declared
+
+
+def _read_file(reader: _Reader, path: str, shown: str) -> Declared | None:
+    try:
+        return _declared(reader.keys_of(path, ()), shown)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # lm-eval passes over files that it cannot read, too
 
 
 class Function(str):
@@ -174,7 +185,25 @@ class _Reader:
 
 
 def _load(text: str) -> Any:
+    if _may_be_deep(text):
+        _check_depth(text)
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with one more tag
+
+
+def _may_be_deep(text: str) -> bool:
+    # Each level of a list or mapping needs a bracket, or a further sign or blank where its line begins.
+    return (
+        text.count("[") + text.count("{") > _MAX_DEPTH or max(map(len, _LEADING.findall(text)), default=0) > _MAX_DEPTH
+    )
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what libyaml would build by recursion until the stack ends, and the process with it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"it is nested more than {_MAX_DEPTH} deep")
 
 
 def _reduced(text: str) -> str:

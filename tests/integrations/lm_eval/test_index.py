@@ -100,6 +100,31 @@ def test_a_file_is_found_by_its_path(tasks):
         index.find(str(tasks.parent / "nothing.yaml"))
 
 
+DEEP = {
+    "flow": "task: a\ntag: " + "[" * 200_000,
+    "block": "task:\n" + "".join(" " * n + "a:\n" for n in range(1, 3_000)),
+    "dashes": "task: a\ntag:\n " + "- " * 100_000,
+    "questions": "? " * 100_000,
+    "braces": "task: " + "{a: " * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_a_file_that_is_nested_without_end_is_passed_over(tmp_path, kind):
+    """libyaml's own loader would end the process."""
+    (tmp_path / "deep.yaml").write_text(DEEP[kind])
+    (tmp_path / "good.yaml").write_text("task: good\ntag: [[a], [b]]\n")
+    assert [item.name for item in scan(tmp_path, keep=False)] == ["good"]
+    with pytest.raises(UsageError, match="declares no lm-eval task"):
+        index.find(str(tmp_path / "deep.yaml"))
+
+
+def test_other_files_of_the_folder_are_not_read_for_one(tmp_path, monkeypatch):
+    (tmp_path / "one.yaml").write_text("task: one\n")
+    monkeypatch.setattr("evalharness.integrations.lm_eval.scan._files", lambda root: pytest.fail("looked around"))
+    assert index.find(str(tmp_path / "one.yaml")).name == "one"
+
+
 def test_names_that_lead_nowhere_are_refused(tasks):
     with pytest.raises(UsageError, match="did you mean 'hellaswag'"):
         index.find("helaswag")
