@@ -87,17 +87,17 @@ class _Active:
 
 
 class ContinuousDecoder:
-    """Generates with a causal model.
+    """Generates with a causal model; `head` is its last layer, where somebody has tried that already.
 
     Raises:
         UnsupportedModelError: the model's attention cannot be taken over.
     """
 
-    def __init__(self, model: Any, ending: Ending, *, device: str) -> None:
+    def __init__(self, model: Any, ending: Ending, *, device: str, head: Head | None = None) -> None:
         self._model = model
         self._ending = ending
         self._device = device
-        self._head = Head(model)
+        self._head = head or Head(model)
         self._tree = TreeAttention(model)
         self.n_computed = 0
 

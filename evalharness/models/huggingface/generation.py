@@ -20,6 +20,7 @@ from evalharness.core.types import Json, Request, Response, Sampling
 from .attention import UnsupportedModelError
 from .continuous import ContinuousDecoder
 from .decoding import Decoding, Ending
+from .head import Head
 from .memory import BatchSize, Failure, free_memory, is_out_of_memory, raise_if_lost, run_batches
 from .probe import longest_tree, probe_prompts, same_texts
 from .rows import error_response, notes
@@ -148,16 +149,19 @@ class Generator:
         rows = [
             Decoding(request, ids, 0, frozenset()) for request, ids in probe_prompts(self._model.config, self._tokens)
         ]
-        trial = ContinuousDecoder(self._model, Ending(self._tokens, frozenset()), device=self._device)
+        head = Head(self._model)
+        trial = ContinuousDecoder(self._model, Ending(self._tokens, frozenset()), device=self._device, head=head)
         try:
-            texts = [list(row.new) for row in _by_row(trial(rows, n_slots=2, tokens=12), rows)]
+            # In two portions, so that one ends inside a prompt.
+            texts = [list(row.new) for row in _by_row(trial(rows, n_slots=len(rows), tokens=12), rows)]
         except UnsupportedModelError:
             raise
         except Exception as error:
             raise UnsupportedModelError(f"it failed on a trial: {type(error).__name__}: {error}") from error
-        if (reason := same_texts(self._model, [row.ids for row in rows], texts, device=self._device)) is not None:
+        prompts = [row.ids for row in rows]
+        if (reason := same_texts(self._model, prompts, texts, head=head, device=self._device)) is not None:
             raise UnsupportedModelError(reason)
-        return ContinuousDecoder(self._model, self._ending, device=self._device)
+        return ContinuousDecoder(self._model, self._ending, device=self._device, head=head)
 
     def _row(self, request: Request) -> Decoding:
         tokens, sampling = self._tokens, request.sampling
