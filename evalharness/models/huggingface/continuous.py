@@ -109,7 +109,7 @@ class ContinuousDecoder:
         for row in rows:
             row.begin()
         prompts, active = _Prompts.of(rows), _Active()
-        slots = SlotAttention(self._model, n_slots=n_slots)
+        slots = SlotAttention(self._model, n_slots=n_slots, columns=max((row.length for row in rows), default=0))
         try:
             while prompts.ends or prompts.deferred or active.rows:
                 ended: list[Finished] = []
@@ -119,6 +119,9 @@ class ContinuousDecoder:
                 if prompts.ends and len(active.rows) <= n_slots - max(1, n_slots // 4):
                     while prompts.ends and len(active.rows) < n_slots:
                         ended += self._read(prompts, slots, active, n_slots=n_slots, tokens=tokens)
+                    if not prompts.ends:
+                        # Nobody reads below what is held of the prompts any more.
+                        self._tree.reset()
                 if active.rows:
                     ended += self._step(slots, active)
                 if ended:
@@ -145,7 +148,7 @@ class ContinuousDecoder:
         inputs = {"input_ids": sent[:1], "position_ids": sent[1:], "use_cache": False}
         columns = to_device(torch.tensor([place - start for place, _ in done] or [0]), self._device)
         with torch.inference_mode(), self._tree.over(blocks, captures):
-            logits = torch.cat(list(self._head.logits(inputs, torch.zeros_like(columns), columns)))
+            logits = _joined(self._head.logits(inputs, torch.zeros_like(columns), columns))
         self.n_computed += end - start
         rows = [row for _, row in done]
         slots.lengths += [len(row.ids) for row in rows]
@@ -162,7 +165,7 @@ class ContinuousDecoder:
             sent = to_device(torch.tensor([active.tokens, positions]), self._device)[:, :, None]
             inputs = {"input_ids": sent[0], "position_ids": sent[1], "use_cache": False}
             at = torch.arange(n, device=self._device)
-            logits = torch.cat(list(self._head.logits(inputs, at, torch.zeros_like(at))))
+            logits = _joined(self._head.logits(inputs, at, torch.zeros_like(at)))
         self.n_computed += n
         return self._advance(slots, active, logits, range(n), began)
 
@@ -196,6 +199,11 @@ class ContinuousDecoder:
                 slots.drop(index)
                 active.drop(index)
         return finished
+
+
+def _joined(slices: Iterator[torch.Tensor]) -> torch.Tensor:
+    found = list(slices)
+    return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def _located(blocks: Sequence[Block], place: int) -> tuple[int, int]:

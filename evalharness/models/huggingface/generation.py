@@ -231,10 +231,12 @@ def _as_ids(value: Any) -> frozenset[int]:
 
 
 def _slots(rows: Sequence[Decoding], size: BatchSize) -> int:
-    """How many texts are decoded together: as `size` allows if all came to their full length."""
-    longest = max(row.length for row in rows)
+    """How many texts are decoded together: as `size` allows if the longest came together, to their full length."""
     most = len(rows) if size.rows is None else min(size.rows, len(rows))
-    return max(1, most if size.tokens is None else min(most, size.tokens // longest))
+    if size.tokens is not None:
+        sums = itertools.accumulate(sorted((row.length for row in rows), reverse=True))
+        most = min(most, sum(1 for _ in itertools.takewhile(lambda total: total <= size.tokens, sums)))
+    return max(1, most)
 
 
 def _by_row(finished: Iterator[Sequence[Any]], rows: Sequence[Decoding]) -> Sequence[Decoding]:
