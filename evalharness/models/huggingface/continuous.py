@@ -17,6 +17,7 @@ import torch
 
 from .decoding import Decoding, Ending
 from .head import Head
+from .memory import trim_memory
 from .slots import SlotAttention
 from .transfer import to_device
 from .tree import Block, TokenTree, Walk
@@ -119,6 +120,8 @@ class ContinuousDecoder:
                 if prompts.ends and len(active.rows) <= n_slots - max(1, n_slots // 4):
                     while prompts.ends and len(active.rows) < n_slots:
                         ended += self._read(prompts, slots, active, n_slots=n_slots, tokens=tokens)
+                        if self._device == "cpu":
+                            trim_memory()
                     if not prompts.ends:
                         # Nobody reads below what is held of the prompts any more.
                         self._tree.reset()
