@@ -36,8 +36,10 @@ _TOKENS_GPU = 32768
 _GENERATED_ROWS = {"cpu": 64}
 _GENERATED_ROWS_GPU = 128
 _GENERATED_TOKENS_PER_ROW = 512
-# What the keys and values of texts that are decoded together may take on a CPU, in bytes.
-_KEPT_BYTES = 384 * 2**20
+# What the keys and values of texts that are decoded together may take on a CPU: half of what the weights take, so that
+# they never are what memory ends with, and a little in any case.
+_KEPT_SHARE = 2
+_KEPT_BYTES = 32 * 2**20
 # Parameters of a model whose memory is wanted back at once.
 _LARGE = 10_000_000
 
@@ -218,7 +220,9 @@ class HfModel(BatchModel):
             rows = _GENERATED_ROWS.get(self.device, _GENERATED_ROWS_GPU)
             tokens = rows * _GENERATED_TOKENS_PER_ROW
             if self.device == "cpu" and self._loaded_model is not None:
-                tokens = min(tokens, _KEPT_BYTES // _bytes_per_token(self._loaded_model.model))
+                model = self._loaded_model.model
+                weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+                tokens = min(tokens, max(_KEPT_BYTES, weights // _KEPT_SHARE) // _bytes_per_token(model))
             return BatchSize(rows=rows, tokens=tokens)
         return BatchSize(tokens=self._tokens_at_once())
 

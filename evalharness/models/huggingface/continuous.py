@@ -17,6 +17,7 @@ import torch
 
 from .decoding import Decoding, Ending
 from .head import Head
+from .memory import trim_memory
 from .slots import SlotAttention
 from .transfer import to_device
 from .tree import Block, TokenTree, Walk
@@ -87,17 +88,17 @@ class _Active:
 
 
 class ContinuousDecoder:
-    """Generates with a causal model.
+    """Generates with a causal model; `head` is its last layer, where somebody has tried that already.
 
     Raises:
         UnsupportedModelError: the model's attention cannot be taken over.
     """
 
-    def __init__(self, model: Any, ending: Ending, *, device: str) -> None:
+    def __init__(self, model: Any, ending: Ending, *, device: str, head: Head | None = None) -> None:
         self._model = model
         self._ending = ending
         self._device = device
-        self._head = Head(model)
+        self._head = head or Head(model)
         self._tree = TreeAttention(model)
         self.n_computed = 0
 
@@ -109,7 +110,7 @@ class ContinuousDecoder:
         for row in rows:
             row.begin()
         prompts, active = _Prompts.of(rows), _Active()
-        slots = SlotAttention(self._model, n_slots=n_slots)
+        slots = SlotAttention(self._model, n_slots=n_slots, columns=max((row.length for row in rows), default=0))
         try:
             while prompts.ends or prompts.deferred or active.rows:
                 ended: list[Finished] = []
@@ -119,6 +120,11 @@ class ContinuousDecoder:
                 if prompts.ends and len(active.rows) <= n_slots - max(1, n_slots // 4):
                     while prompts.ends and len(active.rows) < n_slots:
                         ended += self._read(prompts, slots, active, n_slots=n_slots, tokens=tokens)
+                        if self._device == "cpu":
+                            trim_memory()
+                    if not prompts.ends:
+                        # Nobody reads below what is held of the prompts any more.
+                        self._tree.reset()
                 if active.rows:
                     ended += self._step(slots, active)
                 if ended:
@@ -145,7 +151,7 @@ class ContinuousDecoder:
         inputs = {"input_ids": sent[:1], "position_ids": sent[1:], "use_cache": False}
         columns = to_device(torch.tensor([place - start for place, _ in done] or [0]), self._device)
         with torch.inference_mode(), self._tree.over(blocks, captures):
-            logits = torch.cat(list(self._head.logits(inputs, torch.zeros_like(columns), columns)))
+            logits = _joined(self._head.logits(inputs, torch.zeros_like(columns), columns))
         self.n_computed += end - start
         rows = [row for _, row in done]
         slots.lengths += [len(row.ids) for row in rows]
@@ -162,7 +168,7 @@ class ContinuousDecoder:
             sent = to_device(torch.tensor([active.tokens, positions]), self._device)[:, :, None]
             inputs = {"input_ids": sent[0], "position_ids": sent[1], "use_cache": False}
             at = torch.arange(n, device=self._device)
-            logits = torch.cat(list(self._head.logits(inputs, at, torch.zeros_like(at))))
+            logits = _joined(self._head.logits(inputs, at, torch.zeros_like(at)))
         self.n_computed += n
         return self._advance(slots, active, logits, range(n), began)
 
@@ -196,6 +202,11 @@ class ContinuousDecoder:
                 slots.drop(index)
                 active.drop(index)
         return finished
+
+
+def _joined(slices: Iterator[torch.Tensor]) -> torch.Tensor:
+    found = list(slices)
+    return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def _located(blocks: Sequence[Block], place: int) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from evalharness.core.types import Json, Request, Response, Sampling
 from .attention import UnsupportedModelError
 from .continuous import ContinuousDecoder
 from .decoding import Decoding, Ending
+from .head import Head
 from .memory import BatchSize, Failure, free_memory, is_out_of_memory, raise_if_lost, run_batches
 from .probe import longest_tree, probe_prompts, same_texts
 from .rows import error_response, notes
@@ -107,7 +108,8 @@ class Generator:
             done: set[int] = set()
             n_slots = _slots(fits, size)
             try:
-                for finished in fast(fits, n_slots=n_slots, tokens=read_size.tokens or 1):
+                # The keys of the texts stand beside what a portion of prompts needs: half a portion is as fast.
+                for finished in fast(fits, n_slots=n_slots, tokens=max(1, (read_size.tokens or 1) // 2)):
                     done |= {id(row) for row, _ in finished}
                     self._n_tokens += sum(len(row.ids) + len(row.new) - 1 for row, _ in finished)
                     yield [self._response(row, self._ending.text(row), seconds) for row, seconds in finished]
@@ -148,16 +150,19 @@ class Generator:
         rows = [
             Decoding(request, ids, 0, frozenset()) for request, ids in probe_prompts(self._model.config, self._tokens)
         ]
-        trial = ContinuousDecoder(self._model, Ending(self._tokens, frozenset()), device=self._device)
+        head = Head(self._model)
+        trial = ContinuousDecoder(self._model, Ending(self._tokens, frozenset()), device=self._device, head=head)
         try:
-            texts = [list(row.new) for row in _by_row(trial(rows, n_slots=2, tokens=12), rows)]
+            # In two portions, so that one ends inside a prompt.
+            texts = [list(row.new) for row in _by_row(trial(rows, n_slots=len(rows), tokens=12), rows)]
         except UnsupportedModelError:
             raise
         except Exception as error:
             raise UnsupportedModelError(f"it failed on a trial: {type(error).__name__}: {error}") from error
-        if (reason := same_texts(self._model, [row.ids for row in rows], texts, device=self._device)) is not None:
+        prompts = [row.ids for row in rows]
+        if (reason := same_texts(self._model, prompts, texts, head=head, device=self._device)) is not None:
             raise UnsupportedModelError(reason)
-        return ContinuousDecoder(self._model, self._ending, device=self._device)
+        return ContinuousDecoder(self._model, self._ending, device=self._device, head=head)
 
     def _row(self, request: Request) -> Decoding:
         tokens, sampling = self._tokens, request.sampling
@@ -227,10 +232,13 @@ def _as_ids(value: Any) -> frozenset[int]:
 
 
 def _slots(rows: Sequence[Decoding], size: BatchSize) -> int:
-    """How many texts are decoded together: as `size` allows if all came to their full length."""
-    longest = max(row.length for row in rows)
+    """How many texts are decoded together: as `size` allows if the longest came together, to their full length."""
     most = len(rows) if size.rows is None else min(size.rows, len(rows))
-    return max(1, most if size.tokens is None else min(most, size.tokens // longest))
+    room = size.tokens
+    if room is not None:
+        sums = itertools.accumulate(sorted((row.length for row in rows), reverse=True))
+        most = min(most, sum(total <= room for total in sums))
+    return max(1, most)
 
 
 def _by_row(finished: Iterator[Sequence[Any]], rows: Sequence[Decoding]) -> Sequence[Decoding]:

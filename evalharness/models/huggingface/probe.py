@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from evalharness.core.types import LogLikelihood, Request, Sampling
 from .memory import BatchSize, Failure, Outcome
 from .rows import Row
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .head import Head
 
 __all__ = ["longest_tree", "probe_prompts", "probe_rows", "same_texts", "why_not"]
 
@@ -97,24 +100,31 @@ def probe_prompts(config: Any, tokens: Tokens) -> list[tuple[Request, tuple[int,
 
 
 def same_texts(
-    model: Any, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]], *, device: str
+    model: Any, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]], *, head: Head, device: str
 ) -> str | None:
     """Why `texts` are not what `model` says greedily after `prompts`, None if they are.
 
-    Each is read in one plain forward pass: every token of it must be within rounding of the likeliest there.
+    They are read in one plain padded forward pass: every token must be within rounding of the likeliest there.
     """
     import torch
 
+    from .scoring import padded
+
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
     tolerance = _TOLERANCE.get(dtype, _TOLERANCE["bfloat16"])
-    for prompt, new in zip(prompts, texts, strict=True):
-        with torch.inference_mode():
-            ids = torch.tensor([[*prompt, *new[:-1]]], device=device)
-            logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :].float()
-        chosen = logits[torch.arange(len(new)), torch.tensor(new, device=logits.device)]
+    read = [(*prompt, *new[:-1]) for prompt, new in zip(prompts, texts, strict=True)]
+    # Nothing looks to the right, so any token will do there.
+    ids, _, _ = padded(read, pad=read[0][0], side="right", device=device)
+    pairs = list(zip(prompts, texts, strict=True))
+    where = [(row, len(prompt) - 1 + at) for row, (prompt, new) in enumerate(pairs) for at in range(len(new))]
+    rows, columns = torch.tensor(where, device=device).unbind(1)
+    with torch.inference_mode():
+        logits = torch.cat(list(head.logits({"input_ids": ids, "use_cache": False}, rows, columns)))
+        said = torch.tensor([token for new in texts for token in new], device=logits.device)
+        chosen = logits[torch.arange(len(said), device=logits.device), said]
         short = float((logits.max(dim=-1).values - chosen).max())
-        if not short <= tolerance:
-            return f"on a trial it chose a token whose logit is {short:.2g} below that of the likeliest one"
+    if not short <= tolerance:
+        return f"on a trial it chose a token whose logit is {short:.2g} below that of the likeliest one"
     return None
 
 

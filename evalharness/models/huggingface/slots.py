@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from .attention import AttentionSwitch, additive_mask, attend
+from .pages import Pages
 from .transfer import to_device
 
 __all__ = ["SlotAttention"]
@@ -18,16 +19,18 @@ _STEP = 64
 
 
 class SlotAttention:
-    """Keys and values of up to `n_slots` texts; slot i holds the first `lengths[i]` tokens of one.
+    """Keys and values of up to `n_slots` texts of up to `columns` tokens; slot i holds `lengths[i]` tokens of one.
 
     The slots in use are always the first ones, so that a step is a plain batch.
     """
 
-    def __init__(self, model: Any, *, n_slots: int) -> None:
+    def __init__(self, model: Any, *, n_slots: int, columns: int) -> None:
         self._switch = AttentionSwitch(model)
         self._n_slots = n_slots
+        self._columns = columns
         self._keys: list[torch.Tensor] = []  # by layer: (slots, heads, columns, width)
         self._values: list[torch.Tensor] = []
+        self._pages: list[Pages] = []  # what the two are made of, on a CPU
         self._n_calls = 0
         self._masks: dict[tuple[int | None, torch.device], torch.Tensor] = {}
         self._ends: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -52,6 +55,8 @@ class SlotAttention:
                 kept[slot, :, :n] = kept[last, :, :n]
             self.lengths[slot] = self.lengths[last]
         self.lengths.pop()
+        for pages in self._pages:
+            pages.release(last)
 
     @contextlib.contextmanager
     def step(self) -> Iterator[Sequence[int]]:
@@ -94,12 +99,19 @@ class SlotAttention:
     def _hold(self, layer: int, columns: int) -> None:
         for kept in (self._keys, self._values):
             old = kept[layer]
-            if old.shape[2] < columns:
-                grown = old.new_empty((*old.shape[:2], -(-columns // _STEP) * _STEP, old.shape[3]))
-                grown[:, :, : old.shape[2]] = old
+            if old.shape[2] >= columns:
+                continue
+            if old.device.type == "cpu":
+                # All that they can come to at once: what is not written takes no memory.
+                shape = (*old.shape[:2], _rounded(max(columns, self._columns)), old.shape[3])
+                self._pages.append(Pages(shape, old.dtype))
+                grown = self._pages[-1].tensor
+            else:
+                grown = old.new_empty((*old.shape[:2], _rounded(columns), old.shape[3]))
                 # What no text has reached is hidden by the mask, and 0 × NaN would show through it.
                 grown[:, :, old.shape[2] :] = 0
-                kept[layer] = grown
+            grown[:, :, : old.shape[2]] = old
+            kept[layer] = grown
 
     def _ends_on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """The slots in use and the column of the new token of each; the layers of one step share them."""
@@ -118,3 +130,7 @@ class SlotAttention:
                 seen &= ends[:, None] - at < window
             self._masks[key] = additive_mask(seen, like)[:, None, None]
         return self._masks[key]
+
+
+def _rounded(columns: int) -> int:
+    return -(-columns // _STEP) * _STEP
