@@ -88,7 +88,7 @@ class _Active:
 
 
 class ContinuousDecoder:
-    """Generates with a causal model; `head` is its last layer, where somebody has tried that already.
+    """Generates with a causal model; `head` is its last layer, where that has been tried already.
 
     Raises:
         UnsupportedModelError: the model's attention cannot be taken over.

@@ -10,6 +10,7 @@ from typing import Any
 from evalharness.core.types import Json, LogLikelihood
 
 from .attention import UnsupportedModelError
+from .head import Head
 from .memory import BatchSize, Failure, Outcome, run_batches
 from .prefix import PrefixScorer
 from .probe import longest_tree, why_not
@@ -105,7 +106,8 @@ class CausalLikelihood:
         config = self._model.config
         self._limit = longest_tree(config)
         text = config.get_text_config() if hasattr(config, "get_text_config") else config
-        trial = PrefixScorer(self._model, device=self._device, block_rows=4)
+        head = Head(self._model)
+        trial = PrefixScorer(self._model, device=self._device, block_rows=4, head=head)
         dtype = str(next(self._model.parameters()).dtype).removeprefix("torch.")
         before = self._plain.n_computed
         plain = functools.partial(plain_way, run=self._plain)
@@ -113,4 +115,4 @@ class CausalLikelihood:
         self._plain.n_computed = before
         if reason is not None:
             raise UnsupportedModelError(reason)
-        return PrefixScorer(self._model, device=self._device)
+        return PrefixScorer(self._model, device=self._device, head=head)

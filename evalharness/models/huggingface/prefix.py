@@ -73,18 +73,18 @@ class _Lookups:
 
 
 class PrefixScorer:
-    """Scores rows of a causal model as one prefix tree.
+    """Scores rows of a causal model as one prefix tree; `head` is its last layer, where that has been tried already.
 
     Raises:
         UnsupportedModelError: the model's attention cannot be made to see a tree.
     """
 
-    def __init__(self, model: Any, *, device: str, block_rows: int = _BLOCK_ROWS) -> None:
+    def __init__(self, model: Any, *, device: str, block_rows: int = _BLOCK_ROWS, head: Head | None = None) -> None:
         self._model = model
         self._device = device
         self._block_rows = block_rows
         self._attention = TreeAttention(model)
-        self._head = Head(model)
+        self._head = head or Head(model)
         self._held: Ints = np.zeros(0, dtype=np.int64)
         self.n_computed = 0
         self.n_distinct = 0
