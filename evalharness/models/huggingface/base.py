@@ -14,7 +14,7 @@ from evalharness.core.types import Json, Kind, Message, Request, Response
 from evalharness.models.batching import BatchModel
 
 from .architecture import check_architecture, check_folder
-from .hardware import resolve_device, resolve_dtype
+from .hardware import free_bytes, resolve_device, resolve_dtype
 from .identity import describe, package_versions, read_config
 from .location import Location, locate
 from .memory import BatchSize
@@ -218,12 +218,17 @@ class HfModel(BatchModel):
             return BatchSize(rows=int(self.spec.batch_size))
         if kind == "generate":
             rows = _GENERATED_ROWS.get(self.device, _GENERATED_ROWS_GPU)
-            tokens = rows * _GENERATED_TOKENS_PER_ROW
-            if self.device == "cpu" and self._loaded_model is not None:
+            size = BatchSize(rows=rows, tokens=rows * _GENERATED_TOKENS_PER_ROW)
+            if self._loaded_model is not None:
                 model = self._loaded_model.model
-                weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
-                tokens = min(tokens, max(_KEPT_BYTES, weights // _KEPT_SHARE) // _bytes_per_token(model))
-            return BatchSize(rows=rows, tokens=tokens)
+                kept = _bytes_per_token(model)
+                if self.device == "cpu" and size.tokens is not None:
+                    weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+                    size.tokens = min(size.tokens, max(_KEPT_BYTES, weights // _KEPT_SHARE) // kept)
+                # On several devices none holds all layers of a token: what is left on the first one says too little.
+                if self.spec.device_map is None:
+                    size.bound(kept, free=free_bytes(self.device))
+            return size
         return BatchSize(tokens=self._tokens_at_once())
 
     def _tokens_at_once(self) -> int:

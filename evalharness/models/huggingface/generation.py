@@ -20,8 +20,10 @@ from evalharness.core.types import Json, Request, Response, Sampling
 from .attention import UnsupportedModelError
 from .continuous import ContinuousDecoder
 from .decoding import Decoding, Ending
+from .hardware import free_bytes
 from .head import Head
 from .memory import BatchSize, Failure, free_memory, is_out_of_memory, raise_if_lost, run_batches
+from .metering import Meter
 from .probe import longest_tree, probe_prompts, same_texts
 from .rows import error_response, notes
 from .scoring import padded
@@ -53,6 +55,8 @@ class Generator:
         self._ending = Ending(tokens, self._eos)
         self._fast: ContinuousDecoder | None = None
         self._limit: int | None = None
+        self._bytes_per_token = 0
+        self._read_size = BatchSize()
         self._reason = "an encoder-decoder generates with its own loop" if encoder_decoder else None
         self._n_rows = self._n_plain = self._n_tokens = 0
         self._config = GenerationConfig(**ids, pad_token_id=tokens.pad, do_sample=False, num_beams=1, use_cache=True)
@@ -94,6 +98,8 @@ class Generator:
         if self._fast is not None and not self._n_plain:
             report["tokens_computed"] = self._fast.n_computed
             report["tokens_unshared"] = self._n_tokens
+        if self._fast is not None:
+            report |= self._read_size.report() | {"token_budget": _portion(self._read_size)}
         return report
 
     def _decoded(self, rows: Sequence[Decoding], size: BatchSize, read_size: BatchSize) -> Iterator[list[Response]]:
@@ -102,14 +108,16 @@ class Generator:
         if fast is None:
             yield from self._plainly(rows, size)
             return
+        if read_size.bytes_per_token is None and self._bytes_per_token:
+            read_size.bound(self._bytes_per_token, free=free_bytes(self._device))
+        self._read_size = read_size
         fits = [row for row in rows if self._limit is None or row.length <= self._limit]
         others = [row for row in rows if self._limit is not None and row.length > self._limit]
         while fits:
             done: set[int] = set()
             n_slots = _slots(fits, size)
             try:
-                # The keys of the texts stand beside what a portion of prompts needs: half a portion is as fast.
-                for finished in fast(fits, n_slots=n_slots, tokens=max(1, (read_size.tokens or 1) // 2)):
+                for finished in fast(fits, n_slots=n_slots, tokens=_portion(read_size)):
                     done |= {id(row) for row, _ in finished}
                     self._n_tokens += sum(len(row.ids) + len(row.new) - 1 for row, _ in finished)
                     yield [self._response(row, self._ending.text(row), seconds) for row, seconds in finished]
@@ -123,7 +131,9 @@ class Generator:
                 others += fits
                 break
             free_memory()
+            # Which of the two it was nobody knows: the texts that are kept, or the prompts that were read.
             size.rows = n_slots // 2
+            read_size.tokens = _portion(read_size)
         if others:
             yield from self._plainly(others, size)
 
@@ -160,8 +170,11 @@ class Generator:
         except Exception as error:
             raise UnsupportedModelError(f"it failed on a trial: {type(error).__name__}: {error}") from error
         prompts = [row.ids for row in rows]
-        if (reason := same_texts(self._model, prompts, texts, head=head, device=self._device)) is not None:
+        meter = Meter(self._model, device=self._device)
+        reason = same_texts(self._model, prompts, texts, head=head, device=self._device, meter=meter)
+        if reason is not None:
             raise UnsupportedModelError(reason)
+        self._bytes_per_token = meter.bytes_per_token
         return ContinuousDecoder(self._model, self._ending, device=self._device, head=head)
 
     def _row(self, request: Request) -> Decoding:
@@ -229,6 +242,14 @@ def _as_ids(value: Any) -> frozenset[int]:
     if value is None:
         return frozenset()
     return frozenset([int(value)] if isinstance(value, int) else map(int, value))
+
+
+def _portion(read_size: BatchSize) -> int:
+    """How many tokens of prompts are read at once: half of what goes together elsewhere, which is as fast.
+
+    The keys and values of the texts stand beside what reading needs.
+    """
+    return max(1, (read_size.tokens or 1) // 2)
 
 
 def _slots(rows: Sequence[Decoding], size: BatchSize) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from evalharness.core.errors import UsageError
 
-__all__ = ["checkpoint_dtype", "resolve_device", "resolve_devices", "resolve_dtype"]
+__all__ = ["checkpoint_dtype", "free_bytes", "resolve_device", "resolve_devices", "resolve_dtype"]
 
 _SAFETENSORS_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 
@@ -121,3 +121,47 @@ def resolve_dtype(dtype: str, *, device: str, folder: Path | None, config: Mappi
     if folder is None:
         return "auto"
     return checkpoint_dtype(folder, config) or "float32"
+
+
+def free_bytes(device: str) -> int | None:
+    """The memory of `device` that can still be had; None where nobody says.
+
+    Of a CPU that of the machine, or of the container if that has a smaller limit.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(device)
+        # What torch holds and does not use is free for us, too.
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free) + int(unused)
+    if device != "cpu" or not sys.platform.startswith("linux"):
+        return None
+    known = [_available(Path("/proc/meminfo")), _left_in_container(Path("/sys/fs/cgroup"))]
+    return min((found for found in known if found is not None), default=None)
+
+
+def _available(meminfo: Path) -> int | None:
+    try:
+        lines = meminfo.read_text(encoding="ascii").splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    except (OSError, ValueError):
+        return None
+
+
+def _left_in_container(folder: Path) -> int | None:
+    """What the limit of a control group leaves; files that are only cached there give way."""
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            most = (folder / limit).read_text(encoding="ascii").strip()
+            if most == "max":
+                return None
+            statistics = (folder / limit).with_name("memory.stat").read_text(encoding="ascii").split()
+            cached = int(statistics[statistics.index("inactive_file") + 1])
+            return max(0, int(most) - int((folder / used).read_text(encoding="ascii")) + cached)
+        except (OSError, ValueError):
+            continue
+    return None

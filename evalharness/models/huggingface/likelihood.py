@@ -10,8 +10,10 @@ from typing import Any
 from evalharness.core.types import Json, LogLikelihood
 
 from .attention import UnsupportedModelError
+from .hardware import free_bytes
 from .head import Head
 from .memory import BatchSize, Failure, Outcome, run_batches
+from .metering import Meter
 from .prefix import PrefixScorer
 from .probe import longest_tree, why_not
 from .rows import Row
@@ -42,6 +44,8 @@ class CausalLikelihood:
         self._tree: PrefixScorer | None = None
         self._limit: int | None = None
         self._tried = force_plain is not None
+        self._used = BatchSize()
+        self._bytes_per_token = 0
         self._n_plain_rows = 0
         self._n_tokens = 0
 
@@ -49,6 +53,10 @@ class CausalLikelihood:
         """The outcome of each row; `size` bounds the tokens of a stretch of the tree, `plain_size` a padded batch."""
         self._n_tokens += sum(row.length for row in rows)
         tree = self._tree_or_none() if rows else None
+        for each in (size, plain_size):
+            if each.bytes_per_token is None and self._bytes_per_token:
+                each.bound(self._bytes_per_token, free=free_bytes(self._device))
+        self._used = plain_size if tree is None else size
         if tree is None:
             yield from self._plainly(rows, plain_size)
             return
@@ -87,7 +95,7 @@ class CausalLikelihood:
         report["tokens_computed"] = self._plain.n_computed + (tree.n_computed if tree is not None else 0)
         if tree is not None and not self._n_plain_rows:
             report["tokens_distinct"] = tree.n_distinct
-        return report
+        return report | self._used.report()
 
     def _plainly(self, rows: Sequence[Row], size: BatchSize) -> Iterator[list[RowOutcome]]:
         self._n_plain_rows += len(rows)
@@ -111,7 +119,9 @@ class CausalLikelihood:
         dtype = str(next(self._model.parameters()).dtype).removeprefix("torch.")
         before = self._plain.n_computed
         plain = functools.partial(plain_way, run=self._plain)
-        reason = why_not(trial, plain, n_vocabulary=int(text.vocab_size), dtype=dtype)
+        meter = Meter(self._model, device=self._device)
+        reason = why_not(trial, plain, n_vocabulary=int(text.vocab_size), dtype=dtype, meter=meter)
+        self._bytes_per_token = meter.bytes_per_token
         self._plain.n_computed = before
         if reason is not None:
             raise UnsupportedModelError(reason)

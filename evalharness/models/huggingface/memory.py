@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from evalharness.core.errors import ModelError
+from evalharness.core.types import Json
 
 __all__ = [
     "BatchSize",
@@ -37,6 +38,8 @@ _OUT_OF_MEMORY = (
     "cudnn_status_alloc_failed",
     "unable to allocate",
 )
+# A budget of fewer tokens is not set by measuring: only memory that ends says that so few do not fit.
+_FEWEST_TOKENS = 32
 # After one of these every later call on the device fails as well: the backend as a whole is lost.
 _DEVICE_LOST = ("device-side assert", "illegal memory access", "unspecified launch failure", "an illegal instruction")
 
@@ -54,16 +57,37 @@ class BatchSize:
     """How much goes into one batch: at most `rows` items, and at most `tokens` of padded length (None: no limit).
 
     One item always fits. Halved when memory ends, and never raised again: what ended it once would end it again.
+    `bytes_per_token` is what a token needs beyond the weights, where that has been measured.
     """
 
     rows: int | None = None
     tokens: int | None = None
+    bytes_per_token: int | None = None
 
     def fits(self, n_rows: int, longest: int) -> bool:
         """Whether `n_rows` rows, padded to `longest` tokens, may go together."""
         if n_rows <= 1:
             return True
         return (self.rows is None or n_rows <= self.rows) and (self.tokens is None or n_rows * longest <= self.tokens)
+
+    def bound(self, bytes_per_token: int, *, free: int | None) -> None:
+        """Let `tokens` take half of the `free` bytes at most, at `bytes_per_token` each.
+
+        What does not fit becomes the next smaller power of two, so that a little more or less memory does not change
+        what is computed together, and with it the last bits of the results.
+        """
+        if bytes_per_token <= 0:
+            return
+        self.bytes_per_token = max(bytes_per_token, self.bytes_per_token or 0)
+        if self.tokens is not None and free is not None and self.tokens * self.bytes_per_token > free // 2:
+            self.tokens = max(_FEWEST_TOKENS, 1 << (free // 2 // self.bytes_per_token).bit_length() >> 1)
+
+    def report(self) -> dict[str, Json]:
+        """What a record says of it."""
+        if self.tokens is None:
+            return {}
+        measured = {} if self.bytes_per_token is None else {"bytes_per_token": self.bytes_per_token}
+        return {"token_budget": self.tokens, **measured}
 
     def shrink(self, n_rows: int, longest: int) -> None:
         """Make room for half of a batch of this shape at most."""

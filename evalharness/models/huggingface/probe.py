@@ -20,6 +20,7 @@ from .tokens import Tokens
 
 if TYPE_CHECKING:
     from .head import Head
+    from .metering import Meter
 
 __all__ = ["longest_tree", "probe_prompts", "probe_rows", "same_texts", "why_not"]
 
@@ -58,8 +59,9 @@ def why_not(
     *,
     n_vocabulary: int,
     dtype: str,
+    meter: Meter,
 ) -> str | None:
-    """Why `tree` does not give what `plain` gives, None if it does.
+    """Why `tree` does not give what `plain` gives, None if it does; `meter` measures the one pass of `plain`.
 
     The rows go through in two calls and in small stretches, so that all that can happen to a long one happens here:
     a stretch that ends inside a sequence, a prefix that is held from the call before. (A CPU reads 16 tokens sooner
@@ -68,11 +70,12 @@ def why_not(
     rows = probe_rows(n_vocabulary)
     found: dict[int, list[LogLikelihood] | Failure] = {}
     expected: dict[int, list[LogLikelihood] | Failure] = {}
-    for outcomes in plain(rows, size=BatchSize(rows=len(rows))):
-        expected.update((id(outcome.item), outcome.result) for outcome in outcomes)
     for part in (rows[:4], rows[4:]):
         for outcomes in tree(part, size=BatchSize(tokens=16)):
             found.update((id(outcome.item), outcome.result) for outcome in outcomes)
+    with meter:
+        for outcomes in plain(rows, size=BatchSize(rows=len(rows))):
+            expected.update((id(outcome.item), outcome.result) for outcome in outcomes)
     worst = 0.0
     for row in rows:
         result, wanted = found[id(row)], expected[id(row)]
@@ -101,9 +104,15 @@ def probe_prompts(config: Any, tokens: Tokens) -> list[tuple[Request, tuple[int,
 
 
 def same_texts(
-    model: Any, prompts: Sequence[Sequence[int]], texts: Sequence[Sequence[int]], *, head: Head, device: str
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    texts: Sequence[Sequence[int]],
+    *,
+    head: Head,
+    device: str,
+    meter: Meter,
 ) -> str | None:
-    """Why `texts` are not what `model` says greedily after `prompts`, None if they are.
+    """Why `texts` are not what `model` says greedily after `prompts`, None if they are; `meter` measures the reading.
 
     They are read in one plain padded forward pass: every token must be within rounding of the likeliest there.
     """
@@ -120,7 +129,8 @@ def same_texts(
     where = [(row, len(prompt) - 1 + at) for row, (prompt, new) in enumerate(pairs) for at in range(len(new))]
     rows, columns = torch.tensor(where, device=device).unbind(1)
     with torch.inference_mode():
-        logits = torch.cat(list(head.logits({"input_ids": ids, "use_cache": False}, rows, columns)))
+        with meter:
+            logits = torch.cat(list(head.logits({"input_ids": ids, "use_cache": False}, rows, columns)))
         said = torch.tensor([token for new in texts for token in new], device=logits.device)
         chosen = logits[torch.arange(len(said), device=logits.device), said]
         short = float((logits.max(dim=-1).values - chosen).max())

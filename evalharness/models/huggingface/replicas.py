@@ -152,11 +152,19 @@ class Replicas:
             await asyncio.gather(*workers, return_exceptions=True)
 
 
+# What describes one copy, and is no count.
+_OF_EACH = ("token_budget", "bytes_per_token")
+
+
 def _summed(reports: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     """Counts that all `reports` have are summed; of texts, each that differs is told."""
     found: dict[str, Json] = {}
     for key in dict.fromkeys(key for report in reports for key in report):
         values = [report[key] for report in reports if key in report]
+        if key in _OF_EACH:
+            # The copies can differ in what is free on their devices: the largest one is told.
+            found[key] = max(value for value in values if isinstance(value, int))
+            continue
         numbers = [value for value in values if isinstance(value, int)]
         if not numbers:
             found[key] = "; ".join(dict.fromkeys(map(str, values)))

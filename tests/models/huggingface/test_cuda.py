@@ -121,3 +121,20 @@ def test_weights_spread_over_the_gpus(
             assert [p.total for p in found.loglikelihoods or ()] == pytest.approx(
                 [p.total for p in wanted.loglikelihoods or ()], abs=1e-3
             )
+
+
+def test_a_token_is_measured_by_the_allocator(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+    from evalharness.models.huggingface.hardware import free_bytes
+
+    for kind in ("loglikelihood", "generate"):
+        continuations = (" yes",) if kind == "loglikelihood" else ()
+        model = build("hf-causal", checkpoints("llama", "causal", seed=3), device="cuda", dtype="float32")
+        reports: list[Any] = []
+        unload = model.unload
+        model.unload = lambda model=model, unload=unload: (reports.append(model.report()), unload())  # noqa: B023
+        ask(model, [request_of(kind, p, continuations=continuations, max_tokens=4) for p in PROMPTS[:3]])
+        (report,) = (report[kind] for report in reports)
+        # The tiny model needs some kilobytes; libraries' workspaces, of megabytes, are not counted.
+        assert 32 * 4 < report["bytes_per_token"] < 100_000
+        assert report["token_budget"] in (16384, 32768)
+    assert (free_bytes("cuda") or 0) > 2**20
