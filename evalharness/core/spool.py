@@ -12,13 +12,16 @@ import pickle
 import tempfile
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar, overload
+from itertools import accumulate, chain, groupby, repeat
+from typing import TypeVar, overload
 
 from .errors import RunError
 
-__all__ = ["Joined", "Picked", "Scratch", "Spool"]
+__all__ = ["Joined", "Lazy", "Picked", "Scratch", "Spool"]
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -80,8 +83,35 @@ class Scratch:
             return self._file.read(size)
 
 
-class Spool(Sequence[T]):
-    """A sequence that is appended to and then read; equal to any sequence of the same items."""
+class Lazy(Sequence[T_co], ABC):
+    """A sequence whose items are made as they are looked at; equal to any sequence of the same items."""
+
+    @abstractmethod
+    def item(self, place: int) -> T_co:
+        """The item at `place`, which lies between 0 and the length."""
+
+    @overload
+    def __getitem__(self, index: int) -> T_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T_co]: ...
+    def __getitem__(self, index: int | slice) -> T_co | Sequence[T_co]:
+        if isinstance(index, slice):
+            return Picked(self, array("Q", range(len(self))[index]))
+        return self.item(range(len(self))[index])
+
+    def __iter__(self) -> Iterator[T_co]:
+        return map(self.item, range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str | bytes):
+            return False
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Spool(Lazy[T]):
+    """A sequence that is appended to and then read."""
 
     def __init__(self, items: Iterable[T] = ()) -> None:
         # Where each item begins: in the pieces that were written, or, from `_n_written` on, in `_piece`.
@@ -118,33 +148,17 @@ class Spool(Sequence[T]):
     def __len__(self) -> int:
         return len(self._starts)
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        if isinstance(index, slice):
-            return Picked(self, array("Q", range(len(self))[index]))
-        index = range(len(self))[index]
-        start, size = self._starts[index], self._sizes[index]
-        if self._scratch is None or index >= self._n_written:
+    def item(self, place: int) -> T:
+        start, size = self._starts[place], self._sizes[place]
+        if self._scratch is None or place >= self._n_written:
             data = bytes(memoryview(self._piece)[start : start + size])
         else:
             data = self._scratch.get(start, size)
-        item: T = pickle.loads(data)  # noqa: S301 - bytes of our own, from a file that nobody else can open
-        return item
-
-    def __iter__(self) -> Iterator[T]:
-        for index in range(len(self)):
-            yield self[index]
-
-    def __eq__(self, other: object) -> bool:
-        return _equal(self, other)
-
-    __hash__ = None  # type: ignore[assignment]
+        found: T = pickle.loads(data)  # noqa: S301 - bytes of our own, from a file that nobody else can open
+        return found
 
 
-class Picked(Sequence[T_co], Generic[T_co]):
+class Picked(Lazy[T_co]):
     """The items of `whole` at `places`, in that order; a place may come several times."""
 
     def __init__(self, whole: Sequence[T_co], places: Sequence[int]) -> None:
@@ -154,64 +168,28 @@ class Picked(Sequence[T_co], Generic[T_co]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> T_co: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T_co]: ...
-    def __getitem__(self, index: int | slice) -> T_co | Sequence[T_co]:
-        if isinstance(index, slice):
-            return Picked(self._whole, self._places[index])
-        return self._whole[self._places[index]]
+    def item(self, place: int) -> T_co:
+        return self._whole[self._places[place]]
 
     def __iter__(self) -> Iterator[T_co]:
-        last, item = -1, None
-        for place in self._places:
-            if place != last:  # the repeats of a sample stand together: it is read once
-                last, item = place, self._whole[place]
-            yield item  # type: ignore[misc]
-
-    def __eq__(self, other: object) -> bool:
-        return _equal(self, other)
-
-    __hash__ = None  # type: ignore[assignment]
+        # The repeats of a sample stand together: it is read once.
+        for place, again in groupby(self._places):
+            yield from repeat(self._whole[place], sum(1 for _ in again))
 
 
-class Joined(Sequence[T_co], Generic[T_co]):
+class Joined(Lazy[T_co]):
     """Sequences one after the other, as one."""
 
     def __init__(self, parts: Iterable[Sequence[T_co]]) -> None:
         self._parts = tuple(part for part in parts if len(part))
-        self._ends: list[int] = []
-        for part in self._parts:
-            self._ends.append((self._ends[-1] if self._ends else 0) + len(part))
+        self._ends = tuple(accumulate(map(len, self._parts)))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    @overload
-    def __getitem__(self, index: int) -> T_co: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T_co]: ...
-    def __getitem__(self, index: int | slice) -> T_co | Sequence[T_co]:
-        from bisect import bisect_right
-
-        if isinstance(index, slice):
-            return Picked(self, array("Q", range(len(self))[index]))
-        place = range(len(self))[index]
+    def item(self, place: int) -> T_co:
         part = bisect_right(self._ends, place)
         return self._parts[part][place - (self._ends[part - 1] if part else 0)]
 
     def __iter__(self) -> Iterator[T_co]:
-        for part in self._parts:
-            yield from part
-
-    def __eq__(self, other: object) -> bool:
-        return _equal(self, other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _equal(one: Sequence[object], other: object) -> bool:
-    if not isinstance(other, Sequence) or isinstance(other, str | bytes):
-        return False
-    return len(one) == len(other) and all(a == b for a, b in zip(one, other, strict=True))
+        return chain.from_iterable(self._parts)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal, overload
+from typing import Literal
 
-from evalharness.core.spool import Picked
+from evalharness.core.spool import Lazy
 from evalharness.core.types import FAILED_STATES, LogLikelihood, Request, Response, Sample
 
 from .scoring import Answered
@@ -86,7 +85,7 @@ def reader_for(*, choices: bool, normalize: Normalize = "none", extract: str | N
     return read
 
 
-class AnswerList(Sequence[Answered]):
+class AnswerList(Lazy[Answered]):
     """The answers to `requests`, whose samples and responses run in parallel, made as they are looked at."""
 
     def __init__(
@@ -104,14 +103,8 @@ class AnswerList(Sequence[Answered]):
     def __len__(self) -> int:
         return len(self._requests)
 
-    @overload
-    def __getitem__(self, index: int) -> Answered: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Answered]: ...
-    def __getitem__(self, index: int | slice) -> Answered | Sequence[Answered]:
-        if isinstance(index, slice):
-            return Picked(self, array("Q", range(len(self))[index]))
-        return self._answered(self._samples[index], self._requests[index], self._responses[index])
+    def item(self, place: int) -> Answered:
+        return self._answered(self._samples[place], self._requests[place], self._responses[place])
 
     def __iter__(self) -> Iterator[Answered]:
         return map(self._answered, self._samples, self._requests, self._responses)

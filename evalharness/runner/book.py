@@ -50,6 +50,8 @@ class ResponseBook(Mapping[str, Response]):
     def in_order(self, start: int, n: int) -> Sequence[Response]:
         """The responses to the `n` keys from the place `start` on, all of which have one."""
         places = self._places[self.index.number_of[start : start + n]]
+        if (places < 0).any():
+            raise KeyError("a request has no response")
         return Picked(self._responses, array("q", places.tobytes()))
 
     def is_from_store(self, key: str) -> bool:

@@ -32,6 +32,15 @@ def test_every_key_of_many_is_found():
     assert book.index.numbers([digest("other"), keys[7]]).tolist() == [-1, book.index.number_of[7]]
 
 
+def test_responses_in_the_order_of_the_requests():
+    book = ResponseBook(["b", "a", "b", "c"])
+    book.add([Response("a", text="1"), Response("b", text="2")])
+    assert [response.text for response in book.in_order(0, 3)] == ["2", "1", "2"]
+    assert book.in_order(3, 0) == []
+    with pytest.raises(KeyError):
+        book.in_order(2, 2)
+
+
 def test_nothing_asked():
     book = ResponseBook([])
     assert (len(book), len(book.index), list(book)) == (0, 0, [])
