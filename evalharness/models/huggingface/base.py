@@ -17,7 +17,7 @@ from .architecture import check_architecture, check_folder
 from .hardware import free_bytes, resolve_device, resolve_dtype
 from .identity import describe, package_versions, read_config
 from .location import Location, locate
-from .memory import BatchSize
+from .memory import BatchSize, keep_memory, trim_memory
 from .spec import Backend, HfSpec
 from .tokens import Tokens, max_length_of
 
@@ -151,6 +151,9 @@ class HfModel(BatchModel):
             device=self.device,
             dtype=self._dtype,
         )
+        if self.device == "cpu":
+            # Not before: weights are large pieces that go back as they are when they are not needed any more.
+            keep_memory()
         self.prepare(self._loaded_model)
 
     def unload(self) -> None:
@@ -159,6 +162,8 @@ class HfModel(BatchModel):
         del loaded
         self._sizes.clear()
         self.forget()
+        if self.device == "cpu":
+            trim_memory()
         if n_parameters > _LARGE:
             # Modules hold one another in circles; a full collection takes a quarter of a second, worth it for these.
             gc.collect()

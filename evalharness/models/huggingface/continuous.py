@@ -120,8 +120,8 @@ class ContinuousDecoder:
                 if prompts.ends and len(active.rows) <= n_slots - max(1, n_slots // 4):
                     while prompts.ends and len(active.rows) < n_slots:
                         ended += self._read(prompts, slots, active, n_slots=n_slots, tokens=tokens)
-                        if self._device == "cpu":
-                            trim_memory()
+                    if self._device == "cpu":
+                        trim_memory()
                     if not prompts.ends:
                         # Nobody reads below what is held of the prompts any more.
                         self._tree.reset()
@@ -178,11 +178,7 @@ class ContinuousDecoder:
         """Give the texts in the slots `at` their next token, by `logits`; those that end with it leave."""
         if not len(at):
             return []
-        best = logits.max(dim=-1)
-        if bool(best.values.isnan().any()):
-            # Through a mask, too, keys that are not numbers reach the texts beside theirs.
-            raise ArithmeticError("the model computed NaN")
-        likeliest = best.indices.tolist()
+        likeliest = _likeliest(logits)
         if any(active.rows[index].stream is not None for index in at):
             # What is drawn is drawn on the host: one transfer for all rows.
             logits = logits.cpu()
@@ -202,6 +198,19 @@ class ContinuousDecoder:
                 slots.drop(index)
                 active.drop(index)
         return finished
+
+
+def _likeliest(logits: torch.Tensor) -> list[int]:
+    """The likeliest token of each of the (n, vocabulary) `logits`.
+
+    Raises:
+        ArithmeticError: some are not numbers; through a mask, too, such keys reach the texts beside theirs.
+    """
+    # On a CPU NumPy finds the largest in a quarter of the time. For both NaN is the largest of all.
+    best = torch.from_numpy(logits.numpy().argmax(axis=-1)) if logits.device.type == "cpu" else logits.argmax(dim=-1)
+    if bool(logits.gather(1, best[:, None]).isnan().any()):
+        raise ArithmeticError("the model computed NaN")
+    return best.tolist()
 
 
 def _joined(slices: Iterator[torch.Tensor]) -> torch.Tensor:

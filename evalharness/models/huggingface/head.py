@@ -57,7 +57,8 @@ class Head:
             caught.append(selected)
             if self._is_last is None:
                 selected = torch.cat([selected, self._probes(selected)])
-            return (selected[None, :1] if self._is_last else selected[None], *args[1:])
+            # Where more slices follow, what this pass computes here is not looked at.
+            return (selected[None, :1] if self._is_last and not self._at_once(selected) else selected[None], *args[1:])
 
         handle = None if self._layer is None else self._layer.register_forward_pre_hook(catch)
         try:
@@ -67,6 +68,9 @@ class Head:
                 handle.remove()
         if not caught:
             found = _at(found, rows, columns, ids)
+        elif self._is_last and self._at_once(caught[0]):
+            yield found[0].float()
+            return
         elif self._is_last:
             yield from self._applied(caught[0])
             return
@@ -79,10 +83,16 @@ class Head:
         for start in range(0, found.shape[0], at_once):
             yield found[start : start + at_once].float()
 
+    def _n_at_once(self) -> int:
+        weights = getattr(self._layer, "weight", None)
+        return _SLICE_ROWS if weights is None else _rows_at_once(weights.shape[0])
+
+    def _at_once(self, hidden: torch.Tensor) -> bool:
+        return len(hidden) <= self._n_at_once()
+
     def _applied(self, hidden: torch.Tensor) -> Iterator[torch.Tensor]:
         assert self._layer is not None
-        weights = getattr(self._layer, "weight", None)
-        at_once = _SLICE_ROWS if weights is None else _rows_at_once(weights.shape[0])
+        at_once = self._n_at_once()
         for start in range(0, hidden.shape[0], at_once):
             yield self._layer(hidden[start : start + at_once]).float()
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
+import sys
 from collections.abc import Sequence
 
 import torch
 
 __all__ = ["Pages"]
+
+_POPULATE_WRITE = 23  # MADV_POPULATE_WRITE of Linux 5.14; Python does not name it
 
 
 class Pages:
@@ -33,6 +36,22 @@ class Pages:
         except OSError as error:
             raise MemoryError(f"cannot allocate memory: {n * dtype.itemsize} bytes") from error
         self.tensor = torch.frombuffer(self._map, dtype=dtype, count=n).view(tuple(shape))
+
+    def take(self, place: int, start: int, end: int) -> None:
+        """Take the memory of `tensor[place, start:end]` now, in one go, because it is about to be written.
+
+        Memory that is read before it is written is shown as one page of zeros, and each page of it that is written
+        later costs an exchange that all cores wait for: ten times what taking several together costs a page. Where the
+        system cannot do it, it takes the memory page by page, as ever.
+        """
+        if self._map is None or sys.platform != "linux":
+            return
+        size, row = (self.tensor.stride(axis) * self.tensor.element_size() for axis in (0, 1))
+        first = (place * size + start * row) // mmap.PAGESIZE * mmap.PAGESIZE
+        end = min(place * size + end * row, len(self._map))
+        if first < end:
+            with contextlib.suppress(OSError):
+                self._map.madvise(_POPULATE_WRITE, first, end - first)
 
     def release(self, place: int) -> None:
         """Give back what `tensor[place]` takes, whose values are not needed any more.
