@@ -154,6 +154,7 @@ class HfModel(BatchModel):
         if self.device == "cpu":
             # Not before: weights are large pieces that go back as they are when they are not needed any more.
             keep_memory()
+            trim_memory()
         self.prepare(self._loaded_model)
 
     def unload(self) -> None:

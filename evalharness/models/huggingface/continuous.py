@@ -6,6 +6,7 @@ step. Nothing is padded but the attention of shorter texts, and no text is carri
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from .attention import AttentionSwitch, UnsupportedModelError
 from .decoding import Decoding, Ending
 from .head import Head
 from .memory import trim_memory
@@ -79,6 +81,28 @@ class _Active:
     rows: list[Decoding] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)  # the last one of each, not read yet
     seconds: list[float] = field(default_factory=list)
+    _reading: float = 0.0  # seconds spent on prompts that are not complete
+
+    def add(self, rows: Sequence[Decoding]) -> None:
+        """Take `rows` in, behind the others."""
+        self.rows += rows
+        self.tokens += [0] * len(rows)
+        self.seconds += [0.0] * len(rows)
+
+    def spend(self, seconds: float, *, n_stepped: int, n_read: int) -> None:
+        """Share the time of a pass out, by tokens: one of each of the first `n_stepped` texts, `n_read` of prompts.
+
+        The prompts' part is that of the texts that are new with this pass.
+        """
+        share = seconds / (n_stepped + n_read)
+        self._reading += share * n_read
+        n_new = len(self.rows) - n_stepped
+        for index in range(n_stepped):
+            self.seconds[index] += share
+        for index in range(n_stepped, len(self.rows)):
+            self.seconds[index] += self._reading / n_new
+        if n_new:
+            self._reading = 0.0
 
     def drop(self, index: int) -> None:
         """Forget one; the last one takes its place, as in the slots."""
@@ -99,6 +123,7 @@ class ContinuousDecoder:
         self._ending = ending
         self._device = device
         self._head = head or Head(model)
+        self._switch = AttentionSwitch(model)
         self._tree = TreeAttention(model)
         self.n_computed = 0
 
@@ -113,84 +138,54 @@ class ContinuousDecoder:
         slots = SlotAttention(self._model, n_slots=n_slots, columns=max((row.length for row in rows), default=0))
         try:
             while prompts.ends or prompts.deferred or active.rows:
-                ended: list[Finished] = []
                 if not prompts.ends and prompts.deferred:
                     prompts = _Prompts.of(prompts.deferred)
-                # Reading in larger portions is cheaper: new texts come in when a quarter of the slots is free.
-                if prompts.ends and len(active.rows) <= n_slots - max(1, n_slots // 4):
-                    while prompts.ends and len(active.rows) < n_slots:
-                        ended += self._read(prompts, slots, active, n_slots=n_slots, tokens=tokens)
+                reads = bool(prompts.ends)
+                if ended := self._pass(prompts, slots, active, n_free=n_slots - len(active.rows), tokens=tokens):
+                    yield ended
+                if reads and not prompts.ends:
+                    # Nobody reads below what is held of the prompts any more.
+                    self._tree.reset()
                     if self._device == "cpu":
                         trim_memory()
-                    if not prompts.ends:
-                        # Nobody reads below what is held of the prompts any more.
-                        self._tree.reset()
-                if active.rows:
-                    ended += self._step(slots, active)
-                if ended:
-                    yield ended
         finally:
             self._tree.reset()
 
-    def _read(
-        self, prompts: _Prompts, slots: SlotAttention, active: _Active, *, n_slots: int, tokens: int
+    def _pass(
+        self, prompts: _Prompts, slots: SlotAttention, active: _Active, *, n_free: int, tokens: int
     ) -> list[Finished]:
-        """Read a stretch of the prompts; those that are complete get a slot and their first token."""
+        """One pass of the model over the last token of every text, and behind them a stretch of the prompts.
+
+        Together, since reading the weights takes most of the time for either alone. Prompts that are complete get a
+        slot and their first token.
+        """
         began = time.perf_counter()
-        start, end, done = prompts.stretch(tokens=tokens, rows=n_slots - len(active.rows))
-        if start == end:
-            return []
-        blocks = list(prompts.walk.blocks(start, end, rows=_BLOCK_ROWS))
-        first = len(active.rows)
+        n = len(active.rows)
+        start, end, done = prompts.stretch(tokens=tokens, rows=n_free) if n_free else (0, 0, [])
+        tree = prompts.tree
+        blocks = list(prompts.walk.blocks(start, end, rows=_BLOCK_ROWS)) if end > start else []
         captures: dict[int, list[Capture]] = {}
         for nth, (place, _) in enumerate(done):
             index, row = _located(blocks, place)
-            captures.setdefault(index, []).append(Capture(row, _putter(slots, first + nth)))
-        tree = prompts.tree
-        sent = to_device(torch.from_numpy(np.stack([tree.ids[start:end], tree.depths[start:end]])), self._device)
-        inputs = {"input_ids": sent[:1], "position_ids": sent[1:], "use_cache": False}
-        columns = to_device(torch.tensor([place - start for place, _ in done] or [0]), self._device)
-        with torch.inference_mode(), self._tree.over(blocks, captures):
-            logits = _joined(self._head.logits(inputs, torch.zeros_like(columns), columns))
-        self.n_computed += end - start
-        rows = [row for _, row in done]
-        slots.lengths += [len(row.ids) for row in rows]
-        active.rows += rows
-        active.tokens += [0] * len(rows)
-        active.seconds += [0.0] * len(rows)
-        return self._advance(slots, active, logits[: len(rows)], range(first, len(active.rows)), began)
-
-    def _step(self, slots: SlotAttention, active: _Active) -> list[Finished]:
-        """One token for every text."""
-        began = time.perf_counter()
-        n = len(active.rows)
-        with torch.inference_mode(), slots.step() as positions:
-            sent = to_device(torch.tensor([active.tokens, positions]), self._device)[:, :, None]
-            inputs = {"input_ids": sent[0], "position_ids": sent[1], "use_cache": False}
-            at = torch.arange(n, device=self._device)
-            logits = _joined(self._head.logits(inputs, at, torch.zeros_like(at)))
-        self.n_computed += n
-        return self._advance(slots, active, logits, range(n), began)
-
-    def _advance(
-        self, slots: SlotAttention, active: _Active, logits: torch.Tensor, at: range, began: float
-    ) -> list[Finished]:
-        """Give the texts in the slots `at` their next token, by `logits`; those that end with it leave."""
-        if not len(at):
-            return []
-        likeliest = _likeliest(logits)
-        if any(active.rows[index].stream is not None for index in at):
-            # What is drawn is drawn on the host: one transfer for all rows.
-            logits = logits.cpu()
-        ended: list[int] = []
-        for index, scores, token in zip(at, logits, likeliest, strict=True):
-            row = active.rows[index]
-            active.tokens[index] = row.choose(scores, token)
-            if self._ending.add(row, active.tokens[index]):
-                ended.append(index)
-        share = (time.perf_counter() - began) / len(at)
-        for index in at:
-            active.seconds[index] += share
+            captures.setdefault(index, []).append(Capture(row, _putter(slots, n + nth)))
+        with contextlib.ExitStack() as attention:
+            positions = attention.enter_context(slots.step())
+            attention.enter_context(self._tree.over(blocks, captures))
+            attention.enter_context(self._switch.using(_Both(slots, self._tree, n)))
+            ids = np.concatenate([np.array(active.tokens, dtype=np.int64), tree.ids[start:end]])
+            depths = np.concatenate([np.array(positions, dtype=np.int64), tree.depths[start:end]])
+            sent = to_device(torch.from_numpy(np.stack([ids, depths])), self._device)
+            inputs = {"input_ids": sent[:1], "position_ids": sent[1:], "use_cache": False}
+            # Of a stretch that ends within a prompt nothing is looked at, but the model must make something.
+            at = [*range(n), *(n + place - start for place, _ in done)] or [0]
+            columns = to_device(torch.tensor(at), self._device)
+            with torch.inference_mode():
+                logits = _joined(self._head.logits(inputs, torch.zeros_like(columns), columns))
+        self.n_computed += n + end - start
+        active.add([row for _, row in done])
+        slots.lengths += [len(row.ids) for _, row in done]
+        ended = self._choose(active, logits[: len(active.rows)])
+        active.spend(time.perf_counter() - began, n_stepped=n, n_read=end - start)
         finished = []
         with torch.inference_mode():
             for index in reversed(ended):
@@ -198,6 +193,53 @@ class ContinuousDecoder:
                 slots.drop(index)
                 active.drop(index)
         return finished
+
+    def _choose(self, active: _Active, logits: torch.Tensor) -> list[int]:
+        """Give every text its next token, by `logits`; the places of those that end with it."""
+        if not active.rows:
+            return []
+        likeliest = _likeliest(logits)
+        if any(row.stream is not None for row in active.rows):
+            # What is drawn is drawn on the host: one transfer for all rows.
+            logits = logits.cpu()
+        active.tokens = [row.choose(*found) for row, *found in zip(active.rows, logits, likeliest, strict=True)]
+        return [
+            index
+            for index, (row, token) in enumerate(zip(active.rows, active.tokens, strict=True))
+            if self._ending.add(row, token)
+        ]
+
+
+class _Both:
+    """Attention of a row whose first `n` tokens are one of each slot, and whose others are a stretch of the tree."""
+
+    def __init__(self, slots: SlotAttention, tree: TreeAttention, n: int) -> None:
+        self._slots = slots
+        self._tree = tree
+        self._n = n
+
+    def __call__(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        scaling: float | None,
+        window: int | None,
+        softcap: float | None,
+    ) -> torch.Tensor:
+        """(1, tokens, heads, width) what they see."""
+        if query.shape[0] != 1:
+            raise UnsupportedModelError("it changes the batch before it attends")
+        n = self._n
+        seen: list[torch.Tensor] = []
+        if n:
+            parts = (tensor[:, :, :n].transpose(0, 2) for tensor in (query, key, value))
+            seen.append(self._slots(*parts, scaling=scaling, window=window, softcap=softcap).transpose(0, 1))
+        if n < query.shape[2]:
+            parts = (tensor[:, :, n:] for tensor in (query, key, value))
+            seen.append(self._tree(*parts, scaling=scaling, window=window, softcap=softcap))
+        return seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
 
 
 def _likeliest(logits: torch.Tensor) -> list[int]:

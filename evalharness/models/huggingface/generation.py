@@ -253,11 +253,15 @@ def _portion(read_size: BatchSize) -> int:
 
 
 def _slots(rows: Sequence[Decoding], size: BatchSize) -> int:
-    """How many texts are decoded together: as `size` allows if the longest came together, to their full length."""
+    """How many texts are decoded together: as `size` allows if the longest came together and got half of their length.
+
+    Few texts reach their `max_tokens`, and what they do not write takes no memory.
+    """
     most = len(rows) if size.rows is None else min(size.rows, len(rows))
     room = size.tokens
     if room is not None:
-        sums = itertools.accumulate(sorted((row.length for row in rows), reverse=True))
+        lengths = (len(row.ids) + row.sampling.max_tokens // 2 for row in rows)
+        sums = itertools.accumulate(sorted(lengths, reverse=True))
         most = min(most, sum(total <= room for total in sums))
     return max(1, most)
 
