@@ -252,7 +252,8 @@ def _likeliest(logits: torch.Tensor) -> list[int]:
     best = torch.from_numpy(logits.numpy().argmax(axis=-1)) if logits.device.type == "cpu" else logits.argmax(dim=-1)
     if bool(logits.gather(1, best[:, None]).isnan().any()):
         raise ArithmeticError("the model computed NaN")
-    return best.tolist()
+    found: list[int] = best.tolist()
+    return found
 
 
 def _joined(slices: Iterator[torch.Tensor]) -> torch.Tensor:

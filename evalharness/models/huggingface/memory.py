@@ -27,8 +27,9 @@ __all__ = [
     "trim_memory",
 ]
 
-# The largest piece that glibc takes from its heap at all.
-_LARGEST_KEPT = 32 * 2**20
+# M_MMAP_THRESHOLD: the largest piece that glibc takes from its heap at all. M_TRIM_THRESHOLD: what may be free at the
+# heap's end. M_ARENA_MAX: heaps.
+_KEEPING = ((-3, 32 * 2**20), (-1, 2**31 - 1), (-8, 1))
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -191,9 +192,10 @@ def keep_memory() -> None:
     What is kept goes back with `trim_memory`. One heap serves all threads: one each, and what one keeps is of no use to
     the others.
     """
-    options = {-3: _LARGEST_KEPT, -1: 2**31 - 1, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
     set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    for option, value in options.items() if set_option is not None else ():
+    if set_option is None:
+        return
+    for option, value in _KEEPING:
         set_option(option, value)
 
 

@@ -100,6 +100,43 @@ def test_texts_that_end_make_room_and_are_not_carried_on(random_model: Any) -> N
     assert all(done.seconds > 0 for batch in batches for done in batch)
 
 
+def test_prompts_are_read_in_the_passes_that_add_tokens(random_model: Any) -> None:
+    model, rows = random_model("llama", "causal"), prompts(n=8, n_shared=0)
+    sizes: list[tuple[int, ...]] = []
+    handle = model.register_forward_pre_hook(
+        lambda module, args, inputs: sizes.append(tuple(inputs["input_ids"].shape)), with_kwargs=True
+    )
+    decoder = ContinuousDecoder(model, ending(), device="cpu")
+    try:
+        for _ in decoder(rows, n_slots=3, tokens=5):
+            pass
+    finally:
+        handle.remove()
+    # No token is computed twice, and no pass has more than its share of the prompts and a token of each text.
+    assert sum(n for _, n in sizes) == decoder.n_computed
+    assert all(batch == 1 and n <= 5 + 3 for batch, n in sizes)
+    assert any(n > 5 for _, n in sizes)
+    # One text after the other would take as many passes as there are tokens; three side by side take about a third.
+    assert len(sizes) < 0.6 * sum(len(row.new) for row in rows) + 2
+    assert [row.new for row in rows] == [greedy(model, row) for row in rows]
+
+
+def test_the_time_of_all_passes_is_shared_out(random_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evalharness.models.huggingface import continuous
+
+    seconds = iter(range(10_000))
+    monkeypatch.setattr(continuous.time, "perf_counter", lambda: float(next(seconds)))
+    decoder = ContinuousDecoder(random_model("llama", "causal"), ending(), device="cpu")
+    passes = []
+    whole = ContinuousDecoder._pass
+    monkeypatch.setattr(
+        ContinuousDecoder, "_pass", lambda self, *args, **kept: (passes.append(1), whole(self, *args, **kept))[1]
+    )
+    finished = [done for batch in decoder(prompts(n=8), n_slots=3, tokens=5) for done in batch]
+    assert sum(done.seconds for done in finished) == pytest.approx(len(passes))
+    assert all(done.seconds > 0 for done in finished)
+
+
 @pytest.mark.parametrize("n_slots", [1, 2, 5])
 def test_more_equal_prompts_than_slots(n_slots: int, random_model: Any) -> None:
     model = random_model("gpt2", "causal")
@@ -180,20 +217,26 @@ def test_memory_that_ends_halves_the_slots_and_loses_nothing(
 def test_another_fault_is_left_to_the_plain_way(
     checkpoints: Any, build: Any, ask: Any, request_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evalharness.models.huggingface import continuous
+    from evalharness.models.huggingface import continuous, generation
 
     folder = checkpoints("llama", "causal")
     expected, _ = asked(build, ask, request_of, folder)
     calls = []
-    whole = continuous.ContinuousDecoder._step
+    whole = continuous.ContinuousDecoder._pass
+    trial = generation.Generator._trial
 
-    def fragile(self: Any, *args: Any) -> Any:
+    def fragile(self: Any, *args: Any, **settings: Any) -> Any:
         calls.append(1)
-        if len(calls) == 6:  # after the trial's steps
+        if len(calls) == 3:
             raise ValueError("no such kernel")
-        return whole(self, *args)
+        return whole(self, *args, **settings)
 
-    monkeypatch.setattr(continuous.ContinuousDecoder, "_step", fragile)
+    def then_fragile(self: Any) -> Any:
+        decoder = trial(self)
+        monkeypatch.setattr(continuous.ContinuousDecoder, "_pass", fragile)
+        return decoder
+
+    monkeypatch.setattr(generation.Generator, "_trial", then_fragile)
     answers, report = asked(build, ask, request_of, folder)
     assert [answer.text for answer in answers] == [answer.text for answer in expected]
     assert report["way"] == "continuous and plain"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import platform
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,10 +56,28 @@ def test_places_that_end_within_a_page_keep_their_neighbours(whole_pages: bool) 
     assert bool(pages.tensor.isfinite().all())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="takes memory ahead of need on Linux only")
+def test_a_part_is_taken_before_it_is_written_and_keeps_what_is_there() -> None:
+    import torch
+
+    pages = Pages((8, 1024, 2, 256), torch.float32)  # 2 KiB a row, 2 MiB a place
+    pages.tensor[3, 10] = 5.0
+    before = resident()
+    pages.take(3, 0, 512)
+    pages.take(7, 1000, 2000)
+    taken = resident() - before
+    if taken < MB // 2:
+        pytest.skip("the system cannot take memory ahead of need (Linux before 5.14)")
+    assert MB // 2 < taken < 2 * MB
+    assert bool((pages.tensor[3, 10] == 5.0).all())
+    assert float(pages.tensor.sum()) == 5.0 * 512
+
+
 def test_nothing_takes_nothing() -> None:
     import torch
 
     pages = Pages((3, 0, 2), torch.float32)
+    pages.take(0, 0, 0)
     pages.release(0)
     assert pages.tensor.shape == (3, 0, 2)
 
@@ -70,6 +90,39 @@ def test_no_room_is_out_of_memory() -> None:
     with pytest.raises(MemoryError) as caught:
         Pages((2**46,), torch.float32)
     assert is_out_of_memory(caught.value)
+
+
+KEEPING = """
+import gc, sys
+from pathlib import Path
+import torch
+from evalharness.models.huggingface.memory import keep_memory, trim_memory
+
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) // 1024
+
+if sys.argv[1] == "keep":
+    keep_memory()
+before = resident()
+pieces = [torch.ones(4 * 2**20 // 4) for _ in range(12)]
+del pieces
+kept = resident() - before
+trim_memory()
+print(kept, resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the C library of Linux")
+def test_freed_memory_is_kept_for_the_next_pass_until_it_is_trimmed() -> None:
+    found = {}
+    for how in ("keep", "not"):
+        done = subprocess.run([sys.executable, "-c", KEEPING, how], capture_output=True, text=True, check=True)
+        found[how] = tuple(map(int, done.stdout.split()))
+    if "glibc" not in platform.libc_ver():
+        pytest.skip("not glibc")
+    assert found["keep"][0] > 40
+    assert found["keep"][1] < 10
+    assert found["not"][0] < 10
 
 
 def test_trimming_is_harmless() -> None:
