@@ -28,7 +28,8 @@ def shown(record, gate=None, *, width=None, **more):
     return out.getvalue()
 
 
-def test_everything_is_said(make_record, tmp_path):
+def test_everything_is_said(make_record, tmp_path, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     text = shown(make_record(), GATE, report=tmp_path / "report.html")
     for part in (
         "sentiment",
