@@ -69,7 +69,7 @@ class Generator:
     ) -> Iterator[list[Response]]:
         """The responses to `requests`, as soon as each is there.
 
-        `size` bounds the texts that are decoded together and the tokens that they can come to, `read_size` the tokens
+        `size` bounds the texts that are decoded together and the tokens that they may come to, `read_size` the tokens
         of prompts that are read at once. `latency_s` of a request is its share of the time, so that latencies add up
         to the time that the model worked.
         """
