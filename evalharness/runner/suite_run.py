@@ -101,9 +101,7 @@ def run(
         store = stack.enter_context(ResponseStore.open(folder / "responses.sqlite3")) if mode != "off" else None
         stack.enter_context(progress)
         stopping = Stopping(deadline_s=loaded.suite.execution.deadline_s, began=began)
-        answers = run_async(
-            execute(requests, models, store=store, cache=mode, progress=progress, stopping=stopping)
-        )
+        answers = run_async(execute(requests, models, store=store, cache=mode, progress=progress, stopping=stopping))
         asked_s = time.monotonic() - began
         progress.say("scoring and sealing")
         record = score_and_seal(
