@@ -1,8 +1,8 @@
 """Why a run must stop before all is asked: its deadline, or whatever else says so (a budget that is spent).
 
 Before each request more is sent, the reason is looked at: once there is one, no further request is handed to a model,
-what is in flight has `grace_s` to finish, and the run ends with a `StopRun`. What is answered lies in the response
-store; the same command continues from there.
+what was handed over (in flight, or waiting for its turn under the model's limits) has `grace_s` to finish, and the run
+ends with a `StopRun`. What is answered lies in the response store; the same command continues from there.
 """
 
 from __future__ import annotations
