@@ -11,6 +11,7 @@
     │   └── NotComparableError   … two runs differ in what must agree
     ├── RunError                 the run could not finish                      exit 3
     │   ├── ModelError           a backend failed as a whole
+    │   │   └── ModelDownError   … a server gives no answers any more
     │   └── StoreError           the response store cannot be read or written
     └── RecordError              a record is damaged or of another version     exit 2
 
@@ -30,6 +31,7 @@ __all__ = [
     "DataError",
     "EvalHarnessError",
     "MissingExtraError",
+    "ModelDownError",
     "ModelError",
     "NotComparableError",
     "Place",
@@ -121,6 +123,10 @@ class RunError(EvalHarnessError):
 
 class ModelError(RunError):
     """A backend failed as a whole: it could not be loaded or reached."""
+
+
+class ModelDownError(ModelError):
+    """A server gives no answers any more; other models may still be asked."""
 
 
 class StoreError(RunError):

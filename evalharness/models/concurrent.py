@@ -48,12 +48,14 @@ async def answered(
     """The answer to each of `requests`, in the order in which they come, at most `concurrency` asked for at once.
 
     `answer` must not raise but for a failure of the whole, which is raised here. When the consumer goes away, or is
-    cancelled, all that is in flight is cancelled and awaited: nothing is left running.
+    cancelled, all that is in flight is cancelled and awaited: nothing is left running. Iterating over `requests` may
+    end before their number is reached, when a run is stopped: what is in flight is then answered still.
     """
     if not requests:
         return
     n_workers = min(concurrency, len(requests))
-    done: asyncio.Queue[Response | BaseException] = asyncio.Queue(n_workers * _WAITING_PER_WORKER)
+    # None: a worker has found nothing more to do.
+    done: asyncio.Queue[Response | BaseException | None] = asyncio.Queue(n_workers * _WAITING_PER_WORKER)
     # One iterator for all workers: each takes the next request when it is free. It needs no lock, since `next` on it
     # does not await.
     left: Iterator[Request] = iter(requests)
@@ -64,14 +66,20 @@ async def answered(
                 await done.put(await answer(request))
         except Exception as error:  # noqa: BLE001 - handed to the consumer, who raises it
             await done.put(error)
+        else:
+            await done.put(None)
 
     workers = [asyncio.create_task(work()) for _ in range(n_workers)]
+    n_at_work = n_workers
     try:
-        for _ in range(len(requests)):
+        while n_at_work:
             item = await done.get()
-            if isinstance(item, BaseException):
+            if item is None:
+                n_at_work -= 1
+            elif isinstance(item, BaseException):
                 raise item
-            yield item
+            else:
+                yield item
     finally:
         for worker in workers:
             worker.cancel()

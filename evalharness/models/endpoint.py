@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from evalharness.core.errors import UsageError
+from evalharness.core.errors import ModelDownError, UsageError
 from evalharness.core.secrets import PLACEHOLDER
 from evalharness.core.types import Json
 
 from .concurrent import RequestFailed
-from .limits import Limits
+from .limits import Flow, Limits
 from .retry import OUT_OF_CREDIT, RetryPolicy, Timing, retry_after_s
 from .transport import Fault, HttpReply, HttpRequest, Transport, TransportError
 from .values import Secrets
+from .window import Outcome
 
 __all__ = [
     "Endpoint",
@@ -31,6 +34,12 @@ __all__ = [
 ]
 
 _LONGEST_EXCERPT = 300
+# With these a server says that it is asked too much.
+_OVERRUN = frozenset({429, 503, 529})
+# So many refusals for want of room do not count as tries: our own search for the server's limit must not cost answers.
+_SPARED = 30
+# These would befall any request, and not this one alone: a wrong key, no money, a wrong address.
+_OF_THE_SERVER = frozenset({401, 402, 404, 405, 407, 408, 429})
 _SENSITIVE = re.compile(
     r"(^|[-_])(authorization|cookie|token|secret|password|sig(nature)?|api[-_]?key|(access|subscription|auth)[-_]?key)$",
     re.IGNORECASE,
@@ -54,6 +63,18 @@ class Exchange(NamedTuple):
     reply: HttpReply
     n_retries: int
     latency_s: float
+
+
+class _Failure(NamedTuple):
+    """A try without an answer."""
+
+    message: str
+    may_pass: bool
+    of_server: bool
+    """Whether it says nothing of the request, but of the server, the address or the key."""
+    asked_for_s: float | None = None
+    overrun: bool = False
+    """Whether it says that the server is asked too much."""
 
 
 def check_address(url: str, *, place: str, written: str) -> None:
@@ -139,7 +160,7 @@ def _said(reply: HttpReply) -> str:
 
 
 class Endpoint:
-    """Sends requests to one server, each as often as `policy` allows; raises `RequestFailed` with the remedy."""
+    """Sends requests to one server, as often as `policy` and `flow` allow; raises `RequestFailed` with the remedy."""
 
     def __init__(
         self,
@@ -150,6 +171,7 @@ class Endpoint:
         key_names: Sequence[str],
         policy: RetryPolicy,
         timing: Timing,
+        flow: Flow | None = None,
         hints: Mapping[bytes, str] | None = None,
     ) -> None:
         self._transport = transport
@@ -160,10 +182,15 @@ class Endpoint:
         self._hints = dict(hints or {})
         self._policy = policy
         self._timing = timing
-        self._limits = Limits(timing)
+        self._flow = Flow() if flow is None else flow
+        self._most_spared = _SPARED if policy.max_retries else 0
+        self._limits = self._fresh_limits()
+
+    def _fresh_limits(self) -> Limits:
+        return Limits(self._timing, self._flow, longest_hold_s=self._policy.longest_retry_after_s)
 
     async def open(self) -> None:
-        self._limits = Limits(self._timing)
+        self._limits = self._fresh_limits()
         await self._transport.open()
 
     async def close(self) -> None:
@@ -174,36 +201,86 @@ class Endpoint:
 
         Raises:
             RequestFailed: there is none; the message gives status or fault, what the server said, and a remedy.
+            ModelDownError: there is none, and there was none for many requests in a row: the server is down.
         """
-        n_retries = 0
+        limits, clock = self._limits, self._timing.clock
+        n_tokens = limits.tokens_of(request)
+        n_retries, n_spared, n_answered, give_up_at = 0, 0, limits.n_answered, math.inf
+        failure: _Failure | None = None
         while True:
-            await self._limits.wait()
-            started = self._timing.clock()
-            asked_for_s: float | None = None
-            try:
-                reply = await self._transport.send(request)
-            except TransportError as error:
-                again = self._policy.retries_fault(error.fault) and not self._limits.hopeless
-                message = f"no reply from {self._written}: {self._secrets.hide(str(error))}; {_FAULTS[error.fault]}"
-            else:
-                latency_s = self._timing.clock() - started
-                self._limits.was_reached()
-                if 200 <= reply.status <= 299:
-                    return Exchange(reply, n_retries, latency_s)
-                again = self._policy.retries_status(reply)
-                asked_for_s = retry_after_s(reply.headers, now=self._timing.now()) if again else None
-                message = self._refused(reply, asked_for_s)
-            delay_s = (
-                self._policy.delay_s(n_retries, asked_for_s=asked_for_s, dice=self._timing.dice) if again else None
-            )
-            if delay_s is None:
-                self._limits.gave_up()
-                tries = f" (tried {n_retries + 1} times)" if n_retries else ""
-                raise RequestFailed(message + tries, n_retries=n_retries, latency_s=self._timing.clock() - started)
-            if asked_for_s is not None:
-                self._limits.quiet_for(asked_for_s)
+            ticket = await limits.enter(n_tokens)
+            started = clock()
+            if failure is not None and started >= give_up_at:
+                # The limits have held it back for too long.
+                limits.leave(ticket, "unknown")
+                raise self._given_up(failure, n_retries - 1, late=True, latency_s=0.0)
+            # The deadline counts from the first try: until then it is not the server that a request waits for.
+            give_up_at = min(give_up_at, started + self._flow.deadline_s)
+            found = await self._try(request, ticket, n_tokens, longest_s=give_up_at - started)
+            ended = clock()
+            if isinstance(found, HttpReply):
+                return Exchange(found, n_retries, ended - started)
+            failure, delay_s = found, None
+            if failure.may_pass:
+                # While others are answered, a server that is asked too much refuses this request for want of room.
+                n_spared += failure.overrun and n_answered < limits.n_answered and n_spared < self._most_spared
+                n_answered = limits.n_answered
+                delay_s = self._policy.delay_s(
+                    n_retries - n_spared, asked_for_s=failure.asked_for_s, dice=self._timing.dice
+                )
+            if failure.asked_for_s is not None and failure.asked_for_s <= self._policy.longest_retry_after_s:
+                limits.quiet_for(failure.asked_for_s)
+            late = delay_s is not None and ended + delay_s >= give_up_at
+            if delay_s is None or late:
+                raise self._given_up(failure, n_retries, late=late, latency_s=ended - started)
             await self._timing.sleep(delay_s)
             n_retries += 1
+
+    async def _try(self, request: HttpRequest, ticket: int, n_tokens: int, *, longest_s: float) -> HttpReply | _Failure:
+        """The reply to one try, if its status is 2xx."""
+        limits = self._limits
+        outcome: Outcome = "unknown"
+        if longest_s < request.timeout_s:
+            request = replace(request, timeout_s=longest_s)
+        try:
+            reply = await self._transport.send(request)
+            outcome = "refused" if reply.status in _OVERRUN else "taken"
+        except TransportError as error:
+            outcome = "refused" if error.fault == "timeout" else "unknown"
+            return _Failure(
+                f"no reply from {self._written}: {self._secrets.hide(str(error))}; {_FAULTS[error.fault]}",
+                may_pass=self._policy.retries_fault(error.fault) and not limits.hopeless,
+                of_server=error.fault != "too large",
+            )
+        finally:
+            limits.leave(ticket, outcome)
+        hold_s = limits.read(reply, n_tokens)
+        if 200 <= reply.status <= 299:
+            limits.answered()
+            return reply
+        may_pass = self._policy.retries_status(reply)
+        asked_for_s = retry_after_s(reply.headers, now=self._timing.now()) if may_pass else None
+        if asked_for_s is None and reply.status == 429 and may_pass:
+            asked_for_s = hold_s
+        of_server = reply.status in _OF_THE_SERVER or reply.status >= 500 or reply.status <= 399
+        return _Failure(self._refused(reply, asked_for_s), may_pass, of_server, asked_for_s, reply.status in _OVERRUN)
+
+    def _given_up(
+        self, failure: _Failure, n_retries: int, *, late: bool, latency_s: float
+    ) -> RequestFailed | ModelDownError:
+        if failure.of_server:
+            self._limits.failed()
+        else:
+            self._limits.answered()
+        if self._limits.down:
+            return ModelDownError(
+                f"{self._written} is down: {self._limits.down_after} requests in a row got no answer; "
+                f"the last one: {failure.message}"
+            )
+        tries = f" (tried {n_retries + 1} times)" if n_retries else ""
+        if late:
+            tries += f"; deadline_s: {self._flow.deadline_s:g} leaves no time for another try"
+        return RequestFailed(failure.message + tries, n_retries=n_retries, latency_s=latency_s)
 
     def _refused(self, reply: HttpReply, asked_for_s: float | None) -> str:
         said = excerpt(reply, self._secrets)

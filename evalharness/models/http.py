@@ -23,6 +23,7 @@ from evalharness.core.types import Json, Request, Response
 from .concurrent import ConcurrentModel, RequestFailed
 from .endpoint import Endpoint, address_identity, check_address, check_secrets, merged_headers, parsed
 from .jsonpath import WHOLE, find, parse_path
+from .limits import Flow, FlowSpec
 from .outputs import request_values
 from .retry import RetryPolicy, Timing
 from .transport import AiohttpTransport, HttpReply, HttpRequest, Transport
@@ -33,7 +34,7 @@ __all__ = ["HttpModel", "make"]
 VERSION = "1"
 
 
-class Spec(Protocol):
+class Spec(FlowSpec, Protocol):
     """What this backend reads of its suite entry."""
 
     @property
@@ -123,6 +124,7 @@ class HttpModel(ConcurrentModel):
             key_names=secrets.names,
             policy=RetryPolicy(max_retries=spec.max_retries),
             timing=timing or Timing(),
+            flow=Flow.of(spec, concurrency=concurrency),
         )
         self._url = ""
         self._headers: dict[str, str] = {}

@@ -25,6 +25,7 @@ from evalharness.core.types import Json, Request, Response, Sampling
 
 from .concurrent import ConcurrentModel, RequestFailed
 from .endpoint import Endpoint, address_identity, check_address, check_secrets, merged_headers, parsed
+from .limits import Flow, FlowSpec
 from .outputs import prompt_turns
 from .replies import answer_of
 from .retry import RetryPolicy, Timing
@@ -48,7 +49,7 @@ _HINTS = {
 }
 
 
-class Spec(Protocol):
+class Spec(FlowSpec, Protocol):
     """What this backend reads of its suite entry."""
 
     @property
@@ -124,6 +125,7 @@ class OpenAIModel(ConcurrentModel):
             key_names=PLACEHOLDER.findall(spec.api_key or "") or PLACEHOLDER.findall(json.dumps(dict(spec.headers))),
             policy=RetryPolicy(max_retries=spec.max_retries),
             timing=timing or Timing(),
+            flow=Flow.of(spec, concurrency=concurrency),
             hints=_HINTS,
         )
         self._url = self._model = ""

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from evalharness.core.errors import EvalHarnessError
+from evalharness.core.errors import EvalHarnessError, ModelDownError
 from evalharness.core.protocols import Model
 from evalharness.core.spool import Picked
 from evalharness.core.types import FAILED_STATES, Json, Kind, Request, Response
 
 from .book import ResponseBook
 from .progress import Progress
+from .stopping import Stopping, StopRun, kept
 
 __all__ = ["Answers", "CacheMode", "Store", "execute"]
 
@@ -61,15 +62,20 @@ async def execute(
     store: Store | None,
     cache: CacheMode = "reuse",
     progress: Progress,
+    stopping: Stopping | None = None,
 ) -> Answers:
     """Answer all `requests`, from `store` where `cache` is "reuse", else by asking the models one after another.
 
-    A model whose answers are all there is never opened. Identical requests are asked once. A cancelled run keeps
-    every answer that came. Neither requests nor responses are held in memory where `requests` are not.
+    A model whose answers are all there is never opened. Identical requests are asked once, also where they are of two
+    models with the same identity. A cancelled run keeps every answer that came. Neither requests nor responses are
+    held in memory where `requests` are not.
 
     Raises:
+        ModelDownError: a server is down; the other models were asked all the same.
         ModelError: a backend failed as a whole; what came before is in the store.
+        StopRun: `stopping` had a reason before all was answered; what came before is in the store.
     """
+    stopping = Stopping() if stopping is None else stopping
     book = ResponseBook(request.key for request in requests)
     answers = Answers(book)
     counts: dict[str, int] = {}
@@ -83,11 +89,21 @@ async def execute(
             if request.key not in book:
                 missing.setdefault(request.kind, array("Q")).append(place)
     keep = store if cache != "off" else None
+    down: list[str] = []
     for name, by_kind in places.items():
         n_missing = sum(map(len, by_kind.values()))
         progress.start(name, counts[name], done=counts[name] - n_missing)
-        if by_kind and (work := await _ask(models[name], requests, by_kind, book, keep, progress)):
-            answers.work[name] = work
+        try:
+            if by_kind and (work := await _ask(models[name], requests, by_kind, book, keep, progress, stopping)):
+                answers.work[name] = work
+        except ModelDownError as error:
+            down.append(f"model {name!r}: {error}")
+    n_answered = len(book) - book.states["error"]
+    if down:
+        raise ModelDownError("\n".join([*down, kept(n_answered, len(book.index), stored=keep is not None)]))
+    if stopping.reason is not None and len(book) < len(book.index):
+        left = kept(n_answered, len(book.index), stored=keep is not None)
+        raise StopRun(f"the run was stopped: {stopping.reason}; {left}")
     return answers
 
 
@@ -105,12 +121,18 @@ async def _ask(
     book: ResponseBook,
     store: Store | None,
     progress: Progress,
+    stopping: Stopping,
 ) -> Json:
+    if stopping.reason is not None:
+        return None
     try:
         await model.open()
         for kind, places in by_kind.items():
-            stream: AsyncIterator[Response] = getattr(model, kind)(Picked(requests, places))
-            await _drain(stream, requests, places, book, store, progress)
+            if stopping.reason is not None:
+                break
+            async with stopping.grace():
+                stream: AsyncIterator[Response] = getattr(model, kind)(stopping.feed(Picked(requests, places)))
+                await _drain(stream, requests, places, book, store, progress, stopping)
         report: Callable[[], Json] = getattr(model, "report", dict)
         return report()
     finally:
@@ -124,6 +146,7 @@ async def _drain(
     book: ResponseBook,
     store: Store | None,
     progress: Progress,
+    stopping: Stopping,
 ) -> None:
     """Take responses as they come; a second task makes them durable in groups, so that no fsync holds a model up."""
     import numpy as np
@@ -172,6 +195,8 @@ async def _drain(
             fault = "the backend gave no answer to this request"
         queue.put_nowait(None)
         await asyncio.shield(keeper)
+    if stopping.reason is not None:
+        return  # What was not asked has no answer, not even an error.
     lost = (place for place in places if expected[book.index.number_of[place]])
     book.add(Response(key=requests[place].key, status="error", error=fault) for place in lost)
     if n_expected:

@@ -20,6 +20,7 @@ from .build import load_datasets, load_metrics, make_models
 from .execute import Answers, CacheMode, execute
 from .progress import Progress, SilentProgress
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
+from .stopping import Stopping
 from .store import ResponseStore
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def run(
 
     Raises:
         UsageError: the suite, its data or its settings are wrong; nothing was asked.
-        RunError: a backend failed as a whole; answers so far are kept, and a new run continues from them.
+        RunError: a backend failed as a whole, or the run's deadline passed; answers so far are kept, and a new run
+            continues from them.
     """
     from evalharness.suite.check import check_plan, check_references
     from evalharness.suite.load import load_suite
@@ -98,7 +100,8 @@ def run(
     with ExitStack() as stack:
         store = stack.enter_context(ResponseStore.open(folder / "responses.sqlite3")) if mode != "off" else None
         stack.enter_context(progress)
-        answers = run_async(execute(requests, models, store=store, cache=mode, progress=progress))
+        stopping = Stopping(deadline_s=loaded.suite.execution.deadline_s, began=began)
+        answers = run_async(execute(requests, models, store=store, cache=mode, progress=progress, stopping=stopping))
         asked_s = time.monotonic() - began
         progress.say("scoring and sealing")
         record = score_and_seal(

@@ -206,7 +206,14 @@ class OpenAIModel(_Model):
     extra_body: dict[str, JsonValue] = Field(default_factory=dict, description="Further fields of the request body.")
     timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
     max_retries: int = Field(5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections.")
-    concurrency: int | None = Field(None, ge=1, description="Requests in flight (default: execution.concurrency).")
+    concurrency: int | None = Field(None, ge=1, description="Most requests in flight (default: execution.concurrency).")
+    requests_per_minute: float | None = Field(None, gt=0, description="Send no more than this (default: no limit).")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, description="Send no more than this, by estimate and then by the reply's usage (default: no limit)."
+    )
+    deadline_s: float | None = Field(
+        None, gt=0, description="Longest time for one request with all its tries (default: no limit)."
+    )
 
 
 def _default_body() -> JsonValue:
@@ -227,7 +234,14 @@ class HttpModel(_Model):
     response: Text = Field("text", description="Where the answer stands in the JSON that comes back: `choices.0.text`.")
     timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
     max_retries: int = Field(5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections.")
-    concurrency: int | None = Field(None, ge=1, description="Requests in flight (default: execution.concurrency).")
+    concurrency: int | None = Field(None, ge=1, description="Most requests in flight (default: execution.concurrency).")
+    requests_per_minute: float | None = Field(None, gt=0, description="Send no more than this (default: no limit).")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, description="Send no more than this, by estimate and then by the reply's usage (default: no limit)."
+    )
+    deadline_s: float | None = Field(
+        None, gt=0, description="Longest time for one request with all its tries (default: no limit)."
+    )
     version: str | None = Field(None, description="What you call the version behind the address; part of the identity.")
 
 
@@ -637,7 +651,10 @@ class OnError(Strict):
 class Execution(Strict):
     """How the run is carried out."""
 
-    concurrency: int = Field(16, ge=1, le=10_000, description="Requests in flight to API models.")
+    concurrency: int = Field(16, ge=1, le=10_000, description="Most requests in flight to API models.")
+    deadline_s: float | None = Field(
+        None, gt=0, description="Longest time of the run: then it stops, and the same command continues it."
+    )
     cache: Literal["reuse", "refresh", "off"] = Field(
         "reuse",
         description="Take answers from the response store, ask anew and store, or leave the store alone.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalharness.core.errors import UsageError
+from evalharness.core.errors import ModelDownError, UsageError
 from evalharness.models.endpoint import check_address, check_secrets, excerpt, merged_headers
 from evalharness.models.transport import HttpReply, TransportError
 from evalharness.models.values import Secrets
@@ -102,12 +102,115 @@ def test_faults_that_stay_are_final(kit: Any, fault: Any, remedy: str) -> None:
     assert len(transport.sent) == 1
 
 
-def test_a_server_that_nobody_reaches_costs_the_tries_of_one_request(kit: Any) -> None:
+def test_a_server_that_nobody_reaches_costs_the_tries_of_one_request_and_ends_the_run(kit: Any) -> None:
     transport, time = kit.FakeTransport(lambda _: TransportError("unreachable", "refused")), kit.FakeTime()
     model = kit.api_model(ENTRY, transport, timing=time.timing, environ=ENVIRON, concurrency=2)
-    found = kit.answers(model, [kit.request(str(i)) for i in range(50)])
-    assert all("no reply from http://host.example/v1: refused" in r.error for r in found.values())
-    assert len(transport.sent) <= 2 * 6 + 48
+    with pytest.raises(ModelDownError) as caught:
+        kit.answers(model, [kit.request(str(i)) for i in range(5_000)])
+    assert str(caught.value) == (
+        "http://host.example/v1 is down: 10 requests in a row got no answer; the last one: "
+        "no reply from http://host.example/v1: refused; check the address, and that the server runs"
+    )
+    assert len(transport.sent) <= 2 * 6 + 9
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (HttpReply(503, b"overloaded"), "overloaded; the server failed; look into its log"),
+        (HttpReply(401, b"Incorrect key"), "Incorrect key; check the value of the environment variable MY_KEY"),
+        (HttpReply(404, b"no such model"), "check the address and the name of the model"),
+        (HttpReply(429, b"later", {"retry-after": "3600"}), "wants a wait of 3600 s"),
+        (HttpReply(429, b"insufficient_quota"), "no credit left"),
+        (TransportError("timeout", "no answer"), "raise timeout_s"),
+    ],
+)
+def test_ten_requests_in_a_row_without_an_answer_end_the_run(kit: Any, reply: Any, said: str) -> None:
+    transport, time = kit.FakeTransport(lambda _: reply), kit.FakeTime()
+    entry = {**ENTRY, "max_retries": 1}
+    model = kit.api_model(entry, transport, timing=time.timing, environ=ENVIRON, concurrency=1)
+    with pytest.raises(ModelDownError, match="10 requests in a row got no answer") as caught:
+        kit.answers(model, [kit.request(str(i)) for i in range(5_000)])
+    assert said in str(caught.value)
+    assert len(transport.sent) in (10, 11, 20)  # without retries; sparing them as nobody was reached; with all of them
+
+
+@pytest.mark.parametrize("between", [HttpReply(400, b"too long"), HttpReply(403, b"blocked"), None])
+def test_refusals_that_concern_one_request_do_not(kit: Any, between: Any) -> None:
+    n_sent = 0
+
+    def reply(_: Any) -> HttpReply:
+        nonlocal n_sent
+        n_sent += 1
+        return HttpReply(500, b"oops") if n_sent % 10 else between or kit.chat_reply()
+
+    model = kit.api_model({**ENTRY, "max_retries": 0}, kit.FakeTransport(reply), environ=ENVIRON, concurrency=1)
+    assert len(kit.answers(model, [kit.request(str(i)) for i in range(100)])) == 100
+    model = kit.api_model({**ENTRY, "max_retries": 0}, kit.FakeTransport(lambda _: HttpReply(400)), environ=ENVIRON)
+    assert len(kit.answers(model, [kit.request(str(i)) for i in range(100)])) == 100
+
+
+def test_a_deadline_holds_over_all_tries(kit: Any) -> None:
+    entry = {"deadline_s": 5, "max_retries": 100}
+    found, transport, time = _asked(kit, [kit.reply("busy", 500)] * 20, entry=entry, dice=1.0)
+    # 0.5 + 1 + 2 s of waiting leave 1.5 s, and the next wait would be of 4 s.
+    assert (len(transport.sent), sum(time.slept)) == (4, 3.5)
+    assert found.error.endswith("(tried 4 times); deadline_s: 5 leaves no time for another try")
+    # What is left is all that a try may take.
+    assert [request.timeout_s for request in transport.sent] == [5.0, 4.5, 3.5, 1.5]
+
+
+def test_a_request_that_is_held_back_beyond_its_deadline_is_not_sent_again(kit: Any) -> None:
+    time = kit.FakeTime(dice=0.0)
+    n_sent = 0
+
+    def reply(_: Any) -> HttpReply:
+        nonlocal n_sent
+        n_sent += 1
+        # The first one is to try again at once, when the second one hears that the server wants a minute's quiet.
+        return kit.reply("busy", 500) if n_sent == 1 else kit.reply("later", 429, retry_after="60")
+
+    entry = {**ENTRY, "deadline_s": 5}
+    model = kit.api_model(entry, kit.FakeTransport(reply), timing=time.timing, environ=ENVIRON, concurrency=2)
+    found = kit.answers(model, [kit.request(str(i)) for i in range(2)])
+    assert n_sent == 2
+    assert all("deadline_s: 5 leaves no time" in response.error for response in found.values())
+
+
+def test_when_the_server_says_that_nothing_remains_nobody_asks_until_the_reset(kit: Any) -> None:
+    time = kit.FakeTime(dice=0.0)
+    sent_at: list[float] = []
+
+    def reply(_: Any) -> HttpReply:
+        sent_at.append(time.now_s - 1_000)
+        left = {"x_ratelimit_remaining_requests": str(2 - (len(sent_at) - 1) % 3), "x_ratelimit_reset_requests": "10s"}
+        return kit.reply({"choices": [{"message": {"content": "hi"}}]}, **left)
+
+    model = kit.api_model(ENTRY, kit.FakeTransport(reply), timing=time.timing, environ=ENVIRON, concurrency=1)
+    kit.answers(model, [kit.request(str(i)) for i in range(9)])
+    assert sent_at == [0] * 3 + [10] * 3 + [20] * 3
+
+
+def test_requests_and_tokens_a_minute_are_kept(kit: Any) -> None:
+    time = kit.FakeTime()
+    sent_at: list[float] = []
+
+    def reply(_: Any) -> HttpReply:
+        sent_at.append(time.now_s - 1_000)
+        return kit.reply({"choices": [{"message": {"content": "hi"}}], "usage": {"total_tokens": 600}})
+
+    def ask(**limits: float) -> list[float]:
+        sent_at.clear()
+        time.now_s = 1_000.0
+        model = kit.api_model(
+            {**ENTRY, **limits}, kit.FakeTransport(reply), timing=time.timing, environ=ENVIRON, concurrency=1
+        )
+        kit.answers(model, [kit.request(str(i), "x" * 2_000) for i in range(4)])
+        return list(sent_at)
+
+    assert ask(requests_per_minute=20) == pytest.approx([0, 3, 6, 9])
+    # 100 tokens a second, 500 (and a few) estimated, 600 used.
+    assert ask(tokens_per_minute=6_000) == pytest.approx([0, 6, 12, 18], abs=0.1)
 
 
 def test_a_server_that_was_reached_once_is_given_all_tries(kit: Any) -> None:

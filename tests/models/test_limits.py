@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
-from evalharness.models.limits import Limits
+import pytest
+
+from evalharness.models.limits import Flow, Limits
 
 
 def test_quiet_holds_back_everyone_until_it_is_over(kit: Any) -> None:
@@ -25,9 +28,55 @@ def test_quiet_holds_back_everyone_until_it_is_over(kit: Any) -> None:
 def test_tries_are_spared_only_while_nobody_was_reached(kit: Any) -> None:
     limits = Limits(kit.FakeTime().timing)
     assert not limits.hopeless
-    limits.gave_up()
+    limits.failed()
     assert limits.hopeless
-    limits.was_reached()
+    limits.read(kit.reply({}, 500), 0)
     assert not limits.hopeless
-    limits.gave_up()
+    limits.failed()
     assert not limits.hopeless
+
+
+def test_a_server_is_down_after_so_many_failures_with_no_answer_in_between(kit: Any) -> None:
+    limits = Limits(kit.FakeTime().timing)
+    for _ in range(Limits.down_after - 1):
+        limits.failed()
+    assert not limits.down
+    limits.answered()
+    for _ in range(Limits.down_after - 1):
+        limits.failed()
+    assert not limits.down
+    limits.failed()
+    assert limits.down
+
+
+def test_when_nothing_remains_everyone_is_held_until_the_reset(kit: Any) -> None:
+    time = kit.FakeTime(dice=0.0)
+    limits = Limits(time.timing, longest_hold_s=120)
+    spent = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "1m0s"}
+    assert limits.read(kit.reply({}, **spent), 0) == 60
+    asyncio.run(limits.wait())
+    assert time.now_s == 1_060.0
+    # The rest of a day is not waited for.
+    assert limits.read(kit.reply({}, **{**spent, "x_ratelimit_reset_requests": "8h"}), 0) is None
+    asyncio.run(limits.wait())
+    assert time.now_s == 1_060.0
+
+
+def test_one_that_is_cancelled_while_it_is_held_back_leaves_its_place(kit: Any) -> None:
+    async def scene() -> None:
+        limits = Limits(kit.FakeTime().timing, Flow(concurrency=1))
+        limits.quiet_for(1_000)
+        held = asyncio.create_task(limits.enter())
+        await asyncio.sleep(0)
+        held.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await held
+        await limits.enter()
+
+    asyncio.run(scene())
+
+
+def test_flow_control_is_read_from_the_suite_entry(kit: Any) -> None:
+    spec = kit.spec_of(backend="http", url="http://h/", requests_per_minute=60, tokens_per_minute=5_000, deadline_s=9)
+    assert Flow.of(spec, concurrency=7) == Flow(7, 60, 5_000, 9)
+    assert Flow.of(kit.spec_of(backend="openai", model="x"), concurrency=7) == Flow(7, None, None, math.inf)
