@@ -52,10 +52,7 @@ def response_of(key: str, reply: Any, *, n_retries: int, latency_s: float) -> Re
     refusal = "".join(_parts(items, "message", "refusal", "refusal"))
     details = reply.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, Mapping) else None
-    if state == "incomplete":
-        status = _STATES.get(str(reason), "truncated")
-    else:
-        status = "ok"
+    status: Status = _STATES.get(str(reason), "truncated") if state == "incomplete" else "ok"
     counts = reply.get("usage")
     usage: Mapping[str, Any] = counts if isinstance(counts, Mapping) else {}
     return Response(
