@@ -3,7 +3,8 @@
 syntax       strict YAML in the shape of a suite
 references   names, metrics and their options, prompts, environment variables; what models can do
 data         datasets are read, every row is rendered, and one sample of each task is shown
-models       with --live: each model is loaded or reached, and asked once
+models       with --live: each model is loaded or reached, and asked once for each thing that its tasks need of it:
+             text, likelihoods; servers for a few tokens
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import gc
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalharness.core.errors import DataError, EvalHarnessError, SuiteError, UsageError
@@ -29,6 +31,9 @@ _LEVELS = ("syntax", "references", "data", "models")
 _WIDTH = max(map(len, _LEVELS))
 _MAX_LINES = 12
 _LISTED = 6
+# What a probe of a server may cost: OpenAI's Responses API takes no smaller max_output_tokens.
+_PROBE_TOKENS = 16
+_PROBE_TEXT = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -148,42 +153,57 @@ class _Validation:
         from evalharness.runner.build import load_metrics, make_models
 
         load_metrics(self.loaded, allow_code=self.args.allow_code)
+        suite = self.loaded.suite
         first: dict[str, list[Request]] = {}
         for planned in self.planned:
             kinds = {request.kind for request in first.get(planned.model, ())}
             for request in planned.requests:
                 if request.kind not in kinds:
                     kinds.add(request.kind)
-                    first.setdefault(planned.model, []).append(request)
-        suite = self.loaded.suite
+                    short = _short_of(request) if _is_served(suite.models[planned.model]) else request
+                    first.setdefault(planned.model, []).append(short)
         models = make_models(
             suite, base=self.loaded.base, allow_code=self.args.allow_code, environ=os.environ, only=frozenset(first)
         )
-        failed = [
-            fault
-            for name, model in models.items()
-            if (fault := asyncio.run(_ask(name, model, first[name]))) is not None
-        ]
+        asked = sum(len(first[name]) for name in models if _is_served(suite.models[name]))
+        if asked:
+            _say(f"    servers are asked {_plural(asked, 'short question')}, for {_PROBE_TOKENS} tokens at most each")
+        failed = [fault for name, model in models.items() for fault in asyncio.run(_ask(name, model, first[name]))]
         if failed:
             raise UsageError("\n".join(_redacted(text, suite.models) for text in failed))
         _line(True, "models", f"{_plural(len(models), 'model')} answered")
 
 
-async def _ask(name: str, model: object, requests: Sequence[Request]) -> str | None:
-    """Ask `model` once for each kind; what went wrong, None if nothing did."""
+def _is_served(spec: object) -> bool:
+    """Whether a server answers, which may cost money."""
+    return hasattr(spec, "timeout_s")
+
+
+def _short_of(request: Request) -> Request:
+    """`request` as a probe: it shows whether the server does such a thing at all, for a few tokens."""
+    sampling = replace(request.sampling, max_tokens=min(request.sampling.max_tokens, _PROBE_TOKENS))
+    prompt = request.prompt[:_PROBE_TEXT] if request.kind == "loglikelihood_rolling" else request.prompt
+    return replace(request, sampling=sampling, prompt=prompt, continuations=request.continuations[:1])
+
+
+async def _ask(name: str, model: object, requests: Sequence[Request]) -> list[str]:
+    """Ask `model` once for each kind; what went wrong, each with the kind that does not work."""
+    faults: list[str] = []
     try:
         await model.open()  # type: ignore[attr-defined]
         for request in requests:
             answers: list[Response] = [answer async for answer in getattr(model, request.kind)([request])]
             bad = [answer.error or answer.status for answer in answers if answer.status == "error"]
             if bad or not answers:
-                return f"models.{name}: {request.kind}: {bad[0] if bad else 'it gave no answer'}"
-            _say(f"    {name} ({request.kind}): {_answer(answers[0])}")
+                faults.append(f"models.{name}: {request.kind}: {bad[0] if bad else 'it gave no answer'}")
+                _say(f"    {name} ({request.kind}): does not work, see below")
+            else:
+                _say(f"    {name} ({request.kind}): {_answer(answers[0])}")
     except EvalHarnessError as error:
-        return f"models.{name}: {error}"
+        faults.append(f"models.{name}: {error}")
     finally:
         await model.close()  # type: ignore[attr-defined]
-    return None
+    return faults
 
 
 def _answer(response: Response) -> str:

@@ -97,7 +97,11 @@ class Sample:
 @quick_to_pickle
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How text is generated; `temperature` 0 is greedy decoding, `None` leaves the backend's default."""
+    """How text is generated; `temperature` 0 is greedy decoding, `None` leaves the backend's default.
+
+    `json_schema` is the JSON Schema that the text must obey, as JSON text: the order of its properties is the order in
+    which they are written.
+    """
 
     max_tokens: int = 256
     temperature: float = 0.0
@@ -105,6 +109,7 @@ class Sampling:
     top_k: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    json_schema: str | None = None
 
 
 @quick_to_pickle

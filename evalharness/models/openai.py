@@ -1,4 +1,4 @@
-"""The openai backend: any server that speaks the OpenAI interface, by its chat or its completions endpoint.
+"""The openai backend: any server that speaks the OpenAI interface: chat, completions or responses, by `api`.
 
 Of the sampling settings those that are set are sent: max_tokens, temperature, top_p, top_k (not in OpenAI's own
 interface, but in that of vLLM, llama.cpp and others), stop and seed. `extra_body` is merged over them and wins; a
@@ -9,43 +9,59 @@ What a response says: `text` is the content of the message and nothing else: rea
 `meta.reasoning_content`, tool calls in `meta.tool_calls`. An answer cut off by max_tokens is "truncated", one that
 the server's filter or the model refused is "refusal". `meta` keeps id, model and system_fingerprint as the server
 gives them.
+
+With `api: completions` it also scores likelihoods, on servers that tell the log-probabilities of a prompt; see
+`echoed`. Each continuation is a request of its own, one after the other.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from evalharness.core.errors import UsageError
 from evalharness.core.secrets import PLACEHOLDER
-from evalharness.core.types import Json, Request, Response, Sampling
+from evalharness.core.types import Json, Kind, Request, Response, Status
 
 from .concurrent import ConcurrentModel, RequestFailed
-from .endpoint import Endpoint, address_identity, check_address, check_secrets, merged_headers, parsed
+from .echoed import Way
+from .endpoint import Endpoint, Exchange, address_identity, check_address, check_secrets, merged_headers, parsed
 from .limits import Flow, FlowSpec
-from .outputs import prompt_turns
+from .openai_body import PATHS, Api, cut_at_stop, generation_fields
+from .prompt_scores import PromptScorer
 from .replies import answer_of
+from .response_items import response_of
 from .retry import RetryPolicy, Timing
+from .thinking import without_thinking
 from .transport import AiohttpTransport, HttpRequest, Transport
 from .values import Secrets
 
 __all__ = ["OpenAIModel", "make"]
 
-VERSION = "1"
-_PATHS = {"chat": "/chat/completions", "completions": "/completions"}
+VERSION = "2"
+_CAPABILITIES: Mapping[str, frozenset[Kind]] = {
+    "chat": frozenset({"generate"}),
+    "completions": frozenset({"generate", "loglikelihood", "loglikelihood_rolling"}),
+    "responses": frozenset({"generate"}),
+}
 _OWN_FIELDS = {
     "model": "it is set by `model`",
     "messages": "it is made of the task's prompt",
     "prompt": "it is made of the task's prompt",
+    "input": "it is made of the task's prompt",
     "n": "for several answers to a sample set `repeats` of the task",
     "stream": "answers are read whole",
+    "echo": "it is set where likelihoods are asked for, and an answer must not begin with its prompt",
+    "background": "answers are waited for",
 }
 _HINTS = {
     b"max_completion_tokens": "for this model set `extra_body: {max_tokens: null, max_completion_tokens: …}`",
     b"'temperature' does not support": "for this model set `extra_body: {temperature: null}`",
+    b"'temperature' is not supported": "for this model set `extra_body: {temperature: null}`",
 }
 
 
@@ -68,8 +84,23 @@ class Spec(FlowSpec, Protocol):
         ...
 
     @property
-    def api(self) -> Literal["chat", "completions"]:
+    def api(self) -> Api:
         """Which endpoint is asked."""
+        ...
+
+    @property
+    def likelihood(self) -> Way:
+        """How the log-probabilities of a prompt are asked for."""
+        ...
+
+    @property
+    def first_token(self) -> str | None:
+        """What stands before a text with nothing before it, where the server puts nothing there."""
+        ...
+
+    @property
+    def split_thinking(self) -> bool:
+        """Whether reasoning in the text is parted from the answer."""
         ...
 
     @property
@@ -101,8 +132,6 @@ class Spec(FlowSpec, Protocol):
 class OpenAIModel(ConcurrentModel):
     """A model behind an OpenAI-compatible server; see the module."""
 
-    capabilities = frozenset({"generate"})
-
     def __init__(
         self,
         name: str,
@@ -116,6 +145,7 @@ class OpenAIModel(ConcurrentModel):
         concurrency = spec.concurrency or concurrency
         secrets = Secrets(environ, spec.base_url, spec.api_key, spec.headers, spec.extra_body, spec.model)
         super().__init__(name, concurrency=concurrency, secrets=secrets)
+        self.capabilities = _CAPABILITIES[spec.api]
         self._spec = spec
         _check(spec, place=f"models.{name}")
         self._endpoint = Endpoint(
@@ -131,6 +161,7 @@ class OpenAIModel(ConcurrentModel):
         self._url = self._model = ""
         self._headers: dict[str, str] = {}
         self._extra: dict[str, Any] = {}
+        self._scorer = PromptScorer(self._ask_score, way=spec.likelihood, first_token=spec.first_token)
 
     def identity(self) -> Mapping[str, Json]:
         spec = self._spec
@@ -142,6 +173,10 @@ class OpenAIModel(ConcurrentModel):
             "api": spec.api,
             "headers": dict(spec.headers),
             "extra_body": dict(spec.extra_body),
+            # Only what is not the default, so that a new setting leaves the stored answers of other suites alone.
+            **({"likelihood": spec.likelihood} if spec.likelihood != "echo" else {}),
+            **({"first_token": spec.first_token} if spec.first_token is not None else {}),
+            **({"split_thinking": False} if not spec.split_thinking else {}),
         }
 
     async def open(self) -> None:
@@ -161,51 +196,52 @@ class OpenAIModel(ConcurrentModel):
         await self._endpoint.close()
 
     async def answer(self, request: Request) -> Response:
-        body = self._body(request)
-        exchange = await self._endpoint.ask(
+        if request.kind == "generate":
+            return await self._generated(request)
+        return await self._scorer.answer(request)
+
+    async def _ask(self, fields: Mapping[str, Any]) -> Exchange:
+        """The reply to a body with these fields and the model's name; null takes a field out."""
+        body = {key: value for key, value in {"model": self._model, **fields}.items() if value is not None}
+        return await self._endpoint.ask(
             HttpRequest("POST", self._url, self._headers, json.dumps(body).encode(), self._spec.timeout_s)
         )
+
+    async def _ask_score(self, fields: Mapping[str, Any]) -> tuple[Exchange, Any]:
+        """The reply to what scores a text, and its JSON; `extra_body` changes nothing of what is scored."""
+        exchange = await self._ask({**self._extra, **fields})
+        return exchange, parsed(exchange.reply, self._secrets)
+
+    async def _generated(self, request: Request) -> Response:
+        api = self._spec.api
+        exchange = await self._ask({**generation_fields(request.prompt, request.sampling, api=api), **self._extra})
+        tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
         try:
-            return answer_of(
-                request.key,
-                parsed(exchange.reply, self._secrets),
-                api=self._spec.api,
-                n_retries=exchange.n_retries,
-                latency_s=exchange.latency_s,
-            )
+            reply = parsed(exchange.reply, self._secrets)
+            if api == "responses":
+                found = response_of(request.key, reply, **tries)
+            else:
+                found = answer_of(request.key, reply, api=api, **tries)
         except RequestFailed as failure:
-            raise RequestFailed(str(failure), n_retries=exchange.n_retries, latency_s=exchange.latency_s) from failure
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        asked: dict[str, Any] = {"model": self._model}
-        if self._spec.api == "chat":
-            asked["messages"] = prompt_turns(request.prompt)
-        elif isinstance(request.prompt, str):
-            asked["prompt"] = request.prompt
-        else:
-            raise RequestFailed(
-                "the completions endpoint takes text, and the prompt is chat turns; set `api: chat` for the model, or "
-                "use `prompt` instead of `messages` in the task"
-            )
-        whole = {**asked, **_sampling_fields(request.sampling), **self._extra}
-        return {key: value for key, value in whole.items() if value is not None}
+            raise RequestFailed(str(failure), **tries) from failure
+        if self._spec.split_thinking:
+            found = without_thinking(found)
+        return _cut(found, request.sampling.stop) if api == "responses" else found
 
 
-def _sampling_fields(sampling: Sampling) -> dict[str, Any]:
-    return {
-        "max_tokens": sampling.max_tokens,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "stop": list(sampling.stop) or None,
-        "seed": sampling.seed,
-    }
+def _cut(response: Response, stop: tuple[str, ...]) -> Response:
+    """`response` ended by the first stop string in it, as a server that knows stop strings would have ended it."""
+    text = cut_at_stop(response.text or "", stop)
+    if text == (response.text or ""):
+        return response
+    status: Status = "ok" if response.status == "truncated" else response.status
+    return replace(response, text=text, status=status, finish_reason="stop")
 
 
 def _endpoint_url(base_url: str, api: str) -> str:
     """The address of the endpoint; a query (`?api-version=…`) stays at the end."""
     parts = urlsplit(base_url)
-    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + _PATHS[api], fragment=""))
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + PATHS[api], fragment=""))
 
 
 def _check(spec: Spec, *, place: str) -> None:
@@ -215,7 +251,7 @@ def _check(spec: Spec, *, place: str) -> None:
             f"{place}.api_key: a key must not be written into a suite, which every record repeats; put it into an "
             "environment variable and write ${env:NAME}, or leave api_key out if the server needs none"
         )
-    for path in _PATHS.values():
+    for path in PATHS.values():
         if urlsplit(spec.base_url).path.rstrip("/").endswith(path):
             raise UsageError(f"{place}.base_url: give the address up to and with /v1, without {path}")
     if not PLACEHOLDER.search(spec.base_url):
@@ -230,7 +266,8 @@ def make(
 ) -> OpenAIModel:
     """Any server that speaks the OpenAI interface (OpenAI, vLLM, llama.cpp, `transformers serve` …).
 
-    It can generate. Example::
+    It can generate, and with `api: completions` score choices and whole texts by likelihood, where the server tells
+    the log-probabilities of a prompt (vLLM, `evalharness serve`). Example::
 
         candidate:
           backend: openai
@@ -242,8 +279,9 @@ def make(
     own servers), stop and seed. `extra_body` wins over them, and a null there takes a field out:
     `extra_body: {max_tokens: null, max_completion_tokens: 512}`.
 
-    An answer cut off by max_tokens is "truncated", one that was refused is "refusal"; reasoning and tool calls are
-    kept in the response's meta and are no part of its text. 429, 5xx, timeouts and lost connections are tried again,
-    `max_retries` times, with growing random delays or after the time that the server asks for.
+    An answer cut off by max_tokens is "truncated", one that was refused is "refusal"; reasoning, `<think>…</think>` at
+    the beginning of a text too, and tool calls are kept in the response's meta and are no part of its text. 429, 5xx,
+    timeouts and lost connections are tried again, `max_retries` times, with growing random delays or after the time
+    that the server asks for.
     """
     return OpenAIModel(name, spec, environ=environ, concurrency=concurrency)

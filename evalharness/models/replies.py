@@ -10,9 +10,16 @@ from evalharness.core.types import Json, Response, Status
 from .concurrent import RequestFailed
 from .outputs import shown, status_of
 
-__all__ = ["answer_of"]
+__all__ = ["answer_of", "first_choice", "kept_of_reply", "tokens_of"]
 
 _KEPT_OF_REPLY = ("id", "model", "system_fingerprint")
+# Parts of the counts of tokens: of chat and completions, and of the Responses API.
+_DETAILS = (
+    ("completion_tokens_details", "reasoning_tokens"),
+    ("output_tokens_details", "reasoning_tokens"),
+    ("prompt_tokens_details", "cached_tokens"),
+    ("input_tokens_details", "cached_tokens"),
+)
 _KEPT_OF_MESSAGE = {
     "reasoning_content": "reasoning_content",
     "reasoning": "reasoning_content",  # the name that OpenRouter and newer vLLM give it
@@ -20,6 +27,23 @@ _KEPT_OF_MESSAGE = {
     "function_call": "function_call",
     "refusal": "refusal",
 }
+
+
+def first_choice(reply: Any) -> Mapping[str, Any]:
+    """The first of the reply's choices.
+
+    Raises:
+        RequestFailed: there is none; the message says what is there.
+    """
+    if not isinstance(reply, Mapping):
+        raise RequestFailed(f"the reply must be a JSON object; got {shown(reply)}")
+    choices = reply.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+        said = reply.get("error")
+        detail = f"it says: {shown(said, most=300)}" if said else f"it has: {', '.join(map(str, reply)) or 'nothing'}"
+        raise RequestFailed(f"the reply has no choices; {detail}; is this an OpenAI-compatible server?")
+    found: Mapping[str, Any] = choices[0]
+    return found
 
 
 def answer_of(
@@ -30,14 +54,7 @@ def answer_of(
     Raises:
         RequestFailed: there is no answer in it; the message says what is there.
     """
-    if not isinstance(reply, Mapping):
-        raise RequestFailed(f"the reply must be a JSON object; got {shown(reply)}")
-    choices = reply.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
-        said = reply.get("error")
-        detail = f"it says: {shown(said, most=300)}" if said else f"it has: {', '.join(map(str, reply)) or 'nothing'}"
-        raise RequestFailed(f"the reply has no choices; {detail}; is this an OpenAI-compatible server?")
-    choice: Mapping[str, Any] = choices[0]
+    choice = first_choice(reply)
     message = choice.get("message") if api == "chat" else {"content": choice.get("text")}
     if not isinstance(message, Mapping) or (api == "completions" and not isinstance(choice.get("text"), str)):
         field = "message" if api == "chat" else "text"
@@ -59,8 +76,8 @@ def answer_of(
         # A refusal in words is what the model said; it is scored as its answer and counted apart.
         text=refusal if isinstance(refusal, str) and not text else text,
         finish_reason=finish_reason,
-        input_tokens=_tokens(counts, "prompt_tokens"),
-        output_tokens=_tokens(counts, "completion_tokens"),
+        input_tokens=tokens_of(counts, "prompt_tokens"),
+        output_tokens=tokens_of(counts, "completion_tokens"),
         latency_s=latency_s,
         n_retries=n_retries,
         meta=_meta(reply, message, counts),
@@ -80,17 +97,25 @@ def _content(content: object) -> str:
     raise RequestFailed(f"the content of the message must be text; got {shown(content)}")
 
 
-def _tokens(usage: Mapping[str, Any], field: str) -> int | None:
+def tokens_of(usage: Mapping[str, Any], field: str) -> int | None:
+    """The number of tokens under `field`; None where the server does not say it."""
     value = usage.get(field)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _meta(reply: Mapping[str, Any], message: Mapping[str, Any], usage: Mapping[str, Any]) -> Mapping[str, Json]:
+def kept_of_reply(reply: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Json]:
+    """What is kept of a reply whatever its answer: who gave it, and the tokens that were reasoning or from a cache."""
     kept: dict[str, Json] = {field: reply[field] for field in _KEPT_OF_REPLY if reply.get(field) is not None}
+    for group, field in _DETAILS:
+        details = usage.get(group)
+        if isinstance(details, Mapping) and details.get(field):
+            kept[field] = details[field]
+    return kept
+
+
+def _meta(reply: Mapping[str, Any], message: Mapping[str, Any], usage: Mapping[str, Any]) -> Mapping[str, Json]:
+    kept = kept_of_reply(reply, usage)
     for field, name in _KEPT_OF_MESSAGE.items():
         if message.get(field):
             kept.setdefault(name, message[field])
-    details = usage.get("completion_tokens_details")
-    if isinstance(details, Mapping) and details.get("reasoning_tokens"):
-        kept["reasoning_tokens"] = details["reasoning_tokens"]
     return kept

@@ -155,8 +155,10 @@ def _asked(sample: Sample, request: Request) -> str | None:
 
 def _sampling(request: Request) -> str:
     s = request.sampling
+    schema = {} if s.json_schema is None else {"json_schema": s.json_schema}
     return dumps(
         {
+            **schema,
             "max_tokens": s.max_tokens,
             "temperature": s.temperature,
             "top_p": s.top_p,

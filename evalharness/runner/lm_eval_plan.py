@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,14 @@ from evalharness.core.spool import Spool
 from evalharness.core.types import Json, Kind, Request, Sample, Sampling
 from evalharness.suite.check import incapable
 from evalharness.suite.names import covers, member_id, owner_of
-from evalharness.suite.plan import PlannedTask, generation_settings, models_of, request_key, samplings_of
+from evalharness.suite.plan import (
+    PlannedTask,
+    generation_settings,
+    models_of,
+    request_key,
+    sampling_json,
+    samplings_of,
+)
 from evalharness.suite.render import prompt_json
 from evalharness.suite.schema import LmEvalTask
 from evalharness.suite.variables import Key, shown_path
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from evalharness.integrations.lm_eval.index import Found
     from evalharness.integrations.lm_eval.tasks import Chat, LoadedTask, LoadedTasks
     from evalharness.suite.load import LoadedSuite
-    from evalharness.suite.schema import Suite
 
 __all__ = ["LmEvalWork", "lm_eval_problems", "plan_lm_eval"]
 
@@ -151,7 +157,7 @@ def plan_lm_eval(
                         _name(loaded, task), _options(loaded, task, limit), chat=chat, allow_code=allow_code
                     )
                 defaults = cache(getattr(models.get(model), "sampling_defaults", dict))
-                works.append(_work(loaded.suite, task, model, made[chat], identities[model], defaults))
+                works.append(_work(loaded, task, model, made[chat], identities[model], defaults))
             except UsageError as error:
                 path: Key = ("tasks", index, "lm_eval")
                 problems.append(Problem(loaded.place_of(path), shown_path(path), str(error)))
@@ -184,14 +190,16 @@ def _options(loaded: LoadedSuite, task: LmEvalTask, limit: int | None) -> Any:
 
 
 def _work(
-    suite: Suite,
+    whole: LoadedSuite,
     task: LmEvalTask,
     model: str,
     loaded: LoadedTasks,
     identity: Mapping[str, Json],
     defaults: Callable[[], Mapping[str, Json]],
 ) -> LmEvalWork:
-    own = generation_settings(task.generate, suite.models[model].generate)
+    suite = whole.suite
+    own = generation_settings(task.generate, suite.models[model].generate, base=whole.base)
+    of_task = generation_settings(task.generate, None, base=whole.base)
     # How often a task asks is part of how it is scored.
     own.pop("repeats", None)
     planned = []
@@ -204,7 +212,7 @@ def _work(
         name = task.id if loaded.single else member_id(task.id, part.name)
         settings = {
             **part.identity,
-            "generation": digest([part.identity["generation"], generation_settings(task.generate, None)]),
+            "generation": digest([part.identity["generation"], of_task]),
         }
         planned.append(
             PlannedTask(
@@ -249,7 +257,7 @@ def _requests(
                     ask.kind,
                     prompt_json(ask.prompt),
                     ask.continuations,
-                    asdict(sampling),
+                    sampling_json(sampling),
                     repeat,
                     f"{sample.id}#{place}" if by_sample else None,
                 )

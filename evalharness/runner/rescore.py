@@ -118,6 +118,7 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> A
         choices=bool(getattr(task, "choices", None)),
         normalize=getattr(task, "normalize", "none"),
         extract=getattr(task, "extract", None),
+        by_generation=getattr(task, "choice_by", "likelihood") == "generation",
     )
     requests: Spool[Request] = Spool()
     answered: Spool[Answered] = Spool()

@@ -156,6 +156,7 @@ def _answered(tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTa
             choices=bool(getattr(task, "choices", None)),
             normalize=getattr(task, "normalize", "none"),
             extract=getattr(task, "extract", None),
+            by_generation=getattr(task, "choice_by", "likelihood") == "generation",
         )
         responses = answers.responses.in_order(start, len(requests))
         start += len(requests)
@@ -217,4 +218,10 @@ def _execution(
 
 def _notes(plan: Plan, limit: int | None) -> tuple[str, ...]:
     notes = [f"only the first {limit} samples of each task were used (--limit)"] if limit else []
+    named = [planned.task.id for planned in plan.tasks if getattr(planned.task, "choice_by", "") == "generation"]
+    notes += [
+        f"{task}: choices were read from generated text (choice_by: generation); its figures are not comparable with "
+        "figures by likelihood"
+        for task in dict.fromkeys(named)
+    ]
     return (*notes, *getattr(plan, "notes", ()))

@@ -13,14 +13,30 @@ from evalharness.core.secrets import placeholders
 from evalharness.core.templating import Condition, Template
 from evalharness.core.types import Kind
 
-from .kinds import capabilities_of, kind_of
+from .kinds import CAPABILITIES, capabilities_of, kind_of
 from .load import LoadedSuite, as_written
 from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_name
 from .names import check_names, covers, owner_of
 from .node import plain
 from .plan import Plan, models_of
-from .schema import ClassifyTask, Dataset, DataTask, FakeModel, HttpModel, LmEvalTask, PromptTask, Rule, Suite, Task
-from .sources import sources_of, template_of
+from .schema import (
+    ClassifyTask,
+    Dataset,
+    DataTask,
+    FakeModel,
+    Generation,
+    HttpModel,
+    LmEvalTask,
+    OpenAIModel,
+    PluginModel,
+    PromptTask,
+    PythonModel,
+    ReplayModel,
+    Rule,
+    Suite,
+    Task,
+)
+from .sources import schema_text, sources_of, template_of
 from .variables import Key, shown_path
 
 __all__ = ["OPERATIONAL", "build_metric", "check_parts", "check_plan", "check_references", "incapable"]
@@ -103,6 +119,7 @@ class _Checker:
         for name, dataset in self.suite.datasets.items():
             yield from self._dataset(name, dataset)
         for index, task in zip(self.indexes, self.suite.tasks, strict=True):
+            yield from self._schemas(index, task)
             if isinstance(task, LmEvalTask):
                 # Which figures it has only lm-eval knows; `runner.lm_eval` checks the rest.
                 self.unclear.add(task.id)
@@ -169,6 +186,32 @@ class _Checker:
         for path, message in incapable(self.suite, index, task, kind):
             yield self.problem(path, message)
         yield from self._metrics(base, task)
+
+    def _schemas(self, index: int, task: Task) -> Iterator[Problem]:
+        """Schemas that cannot be read, and models that cannot be held to one."""
+        own: Generation | None = getattr(task, "generate", None)
+        if not isinstance(task, LmEvalTask) and kind_of(task) != "generate":
+            return
+        for name in models_of(task, self.suite):
+            spec = self.suite.models.get(name)
+            of_model = spec.generate if spec is not None else None
+            in_model = of_model is not None and of_model.json_schema is not None
+            schema = of_model.json_schema if of_model is not None and in_model else None
+            schema = own.json_schema if schema is None and own is not None else schema
+            if schema is None:
+                continue
+            place: Key = ("models", name) if in_model else ("tasks", index)
+            path = (*place, "generate", "json_schema")
+            try:
+                schema_text(schema, self.loaded.base)
+            except UsageError as error:
+                yield self.problem(path, str(error))
+            if spec is not None and not _obeys_schemas(spec):
+                message = (
+                    f"the model {name.partition('@')[0]!r} (backend {spec.backend}) cannot be held to a schema; leave "
+                    "it out, or use a model with `backend: openai` and `api: chat` or `responses`"
+                )
+                yield self.problem(path, message)
 
     def _templates(self, base: Key, task: DataTask) -> Iterator[Problem]:
         columns = self._columns(task.dataset)
@@ -282,6 +325,10 @@ def incapable(suite: Suite, index: int, task: Task, kind: Kind) -> Iterator[tupl
         backend = spec.backend if spec is not None else ""
         able = [n for n, s in suite.models.items() if kind in (capabilities_of(s) or ())]
         remedy = f"use {', '.join(map(repr, able[:5]))}" if able else "use a model of another backend"
+        if isinstance(spec, OpenAIModel) and kind in CAPABILITIES["openai"]:
+            remedy += ", or set `api: completions` for it if its server tells the log-probabilities of a prompt"
+        if kind == "loglikelihood" and isinstance(task, PromptTask) and "generate" in can:
+            remedy += ", or let it write its choice: `choice_by: generation`"
         if task.model is None:
             remedy += ", named under the task's `model`"
         yield (
@@ -289,6 +336,13 @@ def incapable(suite: Suite, index: int, task: Task, kind: Kind) -> Iterator[tupl
             f"the task must {_KIND_WORDS[kind]}, which the model {name.partition('@')[0]!r} (backend {backend}) "
             f"cannot do; {remedy}",
         )
+
+
+def _obeys_schemas(spec: object) -> bool:
+    """Whether a schema reaches the model; answers that exist or are scripted are what they are."""
+    if isinstance(spec, OpenAIModel):
+        return spec.api != "completions"
+    return isinstance(spec, FakeModel | PluginModel | PythonModel | ReplayModel)
 
 
 def _own_columns(dataset: Dataset) -> frozenset[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from evalharness.core.types import KINDS, Kind
 
-from .schema import ClassifyTask, DataTask, FakeModel, PerplexityTask, PluginModel, PythonModel
+from .schema import ClassifyTask, DataTask, FakeModel, OpenAIModel, PerplexityTask, PluginModel, PythonModel
 
 __all__ = ["CAPABILITIES", "capabilities_of", "kind_of"]
 
@@ -15,7 +15,7 @@ CAPABILITIES: Mapping[str, frozenset[Kind]] = {
     "hf-seq2seq": frozenset({"generate", "loglikelihood"}),
     "hf-classifier": frozenset({"classify"}),
     "hf-masked": frozenset({"loglikelihood", "loglikelihood_rolling"}),
-    "openai": frozenset({"generate"}),
+    "openai": frozenset({"generate", "loglikelihood", "loglikelihood_rolling"}),
     "http": frozenset({"generate"}),
     "replay": frozenset({"generate", "classify"}),
     "fake": frozenset(KINDS),
@@ -28,7 +28,7 @@ def kind_of(task: DataTask) -> Kind:
         return "classify"
     if isinstance(task, PerplexityTask):
         return "loglikelihood_rolling"
-    return "generate" if task.choices is None else "loglikelihood"
+    return "loglikelihood" if task.choices is not None and task.choice_by == "likelihood" else "generate"
 
 
 def capabilities_of(spec: object) -> frozenset[Kind] | None:
@@ -37,4 +37,7 @@ def capabilities_of(spec: object) -> frozenset[Kind] | None:
         return None
     if isinstance(spec, PythonModel):
         return frozenset({spec.kind})
+    if isinstance(spec, OpenAIModel) and spec.api != "completions":
+        # The other endpoints do not tell the log-probabilities of what they read.
+        return frozenset({"generate"})
     return CAPABILITIES[spec.backend if isinstance(spec, FakeModel) else str(getattr(spec, "backend", ""))]

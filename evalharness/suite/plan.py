@@ -21,9 +21,18 @@ from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 from .kinds import kind_of
 from .render import RowFault, TaskRenderer, is_chat, prompt_json
 from .schema import DataTask, Generation, LmEvalTask, PromptTask, Suite, Task
-from .sources import read_source, sources_of
+from .sources import read_source, schema_text, sources_of
 
-__all__ = ["Plan", "PlannedTask", "generation_settings", "make_plan", "models_of", "request_key", "samplings_of"]
+__all__ = [
+    "Plan",
+    "PlannedTask",
+    "generation_settings",
+    "make_plan",
+    "models_of",
+    "request_key",
+    "sampling_json",
+    "samplings_of",
+]
 
 _MAX_SHOWN = 20
 _MAX_FAULTS = 1000
@@ -115,7 +124,7 @@ def make_plan(
         labels = _labels(task, samples)
         identity = _identity(task, renderer, chosen, pool, base)
         for model in models_of(task, suite):
-            samplings = _samplings(suite, task, kind, model)
+            samplings = _samplings(suite, task, kind, model, base)
             planned.append(
                 PlannedTask(
                     task=task,
@@ -174,12 +183,12 @@ def _labels(task: DataTask, samples: Sequence[Sample]) -> tuple[str, ...]:
     return tuple(sorted({sample.target for sample in samples if sample.target is not None}))
 
 
-def _samplings(suite: Suite, task: DataTask, kind: Kind, model: str) -> Sequence[Sampling]:
+def _samplings(suite: Suite, task: DataTask, kind: Kind, model: str, base: Path) -> Sequence[Sampling]:
     """How the model is asked, one for each repeat."""
     if kind != "generate":
         return [Sampling()]
     own = task.generate if isinstance(task, PromptTask) else None
-    return list(samplings_of(generation_settings(own, suite.models[model].generate), suite.seed))
+    return list(samplings_of(generation_settings(own, suite.models[model].generate, base=base), suite.seed))
 
 
 def _requests(
@@ -193,10 +202,11 @@ def _requests(
     # The identity is large and the same for all requests: its digest stands for it in their keys.
     model_digest = digest(identity)
     delimiter = task.delimiter if isinstance(task, PromptTask) else ""
-    asked = [asdict(sampling) for sampling in samplings]
+    asked = [sampling_json(sampling) for sampling in samplings]
     by_sample = bool(identity.get("by_sample_id"))
     for sample in samples:
-        continuations = tuple(f"{delimiter}{choice}" for choice in sample.choices)
+        # Choices that are read out of generated text are no part of what is asked.
+        continuations = tuple(f"{delimiter}{choice}" for choice in sample.choices) if kind == "loglikelihood" else ()
         prompt = prompt_json(sample.prompt)
         for repeat, sampling in enumerate(samplings):
             yield Request(
@@ -227,12 +237,26 @@ def request_key(
     return digest(content if sample_id is None else [*content, sample_id])
 
 
-def generation_settings(task: Generation | None, model: Generation | None) -> dict[str, Json]:
-    """Generation settings; a model's own win over the task's."""
+def sampling_json(sampling: Sampling) -> dict[str, Json]:
+    """`sampling` in the key of a request; a setting that came later is left out where it is not set."""
+    found = asdict(sampling)
+    if sampling.json_schema is None:
+        del found["json_schema"]
+    return found
+
+
+def generation_settings(task: Generation | None, model: Generation | None, *, base: Path) -> dict[str, Json]:
+    """Generation settings; a model's own win over the task's. A schema is its text, also where it is in a file.
+
+    Raises:
+        UsageError: the file of a schema cannot be read, or holds none.
+    """
     settings: dict[str, Json] = {}
     for part in (task, model):
         if part is not None:
-            settings |= part.model_dump(exclude_none=True)
+            settings |= part.model_dump(exclude_none=True, exclude={"json_schema"})
+            if part.json_schema is not None:
+                settings["json_schema"] = schema_text(part.json_schema, base)
     return settings
 
 
@@ -259,7 +283,9 @@ def _identity(
         few_shot = task.few_shot.model_dump() if task.few_shot else None
         prompt |= {"roles": roles, "few_shot": few_shot, "delimiter": task.delimiter}
         kind |= {"extract": task.extract, "normalize": task.normalize}
-        settings = {"max_tokens": 256, "temperature": 0.0} | generation_settings(task.generate, None)
+        if task.choice_by != "likelihood":
+            kind["choice_by"] = task.choice_by
+        settings = {"max_tokens": 256, "temperature": 0.0} | generation_settings(task.generate, None, base=base)
         generation = {key: value for key, value in settings.items() if key not in ("seed", "repeats")}
     return {
         "data": _data_digest(rows, pool, names, task.groups),

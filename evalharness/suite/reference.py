@@ -125,7 +125,10 @@ def _capabilities() -> Iterator[str]:
     yield "| backend | " + " | ".join(("prompts", "choices", "perplexity", "classify")) + " |"
     yield "|---|" + "---|" * len(kinds)
     for backend, can in CAPABILITIES.items():
-        yield f"| {backend} | " + " | ".join("yes" if kind in can else "" for kind in kinds) + " |"
+        # Only one of OpenAI's endpoints tells log-probabilities of what it reads.
+        scored = "with `api: completions`" if backend == "openai" else "yes"
+        cells = [("yes" if kind == "generate" else scored) if kind in can else "" for kind in kinds]
+        yield f"| {backend} | " + " | ".join(cells) + " |"
     yield "| python | by its `kind` | by its `kind` | | by its `kind` |\n"
 
 

@@ -123,6 +123,11 @@ class Generation(Strict):
     stop: tuple[Text, ...] | None = Field(None, description="Strings that end the output; not part of it.")
     seed: int | None = Field(None, ge=0, description="Seed of sampling (default: the suite's seed).")
     repeats: int | None = Field(None, ge=1, le=1000, description="Answers asked for each sample (default 1).")
+    json_schema: dict[str, JsonValue] | Text | None = Field(
+        None,
+        description="JSON Schema that the output must obey, here or in a JSON file beside the suite; for servers that "
+        "can hold a model to it (openai: chat, responses).",
+    )
 
 
 # ── models ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +206,23 @@ class OpenAIModel(_Model):
     model: Text = Field(description="Name of the model as the server knows it.")
     base_url: Text = Field("https://api.openai.com/v1", description="Address up to and with /v1.")
     api_key: str | None = Field(None, description="Key, as ${env:NAME}.")
-    api: Literal["chat", "completions"] = Field("chat", description="Which endpoint is asked.")
+    api: Literal["chat", "completions", "responses"] = Field(
+        "chat", description="Which endpoint is asked; only completions can score likelihoods."
+    )
+    likelihood: Literal["echo", "prompt_logprobs"] = Field(
+        "echo",
+        description="completions: how log-probabilities of a prompt are asked for, by `echo` with `logprobs`, or by "
+        "vLLM's own field.",
+    )
+    first_token: Text | None = Field(
+        None,
+        description="completions: the text of the BOS or EOS token, put before a text that has nothing before it, for "
+        "servers that put none there; likelihoods of whole texts need one.",
+    )
+    split_thinking: bool = Field(
+        True,
+        description="Part the reasoning that stands in the text, <think>…</think> at its beginning, from the answer.",
+    )
     headers: dict[str, str] = Field(default_factory=dict, description="Further headers.")
     extra_body: dict[str, JsonValue] = Field(default_factory=dict, description="Further fields of the request body.")
     timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
@@ -214,6 +235,12 @@ class OpenAIModel(_Model):
     deadline_s: float | None = Field(
         None, gt=0, description="Longest time for one request with all its tries (default: no limit)."
     )
+
+    @model_validator(mode="after")
+    def _likelihoods_of_completions(self) -> OpenAIModel:
+        if self.api != "completions":
+            _only_with(self.model_fields_set, ("likelihood", "first_token"), "api: completions")
+        return self
 
 
 def _default_body() -> JsonValue:
@@ -473,7 +500,7 @@ class _Task(_AnyTask):
 
 
 class PromptTask(_Task):
-    """Ask a model: free text, or with `choices` the likeliest of several answers."""
+    """Ask a model: free text, or with `choices` one of several answers, by default the likeliest."""
 
     prompt: Template | PromptFile | None = Field(None, description="Template of the prompt.")
     messages: Annotated[tuple[MessageTemplate, ...], Field(min_length=1)] | None = Field(
@@ -484,7 +511,12 @@ class PromptTask(_Task):
     )
     choices: Annotated[tuple[Template, ...], Field(min_length=2)] | Template | None = Field(
         None,
-        description="The answers to choose from by likelihood: templates, or one expression that gives a list.",
+        description="The answers to choose from: templates, or one expression that gives a list.",
+    )
+    choice_by: Literal["likelihood", "generation"] = Field(
+        "likelihood",
+        description="The likeliest of the choices; or the one that the generated text names, for models that tell no "
+        "likelihoods. Figures of the two are never comparable.",
     )
     delimiter: str = Field(
         " ", description="Put between prompt and choice (part of what is scored), and before the answers of examples."
@@ -512,10 +544,17 @@ class PromptTask(_Task):
             raise ValueError("a task needs one of prompt, messages, classify and perplexity")
         if self.prompt is not None and self.messages is not None:
             raise ValueError("give either prompt or messages, not both")
-        if self.choices is not None and (self.generate is not None or self.extract is not None):
-            raise ValueError("choices are scored by likelihood: generate and extract have no effect there; remove them")
-        if self.choices is None and self.normalize != "none":
-            raise ValueError("normalize has no effect without choices; remove it")
+        by_likelihood = self.choices is not None and self.choice_by == "likelihood"
+        if by_likelihood and (self.generate is not None or self.extract is not None):
+            raise ValueError(
+                "choices are scored by likelihood: generate and extract have no effect there; remove them, or set "
+                "`choice_by: generation`"
+            )
+        if not by_likelihood and self.normalize != "none":
+            needed = "choices" if self.choices is None else "likelihoods (choice_by: likelihood)"
+            raise ValueError(f"normalize has no effect without {needed}; remove it")
+        if self.choices is None:
+            _only_with(self.model_fields_set, ("choice_by",), "choices")
         if self.messages is not None and self.chat is False:
             raise ValueError("messages are chat turns: write the text under prompt to use no chat template")
         few_shot = self.few_shot

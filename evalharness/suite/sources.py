@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from evalharness.core.errors import UsageError
 from evalharness.core.templating import Template
+from evalharness.core.types import Json
 
 from .schema import ClassifyTask, DataTask, PerplexityTask, PromptFile
 from .template import compiled
 
-__all__ = ["history_source", "read_source", "sources_of", "template_of"]
+__all__ = ["history_source", "read_source", "schema_text", "sources_of", "template_of"]
 
 _MAX_BYTES = 4_000_000
 
@@ -75,6 +77,24 @@ def read_source(source: str | PromptFile, base: Path) -> tuple[str, str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the file {source.file!r} cannot be read: {reason}") from None
+
+
+def schema_text(schema: Json, base: Path) -> str:
+    """A JSON Schema as JSON text, in the order in which it is written; a text is the path of its file.
+
+    Raises:
+        UsageError: the file cannot be read, or holds no JSON object.
+    """
+    if not isinstance(schema, str):
+        return json.dumps(schema, ensure_ascii=False)
+    text, name = read_source(PromptFile(file=schema), base)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the file {name!r} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"the file {name!r} must hold a JSON Schema, which is an object, not {type(found).__name__}")
+    return json.dumps(found, ensure_ascii=False)
 
 
 def _folder(base: Path) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,63 @@ def test_live_reports_a_model_that_cannot_be_reached(
     assert "level reached: data" in result.out
     assert "models.m: " in result.err
     assert "very-secret-value" not in result.err + result.out
+
+
+class Server:
+    """A completions server that takes `echo` and `logprobs` and ignores them; keeps what it was sent."""
+
+    def __init__(self) -> None:
+        bodies = self.bodies = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                body = json.dumps({"choices": [{"text": " fine", "finish_reason": "stop"}]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def deaf() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+def test_live_finds_a_server_that_ignores_echo_for_a_few_tokens(validate: Callable[..., Result], deaf: Server) -> None:
+    model = f'{{backend: openai, api: completions, model: x, base_url: "{deaf.url}"}}'
+    text = SUITE.replace('{backend: fake, reply: "echo {{ prompt }}"}', model)
+    text = (
+        text.replace("  - id: talk\n", "  - id: talk\n    model: other\n")
+        .replace("datasets:", "  other: {backend: fake}\ndatasets:", 1)
+        .replace("id: ask,", "id: ask, model: m,")
+        .replace("id: pick,", "id: pick, model: m,")
+    )
+    result = validate(text, "--live")
+    assert result.code == 2
+    assert "    servers are asked 2 short questions, for 16 tokens at most each\n" in result.out
+    assert "    m (generate):  fine\n" in result.out
+    assert "    m (loglikelihood): does not work, see below\n" in result.out
+    assert "    other (generate): " in result.out
+    assert "models.m: loglikelihood: the server does not repeat the prompt: it ignores `echo`" in result.err
+    assert "level reached: data" in result.out
+    assert [body["max_tokens"] for body in deaf.bodies] == [16, 0]
 
 
 def test_live_refuses_code_unless_it_is_allowed(validate: Callable[..., Result], tmp_path: Path) -> None:

@@ -106,6 +106,39 @@ def _openai_completions(kit: Any, base: Path) -> Case:
     return Case(kit.api_model(entry, transport, environ=ENVIRON), "generate", "boom")
 
 
+def _openai_likelihoods(kit: Any, base: Path) -> Case:
+    entry = {"backend": "openai", "model": "x", "api": "completions", "headers": {"X-Api-Key": "${env:KEY}"}}
+
+    def answer(request: Any) -> Any:
+        text = json.loads(request.body)["prompt"]
+        if "boom" in text:
+            return kit.reply("<html>refused</html>", 400)
+        told = {
+            "tokens": list(text),
+            "token_logprobs": [None, *[-1.0] * (len(text) - 1)],
+            "top_logprobs": [None, *[{"x": -1.0}] * (len(text) - 1)],
+            "text_offset": list(range(len(text))),
+        }
+        return kit.reply({"id": SECRET, "choices": [{"text": text, "logprobs": told}]})
+
+    return Case(kit.api_model(entry, kit.FakeTransport(answer), environ=ENVIRON), "loglikelihood", "boom")
+
+
+def _openai_responses(kit: Any, base: Path) -> Case:
+    entry = {"backend": "openai", "model": "x", "api": "responses", "api_key": "${env:KEY}"}
+    transport = _echo(
+        kit,
+        lambda heard: {
+            "id": heard,
+            "output": [
+                {"type": "reasoning", "content": [{"type": "reasoning_text", "text": heard}]},
+                {"type": "message", "content": [{"type": "output_text", "text": heard}]},
+            ],
+        },
+    )
+    return Case(kit.api_model(entry, transport, environ=ENVIRON), "generate", "boom")
+
+
 def _http(kit: Any, base: Path) -> Case:
     entry = {"backend": "http", "url": "${env:HOST_URL}", "headers": {"Authorization": "Bearer ${env:KEY}"}}
     return Case(kit.api_model(entry, _echo(kit, lambda heard: {"text": heard}), environ=ENVIRON), "generate", "boom")
@@ -126,6 +159,8 @@ BUILDERS = [
     _python_score,
     _openai,
     _openai_completions,
+    _openai_likelihoods,
+    _openai_responses,
     _http,
     _http_get,
 ]

@@ -10,6 +10,7 @@ import pytest
 
 from evalharness.core.errors import UsageError
 from evalharness.core.types import Sampling
+from evalharness.suite.kinds import capabilities_of
 
 ENTRY = {"backend": "openai", "model": "tiny", "base_url": "http://host.example/v1"}
 CHAT = [("system", "Be brief."), ("user", "Hi?"), ("assistant", "Hi."), ("user", "Well?")]
@@ -192,7 +193,7 @@ def test_identity_shows_placeholders_and_the_digest_of_the_address(kit: Any) -> 
     model = kit.api_model({**ENTRY, **entry}, environ={"H": "secret-host", "K": "k"})
     assert model.identity() == {
         "backend": "openai",
-        "backend_version": "1",
+        "backend_version": "2",
         "model": "tiny",
         "base_url": "http://${env:H}/v1",
         "base_url_sha256": hashlib.sha256(b"http://secret-host/v1").hexdigest(),
@@ -226,3 +227,38 @@ def test_wrong_settings_are_refused_when_the_model_is_made(kit: Any, entry: dict
         kit.api_model({**ENTRY, **entry})
     assert said in str(caught.value)
     assert "written-out" not in str(caught.value)
+
+
+def test_the_openai_backend_can_what_its_endpoint_can(kit: Any) -> None:
+    for api in ("chat", "completions", "responses"):
+        spec = kit.spec_of(**ENTRY, api=api)
+        assert kit.api_model({**ENTRY, "api": api}).capabilities == capabilities_of(spec)
+
+
+@pytest.mark.parametrize("more", [{"first_token": "<s>"}, {"likelihood": "echo"}])
+def test_settings_of_likelihoods_are_refused_elsewhere(kit: Any, more: Any) -> None:
+    with pytest.raises(ValueError, match="has no effect without api: completions"):
+        kit.spec_of(**ENTRY, **more)
+
+
+def test_a_schema_holds_the_answer(kit: Any) -> None:
+    schema = {"type": "object", "properties": {"why": {}, "a": {}}}
+    sampling = Sampling(json_schema=json.dumps(schema))
+    body, _ = _sent(kit, kit.request(sampling=sampling))
+    form = {"name": "answer", "schema": schema, "strict": True}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": form}
+    transport = kit.FakeTransport([kit.reply({"output": []})])
+    kit.answer(kit.api_model({**ENTRY, "api": "responses"}, transport), kit.request(sampling=sampling))
+    assert transport.body()["text"] == {"format": {"type": "json_schema", **form}}
+
+
+@pytest.mark.parametrize(("api", "said"), [("completions", "sure"), ("chat", "sure"), ("responses", "sure")])
+def test_cached_tokens_are_kept(kit: Any, api: str, said: str) -> None:
+    group = "input_tokens_details" if api == "responses" else "prompt_tokens_details"
+    content = {
+        "choices": [{"text": said, "message": {"content": said}}],
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": said}]}],
+        "usage": {group: {"cached_tokens": 5, "audio_tokens": 0}},
+    }
+    found = _read(kit, kit.reply(content), api=api)
+    assert (found.text, found.meta) == (said, {"cached_tokens": 5})

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from evalharness.core.types import LogLikelihood, Response, Sample
-from evalharness.runner.answers import best_choice, extracted, reader_for
+from evalharness.runner.answers import best_choice, extracted, named_choice, reader_for
 
 
 def ll(*totals, tokens=1):
@@ -69,3 +69,46 @@ def test_the_answer_of_free_text_is_the_stripped_text_and_a_classifiers_own_is_k
 def test_failed_responses_pass_through_unread():
     failed = Response("k", status="error", error="boom")
     assert reader_for(choices=True)(sample(choices=("a",)), failed) is failed
+
+
+@pytest.mark.parametrize(
+    ("choices", "text", "expected"),
+    [
+        (("A", "B", "C"), "B", "B"),
+        (("A", "B", "C"), " (b).\n", "B"),
+        (("A", "B", "C"), "**C**", "C"),
+        (("A", "B", "C"), "The answer is B", "B"),
+        (("A", "B", "C"), "The answer is (B), since it is warm.", "B"),
+        (("A", "B", "C"), "A dog barks.", None),  # a word, not a choice
+        (("A", "B", "C"), "A) is wrong, so B.", None),  # two are named
+        (("A", "B", "C"), "B is right", None),
+        (("A", "B", "C"), "D", None),
+        (("A", "B", "C"), "", None),
+        (("yes", "no"), "Yes, of course.", "yes"),
+        (("yes", "no"), "nobody knows", None),
+        (("sure", "not sure"), "I am not sure.", "not sure"),
+        (("sure", "not sure"), "Sure!", "sure"),
+        (("sure", "not sure"), "sure or not sure", None),
+        (("-1", "1"), "It is -1", "-1"),
+        (("12", "1"), "It is 12", "12"),
+        (("1.5", "5"), "It is 1.5 m", "1.5"),
+        (("积极", "消极"), "这条评论是积极的", "积极"),
+        (("x", "x"), "x", "x"),
+        (("", "y"), "", None),
+        (("", " "), "x", None),
+    ],
+)
+def test_a_choice_is_named_where_it_is_the_only_one(choices, text, expected):
+    assert named_choice(choices, text) == expected
+
+
+def test_choices_by_generation_are_read_from_the_text_or_from_what_extract_finds():
+    asked = sample(choices=("A", "B"))
+    read = reader_for(choices=True, by_generation=True)
+    assert read(asked, Response("k", text="B.")).answer == "B"
+    assert read(asked, Response("k", text="I cannot say")).status == "unparsed"
+    assert read(asked, Response("k", text="I cannot say", status="refusal")).status == "refusal"
+    read = reader_for(choices=True, by_generation=True, extract=r"answer: (\w)")
+    assert read(asked, Response("k", text="not B, answer: a")).answer == "A"
+    assert read(asked, Response("k", text="B")).status == "unparsed"
+    assert read(asked, Response("k", text="answer: D")).status == "unparsed"

@@ -156,3 +156,38 @@ def test_a_metric_that_the_labels_do_not_suit_is_refused_before_anything_is_aske
     check_plan(loaded, plan("pos", "neg"))
     with pytest.raises(SuiteError, match=r"tasks\[2\]\.metrics\[0\]: .*f1_binary"):
         check_plan(loaded, plan("pos", "neg", "neutral"))
+
+
+HELD = """\
+version: 1
+name: held
+models:
+  chatty: {{backend: openai, model: x, api: {api}}}
+datasets:
+  d: {{rows: [{{q: one, l: 1}}]}}
+tasks:
+  - {{id: ask, dataset: d, prompt: "{{{{ q }}}}"{more}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("api", "more", "said"),
+    [
+        ("chat", ", generate: {json_schema: {type: object}}", None),
+        ("responses", ", generate: {json_schema: {type: object}}", None),
+        ("completions", ", generate: {json_schema: {type: object}}", "(backend openai) cannot be held to a schema"),
+        ("chat", ", generate: {json_schema: nowhere.json}", "there is no file 'nowhere.json'"),
+        ("completions", ', choices: ["no", "yes"]', None),
+        ("chat", ', choices: ["no", "yes"]', "or set `api: completions` for it if its server tells"),
+        ("chat", ', choices: ["no", "yes"]', "or let it write its choice: `choice_by: generation`"),
+        ("chat", ', choices: ["no", "yes"], choice_by: generation', None),
+    ],
+)
+def test_schemas_and_choices_on_servers(load_text: Load, api: str, more: str, said: str | None) -> None:
+    text = HELD.format(api=api, more=more)
+    if said is None:
+        load_text(text)
+        return
+    with pytest.raises(SuiteError) as caught:
+        load_text(text)
+    assert said in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.core.errors import DataError, Place, SuiteError
-from evalharness.core.types import Message, Row
-from evalharness.suite.plan import Plan, PlannedTask, make_plan
+from evalharness.core.types import Message, Row, Sampling
+from evalharness.suite.plan import Plan, PlannedTask, make_plan, sampling_json
 from evalharness.suite.schema import Suite
 
 HERE = Path(__file__).parent
@@ -557,3 +558,70 @@ def test_a_hundred_thousand_rows_take_seconds() -> None:
     began = time.process_time()
     assert len(plan(ASK, data).requests) == 100_000
     assert time.process_time() - began < 30
+
+
+# ── choices by generation, structured output ──────────────────────────────────────────────────────────────────────
+
+
+PICK = {"prompt": "{{ q }}", "choices": ["no", "yes"], "target": "{{ l }}"}
+
+
+def test_choices_by_generation_ask_for_text_and_are_another_kind_of_figure() -> None:
+    by_likelihood = plan(PICK)
+    by_generation = plan({**PICK, "choice_by": "generation", "generate": {"max_tokens": 8}, "extract": r"\w+"})
+    assert (by_likelihood.kind, by_generation.kind) == ("loglikelihood", "generate")
+    request, sample = by_generation.requests[0], by_generation.samples[0]
+    assert (request.continuations, request.sampling.max_tokens) == ((), 8)
+    assert (sample.choices, sample.target) == (("no", "yes"), "no")
+    assert by_generation.labels == ("no", "yes")
+    # The samples are the same, so that they could be paired: the kind of the figures keeps them apart.
+    assert [s.digest for s in by_likelihood.samples] == [s.digest for s in by_generation.samples]
+    assert by_likelihood.identity["kind"] != by_generation.identity["kind"]
+    plain = {**PICK, "choice_by": "generation"}
+    assert plan(plain).identity["kind"] != plan({k: v for k, v in plain.items() if "choice" not in k}).identity["kind"]
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({**ASK, "choice_by": "generation"}, "choice_by has no effect without choices"),
+        ({**PICK, "choice_by": "generation", "normalize": "bytes"}, "has no effect without likelihoods"),
+        ({**PICK, "extract": "x"}, "or set `choice_by: generation`"),
+    ],
+)
+def test_what_does_not_go_with_a_way_of_choosing(task: Mapping[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match="Value error") as caught:
+        suite(task)
+    assert said in str(caught.value)
+
+
+SCHEMA = {"type": "object", "properties": {"why": {"type": "string"}, "a": {"enum": ["x", None], "default": None}}}
+
+
+def test_a_schema_is_part_of_what_is_asked_in_the_order_that_it_is_written(tmp_path: Path) -> None:
+    plain, held = plan(ASK), plan({**ASK, "generate": {"json_schema": SCHEMA}})
+    text = held.requests[0].sampling.json_schema
+    assert text is not None
+    assert json.loads(text) == SCHEMA
+    assert text.index("why") < text.index('"a"')
+    assert plain.requests[0].sampling.json_schema is None
+    assert plain.requests[0].key != held.requests[0].key
+    assert plain.identity["generation"] != held.identity["generation"]
+    (tmp_path / "s.json").write_text(json.dumps(SCHEMA), "utf-8")
+    filed = plan({**ASK, "generate": {"json_schema": "s.json"}}, base=tmp_path)
+    assert (filed.requests[0].key, filed.identity) == (held.requests[0].key, held.identity)
+    models = {"m": {"backend": "fake", "generate": {"json_schema": {"type": "string"}}}}
+    of_model = plan({**ASK, "generate": {"json_schema": SCHEMA}}, models=models)
+    assert of_model.requests[0].sampling.json_schema == '{"type": "string"}'
+
+
+def test_the_keys_of_requests_without_a_schema_are_those_of_stores_that_exist() -> None:
+    # Asked anew, a suite that has run would pay for all its answers once more.
+    assert sampling_json(Sampling()) == {
+        "max_tokens": 256,
+        "temperature": 0.0,
+        "top_p": None,
+        "top_k": None,
+        "stop": (),
+        "seed": None,
+    }
