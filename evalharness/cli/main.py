@@ -1,7 +1,7 @@
 """The entry point: finds the verb, imports that one module, and turns errors into messages and exit codes.
 
 Exit codes: 0 pass · 1 a gate failed · 2 the command line or the suite is wrong · 3 the run could not finish ·
-4 inconclusive · 130 interrupted.
+4 inconclusive · 5 stopped by a budget · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "init": Verb("init", "write a commented starter suite"),
     "validate": Verb("validate", "check a suite without asking any model"),
+    "plan": Verb("plan", "say what a run would ask, cost and take, asking nothing"),
     "run": Verb("run", "run a suite: ask, score, record, report, gate"),
     "score": Verb("score", "score a record again with other metrics, asking no model"),
     "gate": Verb("gate", "decide a release from a record"),
@@ -47,7 +48,7 @@ VERBS: dict[str, Verb] = {
 
 _EXIT_CODES = """\
 exit codes: 0 pass, 1 a gate failed, 2 the command line or the suite is wrong,
-            3 the run could not finish, 4 inconclusive, 130 interrupted"""
+            3 the run could not finish, 4 inconclusive, 5 stopped by a budget, 130 interrupted"""
 
 
 def _usage() -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evalharness.gate import GateOutcome
     from evalharness.record import Record
 
-__all__ = ["add_arguments", "add_output_arguments", "add_suite_arguments", "conclude", "run"]
+__all__ = ["add_arguments", "add_output_arguments", "add_plan_arguments", "add_suite_arguments", "conclude", "run"]
 
 
 def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +44,17 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `run`."""
+    add_plan_arguments(parser)
+    add_output_arguments(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what `evalharness plan` prints, and stop: nothing is asked"
+    )
+
+
+def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is asked."""
     parser.add_argument("suite", help="suite file (YAML)")
     add_suite_arguments(parser)
-    add_output_arguments(parser)
     parser.add_argument("--limit", type=_positive, metavar="N", help="use only the first N samples of each task")
     parser.add_argument(
         "--cache",
@@ -69,6 +77,11 @@ def run(args: argparse.Namespace) -> int:
         from evalharness.models.huggingface.startup import allow_lean_imports
 
         allow_lean_imports()
+    if args.dry_run:
+        from .plan import print_forecast
+
+        print_forecast(args)
+        return 0
     record = run_suite(
         args.suite,
         overrides=args.overrides,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from evalharness.core.errors import DataError, EvalHarnessError, SuiteError, Usa
 from .run import add_suite_arguments
 
 if TYPE_CHECKING:
+    from evalharness.core.errors import Problem
     from evalharness.core.types import Request, Response
     from evalharness.suite.load import LoadedSuite
     from evalharness.suite.plan import PlannedTask
@@ -105,9 +106,17 @@ class _Validation:
         from evalharness.runner.lm_eval_plan import lm_eval_problems
         from evalharness.suite.check import check_references
 
-        check_references(self.loaded, more=lm_eval_problems(self.loaded))
+        check_references(self.loaded, more=[*lm_eval_problems(self.loaded), *self._price_problems()])
         metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")
+
+    def _price_problems(self) -> Iterable[Problem]:
+        execution = self.loaded.suite.execution
+        if execution.prices is None and execution.budget_usd is None:
+            return ()  # most suites: spare them the import
+        from evalharness.runner.prices import price_problems
+
+        return price_problems(self.loaded)
 
     def data(self) -> None:
         from evalharness.runner.build import load_datasets

@@ -12,6 +12,7 @@
     ├── RunError                 the run could not finish                      exit 3
     │   ├── ModelError           a backend failed as a whole
     │   │   └── ModelDownError   … a server gives no answers any more
+    │   ├── BudgetError          a budget of the suite is used up              exit 5
     │   └── StoreError           the response store cannot be read or written
     └── RecordError              a record is damaged or of another version     exit 2
 
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from .pickling import quick_to_pickle
 
 __all__ = [
+    "BudgetError",
     "CapabilityError",
     "DataError",
     "EvalHarnessError",
@@ -127,6 +129,12 @@ class ModelError(RunError):
 
 class ModelDownError(ModelError):
     """A server gives no answers any more; other models may still be asked."""
+
+
+class BudgetError(RunError):
+    """A budget of the suite is used up: the run stopped before it would have spent more."""
+
+    exit_code = 5
 
 
 class StoreError(RunError):

@@ -44,6 +44,8 @@ BUILTIN: dict[str, str] = {
     "input_tokens": "evalharness.metrics.operations:InputTokens",
     "output_tokens": "evalharness.metrics.operations:OutputTokens",
     "output_chars": "evalharness.metrics.operations:OutputChars",
+    "cost_usd": "evalharness.metrics.operations:CostMean",
+    "cost_total_usd": "evalharness.metrics.operations:CostTotal",
     "error_rate": "evalharness.metrics.states:ErrorRate",
     "refusal_rate": "evalharness.metrics.states:RefusalRate",
     "truncated_rate": "evalharness.metrics.states:TruncatedRate",

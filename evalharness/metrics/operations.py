@@ -9,12 +9,21 @@ from typing import ClassVar
 
 from evalharness.core.protocols import Array
 from evalharness.core.types import KINDS, Response, Sample
-from evalharness.stats.arrays import np
+from evalharness.stats.arrays import Ints, np
 from evalharness.stats.quantiles import quantile_interval, weighted_quantile
 
 from .base import BOOTSTRAP, NEEDS_NOTHING, TEXT_KINDS, MeanMetric, ratio
 
-__all__ = ["InputTokens", "LatencyMean", "LatencyP50", "LatencyP95", "OutputChars", "OutputTokens"]
+__all__ = [
+    "CostMean",
+    "CostTotal",
+    "InputTokens",
+    "LatencyMean",
+    "LatencyP50",
+    "LatencyP95",
+    "OutputChars",
+    "OutputTokens",
+]
 
 
 class _Cost(MeanMetric):
@@ -166,3 +175,57 @@ class OutputChars(_Cost):
 
     def measure(self, response: Response) -> float | None:
         return None if response.text is None else len(response.text)
+
+
+class _Price(_Cost):
+    """What responses cost, as the run that asked for them reckoned it."""
+
+    __slots__ = ()
+
+    total = "usd"
+
+    def measure(self, response: Response) -> float | None:
+        cost = response.meta.get("cost_usd")
+        return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostMean(_Price):
+    """Mean cost of an answer, in US dollars.
+
+        Σ_i cost_i / n
+
+    over the responses whose cost is known: those of models with a price that say their tokens. An answer from the
+    response store keeps what it cost when it was asked.
+
+    Source: the arithmetic mean.
+    """
+
+    name = "cost_usd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostTotal(_Price):
+    """Cost of all answers of the task, in US dollars, those to all repeats of a sample together.
+
+        Σ_i cost_i
+
+    over the responses whose cost is known; NaN where none is. The interval says how much it would vary with other
+    samples of the same kind.
+
+    Source: the sum.
+    """
+
+    name = "cost_total_usd"
+    interval = BOOTSTRAP
+
+    def finalize(self, totals: Array) -> Array:
+        totals = np.asarray(totals, dtype=np.float64)
+        return np.where(totals[..., 0] > 0, totals[..., 1], np.nan)
+
+    def merge_repeats(self, rows: Array, owner: Ints) -> Array:
+        """One row a sample: what its repeats cost together, where a mean would be taken else."""
+        merged = np.zeros((int(owner.max()) + 1, rows.shape[1]))
+        np.add.at(merged, owner, rows)
+        merged[:, 0] = merged[:, 0] > 0
+        return merged

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from evalharness.core.allowance import may_try_again
 from evalharness.core.errors import ModelDownError, UsageError
 from evalharness.core.secrets import PLACEHOLDER
 from evalharness.core.types import Json
@@ -231,6 +232,9 @@ class Endpoint:
             if failure.asked_for_s is not None and failure.asked_for_s <= self._policy.longest_retry_after_s:
                 limits.quiet_for(failure.asked_for_s)
             late = delay_s is not None and ended + delay_s >= give_up_at
+            if delay_s is not None and not late and not may_try_again():
+                why = f"{failure.message}; execution.max_requests leaves no further try"
+                failure, delay_s = failure._replace(message=why), None
             if delay_s is None or late:
                 raise self._given_up(failure, n_retries, late=late, latency_s=ended - started)
             await self._timing.sleep(delay_s)

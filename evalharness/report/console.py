@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..core.types import MetricResult
+from .costs import cost_rows, usage_line
 from .gateview import GateOutcomeLike, GateView
 from .text import amount, duration, figure, interval, joined, plural, single_line
 from .view import ReportView, build_view, operations_of
@@ -100,6 +101,9 @@ def print_summary(
             out(_text(line, "dim"))
         if len(lines) > _MOST_LINES:
             out(_text(f"… {len(lines) - _MOST_LINES} more {what} in the report", "dim"))
+    for row in cost_rows(manifest):
+        if row.cost != "none":
+            out(_text(usage_line(row), "dim"))
     out(_text(_states_line(view), "red" if view.n_failed else "dim"))
     if not manifest.complete:
         out(_text("The run is not complete: its figures are those of a part.", "bold red"))

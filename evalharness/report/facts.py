@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .costs import CostRow, cost_total, spent_text
 from .samples import SampleBundle
 from .text import amount, duration, plural, share
 from .view import ReportView
@@ -88,9 +89,20 @@ def facts_of(view: ReportView) -> list[Fact]:
     if (computed := _computed(execution.get("work"))) is not None:
         facts.append(computed)
     tokens_in, tokens_out = count("input_tokens"), count("output_tokens")
+    total = cost_total(manifest)
     if tokens_in or tokens_out:
-        facts.append(Fact("Tokens in · out", f"{amount(tokens_in)} · {amount(tokens_out)}"))
+        facts.append(Fact("Tokens in · out", f"{amount(tokens_in)} · {amount(tokens_out)}", _token_note(total)))
+    if total is not None and total.cost != "none":
+        facts.append(Fact("Cost", total.cost_text, spent_text(total).removeprefix(", ")))
     return facts
+
+
+def _token_note(total: CostRow | None) -> str:
+    """How many of the tokens were cached, and how many were spent on reasoning."""
+    if total is None:
+        return ""
+    parts = ((total.cached_tokens, "cached"), (total.reasoning_tokens, "of reasoning"))
+    return " · ".join(f"{amount(count)} {what}" for count, what in parts if count)
 
 
 def interval_hint(view: ReportView) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .costs import cost_rows, cost_total, usd
 from .gateview import GateOutcomeLike, GateView
 from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
 from .view import Confusion, GroupTable, ReportView, TaskView, build_view
@@ -51,6 +52,7 @@ def render_markdown(record: Record, gate: GateOutcomeLike | Mapping[str, Any] | 
     for task in view.tasks:
         lines += _task(task)
     lines += _states(view)
+    lines += _costs(view)
     if manifest.notes:
         lines += ["## Notes", "", *(f"- {_e(note, limit=2000)}" for note in manifest.notes), ""]
     lines += _provenance(view)
@@ -144,6 +146,20 @@ def _states(view: ReportView) -> list[str]:
         for task, model, states in view.states
     ]
     return ["## States of the answers", "", *_table(["task", "model", "answers", "states"], rows, right=(2,))]
+
+
+def _costs(view: ReportView) -> list[str]:
+    rows = cost_rows(view.manifest)
+    if all(row.cost == "none" for row in rows):
+        return []
+    total = cost_total(view.manifest)
+    names = ("n_requests", "n_retries", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+    cells = [
+        [_e(row.model), *(amount(getattr(row, name)) for name in names), _e(row.cost_text), _e(usd(row.spent_usd))]
+        for row in [*rows, *([total] if total is not None and len(rows) > 1 else [])]
+    ]
+    head = ["model", "requests sent", "retries", "tokens in", "cached", "tokens out", "reasoning", "cost", "spent now"]
+    return ["## Tokens and cost", "", *_table(head, cells, right=range(1, len(head)))]
 
 
 def _provenance(view: ReportView) -> list[str]:

@@ -14,6 +14,7 @@ from evalharness.core.protocols import Model
 from evalharness.core.spool import Picked
 from evalharness.core.types import FAILED_STATES, Json, Kind, Request, Response
 
+from .accounts import Accounts
 from .book import ResponseBook
 from .progress import Progress
 from .stopping import Stopping, StopRun, kept
@@ -44,6 +45,8 @@ class Answers:
     responses: ResponseBook
     work: dict[str, Json] = field(default_factory=dict)
     """By model, what it reports of its own computing (`Model.report`, where it has one)."""
+    accounts: Accounts = field(default_factory=Accounts)
+    """What the responses cost, and what was used."""
 
     @property
     def n_asked(self) -> int:
@@ -63,6 +66,7 @@ async def execute(
     cache: CacheMode = "reuse",
     progress: Progress,
     stopping: Stopping | None = None,
+    accounts: Accounts | None = None,
 ) -> Answers:
     """Answer all `requests`, from `store` where `cache` is "reuse", else by asking the models one after another.
 
@@ -74,27 +78,35 @@ async def execute(
         ModelDownError: a server is down; the other models were asked all the same.
         ModelError: a backend failed as a whole; what came before is in the store.
         StopRun: `stopping` had a reason before all was answered; what came before is in the store.
+        BudgetError: the budget of `accounts` cannot bear the next request; what came before is in the store.
     """
     stopping = Stopping() if stopping is None else stopping
+    accounts = Accounts() if accounts is None else accounts
     book = ResponseBook(request.key for request in requests)
-    answers = Answers(book)
+    answers = Answers(book, accounts=accounts)
     counts: dict[str, int] = {}
     places: Places = {}
     for group in _in_groups(book, requests):
         if store is not None and cache == "reuse":
-            book.add(store.get_many(request.key for _, request in group).values(), from_store=True)
+            found = store.get_many(request.key for _, request in group)
+            for name in dict.fromkeys(request.model for _, request in group):
+                own = (found[request.key] for _, request in group if request.model == name and request.key in found)
+                book.add(accounts.stored(name, own), from_store=True)
         for place, request in group:
             counts[request.model] = counts.get(request.model, 0) + 1
             missing = places.setdefault(request.model, {})
             if request.key not in book:
                 missing.setdefault(request.kind, array("Q")).append(place)
     keep = store if cache != "off" else None
+    accounts.expect(sum(len(missing) for by_kind in places.values() for missing in by_kind.values()))
     down: list[str] = []
     for name, by_kind in places.items():
         n_missing = sum(map(len, by_kind.values()))
         progress.start(name, counts[name], done=counts[name] - n_missing)
         try:
-            if by_kind and (work := await _ask(models[name], requests, by_kind, book, keep, progress, stopping)):
+            if by_kind and (
+                work := await _ask(name, models[name], requests, by_kind, answers, keep, progress, stopping)
+            ):
                 answers.work[name] = work
         except ModelDownError as error:
             down.append(f"model {name!r}: {error}")
@@ -115,10 +127,11 @@ def _in_groups(book: ResponseBook, requests: Sequence[Request]) -> Iterator[list
 
 
 async def _ask(
+    name: str,
     model: Model,
     requests: Sequence[Request],
     by_kind: Mapping[Kind, array[int]],
-    book: ResponseBook,
+    answers: Answers,
     store: Store | None,
     progress: Progress,
     stopping: Stopping,
@@ -127,12 +140,16 @@ async def _ask(
         return None
     try:
         await model.open()
-        for kind, places in by_kind.items():
-            if stopping.reason is not None:
-                break
-            async with stopping.grace():
-                stream: AsyncIterator[Response] = getattr(model, kind)(stopping.feed(Picked(requests, places)))
-                await _drain(stream, requests, places, book, store, progress, stopping)
+        with answers.accounts.retries():
+            for kind, missing in by_kind.items():
+                for places in answers.accounts.rounds(name, requests, missing):
+                    async with stopping.grace():
+                        stream: AsyncIterator[Response] = getattr(model, kind)(stopping.feed(Picked(requests, places)))
+                        await _drain(name, stream, requests, places, answers, store, progress, stopping)
+                    if stopping.reason is not None:
+                        break
+                if stopping.reason is not None:
+                    break
         report: Callable[[], Json] = getattr(model, "report", dict)
         return report()
     finally:
@@ -140,10 +157,11 @@ async def _ask(
 
 
 async def _drain(
+    name: str,
     stream: AsyncIterator[Response],
     requests: Sequence[Request],
     places: Sequence[int],
-    book: ResponseBook,
+    answers: Answers,
     store: Store | None,
     progress: Progress,
     stopping: Stopping,
@@ -151,6 +169,7 @@ async def _drain(
     """Take responses as they come; a second task makes them durable in groups, so that no fsync holds a model up."""
     import numpy as np
 
+    book, accounts = answers.responses, answers.accounts
     queue: asyncio.Queue[Response | None] = asyncio.Queue()
     expected = np.zeros(len(book.index), dtype=bool)
     expected[book.index.number_of[places]] = True
@@ -163,7 +182,7 @@ async def _drain(
             while not queue.empty():
                 group.append(queue.get_nowait())
             ended = group[-1] is None
-            kept = [response for response in group if response is not None]
+            kept = accounts.asked(name, (response for response in group if response is not None))
             if store is not None and kept:
                 await asyncio.to_thread(store.put, kept)
             book.add(kept)
@@ -198,6 +217,6 @@ async def _drain(
     if stopping.reason is not None:
         return  # What was not asked has no answer, not even an error.
     lost = (place for place in places if expected[book.index.number_of[place]])
-    book.add(Response(key=requests[place].key, status="error", error=fault) for place in lost)
+    book.add(accounts.asked(name, (Response(requests[place].key, status="error", error=fault) for place in lost)))
     if n_expected:
         progress.advance(n_expected, failed=n_expected)

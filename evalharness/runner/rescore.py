@@ -20,6 +20,7 @@ from .answers import reader_for
 from .columns import Blocks, SampleColumns
 from .scoring import Answered, Figure, FigureStats
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
+from .usage import nothing_spent
 
 if TYPE_CHECKING:
     from evalharness.suite.schema import Suite, Task
@@ -62,6 +63,8 @@ def score(
         for entry in _entries(record, loaded.suite, task)
     ]
     execution: dict[str, Any] = {**manifest.execution, "n_asked": 0, "seconds": round(time.monotonic() - began, 3)}
+    if "usage" in execution:
+        execution["usage"] = nothing_spent(execution["usage"])
     scored = score_and_seal(
         loaded.suite,
         tasks,

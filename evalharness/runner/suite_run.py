@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
-from evalharness.core.spool import Joined
 from evalharness.core.types import Json
 from evalharness.record import Record
 from evalharness.suite.names import owner_of
 
+from .accounts import Accounts
 from .answers import AnswerList, reader_for
-from .build import load_datasets, load_metrics, make_models
+from .budget import Budget, Limits
+from .estimate import most_output_tokens
 from .execute import Answers, CacheMode, execute
+from .prepare import prepare
 from .progress import Progress, SilentProgress
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 from .stopping import Stopping
 from .store import ResponseStore
+from .usage import usage_block
 
 if TYPE_CHECKING:
     from evalharness.data.load import LoadedDataset
@@ -64,44 +67,28 @@ def run(
         UsageError: the suite, its data or its settings are wrong; nothing was asked.
         RunError: a backend failed as a whole, or the run's deadline passed; answers so far are kept, and a new run
             continues from them.
+        BudgetError: a budget of the suite is used up; answers so far are kept, too.
     """
-    from evalharness.suite.check import check_plan, check_references
-    from evalharness.suite.load import load_suite
-    from evalharness.suite.plan import make_plan
-
-    from .lm_eval_plan import lm_eval_problems, plan_lm_eval
     from .lm_eval_score import answered_lm_eval
 
     progress = SilentProgress() if progress is None else progress
     created_utc, began = utc_now(), time.monotonic()
-    loaded = load_suite(suite, overrides=overrides)
-    check_references(loaded, environ=environ, more=lm_eval_problems(loaded))
-    datasets = load_datasets(loaded)
-    models = make_models(
-        loaded.suite, base=loaded.base, allow_code=allow_code, environ=environ, only=_models_in_use(loaded.suite.tasks)
-    )
-    identities = {key: model.identity() for key, model in models.items()}
-    plan = make_plan(
-        loaded.suite,
-        {key: dataset.rows for key, dataset in datasets.items()},
-        identities,
-        base=loaded.base,
-        limit=limit,
-        place_of=loaded.place_of,
-    )
-    check_plan(loaded, plan)
-    load_metrics(loaded, allow_code=allow_code)
-    bridged = plan_lm_eval(loaded, models, identities, limit=limit, allow_code=allow_code)
-    requests = Joined(
-        planned.requests for planned in (*plan.tasks, *(planned for work in bridged for planned in work.planned))
-    )
+    ready = prepare(suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ)
+    loaded, plan, bridged, requests = ready.loaded, ready.plan, ready.bridged, ready.requests
     mode = cache or loaded.suite.execution.cache
+    limits = Limits.of(loaded.suite.execution)
+    most_output = most_output_tokens(loaded.suite)
+    budget = None if limits is None else Budget(limits, keeps=mode != "off", most_output=most_output)
+    accounts = Accounts(ready.tariff.prices, budget)
     folder = Path(reports)
     with ExitStack() as stack:
         store = stack.enter_context(ResponseStore.open(folder / "responses.sqlite3")) if mode != "off" else None
         stack.enter_context(progress)
         stopping = Stopping(deadline_s=loaded.suite.execution.deadline_s, began=began)
-        answers = run_async(execute(requests, models, store=store, cache=mode, progress=progress, stopping=stopping))
+        asking = execute(
+            requests, ready.models, store=store, cache=mode, progress=progress, stopping=stopping, accounts=accounts
+        )
+        answers = run_async(asking)
         asked_s = time.monotonic() - began
         progress.say("scoring and sealing")
         record = score_and_seal(
@@ -115,11 +102,12 @@ def run(
                 run_id=new_run_id(loaded.suite.name),
                 name=name or loaded.suite.name,
                 created_utc=created_utc,
-                models=identities,
-                datasets={key: _describe(dataset) for key, dataset in datasets.items()} | _bridged_data(bridged),
+                models=ready.identities,
+                datasets={key: _describe(dataset) for key, dataset in ready.datasets.items()} | _bridged_data(bridged),
                 execution={
                     "suite_path": str(suite),
                     **_execution(len(requests), answers, mode=mode, asked_s=asked_s, limit=limit),
+                    "usage": usage_block(accounts.usage, ready.tariff),
                 },
                 from_store=answers.responses.is_from_store,
                 notes=_notes(plan, limit),
@@ -134,17 +122,6 @@ def run(
     with RunRegistry.open(registry_url, reports=folder) as runs:
         runs.add(record)
     return record
-
-
-def _models_in_use(tasks: Sequence[object]) -> frozenset[str] | None:
-    """The models that tasks name, or None (all of them) where a task leaves it open."""
-    named: set[str] = set()
-    for task in tasks:
-        model = getattr(task, "model", None)
-        if model is None:
-            return None
-        named |= {model} if isinstance(model, str) else set(model)
-    return frozenset(named)
 
 
 def _answered(tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTask]:

@@ -225,6 +225,8 @@ def _anchored(node: Node, path: tuple[str, ...], folder_of: object, base: Path) 
 
 def _is_path(path: tuple[str, ...]) -> bool:
     match path:
+        case ("execution", "prices"):
+            return True
         case ("datasets", _, "path" | "hf") | ("models", _, "path" | "adapter" | "tokenizer"):
             return True
         case ("tasks", *_, "file") | ("tasks", _, "include_path" | "lm_eval") | ("tasks", _, "include_path", _):
@@ -240,6 +242,6 @@ def _is_local(value: str, path: tuple[str, ...], folder: Path) -> bool:
         return False
     if path[-1] == "lm_eval":
         return value.endswith((".yaml", ".yml"))
-    if path[-1] == "file" or "include_path" in path[2:] or path[:1] + path[2:] == ("datasets", "path"):
+    if path[-1] in ("file", "prices") or "include_path" in path[2:] or path[:1] + path[2:] == ("datasets", "path"):
         return True
     return value.startswith(("./", "../")) or (folder / value).exists()

@@ -30,6 +30,7 @@ OPERATIONAL: tuple[str, ...] = (
     "input_tokens",
     "output_tokens",
     "output_chars",
+    "cost_usd",
     "error_rate",
     "refusal_rate",
     "truncated_rate",

@@ -51,6 +51,7 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
         ),
     ),
     ("Generation", (schema.Generation,)),
+    ("Price", (schema.Price,)),
     ("Datasets", (schema.Dataset,)),
     ("Tasks", (schema.PromptTask, schema.ClassifyTask, schema.PerplexityTask, schema.LmEvalTask)),
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
@@ -67,6 +68,7 @@ _TITLES = {
     "FakeModel": "fake",
     "PluginModel": "installed plug-ins",
     "Generation": "",
+    "Price": "",
     "Dataset": "",
     "PromptTask": "With a prompt, or messages",
     "ClassifyTask": "With classify",
@@ -84,6 +86,7 @@ _INTRO = {
     "Models": "`models` maps a name to a model; `backend` says which of these it is. Names have letters, digits, `_` "
     "and `-`.",
     "Generation": "Under `generate` of a task or a model; a model's settings win over a task's.",
+    "Price": "Under `price` of a model; see [cost and budgets](cost.md).",
     "Datasets": "`datasets` maps a name to a dataset. In this order: new `fields`, `where`, ids, groups and cluster, "
     "`shuffle`, `limit`.",
     "Tasks": "`tasks` is a list. A task generates text, or with `choices` picks the likeliest answer, or classifies, "
@@ -162,6 +165,7 @@ def _cell(text: str) -> str:
 
 _NAMES = {
     "Generation": "[generation](#generation)",
+    "Price": "[price](#price)",
     "FewShot": "[few_shot](#few_shot)",
     "PromptFile": "[{file: …}](#a-prompt-in-a-file)",
     "MessageTemplate": "[message](#a-message)",

@@ -46,6 +46,7 @@ __all__ = [
     "OpenAIModel",
     "PerplexityTask",
     "PluginModel",
+    "Price",
     "PromptFile",
     "PromptTask",
     "PythonModel",
@@ -133,9 +134,23 @@ class Generation(Strict):
 # ── models ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Price(Strict):
+    """What a model's tokens cost, in US dollars per million."""
+
+    input: float = Field(ge=0, description="A million tokens of prompts.")
+    output: float = Field(ge=0, description="A million tokens of answers, reasoning included.")
+    cached_input: float | None = Field(
+        None, ge=0, description="A million tokens of prompts that the server had cached (default: as `input`)."
+    )
+
+
 class _Model(Strict):
     generate: Generation | None = Field(
         None, description="Generation settings of this model; they win over those of a task."
+    )
+    price: Price | None = Field(
+        None,
+        description="What its tokens cost (default: what the price file says of its address and name, if anything).",
     )
 
 
@@ -701,6 +716,12 @@ class Execution(Strict):
     on_error: OnError = Field(
         default_factory=OnError, description="fail | exclude | count_wrong, or {count_as, max_rate}."
     )
+    budget_usd: float | None = Field(
+        None, gt=0, description="Most that a run may spend, in US dollars; before it would spend more it stops."
+    )
+    max_requests: int | None = Field(None, ge=1, description="Most requests that a run may send, retries included.")
+    max_tokens: int | None = Field(None, ge=1, description="Most tokens that a run may use, of prompts and answers.")
+    prices: Text | None = Field(None, description="A price file to use instead of the one that comes with evalharness.")
 
 
 RULE_METRIC = r"^[^.\s]\S*\.[^.\s]+$"

@@ -28,7 +28,7 @@ def test_exit_codes(name: str) -> None:
     kind = getattr(errors, name)
     if isinstance(kind, type) and issubclass(kind, errors.EvalHarnessError):
         wrong = issubclass(kind, errors.UsageError | errors.RecordError)
-        assert kind.exit_code == (2 if wrong else 3)
+        assert kind.exit_code == (5 if kind is errors.BudgetError else 2 if wrong else 3)
 
 
 def test_a_missing_extra_says_how_to_install_it() -> None:

@@ -7,7 +7,16 @@ import pytest
 
 from evalharness.core.types import STATUSES, Response, Sample
 from evalharness.metrics.interval import summarize
-from evalharness.metrics.operations import InputTokens, LatencyMean, LatencyP50, LatencyP95, OutputChars, OutputTokens
+from evalharness.metrics.operations import (
+    CostMean,
+    CostTotal,
+    InputTokens,
+    LatencyMean,
+    LatencyP50,
+    LatencyP95,
+    OutputChars,
+    OutputTokens,
+)
 from evalharness.metrics.states import ErrorRate, RefusalRate, TruncatedRate, UnparsedRate
 
 
@@ -81,3 +90,19 @@ def test_clustered_quantiles_keep_memory_bounded(monkeypatch):
     summarize(metric, stats, clusters=[str(i % 5) for i in range(3000)], n_resamples=20)
     assert max(seen) == 2
     assert sum(seen) == 21
+
+
+def test_costs(figure):
+    batch = responses(meta=[{"cost_usd": 0.5}, {"cost_usd": 0}, {}, {"cost_usd": 1.0}])
+    assert figure(CostMean(), *batch) == 0.5
+    assert figure(CostTotal(), *batch) == 1.5
+    for metric in (CostMean(), CostTotal()):
+        assert math.isnan(figure(metric, *responses(meta=[{}, {"cost_usd": True}])))
+
+
+def test_the_repeats_of_a_sample_cost_their_sum():
+    metric = CostTotal()
+    rows = metric.sample_stats(*responses(meta=[{"cost_usd": 1.0}, {"cost_usd": 2.0}, {"cost_usd": 4.0}]))
+    merged = metric.merge_repeats(rows, np.array([0, 0, 1]))
+    assert merged.tolist() == [[1, 3], [1, 4]]
+    assert float(metric.finalize(merged.sum(axis=0))) == 7

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from evalharness.core.allowance import granted_by
 from evalharness.core.errors import ModelDownError, UsageError
 from evalharness.models.endpoint import check_address, check_secrets, excerpt, merged_headers
 from evalharness.models.transport import HttpReply, TransportError
@@ -28,6 +29,14 @@ def test_it_asks_again_after_a_failure_that_passes(kit: Any) -> None:
     assert (found.status, found.text, found.n_retries) == ("ok", "hi", 3)
     assert len(transport.sent) == 4
     assert time.slept == [0.25, 0.5, 1.0]
+
+
+def test_it_does_not_ask_again_where_the_budget_grants_no_further_try(kit: Any) -> None:
+    grants = iter([True, False])
+    with granted_by(lambda: next(grants)):
+        found, transport, _ = _asked(kit, [kit.reply("busy", 503)] * 3)
+    assert (found.status, found.n_retries, len(transport.sent)) == ("error", 1, 2)
+    assert "execution.max_requests leaves no further try (tried 2 times)" in found.error
 
 
 def test_it_waits_as_long_as_the_server_asks(kit: Any) -> None:

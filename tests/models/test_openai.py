@@ -119,6 +119,17 @@ def test_a_whole_reply(kit: Any) -> None:
     assert found.latency_s >= 0
 
 
+def test_cached_and_reasoning_tokens_are_kept(kit: Any) -> None:
+    usage = {
+        "prompt_tokens": 11,
+        "completion_tokens": 9,
+        "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 7},
+    }
+    found = _read(kit, kit.reply(json.loads(kit.chat_reply().body) | {"usage": usage}))
+    assert found.meta == {"reasoning_tokens": 7, "cached_tokens": 8}
+
+
 @pytest.mark.parametrize(
     ("choice", "status", "text", "meta"),
     [

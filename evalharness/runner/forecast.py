@@ -1,0 +1,215 @@
+"""What a run would ask, use, cost and take, told before anything is sent: `forecast`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from evalharness.core.types import Json, Request, Response
+from evalharness.suite.schema import Price, Suite
+
+from .budget import Limits
+from .estimate import Tokens, estimate, estimated_usd, most_output_tokens
+from .execute import CacheMode, Store
+from .prepare import Prepared, prepare
+from .store import ResponseStore
+
+__all__ = ["Forecast", "Work", "forecast"]
+
+_LOOKED_UP = 500
+
+
+@dataclass(slots=True)
+class Work:
+    """What one task asks of one model.
+
+    Of the `n_requests` those in the store are not asked again, and one that stands twice is asked once; the tokens,
+    costs and seconds are those of the `n_to_ask` that are left. `input_tokens` are estimated from the length of the
+    prompts, or from the stored answers of the same task where there are some; `likely_` figures from those alone.
+    None is what cannot be told.
+    """
+
+    task: str
+    model: str
+    cost: Literal["known", "unknown", "none"]
+    n_requests: int = 0
+    n_in_store: int = 0
+    n_to_ask: int = 0
+    input_tokens: int = 0
+    most_output_tokens: int = 0
+    likely_output_tokens: int | None = None
+    most_usd: float | None = None
+    likely_usd: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The work of a run, task by task, and in total; `warnings` say which budget it may exceed."""
+
+    suite: str
+    cache: CacheMode
+    work: tuple[Work, ...]
+    total: Work
+    prices: Mapping[str, Json]
+    warnings: tuple[str, ...] = ()
+
+
+def forecast(
+    suite: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+    reports: str | Path = "reports",
+    cache: CacheMode | None = None,
+    allow_code: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Forecast:
+    """What `run` with the same arguments would do. No model is opened, nothing is sent or written.
+
+    Raises:
+        UsageError: the suite, its data or its settings are wrong.
+    """
+    ready = prepare(suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ)
+    mode = cache or ready.suite.execution.cache
+    path = Path(reports) / "responses.sqlite3"
+    # A store that is not there holds nothing, and opening it would make it.
+    known = mode == "reuse" and path.is_file()
+    opened: AbstractContextManager[Store | None] = ResponseStore.open(path) if known else nullcontext()
+    with opened as store:
+        work = tuple(_work(ready, store))
+    total = _total(work)
+    return Forecast(
+        ready.suite.name,
+        mode,
+        work,
+        total,
+        {name: ready.tariff.describe(name) for name in ready.tariff.prices if any(part.model == name for part in work)},
+        tuple(_warnings(total, ready.suite)),
+    )
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the stored answers of a task tell about those that are missing."""
+
+    estimated: int = 0
+    input_tokens: int = 0
+    n_output: int = 0
+    output_tokens: int = 0
+    n_timed: int = 0
+    latency_s: float = 0.0
+
+    def add(self, response: Response, estimated: Tokens) -> None:
+        if response.input_tokens is not None:
+            self.estimated += estimated.input
+            self.input_tokens += response.input_tokens
+        if response.output_tokens is not None:
+            self.n_output += 1
+            self.output_tokens += response.output_tokens
+        if response.latency_s is not None:
+            self.n_timed += 1
+            self.latency_s += response.latency_s
+
+
+def _work(ready: Prepared, store: Store | None) -> Iterator[Work]:
+    tariff = ready.tariff
+    most_output = most_output_tokens(ready.suite)
+    known: set[str] = set()
+    for planned in ready.tasks:
+        name = planned.model
+        cost: Literal["known", "unknown", "none"] = (
+            "known" if name in tariff.prices else "unknown" if name in tariff.unknown else "none"
+        )
+        work, seen = Work(planned.task.id, name, cost), _Seen()
+        for some in _chunks(planned.requests):
+            new = [request for request in some if request.key not in known]
+            known.update(request.key for request in new)
+            work.n_requests += len(some)
+            found = {} if store is None else store.get_many(request.key for request in some)
+            work.n_in_store += sum(request.key in found for request in some)
+            for request in some:
+                if request.key in found:
+                    seen.add(found[request.key], estimate(request))
+            for request in {request.key: request for request in new if request.key not in found}.values():
+                tokens = estimate(request, most_output=most_output.get(name))
+                work.n_to_ask += 1
+                work.input_tokens += tokens.input
+                work.most_output_tokens += tokens.output
+        _guess(work, seen, tariff.prices.get(name), _concurrency(ready.suite, name))
+        yield work
+
+
+def _chunks(requests: Sequence[Request]) -> Iterator[list[Request]]:
+    left = iter(requests)
+    while some := list(islice(left, _LOOKED_UP)):
+        yield some
+
+
+def _guess(work: Work, seen: _Seen, price: Price | None, concurrency: int | None) -> None:
+    """Fill in what follows from the counts, the stored answers and the price."""
+    if seen.estimated:
+        work.input_tokens = round(work.input_tokens * seen.input_tokens / seen.estimated)
+    if seen.n_output:
+        work.likely_output_tokens = min(
+            round(work.n_to_ask * seen.output_tokens / seen.n_output), work.most_output_tokens
+        )
+    if price is not None:
+        work.most_usd = estimated_usd(Tokens(work.input_tokens, work.most_output_tokens), price)
+        if work.likely_output_tokens is not None:
+            work.likely_usd = estimated_usd(Tokens(work.input_tokens, work.likely_output_tokens), price)
+    if not work.n_to_ask:
+        work.seconds = 0.0
+    elif seen.n_timed and concurrency is not None:
+        work.seconds = work.n_to_ask * seen.latency_s / seen.n_timed / min(concurrency, work.n_to_ask)
+
+
+def _concurrency(suite: Suite, model: str) -> int | None:
+    """Requests in flight to a server; None for models that run here, whose time depends on how they are batched."""
+    spec = suite.models[model]
+    if not hasattr(spec, "concurrency"):
+        return None
+    return spec.concurrency or suite.execution.concurrency
+
+
+def _total(work: Sequence[Work]) -> Work:
+    asked = [part for part in work if part.n_to_ask]
+    costs = {part.cost for part in asked or work}
+
+    def sums(name: str, parts: Sequence[Work]) -> float | None:
+        """The sum, None where a part of it is not known."""
+        found = [getattr(part, name) for part in parts]
+        return None if None in found else sum(found)
+
+    priced = [part for part in asked if part.cost != "none"]
+    likely = sums("likely_output_tokens", asked)
+    return Work(
+        task="total",
+        model="",
+        cost="unknown" if "unknown" in costs else "known" if "known" in costs else "none",
+        n_requests=sum(part.n_requests for part in work),
+        n_in_store=sum(part.n_in_store for part in work),
+        n_to_ask=sum(part.n_to_ask for part in work),
+        input_tokens=sum(part.input_tokens for part in work),
+        most_output_tokens=sum(part.most_output_tokens for part in work),
+        likely_output_tokens=None if likely is None else int(likely),
+        most_usd=sums("most_usd", priced) if priced or "known" in costs else None,
+        likely_usd=sums("likely_usd", priced) if priced or "known" in costs else None,
+        # Models are asked one after another.
+        seconds=sums("seconds", asked),
+    )
+
+
+def _warnings(total: Work, suite: Suite) -> Iterator[str]:
+    limits = Limits.of(suite.execution) or Limits()
+    if limits.max_requests is not None and total.n_to_ask > limits.max_requests:
+        yield f"{total.n_to_ask:,} requests are more than execution.max_requests ({limits.max_requests:,}) lets go"
+    tokens = total.input_tokens + total.most_output_tokens
+    if limits.max_tokens is not None and tokens > limits.max_tokens:
+        yield f"up to {tokens:,} tokens may exceed execution.max_tokens ({limits.max_tokens:,})"
+    if limits.budget_usd is not None and (total.most_usd or 0.0) > limits.budget_usd:
+        yield f"up to ${total.most_usd:.4g} may exceed execution.budget_usd (${limits.budget_usd:g})"

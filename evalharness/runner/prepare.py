@@ -1,0 +1,104 @@
+"""All that is known of a run before anything is asked: the suite, its rows, its models and their requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalharness.core.spool import Joined
+from evalharness.core.types import Json, Request
+
+from .build import load_datasets, load_metrics, make_models
+from .prices import Tariff, price_problems, tariff_of
+
+if TYPE_CHECKING:
+    from evalharness.core.protocols import Model
+    from evalharness.data.load import LoadedDataset
+    from evalharness.suite.load import LoadedSuite
+    from evalharness.suite.plan import Plan, PlannedTask
+    from evalharness.suite.schema import Suite
+
+    from .lm_eval_plan import LmEvalWork
+
+__all__ = ["Prepared", "prepare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A suite that is ready to be asked; its models are made but not opened."""
+
+    loaded: LoadedSuite
+    datasets: Mapping[str, LoadedDataset]
+    models: Mapping[str, Model]
+    identities: Mapping[str, Mapping[str, Json]]
+    plan: Plan
+    bridged: Sequence[LmEvalWork]
+    tariff: Tariff
+
+    @property
+    def suite(self) -> Suite:
+        """The suite itself."""
+        return self.loaded.suite
+
+    @property
+    def tasks(self) -> list[PlannedTask]:
+        """Each task on each of its models, those of lm-eval last."""
+        return [*self.plan.tasks, *(planned for work in self.bridged for planned in work.planned)]
+
+    @property
+    def requests(self) -> Sequence[Request]:
+        """The requests of all tasks, in their order."""
+        return Joined(planned.requests for planned in self.tasks)
+
+
+def prepare(
+    suite: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+    allow_code: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Prepared:
+    """Load and check the suite file, read its data and plan its requests; arguments as those of `run`.
+
+    Raises:
+        UsageError: the suite, its data or its settings are wrong.
+    """
+    from evalharness.suite.check import check_plan, check_references
+    from evalharness.suite.load import load_suite
+    from evalharness.suite.plan import make_plan
+
+    from .lm_eval_plan import lm_eval_problems, plan_lm_eval
+
+    loaded = load_suite(suite, overrides=overrides)
+    check_references(loaded, environ=environ, more=[*lm_eval_problems(loaded), *price_problems(loaded, environ)])
+    datasets = load_datasets(loaded)
+    models = make_models(
+        loaded.suite, base=loaded.base, allow_code=allow_code, environ=environ, only=_models_in_use(loaded.suite.tasks)
+    )
+    identities = {key: model.identity() for key, model in models.items()}
+    plan = make_plan(
+        loaded.suite,
+        {key: dataset.rows for key, dataset in datasets.items()},
+        identities,
+        base=loaded.base,
+        limit=limit,
+        place_of=loaded.place_of,
+    )
+    check_plan(loaded, plan)
+    load_metrics(loaded, allow_code=allow_code)
+    bridged = plan_lm_eval(loaded, models, identities, limit=limit, allow_code=allow_code)
+    return Prepared(loaded, datasets, models, identities, plan, bridged, tariff_of(loaded, environ))
+
+
+def _models_in_use(tasks: Sequence[object]) -> frozenset[str] | None:
+    """The models that tasks name, or None (all of them) where a task leaves it open."""
+    named: set[str] = set()
+    for task in tasks:
+        model = getattr(task, "model", None)
+        if model is None:
+            return None
+        named |= {model} if isinstance(model, str) else set(model)
+    return frozenset(named)
