@@ -41,6 +41,8 @@ BUILTIN: dict[str, str] = {
     "latency_mean_s": "evalharness.metrics.operations:LatencyMean",
     "latency_p50_s": "evalharness.metrics.operations:LatencyP50",
     "latency_p95_s": "evalharness.metrics.operations:LatencyP95",
+    "ttft_p50_s": "evalharness.metrics.operations:TtftP50",
+    "ttft_p95_s": "evalharness.metrics.operations:TtftP95",
     "input_tokens": "evalharness.metrics.operations:InputTokens",
     "output_tokens": "evalharness.metrics.operations:OutputTokens",
     "output_chars": "evalharness.metrics.operations:OutputChars",

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["BUILTIN"]
 
 BUILTIN: dict[str, str] = {
+    "anthropic": "evalharness.models.anthropic:make",
     "fake": "evalharness.models.fake:make",
     "hf-causal": "evalharness.models.huggingface.backend:make_causal",
     "hf-classifier": "evalharness.models.huggingface.backend:make_classifier",

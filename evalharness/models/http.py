@@ -4,6 +4,9 @@ The strings of `body`, at any depth, are templates over prompt, messages, sampli
 exactly one expression, `"{{ messages }}"`, keeps the type of its value. With GET the fields of the body become the
 query. `response` says where the answer stands in the reply: `text`, `choices.0.text`, `$.data[0].text`, or `.` for
 the whole reply, which may then be plain text. An answer that is no text is taken as JSON text.
+
+With `stream` the reply is a stream of events, and `response` says where a piece of the answer stands in each of them;
+events without one are passed over. So the answer depends on it, and it is part of the identity.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import json
 import secrets as random_secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -22,10 +26,12 @@ from evalharness.core.types import Json, Request, Response
 
 from .concurrent import ConcurrentModel, RequestFailed
 from .endpoint import Endpoint, address_identity, check_address, check_secrets, merged_headers, parsed
+from .http_streams import HttpStream
 from .jsonpath import WHOLE, find, parse_path
 from .limits import Flow, FlowSpec
-from .outputs import request_values
+from .outputs import request_values, shown
 from .retry import RetryPolicy, Timing
+from .streams import with_ttft
 from .transport import AiohttpTransport, HttpReply, HttpRequest, Transport
 from .values import Secrets, check_names, strings_in
 
@@ -60,6 +66,16 @@ class Spec(FlowSpec, Protocol):
     @property
     def response(self) -> str:
         """Where the answer stands."""
+        ...
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer comes in events."""
+        ...
+
+    @property
+    def stream_end(self) -> str | None:
+        """Where an event says that it is the last."""
         ...
 
     @property
@@ -102,7 +118,7 @@ class HttpModel(ConcurrentModel):
         transport: Transport | None = None,
         timing: Timing | None = None,
     ) -> None:
-        concurrency = spec.concurrency or concurrency
+        concurrency, timing = spec.concurrency or concurrency, timing or Timing()
         secrets = Secrets(environ, spec.url, spec.headers, spec.body)
         super().__init__(name, concurrency=concurrency, secrets=secrets)
         self._spec = spec
@@ -112,10 +128,11 @@ class HttpModel(ConcurrentModel):
             check_address(spec.url, place=f"{place}.url", written=spec.url)
         if spec.method == "GET" and not isinstance(spec.body, Mapping | None):
             raise UsageError(f"{place}.body: with GET the fields of the body become the query: it must be a mapping")
-        try:
-            self._path = parse_path(spec.response)
-        except UsageError as error:
-            raise UsageError(f"{place}.response: {error}") from error
+        self._path = _path(spec.response, place=f"{place}.response")
+        end = None if spec.stream_end is None else _path(spec.stream_end, place=f"{place}.stream_end")
+        self._reader = (
+            partial(HttpStream, timing.clock, path=self._path, end=end, response=spec.response) if spec.stream else None
+        )
         self._fill = _compiled(spec.body, place=f"{place}.body")
         self._endpoint = Endpoint(
             transport or AiohttpTransport(concurrency=concurrency, environ=environ),
@@ -123,7 +140,7 @@ class HttpModel(ConcurrentModel):
             secrets=secrets,
             key_names=secrets.names,
             policy=RetryPolicy(max_retries=spec.max_retries),
-            timing=timing or Timing(),
+            timing=timing,
             flow=Flow.of(spec, concurrency=concurrency),
         )
         self._url = ""
@@ -142,6 +159,7 @@ class HttpModel(ConcurrentModel):
             "response": spec.response,
             "version": spec.version,
             "by_sample_id": any("sample_id" in text for text in strings_in(spec.body)),
+            **({"stream": True, "stream_end": spec.stream_end} if spec.stream else {}),
         }
 
     async def open(self) -> None:
@@ -163,18 +181,27 @@ class HttpModel(ConcurrentModel):
         spec = self._spec
         body = self._fill(request_values(request), self._values)
         if spec.method == "GET":
-            sent = HttpRequest("GET", _with_query(self._url, body), self._headers, None, spec.timeout_s)
+            sent = HttpRequest("GET", _with_query(self._url, body), self._headers, None, spec.timeout_s, self._reader)
         else:
             data = None if spec.body is None else json.dumps(body).encode()
-            sent = HttpRequest(spec.method, self._url, self._headers, data, spec.timeout_s)
+            sent = HttpRequest(spec.method, self._url, self._headers, data, spec.timeout_s, self._reader)
         exchange = await self._endpoint.ask(sent)
         tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
         try:
-            return Response(key=request.key, text=self._read(exchange.reply), **tries)
+            found = Response(key=request.key, text=self._read(exchange.reply), **tries)
         except RequestFailed as failure:
             raise RequestFailed(str(failure), **tries) from failure
+        return with_ttft(found, exchange.reply)
 
     def _read(self, reply: HttpReply) -> str:
+        if self._reader is not None:
+            match parsed(reply, self._secrets):
+                case {"text": str(text)}:
+                    return text
+                case {"problem": str(problem)}:
+                    raise RequestFailed(problem)
+                case other:
+                    raise RequestFailed(f"the reply is no stream of events; got {shown(other)}")
         is_json = "json" in reply.headers.get("content-type", "")
         if self._path == WHOLE and not is_json:
             return reply.text()
@@ -182,6 +209,13 @@ class HttpModel(ConcurrentModel):
         if found is None:
             raise RequestFailed(f"the answer at {self._spec.response!r} is null")
         return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _path(text: str, *, place: str) -> tuple[str, ...]:
+    try:
+        return parse_path(text)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from error
 
 
 def _compiled(body: Any, *, place: str) -> Filler:
@@ -246,5 +280,9 @@ def make(
     Strings of `body`, at any depth, are templates over prompt, messages, sampling, sample_id and repeat; one that is
     exactly one expression keeps its type: "{{ messages }}" is a list. With GET the fields of the body become the
     query. An answer that is no text is taken as JSON text; null, or nothing there, is an error of that sample.
+
+    With `stream: true` the answer comes in server-sent events, JSON lines or, with `response: .`, as plain text; its
+    pieces are joined, and the time to the first one is kept. `stream_end: done` says where the last event says so; a
+    stream that breaks off is asked for again.
     """
     return HttpModel(name, spec, environ=environ, concurrency=concurrency)

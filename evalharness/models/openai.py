@@ -8,7 +8,9 @@ the newer name.
 What a response says: `text` is the content of the message and nothing else: reasoning stands in
 `meta.reasoning_content`, tool calls in `meta.tool_calls`. An answer cut off by max_tokens is "truncated", one that
 the server's filter or the model refused is "refusal". `meta` keeps id, model and system_fingerprint as the server
-gives them.
+gives them, and with `stream` the time to the first piece of the answer, as `ttft_s`; streaming is no part of the
+identity, for the model makes the same tokens. A server that knows no `stream_options` may do without:
+`extra_body: {stream_options: null}`; it then does not count tokens.
 
 With `api: completions` it also scores likelihoods, on servers that tell the log-probabilities of a prompt; see
 `echoed`. Each continuation is a request of its own, one after the other.
@@ -17,7 +19,7 @@ With `api: completions` it also scores likelihoods, on servers that tell the log
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,12 +34,14 @@ from .echoed import Way
 from .endpoint import Endpoint, Exchange, address_identity, check_address, check_secrets, merged_headers, parsed
 from .limits import Flow, FlowSpec
 from .openai_body import PATHS, Api, cut_at_stop, generation_fields
+from .openai_streams import reader_of, stream_fields
 from .prompt_scores import PromptScorer
 from .replies import answer_of
 from .response_items import response_of
 from .retry import RetryPolicy, Timing
+from .streams import with_ttft
 from .thinking import without_thinking
-from .transport import AiohttpTransport, HttpRequest, Transport
+from .transport import AiohttpTransport, HttpRequest, StreamReader, Transport
 from .values import Secrets
 
 __all__ = ["OpenAIModel", "make"]
@@ -54,7 +58,7 @@ _OWN_FIELDS = {
     "prompt": "it is made of the task's prompt",
     "input": "it is made of the task's prompt",
     "n": "for several answers to a sample set `repeats` of the task",
-    "stream": "answers are read whole",
+    "stream": "set `stream: true` of the model",
     "echo": "it is set where likelihoods are asked for, and an answer must not begin with its prompt",
     "background": "answers are waited for",
 }
@@ -114,6 +118,11 @@ class Spec(FlowSpec, Protocol):
         ...
 
     @property
+    def stream(self) -> bool:
+        """Whether answers are sent as they are made."""
+        ...
+
+    @property
     def timeout_s(self) -> float:
         """Longest wait for one answer."""
         ...
@@ -142,7 +151,7 @@ class OpenAIModel(ConcurrentModel):
         transport: Transport | None = None,
         timing: Timing | None = None,
     ) -> None:
-        concurrency = spec.concurrency or concurrency
+        concurrency, timing = spec.concurrency or concurrency, timing or Timing()
         secrets = Secrets(environ, spec.base_url, spec.api_key, spec.headers, spec.extra_body, spec.model)
         super().__init__(name, concurrency=concurrency, secrets=secrets)
         self.capabilities = _CAPABILITIES[spec.api]
@@ -154,10 +163,11 @@ class OpenAIModel(ConcurrentModel):
             secrets=secrets,
             key_names=PLACEHOLDER.findall(spec.api_key or "") or PLACEHOLDER.findall(json.dumps(dict(spec.headers))),
             policy=RetryPolicy(max_retries=spec.max_retries),
-            timing=timing or Timing(),
+            timing=timing,
             flow=Flow.of(spec, concurrency=concurrency),
             hints=_HINTS,
         )
+        self._reader = reader_of(spec.api, clock=timing.clock) if spec.stream else None
         self._url = self._model = ""
         self._headers: dict[str, str] = {}
         self._extra: dict[str, Any] = {}
@@ -200,11 +210,11 @@ class OpenAIModel(ConcurrentModel):
             return await self._generated(request)
         return await self._scorer.answer(request)
 
-    async def _ask(self, fields: Mapping[str, Any]) -> Exchange:
+    async def _ask(self, fields: Mapping[str, Any], reader: Callable[[], StreamReader] | None = None) -> Exchange:
         """The reply to a body with these fields and the model's name; null takes a field out."""
         body = {key: value for key, value in {"model": self._model, **fields}.items() if value is not None}
         return await self._endpoint.ask(
-            HttpRequest("POST", self._url, self._headers, json.dumps(body).encode(), self._spec.timeout_s)
+            HttpRequest("POST", self._url, self._headers, json.dumps(body).encode(), self._spec.timeout_s, reader)
         )
 
     async def _ask_score(self, fields: Mapping[str, Any]) -> tuple[Exchange, Any]:
@@ -214,7 +224,9 @@ class OpenAIModel(ConcurrentModel):
 
     async def _generated(self, request: Request) -> Response:
         api = self._spec.api
-        exchange = await self._ask({**generation_fields(request.prompt, request.sampling, api=api), **self._extra})
+        streamed = stream_fields(api) if self._spec.stream else {}
+        asked = generation_fields(request.prompt, request.sampling, api=api)
+        exchange = await self._ask({**asked, **streamed, **self._extra}, self._reader)
         tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
         try:
             reply = parsed(exchange.reply, self._secrets)
@@ -226,7 +238,8 @@ class OpenAIModel(ConcurrentModel):
             raise RequestFailed(str(failure), **tries) from failure
         if self._spec.split_thinking:
             found = without_thinking(found)
-        return _cut(found, request.sampling.stop) if api == "responses" else found
+        found = _cut(found, request.sampling.stop) if api == "responses" else found
+        return with_ttft(found, exchange.reply)
 
 
 def _cut(response: Response, stop: tuple[str, ...]) -> Response:

@@ -7,9 +7,10 @@ requests in flight, no cookies and no redirects: a redirect could carry a key to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -19,12 +20,49 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["AiohttpTransport", "Fault", "HttpReply", "HttpRequest", "Transport", "TransportError"]
+__all__ = [
+    "AiohttpTransport",
+    "Fault",
+    "HttpReply",
+    "HttpRequest",
+    "StreamReader",
+    "Transport",
+    "TransportError",
+    "charset_of",
+]
 
 Fault = Literal["timeout", "unreachable", "lost", "untrusted", "unsendable", "too large"]
 
 MAX_BODY_BYTES = 64 * 2**20
 _LONGEST_CONNECT_S = 30.0
+# How long the end of a streamed reply is waited for once its last event is there: connections that came to their end
+# are used again.
+_LONGEST_TAIL_S = 0.2
+
+
+class StreamReader(Protocol):
+    """Reads one streamed reply as it comes; a new one is made for each try."""
+
+    ttft_s: float | None
+    """Seconds from the asking to the first piece of the answer, once that is there."""
+
+    def takes(self, headers: Mapping[str, str]) -> bool:
+        """Whether a reply with these headers is a stream; a server may answer whole all the same."""
+        ...
+
+    def feed(self, part: bytes) -> bool:
+        """Read the next bytes; True once nothing more is needed."""
+        ...
+
+    def end(self, *, framed: bool) -> tuple[int, bytes]:
+        """(status, body) of the reply that the server would have given whole.
+
+        `framed` says that HTTP itself tells the end of the body, so that a cut would have been noticed.
+
+        Raises:
+            TransportError: the stream ended before the answer did.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +74,37 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     timeout_s: float = 60.0
+    reader: Callable[[], StreamReader] | None = field(default=None, repr=False)
+    """Makes what reads the reply as it comes, if it is a stream; None reads it whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What a server answered; `headers` are asked for by names in lower case."""
+    """What a server answered; `headers` are asked for by names in lower case.
+
+    Of a stream, `body` is what its reader made of it, and `ttft_s` the time to the first piece.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    ttft_s: float | None = None
 
     def text(self) -> str:
         """The body as text, in the encoding that it declares, else UTF-8; bytes that do not fit are replaced."""
-        declared = Message()
-        declared["content-type"] = self.headers.get("content-type", "text/plain")
-        try:
-            return self.body.decode(declared.get_content_charset("utf-8"), "replace")
-        except LookupError:
-            return self.body.decode("utf-8", "replace")
+        return self.body.decode(charset_of(self.headers), "replace")
+
+
+def charset_of(headers: Mapping[str, str]) -> str:
+    """The encoding of text that `headers` declare; UTF-8 where they declare none, or one that there is not."""
+    declared = Message()
+    declared["content-type"] = headers.get("content-type", "text/plain")
+    charset = declared.get_content_charset("utf-8")
+    try:
+        b"".decode(charset)
+    except (LookupError, ValueError):
+        return "utf-8"
+    return charset
 
 
 class TransportError(Exception):
@@ -72,10 +123,10 @@ class Transport(Protocol):
         ...
 
     async def send(self, request: HttpRequest) -> HttpReply:
-        """The reply to `request`, whatever its status.
+        """The reply to `request`, whatever its status; one with status 2xx is read by the request's reader, if any.
 
         Raises:
-            TransportError: no reply came.
+            TransportError: no reply came, or it broke off.
         """
         ...
 
@@ -118,6 +169,7 @@ class AiohttpTransport:
 
         if self._session is None:
             raise RuntimeError("the transport is not open")
+        reader = None if request.reader is None else request.reader()
         try:
             async with self._session.request(
                 request.method,
@@ -131,8 +183,9 @@ class AiohttpTransport:
                     total=request.timeout_s, sock_connect=min(request.timeout_s, _LONGEST_CONNECT_S)
                 ),
             ) as reply:
-                body = await _read(reply)
-                return HttpReply(reply.status, body, reply.headers)
+                if reader is not None and 200 <= reply.status <= 299 and reader.takes(reply.headers):
+                    return await _follow(reply, reader)
+                return HttpReply(reply.status, b"".join([part async for part in _parts(reply)]), reply.headers)
         except TransportError:
             raise
         except Exception as error:
@@ -155,16 +208,35 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def _read(reply: aiohttp.ClientResponse) -> bytes:
-    """The whole body, in memory for no more than `MAX_BODY_BYTES`."""
-    parts: list[bytes] = []
+async def _parts(reply: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """The body as it comes, no more than `MAX_BODY_BYTES` of it."""
     size = 0
     async for part in reply.content.iter_any():
         size += len(part)
         if size > MAX_BODY_BYTES:
             raise TransportError("too large", f"the reply is larger than {MAX_BODY_BYTES // 2**20} MiB")
-        parts.append(part)
-    return b"".join(parts)
+        yield part
+
+
+async def _follow(reply: aiohttp.ClientResponse, reader: StreamReader) -> HttpReply:
+    """The reply as `reader` puts it together."""
+    import aiohttp
+
+    whole = False
+    async with contextlib.aclosing(_parts(reply)) as parts:
+        async for part in parts:
+            if whole := reader.feed(part):
+                break
+    if whole and not reply.content.at_eof():
+        # The answer is there: what becomes of the rest cannot take it away.
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with asyncio.timeout(_LONGEST_TAIL_S):
+                async for _ in reply.content.iter_any():
+                    pass
+    # aiohttp reports a body that ends before its length or its last chunk; one without either ends with the connection.
+    framed = "content-length" in reply.headers or "chunked" in reply.headers.get("transfer-encoding", "").lower()
+    status, body = reader.end(framed=framed)
+    return HttpReply(status if status != 200 else reply.status, body, reply.headers, reader.ttft_s)
 
 
 def _sorted(error: Exception, request: HttpRequest) -> Exception:

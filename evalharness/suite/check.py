@@ -312,6 +312,20 @@ class _Checker:
                         if not environ.get(variable):
                             message = f"the environment variable {variable} is not set; set it: export {variable}=…"
                             yield self.problem(("models", name, *path), message)
+            yield from self._default_key(name, environ)
+
+    def _default_key(self, name: str, environ: Mapping[str, str]) -> Iterator[Problem]:
+        """A key that the suite does not name, and whose variable is not set."""
+        model = next((m for n, m in self.suite.models.items() if n.partition("@")[0] == name), None)
+        if model is None or "api_key" in model.model_fields_set:
+            return
+        for variable in placeholders(getattr(model, "api_key", None) or ""):
+            if not environ.get(variable):
+                message = (
+                    f"the environment variable {variable} is not set; set it: export {variable}=…, or name another "
+                    "one under `api_key`"
+                )
+                yield self.problem(("models", name), message)
 
 
 def incapable(suite: Suite, index: int, task: Task, kind: Kind) -> Iterator[tuple[Key, str]]:

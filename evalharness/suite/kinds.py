@@ -16,6 +16,7 @@ CAPABILITIES: Mapping[str, frozenset[Kind]] = {
     "hf-classifier": frozenset({"classify"}),
     "hf-masked": frozenset({"loglikelihood", "loglikelihood_rolling"}),
     "openai": frozenset({"generate", "loglikelihood", "loglikelihood_rolling"}),
+    "anthropic": frozenset({"generate"}),
     "http": frozenset({"generate"}),
     "replay": frozenset({"generate", "classify"}),
     "fake": frozenset(KINDS),

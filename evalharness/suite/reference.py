@@ -43,6 +43,7 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
         (
             schema.HfModel,
             schema.OpenAIModel,
+            schema.AnthropicModel,
             schema.HttpModel,
             schema.PythonModel,
             schema.ReplayModel,
@@ -62,6 +63,7 @@ _TITLES = {
     "SuiteFile": "",
     "HfModel": "hf-causal, hf-seq2seq, hf-classifier, hf-masked",
     "OpenAIModel": "openai",
+    "AnthropicModel": "anthropic",
     "HttpModel": "http",
     "PythonModel": "python",
     "ReplayModel": "replay",

@@ -28,6 +28,7 @@ from evalharness.core.registry import suggestion
 
 __all__ = [
     "BACKENDS",
+    "AnthropicModel",
     "ClassifyTask",
     "DataTask",
     "Dataset",
@@ -240,6 +241,7 @@ class OpenAIModel(_Model):
     )
     headers: dict[str, str] = Field(default_factory=dict, description="Further headers.")
     extra_body: dict[str, JsonValue] = Field(default_factory=dict, description="Further fields of the request body.")
+    stream: bool = Field(False, description="Read answers as they are made; records the time to the first token.")
     timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
     max_retries: int = Field(5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections.")
     concurrency: int | None = Field(None, ge=1, description="Most requests in flight (default: execution.concurrency).")
@@ -255,6 +257,37 @@ class OpenAIModel(_Model):
     def _likelihoods_of_completions(self) -> OpenAIModel:
         if self.api != "completions":
             _only_with(self.model_fields_set, ("likelihood", "first_token"), "api: completions")
+        return self
+
+
+class AnthropicModel(_Model):
+    """Anthropic's messages API, or a server that speaks it."""
+
+    backend: Literal["anthropic"] = Field(description="A server that speaks Anthropic's messages API.")
+    model: Text = Field(description="Name of the model as the server knows it.")
+    base_url: Text = Field("https://api.anthropic.com", description="Address without /v1.")
+    api_key: str | None = Field(
+        "${env:ANTHROPIC_API_KEY}", description='Key, as ${env:NAME}; "" where the server needs none.'
+    )
+    api_version: Text = Field("2023-06-01", description="Version of the API; part of the identity.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Further headers.")
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict, description="Further fields of the request body.")
+    stream: bool = Field(False, description="Read answers as they are made; records the time to the first token.")
+    timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
+    max_retries: int = Field(5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections.")
+    concurrency: int | None = Field(None, ge=1, description="Most requests in flight (default: execution.concurrency).")
+    requests_per_minute: float | None = Field(None, gt=0, description="Send no more than this (default: no limit).")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, description="Send no more than this, by estimate and then by the reply's usage (default: no limit)."
+    )
+    deadline_s: float | None = Field(
+        None, gt=0, description="Longest time for one request with all its tries (default: no limit)."
+    )
+
+    @model_validator(mode="after")
+    def _no_seed(self) -> AnthropicModel:
+        if self.generate is not None and self.generate.seed is not None:
+            raise ValueError("generate.seed has no effect here: the messages API takes no seed; remove it")
         return self
 
 
@@ -274,6 +307,15 @@ class HttpModel(_Model):
         description="JSON body; strings are templates over prompt, messages, sampling and sample_id.",
     )
     response: Text = Field("text", description="Where the answer stands in the JSON that comes back: `choices.0.text`.")
+    stream: bool = Field(
+        False,
+        description="The answer comes in events (server-sent events or JSON lines) or as text; `response` says where "
+        "a piece stands in each event. Records the time to the first one.",
+    )
+    stream_end: Text | None = Field(
+        None,
+        description="Where an event has something true if it is the last: `done` (default: as HTTP or [DONE] says).",
+    )
     timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
     max_retries: int = Field(5, ge=0, le=100, description="Tries again after 429, 5xx, timeouts and lost connections.")
     concurrency: int | None = Field(None, ge=1, description="Most requests in flight (default: execution.concurrency).")
@@ -285,6 +327,12 @@ class HttpModel(_Model):
         None, gt=0, description="Longest time for one request with all its tries (default: no limit)."
     )
     version: str | None = Field(None, description="What you call the version behind the address; part of the identity.")
+
+    @model_validator(mode="after")
+    def _end_of_streams(self) -> HttpModel:
+        if not self.stream:
+            _only_with(self.model_fields_set, ("stream_end",), "stream: true")
+        return self
 
 
 class PythonModel(_Model):
@@ -334,6 +382,7 @@ _BACKEND_CLASSES: dict[str, str] = {
     "hf-classifier": "hf",
     "hf-masked": "hf",
     "openai": "openai",
+    "anthropic": "anthropic",
     "http": "http",
     "python": "python",
     "replay": "replay",
@@ -362,6 +411,7 @@ def class_of_backend(backend: str) -> type[_Model]:
     classes: dict[str, type[_Model]] = {
         "hf": HfModel,
         "openai": OpenAIModel,
+        "anthropic": AnthropicModel,
         "http": HttpModel,
         "python": PythonModel,
         "replay": ReplayModel,
@@ -373,6 +423,7 @@ def class_of_backend(backend: str) -> type[_Model]:
 ModelSpec: TypeAlias = Annotated[
     Annotated[HfModel, Tag("hf")]
     | Annotated[OpenAIModel, Tag("openai")]
+    | Annotated[AnthropicModel, Tag("anthropic")]
     | Annotated[HttpModel, Tag("http")]
     | Annotated[PythonModel, Tag("python")]
     | Annotated[ReplayModel, Tag("replay")]

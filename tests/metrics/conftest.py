@@ -97,7 +97,7 @@ def batch():
                 latency_s=0.1 + i / 7 if i != 6 else None,
                 input_tokens=i,
                 output_tokens=i % 5 if i != 7 else None,
-                meta={"cost_usd": i / 1000} if i != 8 else {},
+                meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9} if i != 8 else {},
             )
         )
     return samples, responses

@@ -16,6 +16,8 @@ from evalharness.metrics.operations import (
     LatencyP95,
     OutputChars,
     OutputTokens,
+    TtftP50,
+    TtftP95,
 )
 from evalharness.metrics.states import ErrorRate, RefusalRate, TruncatedRate, UnparsedRate
 
@@ -55,6 +57,17 @@ def test_unknown_times_measure_nothing():
         stats = metric.sample_stats(*responses(latency_s=[None, math.nan]))
         assert not stats.any()
         assert math.isnan(summarize(metric, stats).value)
+
+
+def test_time_to_first_token_is_that_of_streamed_answers():
+    times = np.random.default_rng(2).gamma(2, size=500).tolist()
+    odd = [{}, {"ttft_s": None}, {"ttft_s": "0.1"}, {"ttft_s": True}, {"ttft_s": math.nan}]
+    batch = responses(meta=[{"ttft_s": time} for time in times] + odd)
+    for metric, q in ((TtftP50(), 0.5), (TtftP95(), 0.95)):
+        found = summarize(metric, metric.sample_stats(*batch))
+        assert found.value == pytest.approx(np.quantile(times, q), rel=1e-12)
+        assert found.low < found.value < found.high
+        assert math.isnan(summarize(metric, metric.sample_stats(*responses(latency_s=[1.0]))).value)
 
 
 def test_counts(figure):

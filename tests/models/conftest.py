@@ -12,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from evalharness.core.types import Message, Request, Response, Sampling
+from evalharness.models.anthropic import AnthropicModel
 from evalharness.models.http import HttpModel
 from evalharness.models.openai import OpenAIModel
 from evalharness.models.retry import Timing
@@ -23,7 +24,12 @@ Script = HttpReply | TransportError | Exception
 
 
 class FakeTransport:
-    """Answers from `reply`, a function of the request, or from a list of replies; keeps what was sent."""
+    """Answers from `reply`, a function of the request, or from a list of replies; keeps what was sent.
+
+    A streamed reply reaches its reader in parts of `cut` bytes.
+    """
+
+    cut = 7
 
     def __init__(self, reply: Callable[[HttpRequest], Script] | Sequence[Script]) -> None:
         self._reply = reply
@@ -47,7 +53,12 @@ class FakeTransport:
         found = self._reply(request) if callable(self._reply) else self._reply[len(self.sent) - 1]
         if isinstance(found, Exception):
             raise found
-        return found
+        if request.reader is None or found.status != 200 or not (reader := request.reader()).takes(found.headers):
+            return found
+        parts = (found.body[at : at + self.cut] for at in range(0, len(found.body), self.cut))
+        any(reader.feed(part) for part in parts)
+        status, body = reader.end(framed="content-length" in found.headers)
+        return HttpReply(status, body, found.headers, reader.ttft_s)
 
     def body(self, index: int = 0) -> Any:
         return json.loads(self.sent[index].body or b"null")
@@ -78,6 +89,16 @@ def reply(content: Any, status: int = 200, **headers: str) -> HttpReply:
     return HttpReply(status, body, {"content-type": "text/html" if is_text else "application/json", **named})
 
 
+def stream_of(*events: Any, done: bool = True, names: bool = False, **headers: str) -> HttpReply:
+    """A reply of server-sent events; texts are sent as they are, all else as JSON."""
+    texts = [event if isinstance(event, str) else json.dumps(event, ensure_ascii=False) for event in events]
+    heads = [f"event: {event['type']}\n" if names and isinstance(event, dict) else "" for event in events]
+    body = "".join(f"{head}data: {text}\n\n" for head, text in zip(heads, texts, strict=True))
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    whole = (body + ("data: [DONE]\n\n" if done else "")).encode()
+    return HttpReply(200, whole, {"content-type": "text/event-stream; charset=utf-8", "content-length": "1", **named})
+
+
 def chat_reply(text: str | None = "hello", **choice: Any) -> HttpReply:
     message = {"role": "assistant", "content": text, **choice.pop("message", {})}
     return reply({"choices": [{"index": 0, "message": message, "finish_reason": "stop", **choice}]})
@@ -95,9 +116,9 @@ def spec_of(**entry: Any) -> Any:
     return SPEC.validate_python(entry)
 
 
-def api_model(entry: Mapping[str, Any], transport: Any = None, **more: Any) -> OpenAIModel | HttpModel:
+def api_model(entry: Mapping[str, Any], transport: Any = None, **more: Any) -> OpenAIModel | AnthropicModel | HttpModel:
     spec = spec_of(**entry)
-    backend = OpenAIModel if spec.backend == "openai" else HttpModel
+    backend = {"openai": OpenAIModel, "anthropic": AnthropicModel, "http": HttpModel}[spec.backend]
     options = {"environ": {}, "concurrency": 4, **more}
     return backend("m", spec, transport=transport, **options)
 
@@ -139,6 +160,7 @@ class Kit:
     reply = staticmethod(reply)
     request = staticmethod(request)
     spec_of = staticmethod(spec_of)
+    stream_of = staticmethod(stream_of)
 
 
 @pytest.fixture

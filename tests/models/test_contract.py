@@ -87,7 +87,8 @@ def _echo(kit: Any, answer: Callable[[Any], Any]) -> Any:
         heard = " ".join((request.url, *request.headers.values()))
         if "boom" in (request.body or b"").decode() + request.url:
             return kit.reply(f"<html>refused {heard}</html>", 400)
-        return kit.reply(answer(heard))
+        found = answer(heard)
+        return kit.reply(found) if isinstance(found, str | dict) else found
 
     return kit.FakeTransport(reply)
 
@@ -139,6 +140,48 @@ def _openai_responses(kit: Any, base: Path) -> Case:
     return Case(kit.api_model(entry, transport, environ=ENVIRON), "generate", "boom")
 
 
+def _openai_stream(kit: Any, base: Path) -> Case:
+    entry = {"backend": "openai", "model": "x", "base_url": "${env:HOST_URL}", "api_key": "${env:KEY}", "stream": True}
+    transport = _echo(
+        kit,
+        lambda heard: kit.stream_of(
+            {"id": heard, "choices": [{"delta": {"content": heard[:9], "reasoning_content": heard}}]},
+            {"choices": [{"delta": {"content": heard[9:]}, "finish_reason": "stop"}]},
+        ),
+    )
+    return Case(kit.api_model(entry, transport, environ=ENVIRON), "generate", "boom")
+
+
+def _anthropic(kit: Any, base: Path) -> Case:
+    entry = {"backend": "anthropic", "model": "x", "base_url": "${env:HOST_URL}", "api_key": "${env:KEY}"}
+    blocks = ({"type": "thinking", "thinking": "…"}, {"type": "text", "text": "…"}, {"type": "tool_use", "input": "…"})
+    transport = _echo(
+        kit,
+        lambda heard: {"id": heard, "content": [{k: heard if v == "…" else v for k, v in b.items()} for b in blocks]},
+    )
+    return Case(kit.api_model(entry, transport, environ=ENVIRON), "generate", "boom")
+
+
+def _anthropic_stream(kit: Any, base: Path) -> Case:
+    entry = {"backend": "anthropic", "model": "x", "api_key": "${env:KEY}", "stream": True}
+    transport = _echo(
+        kit,
+        lambda heard: kit.stream_of(
+            {"type": "message_start", "message": {"id": heard}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": heard}},
+            {"type": "message_stop"},
+        ),
+    )
+    return Case(kit.api_model(entry, transport, environ=ENVIRON), "generate", "boom")
+
+
+def _http_stream(kit: Any, base: Path) -> Case:
+    headers = {"Authorization": "Bearer ${env:KEY}"}
+    entry = {"backend": "http", "url": "${env:HOST_URL}", "headers": headers, "stream": True}
+    transport = _echo(kit, lambda heard: kit.stream_of({"text": heard[:9]}, {"text": heard[9:]}))
+    return Case(kit.api_model(entry, transport, environ=ENVIRON), "generate", "boom")
+
+
 def _http(kit: Any, base: Path) -> Case:
     entry = {"backend": "http", "url": "${env:HOST_URL}", "headers": {"Authorization": "Bearer ${env:KEY}"}}
     return Case(kit.api_model(entry, _echo(kit, lambda heard: {"text": heard}), environ=ENVIRON), "generate", "boom")
@@ -161,7 +204,11 @@ BUILDERS = [
     _openai_completions,
     _openai_likelihoods,
     _openai_responses,
+    _openai_stream,
+    _anthropic,
+    _anthropic_stream,
     _http,
+    _http_stream,
     _http_get,
 ]
 

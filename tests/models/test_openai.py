@@ -228,7 +228,7 @@ def test_patience_and_concurrency_are_no_part_of_the_identity(kit: Any) -> None:
         ({"headers": {"Authorization": "Bearer sk-written-out"}}, "models.m.headers.Authorization: a secret"),
         ({"base_url": "host.example/v1"}, "models.m.base_url: 'host.example/v1' is not an address"),
         ({"base_url": "http://h/v1/chat/completions"}, "up to and with /v1, without /chat/completions"),
-        ({"extra_body": {"stream": True}}, "models.m.extra_body.stream: this field cannot be set here: answers are"),
+        ({"extra_body": {"stream": True}}, "models.m.extra_body.stream: this field cannot be set here: set `stream"),
         ({"extra_body": {"n": 4}}, "set `repeats` of the task"),
         ({"extra_body": {"messages": []}}, "made of the task's prompt"),
     ],
