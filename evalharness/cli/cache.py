@@ -8,29 +8,44 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from evalharness.core.errors import RunError, UsageError
 
-from .columns import print_json
+from .columns import columns, print_json
 
 if TYPE_CHECKING:
-    from evalharness.runner.store import ResponseStore
+    from evalharness.runner.store import ResponseStore, Tally
 
 __all__ = ["add_arguments", "run"]
+
+_DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
+_BYTES = {
+    "": 1,
+    **{f"{letter}b": 1000**power for power, letter in enumerate(("", "k", "m", "g", "t"))},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", start=1)},
+}
+_MOST_DAYS_SHOWN = 14
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cache`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    stats = actions.add_parser("stats", help="how many answers, how large, how old", allow_abbrev=False)
+    stats = actions.add_parser(
+        "stats", help="how many answers, how large, how old, of which models and days", allow_abbrev=False
+    )
     stats.add_argument("--json", action="store_true", help="print JSON")
     prune = actions.add_parser("prune", help="remove old answers and give the space back", allow_abbrev=False)
     prune.add_argument(
-        "--older-than-days", type=_days, metavar="N", required=True, help="remove what was stored longer ago (0: all)"
+        "--older-than", type=_days, metavar="AGE", help="remove what was stored longer ago: 12h, 30d, 8w (0d: all)"
+    )
+    prune.add_argument(
+        "--max-size", type=_bytes, metavar="SIZE", help="remove the oldest until the file is no larger: 500MB, 2GB"
     )
     export = actions.add_parser("export", help="write all answers as JSON lines", allow_abbrev=False)
     export.add_argument("file", metavar="FILE.jsonl", help="where to; - is standard output")
@@ -44,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
     """Do what `args.action` says; returns the exit code."""
     from evalharness.runner.store import ResponseStore
 
+    if args.action == "prune" and args.older_than is None and args.max_size is None:
+        raise UsageError("say what may go: --older-than 30d, --max-size 2GB, or both")
+
     path = Path(args.reports) / "responses.sqlite3"
     if not path.exists():
         raise UsageError(f"there is no response store {path}: no run has stored an answer there; name it: --reports")
@@ -51,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "stats":
             _stats(store, as_json=args.json)
         elif args.action == "prune":
-            removed = store.prune(older_than_days=args.older_than_days)
-            print(f"removed {removed:,} answers; {store.stats().n_entries:,} are left")
+            removed = store.prune(older_than_days=args.older_than, max_bytes=args.max_size)
+            left = store.stats()
+            print(f"removed {removed:,} answers; {left.n_entries:,} are left ({_size(left.size_bytes)})")
         else:
             _export(store, args.file)
     return 0
@@ -67,6 +86,8 @@ def _stats(store: ResponseStore, *, as_json: bool) -> None:
                 "n_entries": stats.n_entries,
                 "n_damaged": stats.n_damaged,
                 "by_status": stats.by_status,
+                "by_model": {name: tally._asdict() for name, tally in stats.by_model.items()},
+                "by_day": {day: tally._asdict() for day, tally in stats.by_day.items()},
                 "size_bytes": stats.size_bytes,
                 "oldest_utc": stats.oldest_utc,
                 "newest_utc": stats.newest_utc,
@@ -74,10 +95,21 @@ def _stats(store: ResponseStore, *, as_json: bool) -> None:
         )
         return
     states = ", ".join(f"{count:,} {status}" for status, count in stats.by_status.items())
-    print(f"store    {stats.path} ({stats.size_bytes / 2**20:.1f} MiB)")
+    print(f"store    {stats.path} ({_size(stats.size_bytes)})")
     print(f"answers  {stats.n_entries:,}" + (f" ({states})" if states else ""))
     print(f"stored   {stats.oldest_utc or '-'} to {stats.newest_utc or '-'}")
     print(f"damaged  {stats.n_damaged:,}" + (" (set aside; they are asked again)" if stats.n_damaged else ""))
+    _table("model", list(stats.by_model.items()))
+    days = list(stats.by_day.items())
+    _table("day (UTC)", days[-_MOST_DAYS_SHOWN:])
+    if len(days) > _MOST_DAYS_SHOWN:
+        print(f"and {len(days) - _MOST_DAYS_SHOWN:,} days before; --json has them all")
+
+
+def _table(title: str, tallies: Sequence[tuple[str, Tally]]) -> None:
+    if tallies:
+        rows = [(name or "(not written down)", f"{t.n_entries:,}", _size(t.size_bytes)) for name, t in tallies]
+        print(f"\n{columns([title, 'answers', 'size'], rows, right=['answers', 'size'])}")
 
 
 def _export(store: ResponseStore, file: str) -> None:
@@ -107,8 +139,35 @@ def _write_lines(store: ResponseStore, handle: IO[str]) -> int:
     return count
 
 
+def _size(n_bytes: int) -> str:
+    """Bytes in the unit that suits them."""
+    value, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def _days(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value) or value < 0:
-        raise argparse.ArgumentTypeError("must be a number of days, 0 or more")
-    return value
+    """Days of an age such as 12h, 30d or 8w."""
+    value, unit = _quantity(text)
+    if value is None or unit not in _DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age: write a number and h, d or w, as in 30d")
+    return value * _DAYS[unit]
+
+
+def _bytes(text: str) -> int:
+    """Bytes of a size such as 2GB, 500MB, 1.5GiB or 100000."""
+    value, unit = _quantity(text)
+    if value is None or unit not in _BYTES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write a number and kB, MB, GB or GiB, as in 2GB")
+    return int(value * _BYTES[unit])
+
+
+def _quantity(text: str) -> tuple[float | None, str]:
+    """The number at the beginning of `text` and the unit after it, in lower case."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or not math.isfinite(float(match[1])):
+        return None, ""
+    return float(match[1]), match[2].lower()

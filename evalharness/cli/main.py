@@ -99,12 +99,16 @@ def _unexpected(error: BaseException) -> None:
     import tempfile
     import traceback
 
+    from evalharness.core.secrets import Redactor, sensitive_values, spellings
+
+    # Backends hide what they know to be secret; here nobody knows, so whatever the environment calls secret is hidden.
+    hide = Redactor(form for value in sensitive_values(os.environ) for form in spellings(value))
     with tempfile.NamedTemporaryFile(
         "w", prefix="evalharness-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
     ) as log:
-        log.write("".join(traceback.format_exception(error)))
+        log.write(hide("".join(traceback.format_exception(error))))
     _say(
-        f"evalharness: internal error: {type(error).__name__}: {error}\n"
+        f"evalharness: internal error: {type(error).__name__}: {hide(str(error))}\n"
         f"This is a fault of evalharness, not yours; the details are in {log.name}: please report them.\n"
         "Answers that models gave are kept: running the same command again continues from them."
     )

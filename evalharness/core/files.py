@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_folder", "cache_dir", "write_atomic"]
+from .alive import hold, is_abandoned, owned_name, release
+
+__all__ = ["atomic_folder", "cache_dir", "remove_abandoned", "write_atomic"]
 
 
 def cache_dir() -> Path:
@@ -23,7 +24,7 @@ def cache_dir() -> Path:
 
 
 def _temporary_beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    return path.with_name(owned_name(path.name, "tmp"))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -64,6 +65,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
     temporary.mkdir()
+    held = hold(temporary)
     try:
         yield temporary
         for file in temporary.rglob("*"):
@@ -75,3 +77,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             shutil.rmtree(temporary)
+        release(held)
+
+
+def remove_abandoned(folder: Path) -> int:
+    """Remove the temporary folders in `folder` that killed processes left behind; returns how many."""
+    left = [path for path in folder.glob(".*.tmp") if path.is_dir() and is_abandoned(path)]
+    for path in left:
+        # Another process may be removing it, too.
+        shutil.rmtree(path, ignore_errors=True)
+    return len(left)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import re
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ Fault = Literal["timeout", "unreachable", "lost", "untrusted", "unsendable", "to
 
 MAX_BODY_BYTES = 64 * 2**20
 _LONGEST_CONNECT_S = 30.0
+# A proxy's address may have its password in it, and no placeholder of the suite tells of that.
+_USERINFO = re.compile(r"//[^/@\s]+@")
 # How long the end of a streamed reply is waited for once its last event is there: connections that came to their end
 # are used again.
 _LONGEST_TAIL_S = 0.2
@@ -243,7 +246,7 @@ def _sorted(error: Exception, request: HttpRequest) -> Exception:
     """`error` as a `TransportError`; one that is a fault of ours comes back as it is."""
     import aiohttp
 
-    detail = f"{type(error).__name__}: {error}"
+    detail = _USERINFO.sub("//[redacted]@", f"{type(error).__name__}: {error}")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return TransportError("unreachable", "no connection in time")
     if isinstance(error, asyncio.TimeoutError):

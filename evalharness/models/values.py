@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from evalharness.core.errors import UsageError
 from evalharness.core.registry import suggestion
-from evalharness.core.secrets import PLACEHOLDER, Redactor, resolve
+from evalharness.core.secrets import PLACEHOLDER, Redactor, resolve, spellings
 from evalharness.core.templating import Template
 
 __all__ = ["NAMES", "Secrets", "check_names", "strings_in"]
@@ -44,20 +41,6 @@ def strings_in(value: object) -> Iterator[str]:
             yield from strings_in(item)
 
 
-def _spellings(secret: str) -> set[str]:
-    """How `secret` may come back: as it is, or as URLs, JSON, HTML and Python write it."""
-    return {
-        secret,
-        quote(secret),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        html.escape(secret),
-        repr(secret)[1:-1],
-    }
-
-
 class Secrets:
     """The `${env:NAME}` placeholders in what a backend was given: resolved in it, hidden in all that leaves it."""
 
@@ -69,9 +52,9 @@ class Secrets:
         values = [environ[name] for name in self.names if environ.get(name)]
         # A value may carry white space around the secret proper (`Bearer …`, a trailing line break).
         parts = {part for value in values for part in (value, value.strip(), *value.split())}
-        self.hide = Redactor(spelling for part in parts for spelling in _spellings(part))
+        self.hide = Redactor(spelling for part in parts for spelling in spellings(part))
         self._hide_long = Redactor(
-            spelling for part in parts if len(part) >= _SHORTEST_IN_ANSWERS for spelling in _spellings(part)
+            spelling for part in parts if len(part) >= _SHORTEST_IN_ANSWERS for spelling in spellings(part)
         )
 
     def resolve(self, value: Any) -> Any:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalharness.core.keyindex import KeyIndex
 from evalharness.core.spool import Picked, Spool
-from evalharness.core.types import FAILED_STATES, Response, Status
+from evalharness.core.types import FAILED_STATES, Json, Response, Status
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["ResponseBook"]
+
+_MOST_NAMES = 10_000  # a server that gives each reply a name of its own is not followed further
+_LONGEST_NAME = 200
 
 
 class ResponseBook(Mapping[str, Response]):
@@ -22,7 +29,12 @@ class ResponseBook(Mapping[str, Response]):
 
         self.index = KeyIndex(keys)
         self._places = np.full(len(self.index), -1, dtype=np.int64)
-        self._from_store = np.zeros(len(self.index), dtype=bool)
+        self.was_stored = np.zeros(len(self.index), dtype=bool)
+        """By number: whether the response came from the store."""
+        self.returned = np.zeros(len(self.index), dtype=np.uint16)
+        """By number: the place in `returned_names` of what the reply names as its author, 0 where it names nobody."""
+        self.returned_names: list[tuple[str, str]] = [("", "")]
+        self._codes: dict[tuple[str, str], int] = {}
         self._responses: Spool[Response] = Spool()
         self.states: Counter[Status] = Counter()
         self.n_from_store = self.n_retries = self.input_tokens = self.output_tokens = 0
@@ -39,13 +51,31 @@ class ResponseBook(Mapping[str, Response]):
             if number < 0 or self._places[number] >= 0:
                 continue
             self._places[number] = len(self._responses)
-            self._from_store[number] = from_store
+            self.was_stored[number] = from_store
             self._responses.append(response)
+            if response.meta:
+                self.returned[number] = self._code(response.meta)
             self.states[response.status] += 1
             self.n_from_store += from_store
             self.n_retries += response.n_retries
             self.input_tokens += response.input_tokens or 0
             self.output_tokens += response.output_tokens or 0
+
+    def _code(self, meta: Mapping[str, Json]) -> int:
+        names = (_name(meta.get("model")), _name(meta.get("system_fingerprint")))
+        if names == ("", ""):
+            return 0
+        code = self._codes.get(names)
+        if code is None:
+            if len(self.returned_names) == _MOST_NAMES:
+                return _MOST_NAMES - 1
+            code = self._codes[names] = len(self.returned_names)
+            self.returned_names.append(names)
+        return code
+
+    def numbered(self, numbers: NDArray[np.int32]) -> Iterator[Response]:
+        """The responses with these numbers, all of which there are."""
+        return (self._responses[int(place)] for place in self._places[numbers])
 
     def in_order(self, start: int, n: int) -> Sequence[Response]:
         """The responses to the `n` keys from the place `start` on, all of which have one."""
@@ -57,7 +87,7 @@ class ResponseBook(Mapping[str, Response]):
     def is_from_store(self, key: str) -> bool:
         """Whether the response to `key` came from the store."""
         number = self.index.number(key) if self.n_from_store else -1
-        return number >= 0 and bool(self._from_store[number])
+        return number >= 0 and bool(self.was_stored[number])
 
     def __getitem__(self, key: str) -> Response:
         number = self.index.number(key)
@@ -75,3 +105,7 @@ class ResponseBook(Mapping[str, Response]):
 
     def __len__(self) -> int:
         return len(self._responses)
+
+
+def _name(said: Json) -> str:
+    return "" if said is None else str(said)[:_LONGEST_NAME]

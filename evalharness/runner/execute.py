@@ -33,8 +33,8 @@ class Store(Protocol):
         """The stored responses among `keys`."""
         ...
 
-    def put(self, responses: Sequence[Response]) -> None:
-        """Keep `responses`; durable when it returns."""
+    def put(self, responses: Sequence[Response], *, model: str = "") -> None:
+        """Keep `responses`, which the suite's `model` gave; durable when it returns."""
         ...
 
 
@@ -174,6 +174,7 @@ async def _drain(
     expected = np.zeros(len(book.index), dtype=bool)
     expected[book.index.number_of[places]] = True
     n_expected = len(places)
+    asked_of = requests[places[0]].model
 
     async def keep() -> None:
         ended = False
@@ -184,7 +185,7 @@ async def _drain(
             ended = group[-1] is None
             kept = accounts.asked(name, (response for response in group if response is not None))
             if store is not None and kept:
-                await asyncio.to_thread(store.put, kept)
+                await asyncio.to_thread(store.put, kept, model=asked_of)
             book.add(kept)
             if kept:
                 progress.advance(len(kept), failed=sum(response.status in FAILED_STATES for response in kept))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
+from evalharness.core.files import remove_abandoned
 from evalharness.core.types import Json
 from evalharness.record import Record
 from evalharness.suite.names import owner_of
@@ -17,11 +18,13 @@ from evalharness.suite.names import owner_of
 from .accounts import Accounts
 from .answers import AnswerList, reader_for
 from .budget import Budget, Limits
+from .disclosure import disclosed, filed_under
 from .estimate import most_output_tokens
 from .execute import Answers, CacheMode, execute
 from .prepare import prepare
 from .progress import Progress, SilentProgress
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
+from .sent import SentJournal
 from .stopping import Stopping
 from .store import ResponseStore
 from .usage import usage_block
@@ -75,21 +78,29 @@ def run(
     created_utc, began = utc_now(), time.monotonic()
     ready = prepare(suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ)
     loaded, plan, bridged, requests = ready.loaded, ready.plan, ready.bridged, ready.requests
+    planned_tasks = [*plan.tasks, *(planned for work in bridged for planned in work.planned)]
     mode = cache or loaded.suite.execution.cache
     limits = Limits.of(loaded.suite.execution)
     most_output = most_output_tokens(loaded.suite)
     budget = None if limits is None else Budget(limits, keeps=mode != "off", most_output=most_output)
     accounts = Accounts(ready.tariff.prices, budget)
     folder = Path(reports)
+    remove_abandoned(folder / "runs")
     with ExitStack() as stack:
-        store = stack.enter_context(ResponseStore.open(folder / "responses.sqlite3")) if mode != "off" else None
+        store = journal = None
+        if mode != "off":
+            path = folder / "responses.sqlite3"
+            store = stack.enter_context(ResponseStore.open(path, names=filed_under(loaded.suite)))
+            journal = stack.enter_context(SentJournal(path))
         stack.enter_context(progress)
+        asked = ready.models if journal is None else journal.watching(ready.models)
         stopping = Stopping(deadline_s=loaded.suite.execution.deadline_s, began=began)
         asking = execute(
-            requests, ready.models, store=store, cache=mode, progress=progress, stopping=stopping, accounts=accounts
+            requests, asked, store=store, cache=mode, progress=progress, stopping=stopping, accounts=accounts
         )
         answers = run_async(asking)
         asked_s = time.monotonic() - began
+        told = disclosed(planned_tasks, answers.responses, store=store, journal=journal)
         progress.say("scoring and sealing")
         record = score_and_seal(
             loaded.suite,
@@ -108,14 +119,17 @@ def run(
                     "suite_path": str(suite),
                     **_execution(len(requests), answers, mode=mode, asked_s=asked_s, limit=limit),
                     "usage": usage_block(accounts.usage, ready.tariff),
+                    **told.execution,
                 },
                 from_store=answers.responses.is_from_store,
-                notes=_notes(plan, limit),
+                notes=(*_notes(plan, limit), *told.notes),
             ),
             runs=folder / "runs",
             base=loaded.base,
             allow_code=allow_code,
         )
+        if journal is not None:
+            journal.forget(answers.responses)
     # Imports a database toolkit, which nobody should wait for before the first answer.
     from evalharness.record import RunRegistry
 

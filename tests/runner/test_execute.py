@@ -17,7 +17,7 @@ class MemoryStore:
     def get_many(self, keys):
         return {k: self.kept[k] for k in keys if k in self.kept}
 
-    def put(self, responses):
+    def put(self, responses, *, model=""):
         self.puts.append(list(responses))
         self.kept.update((r.key, r) for r in responses)
 
@@ -127,7 +127,7 @@ def test_a_backend_that_fails_as_a_whole_stops_the_run_and_what_came_is_kept():
 
 def test_a_store_that_cannot_be_written_stops_the_run():
     class Full(MemoryStore):
-        def put(self, responses):
+        def put(self, responses, *, model=""):
             raise StoreError("disk full")
 
     async def pause(_):

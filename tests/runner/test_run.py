@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import evalharness
-from evalharness.core.errors import DataError, NotComparableError, SuiteError, UsageError
+from evalharness.core.errors import DataError, ModelError, NotComparableError, SuiteError, UsageError
+from evalharness.runner.store import ResponseStore
 
 SUITE = """\
 version: 1
@@ -204,3 +205,44 @@ def test_a_damaged_store_entry_is_asked_again(folder):
         store.execute("UPDATE responses SET payload = x'00' WHERE rowid = (SELECT min(rowid) FROM responses)")
     store.close()
     assert evalharness.run("suite.yaml").manifest.execution["n_asked"] == 1
+
+
+def test_damaged_answers_are_asked_again_and_the_record_says_so(folder):
+    evalharness.run("suite.yaml")
+    connection = sqlite3.connect("reports/responses.sqlite3")
+    connection.execute("UPDATE responses SET checksum = x'00' WHERE rowid <= 2")
+    connection.commit()
+    connection.close()
+    again = evalharness.run("suite.yaml")
+    assert (again.manifest.execution["n_asked"], again.manifest.execution["n_damaged"]) == (2, 2)
+    assert "2 stored answers were damaged (wrong checksum): set aside, and asked again" in again.manifest.notes
+    assert evalharness.run("suite.yaml").manifest.execution["n_asked"] == 0
+
+
+def test_the_store_files_answers_under_what_was_asked(folder):
+    evalharness.run("suite.yaml")
+    with ResponseStore.open("reports/responses.sqlite3") as store:
+        assert {name: tally.n_entries for name, tally in store.stats().by_model.items()} == {"fake": 9}
+
+
+def test_a_run_that_was_stopped_and_goes_on_says_what_it_sent_again(folder, monkeypatch):
+    from evalharness.models.fake import FakeModel
+
+    whole = FakeModel.answer
+
+    async def stop_at_the_fifth(self, request):
+        if next(counter) == 4:
+            raise ModelError("gone")
+        return await whole(self, request)
+
+    counter = iter(range(100))
+    monkeypatch.setattr(FakeModel, "answer", stop_at_the_fifth)
+    with pytest.raises(ModelError):
+        evalharness.run("suite.yaml", overrides=["execution.concurrency=1"])
+    monkeypatch.setattr(FakeModel, "answer", whole)
+    record = evalharness.run("suite.yaml")
+    assert record.manifest.execution["n_from_store"] == 4
+    assert record.manifest.execution["n_sent_again"] == 1
+    assert any(note.startswith("1 requests were sent again") for note in record.manifest.notes)
+    assert [path.name for path in Path("reports").iterdir() if path.name.startswith(".")] == []
+    assert evalharness.run("suite.yaml").manifest.execution["n_sent_again"] == 0

@@ -167,6 +167,7 @@ def test_a_damaged_entry_is_a_miss_and_set_aside(path: Path, sql: str) -> None:
         assert store.get_many([key_of(1), key_of(2)]) == {key_of(2): answer(2)}
         stats = store.stats()
         assert (stats.n_entries, stats.n_damaged, stats.hits, stats.misses) == (1, 1, 1, 1)
+        assert stats.n_set_aside == store.n_set_aside == 1
         store.put([answer(1)])
         assert len(store.get_many([key_of(1), key_of(2)])) == 2
 
@@ -218,8 +219,8 @@ def test_another_sqlite_database_is_left_alone(path: Path) -> None:
 
 def test_a_newer_version_is_refused(path: Path) -> None:
     ResponseStore.open(path).close()
-    _damage(path, "PRAGMA user_version=2")
-    with pytest.raises(StoreError, match=r"version 2 .* knows 1; upgrade"):
+    _damage(path, "PRAGMA user_version=3")
+    with pytest.raises(StoreError, match=r"version 3 .* knows 2; upgrade"):
         ResponseStore.open(path)
 
 
@@ -297,12 +298,49 @@ with ResponseStore.open(Path({str(path)!r})) as store:
 
 
 def test_a_lock_that_is_never_released(path: Path) -> None:
-    ResponseStore.open(path).close()
+    with ResponseStore.open(path) as store:
+        store.put([answer(1)])
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match="another process has held it locked"):
-        ResponseStore.open(path, wait_s=0.05)
+    with ResponseStore.open(path, wait_s=0.05) as store:
+        # Reading goes on; writing says who is in the way.
+        assert store.get_many([key_of(1)]) == {key_of(1): answer(1)}
+        assert store.stats().n_entries == 1
+        with pytest.raises(StoreError, match="another process has held it locked"):
+            store.put([answer(2)])
     holder.close()
+    empty = path.with_name("new.sqlite3")
+    holder = sqlite3.connect(empty, isolation_level=None)
+    holder.execute("PRAGMA journal_mode=WAL")
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another process has held it locked"):
+        ResponseStore.open(empty, wait_s=0.05)
+    holder.close()
+
+
+def test_a_thread_that_reads_does_not_wait_for_one_that_writes(path: Path) -> None:
+    with ResponseStore.open(path) as store:
+        store.put([answer(1)])
+        with store._writing() as connection:
+            connection.execute("DELETE FROM responses")
+            found: list[int] = []
+            reader = threading.Thread(target=lambda: found.append(len(store.get_many([key_of(1)]))))
+            reader.start()
+            reader.join(10)
+            assert found == [1]
+        assert store.get_many([key_of(1)]) == {}
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    with ResponseStore.open(path) as store:
+        store.put([answer(1)], model="m")
+    _damage(path, "ALTER TABLE responses DROP COLUMN model")
+    _damage(path, "PRAGMA user_version=1")
+    with ResponseStore.open(path) as store:
+        assert store.get_many([key_of(1)]) == {key_of(1): answer(1)}
+        store.put([answer(2)], model="m")
+        assert {name: tally.n_entries for name, tally in store.stats().by_model.items()} == {"": 1, "m": 1}
+    ResponseStore.open(path).close()
 
 
 # ── several at once ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -399,3 +437,36 @@ def test_prune_by_age(path: Path) -> None:
         assert store.prune(older_than_days=41) == 0
         assert store.prune(older_than_days=30) == 1
         assert store.get_many([key_of(1), key_of(2)]).keys() == {key_of(2)}
+
+
+def test_prune_by_size_takes_the_oldest(path: Path) -> None:
+    now = 1_000_000_000.0
+    with ResponseStore.open(path, clock=lambda: now) as store:
+        for i in range(400):
+            now += 1
+            store.put([answer(i, text=os.urandom(2000).hex())])
+        whole = store.stats().size_bytes
+        removed = store.prune(max_bytes=600_000)
+        stats = store.stats()
+        assert whole > 1_000_000
+        assert 450_000 < stats.size_bytes <= 600_000
+        assert path.stat().st_size <= 600_000
+        assert stats.n_entries == 400 - removed
+        assert list(store.get_many(map(key_of, range(400)))) == [key_of(i) for i in range(removed, 400)]
+        assert store.prune(max_bytes=600_000) == 0
+        assert store.prune(max_bytes=1) == 400 - removed
+        assert store.stats().n_entries == 0
+
+
+def test_what_a_store_holds_by_model_and_day(path: Path) -> None:
+    now = 0.0
+    with ResponseStore.open(path, clock=lambda: now, names={"candidate": "openai gpt-x"}) as store:
+        store.put([answer(1), answer(2)], model="candidate")
+        now = 2 * 86_400.0
+        store.put([answer(3, text="x" * 500)], model="judge")
+        stats = store.stats()
+    assert {name: tally.n_entries for name, tally in stats.by_model.items()} == {"openai gpt-x": 2, "judge": 1}
+    assert {day: tally.n_entries for day, tally in stats.by_day.items()} == {"1970-01-01": 2, "1970-01-03": 1}
+    for tallies in (stats.by_model, stats.by_day):
+        assert 0 < sum(tally.size_bytes for tally in tallies.values()) < stats.size_bytes
+    assert stats.by_model["judge"].size_bytes > 500
