@@ -207,6 +207,7 @@ class Endpoint:
         limits, clock = self._limits, self._timing.clock
         n_tokens = limits.tokens_of(request)
         n_retries, n_spared, n_answered, give_up_at = 0, 0, limits.n_answered, math.inf
+        n_before = n_answered
         failure: _Failure | None = None
         while True:
             ticket = await limits.enter(n_tokens)
@@ -214,7 +215,7 @@ class Endpoint:
             if failure is not None and started >= give_up_at:
                 # The limits have held it back for too long.
                 limits.leave(ticket, "unknown")
-                raise self._given_up(failure, n_retries - 1, late=True, latency_s=0.0)
+                raise self._given_up(failure, n_retries - 1, n_before, late=True, latency_s=0.0)
             # The deadline counts from the first try: until then it is not the server that a request waits for.
             give_up_at = min(give_up_at, started + self._flow.deadline_s)
             found = await self._try(request, ticket, n_tokens, longest_s=give_up_at - started)
@@ -236,7 +237,7 @@ class Endpoint:
                 why = f"{failure.message}; execution.max_requests leaves no further try"
                 failure, delay_s = failure._replace(message=why), None
             if delay_s is None or late:
-                raise self._given_up(failure, n_retries, late=late, latency_s=ended - started)
+                raise self._given_up(failure, n_retries, n_before, late=late, latency_s=ended - started)
             await self._timing.sleep(delay_s)
             n_retries += 1
 
@@ -270,12 +271,14 @@ class Endpoint:
         return _Failure(self._refused(reply, asked_for_s), may_pass, of_server, asked_for_s, reply.status in _OVERRUN)
 
     def _given_up(
-        self, failure: _Failure, n_retries: int, *, late: bool, latency_s: float
+        self, failure: _Failure, n_retries: int, n_before: int, *, late: bool, latency_s: float
     ) -> RequestFailed | ModelDownError:
-        if failure.of_server:
-            self._limits.failed()
-        else:
+        if not failure.of_server:
             self._limits.answered()
+        elif self._limits.n_answered == n_before:
+            # Where others were answered while it was tried, the server is there, and its fault is this request's: those
+            # with many tries end last, and many of them in a row.
+            self._limits.failed()
         if self._limits.down:
             return ModelDownError(
                 f"{self._written} is down: {self._limits.down_after} requests in a row got no answer; "

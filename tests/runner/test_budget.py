@@ -25,7 +25,7 @@ class MemoryStore:
     def get_many(self, keys):
         return {k: self.kept[k] for k in keys if k in self.kept}
 
-    def put(self, responses):
+    def put(self, responses, *, model=""):
         self.kept.update((r.key, r) for r in responses if r.status == "ok")
 
 

@@ -57,10 +57,17 @@ datasets:
 tasks:
   - id: ask
     dataset: ways
-    model: [chat, form, proxied]
+    model: [chat, form]
     prompt: "{{{{ q }}}}"
     reference: x
     metrics: [exact_match]
+  - id: ask-through-a-proxy
+    dataset: ways
+    model: proxied
+    prompt: "{{{{ q }}}}"
+    reference: x
+    metrics: [exact_match]
+    limit: 5
 execution: {{on_error: exclude}}
 """
 STATUSES = (200, 200, 400, 401, 404, 429, 500)
@@ -132,7 +139,7 @@ def port() -> Iterator[int]:
 @pytest.fixture
 def folder(tmp_path: Path, port: int) -> Path:
     (tmp_path / "suite.yaml").write_text(SUITE.format(port=port), encoding="utf-8")
-    ways = [(status, form) for status in STATUSES for form in FORMS]
+    ways = [(status, form) for form in FORMS for status in STATUSES]
     lines = [{"id": f"{status}-{form}-{i}", "q": json.dumps([status, form])} for i, (status, form) in enumerate(ways)]
     (tmp_path / "ways.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return tmp_path

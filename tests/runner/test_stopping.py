@@ -18,7 +18,7 @@ class Store:
     def get_many(self, keys):
         return {key: self.kept[key] for key in keys if key in self.kept}
 
-    def put(self, responses):
+    def put(self, responses, *, model=""):
         self.kept.update((r.key, r) for r in responses if r.status != "error")
 
 
