@@ -28,8 +28,7 @@ def shown(record, gate=None, *, width=None, **more):
     return out.getvalue()
 
 
-def test_everything_is_said(make_record, tmp_path, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
+def test_everything_is_said(make_record, tmp_path):
     text = shown(make_record(), GATE, report=tmp_path / "report.html")
     for part in (
         "sentiment",
