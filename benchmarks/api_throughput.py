@@ -20,7 +20,6 @@ import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import aiohttp
@@ -31,6 +30,7 @@ from evalharness.models.openai import OpenAIModel
 from evalharness.runner.execute import execute
 from evalharness.runner.progress import SilentProgress
 from evalharness.runner.store import ResponseStore
+from evalharness.suite.schema import OpenAIModel as OpenAIEntry
 
 ANSWER = json.dumps(
     {
@@ -98,17 +98,7 @@ def _requests(n: int) -> list[Request]:
 
 
 def _model(url: str, concurrency: int) -> OpenAIModel:
-    spec = SimpleNamespace(
-        model="bench",
-        base_url=f"{url}/v1",
-        api_key=None,
-        api="chat",
-        headers={},
-        extra_body={},
-        timeout_s=60.0,
-        max_retries=0,
-        concurrency=None,
-    )
+    spec = OpenAIEntry(backend="openai", model="bench", base_url=f"{url}/v1", api_key=None, max_retries=0)
     return OpenAIModel("m", spec, environ={}, concurrency=concurrency)
 
 
