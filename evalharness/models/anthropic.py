@@ -15,30 +15,25 @@ How it is asked for is no part of the identity: the model makes the same tokens,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from evalharness.core.errors import UsageError
-from evalharness.core.secrets import PLACEHOLDER
 from evalharness.core.types import Json, Prompt, Request, Response, Sampling
 
 from .anthropic_replies import MessageStream, answer_of
-from .concurrent import ConcurrentModel, RequestFailed
-from .endpoint import Endpoint, address_identity, check_address, check_secrets, merged_headers, parsed
-from .limits import Flow, FlowSpec
+from .concurrent import RequestFailed
+from .endpoint import parsed
 from .outputs import prompt_turns
-from .retry import RetryPolicy, Timing
+from .retry import Timing
+from .service import ServiceModel, ServiceSpec
 from .streams import with_ttft
-from .transport import AiohttpTransport, HttpRequest, Transport
-from .values import Secrets
+from .transport import Transport
 
 __all__ = ["AnthropicModel", "make"]
 
-VERSION = "1"
 _PATH = "/v1/messages"
 _OWN_FIELDS = {
     "model": "it is set by `model`",
@@ -58,64 +53,25 @@ _HINTS = {
 }
 
 
-class Spec(FlowSpec, Protocol):
+class Spec(ServiceSpec, Protocol):
     """What this backend reads of its suite entry."""
-
-    @property
-    def model(self) -> str:
-        """Name of the model as the server knows it."""
-        ...
-
-    @property
-    def base_url(self) -> str:
-        """Address up to, and without, /v1."""
-        ...
-
-    @property
-    def api_key(self) -> str | None:
-        """Key, as a placeholder."""
-        ...
 
     @property
     def api_version(self) -> str:
         """Version of the API."""
         ...
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Further headers."""
-        ...
 
-    @property
-    def extra_body(self) -> Mapping[str, Any]:
-        """Further fields of the request body."""
-        ...
-
-    @property
-    def stream(self) -> bool:
-        """Whether answers are sent as they are made."""
-        ...
-
-    @property
-    def timeout_s(self) -> float:
-        """Longest wait for one answer."""
-        ...
-
-    @property
-    def max_retries(self) -> int:
-        """Further tries."""
-        ...
-
-    @property
-    def concurrency(self) -> int | None:
-        """Requests in flight, if not the run's."""
-        ...
-
-
-class AnthropicModel(ConcurrentModel):
+class AnthropicModel(ServiceModel):
     """A model behind the messages API; see the module."""
 
     capabilities = frozenset({"generate"})
+    backend = "anthropic"
+    version = "1"
+    own_fields = _OWN_FIELDS
+    hints = _HINTS
+    no_key = ""
+    without_key = 'write "" if the server needs none'
 
     def __init__(
         self,
@@ -127,71 +83,33 @@ class AnthropicModel(ConcurrentModel):
         transport: Transport | None = None,
         timing: Timing | None = None,
     ) -> None:
-        concurrency, timing = spec.concurrency or concurrency, timing or Timing()
-        secrets = Secrets(environ, spec.base_url, spec.api_key, spec.headers, spec.extra_body, spec.model)
-        super().__init__(name, concurrency=concurrency, secrets=secrets)
-        self._spec = spec
-        _check(spec, place=f"models.{name}")
-        self._endpoint = Endpoint(
-            transport or AiohttpTransport(concurrency=concurrency, environ=environ),
-            written=spec.base_url,
-            secrets=secrets,
-            key_names=PLACEHOLDER.findall(spec.api_key or "") or PLACEHOLDER.findall(json.dumps(dict(spec.headers))),
-            policy=RetryPolicy(max_retries=spec.max_retries),
-            timing=timing,
-            flow=Flow.of(spec, concurrency=concurrency),
-            hints=_HINTS,
+        timing = timing or Timing()
+        super().__init__(
+            name, spec, path=_PATH, environ=environ, concurrency=concurrency, transport=transport, timing=timing
         )
+        self._spec = spec
         self._reader = partial(MessageStream, timing.clock) if spec.stream else None
-        self._url = self._model = ""
-        self._headers: dict[str, str] = {}
-        self._extra: dict[str, Any] = {}
+
+    def own_headers(self, key: str | None) -> Mapping[str, str]:
+        return {"anthropic-version": self._spec.api_version} | ({} if key is None else {"x-api-key": key})
+
+    def check_path(self, base_url: str, place: str) -> None:
+        if base_url.rstrip("/").endswith((_PATH, "/v1")):
+            raise UsageError(f"{place}: give the address without /v1 and what follows it")
 
     def identity(self) -> Mapping[str, Json]:
-        spec = self._spec
-        return {
-            "backend": "anthropic",
-            "backend_version": VERSION,
-            **address_identity("model", spec.model, self._secrets.resolve(spec.model)),
-            **address_identity("base_url", spec.base_url, self._secrets.resolve(spec.base_url)),
-            "api_version": spec.api_version,
-            "headers": dict(spec.headers),
-            "extra_body": dict(spec.extra_body),
-        }
-
-    async def open(self) -> None:
-        spec, place = self._spec, f"models.{self.name}"
-        base_url = self._secrets.resolve(spec.base_url)
-        check_address(base_url, place=f"{place}.base_url", written=spec.base_url)
-        parts = urlsplit(base_url)
-        self._url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + _PATH, fragment=""))
-        own = {"Content-Type": "application/json", "anthropic-version": spec.api_version}
-        if spec.api_key:
-            own["x-api-key"] = self._secrets.resolve(spec.api_key).strip()
-        self._headers = merged_headers(own, self._secrets.resolve(spec.headers), place=f"{place}.headers")
-        self._model = self._secrets.resolve(spec.model)
-        self._extra = self._secrets.resolve(spec.extra_body)
-        await self._endpoint.open()
-
-    async def close(self) -> None:
-        await self._endpoint.close()
+        return {**super().identity(), "api_version": self._spec.api_version}
 
     async def answer(self, request: Request) -> Response:
-        body = json.dumps(self._body(request)).encode()
-        exchange = await self._endpoint.ask(
-            HttpRequest("POST", self._url, self._headers, body, self._spec.timeout_s, self._reader)
-        )
+        streamed = {"stream": True} if self._spec.stream else {}
+        asked = {**_turns(request.prompt), **_sampling_fields(request.sampling)}
+        exchange = await self._ask({**asked, **streamed, **self._extra}, self._reader)
         tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
         try:
             found = answer_of(request.key, parsed(exchange.reply, self._secrets), **tries)
         except RequestFailed as failure:
             raise RequestFailed(str(failure), **tries) from failure
         return with_ttft(found, exchange.reply)
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        asked = {"model": self._model, **_turns(request.prompt), **_sampling_fields(request.sampling)}
-        whole = {**asked, **({"stream": True} if self._spec.stream else {}), **self._extra}
-        return {key: value for key, value in whole.items() if value is not None}
 
 
 def _turns(prompt: Prompt) -> dict[str, Any]:
@@ -220,22 +138,6 @@ def _sampling_fields(sampling: Sampling) -> dict[str, Any]:
         "top_k": sampling.top_k,
         "stop_sequences": list(sampling.stop) or None,
     }
-
-
-def _check(spec: Spec, *, place: str) -> None:
-    check_secrets(place, url=spec.base_url, headers=spec.headers)
-    if spec.api_key and not PLACEHOLDER.search(spec.api_key):
-        raise UsageError(
-            f"{place}.api_key: a key must not be written into a suite, which every record repeats; put it into an "
-            'environment variable and write ${env:NAME}, or write "" if the server needs none'
-        )
-    if not PLACEHOLDER.search(spec.base_url):
-        check_address(spec.base_url, place=f"{place}.base_url", written=spec.base_url)
-    if spec.base_url.rstrip("/").endswith((_PATH, "/v1")):
-        raise UsageError(f"{place}.base_url: give the address without /v1 and what follows it")
-    for field, why in _OWN_FIELDS.items():
-        if spec.extra_body.get(field) not in (None, False):
-            raise UsageError(f"{place}.extra_body.{field}: this field cannot be set here: {why}")
 
 
 def make(

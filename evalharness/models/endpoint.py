@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, NamedTuple, Protocol
 
 from evalharness.core.allowance import may_try_again
-from evalharness.core.errors import ModelDownError, UsageError
-from evalharness.core.secrets import PLACEHOLDER
-from evalharness.core.types import Json
+from evalharness.core.errors import ModelDownError
 
 from .concurrent import RequestFailed
-from .limits import Flow, Limits
+from .limits import Flow, FlowSpec, Limits
 from .retry import OUT_OF_CREDIT, RetryPolicy, Timing, retry_after_s
 from .transport import Fault, HttpReply, HttpRequest, Transport, TransportError
 from .values import Secrets
@@ -25,12 +21,9 @@ from .window import Outcome
 
 __all__ = [
     "Endpoint",
+    "EndpointSpec",
     "Exchange",
-    "address_identity",
-    "check_address",
-    "check_secrets",
     "excerpt",
-    "merged_headers",
     "parsed",
 ]
 
@@ -41,12 +34,6 @@ _OVERRUN = frozenset({429, 503, 529})
 _SPARED = 30
 # These would befall any request, and not this one alone: a wrong key, no money, a wrong address.
 _OF_THE_SERVER = frozenset({401, 402, 404, 405, 407, 408, 429})
-_SENSITIVE = re.compile(
-    r"(^|[-_])(authorization|cookie|token|secret|password|sig(nature)?|api[-_]?key|(access|subscription|auth)[-_]?key)$",
-    re.IGNORECASE,
-)
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _FAULTS: dict[Fault, str] = {
     "timeout": "raise timeout_s, or lower the concurrency if the server is overloaded",
@@ -56,6 +43,35 @@ _FAULTS: dict[Fault, str] = {
     "unsendable": "check the address and the headers",
     "too large": "this is hardly the answer; check the address",
 }
+
+
+class EndpointSpec(FlowSpec, Protocol):
+    """What the suite entry of any model behind HTTP says of how it is asked."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Further headers."""
+        ...
+
+    @property
+    def stream(self) -> bool:
+        """Whether answers are sent as they are made."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest wait for one answer."""
+        ...
+
+    @property
+    def max_retries(self) -> int:
+        """Further tries."""
+        ...
+
+    @property
+    def concurrency(self) -> int | None:
+        """Requests in flight, if not the run's."""
+        ...
 
 
 class Exchange(NamedTuple):
@@ -76,65 +92,6 @@ class _Failure(NamedTuple):
     asked_for_s: float | None = None
     overrun: bool = False
     """Whether it says that the server is asked too much."""
-
-
-def check_address(url: str, *, place: str, written: str) -> None:
-    """Raise a `UsageError` if the resolved `url` cannot be asked; the message shows it as it is `written`."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s\x00-\x1f]", url):
-        raise UsageError(
-            f"{place}: {written!r} is not an address: it must begin with http:// or https:// and a host, and "
-            "have no blanks in it"
-        )
-
-
-def check_secrets(place: str, *, url: str, headers: Mapping[str, str]) -> None:
-    """Raise a `UsageError` for a secret that is written out: suites are recorded, so it must be a placeholder."""
-    found = [f"{place}.headers.{name}" for name, value in headers.items() if _is_secret(name, value)]
-    try:
-        query = parse_qsl(urlsplit(url).query)
-        password = urlsplit(url).password
-    except ValueError:
-        query, password = [], None  # check_address says what is wrong with it
-    found += [f"{place}: {name} in the address" for name, value in query if _is_secret(name, value)]
-    if password and not PLACEHOLDER.search(password):
-        found.append(f"{place}: the password in the address")
-    if found:
-        raise UsageError(
-            f"{found[0]}: a secret must not be written into a suite, which every record repeats; "
-            "put it into an environment variable and write ${env:NAME}"
-        )
-
-
-def _is_secret(name: str, value: str) -> bool:
-    return bool(value) and _SENSITIVE.search(name) is not None and not PLACEHOLDER.search(value)
-
-
-def address_identity(key: str, written: str, resolved: str) -> dict[str, Json]:
-    """The address as it is written, and the sha256 of what it stands for where it has placeholders."""
-    if written == resolved:
-        return {key: written}
-    return {key: written, f"{key}_sha256": hashlib.sha256(resolved.encode()).hexdigest()}
-
-
-def merged_headers(own: Mapping[str, str], given: Mapping[str, str], *, place: str) -> dict[str, str]:
-    """`given` headers, and those of `own` that are not among them, whatever their case.
-
-    Raises:
-        UsageError: a header cannot be sent; the message does not show its value.
-    """
-    for name, value in (*own.items(), *given.items()):
-        if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
-            raise UsageError(
-                f"{place}: the header {name!r} cannot be sent: names have no blanks, values no line breaks "
-                "(does the environment variable end in one?)"
-            )
-    named = {name.lower() for name in given}
-    return {**{name: value for name, value in own.items() if name.lower() not in named}, **given}
 
 
 def excerpt(reply: HttpReply, secrets: Secrets) -> str:

@@ -24,11 +24,12 @@ from evalharness.core.secrets import PLACEHOLDER, placeholders
 from evalharness.core.templating import Template
 from evalharness.core.types import Json, Request, Response
 
+from .addresses import address_identity, check_address, check_secrets, merged_headers
 from .concurrent import ConcurrentModel, RequestFailed
-from .endpoint import Endpoint, address_identity, check_address, check_secrets, merged_headers, parsed
+from .endpoint import Endpoint, EndpointSpec, parsed
 from .http_streams import HttpStream
 from .jsonpath import WHOLE, find, parse_path
-from .limits import Flow, FlowSpec
+from .limits import Flow
 from .outputs import request_values, shown
 from .retry import RetryPolicy, Timing
 from .streams import with_ttft
@@ -40,7 +41,7 @@ __all__ = ["HttpModel", "make"]
 VERSION = "1"
 
 
-class Spec(FlowSpec, Protocol):
+class Spec(EndpointSpec, Protocol):
     """What this backend reads of its suite entry."""
 
     @property
@@ -54,11 +55,6 @@ class Spec(FlowSpec, Protocol):
         ...
 
     @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers."""
-        ...
-
-    @property
     def body(self) -> Any:
         """Body template."""
         ...
@@ -69,28 +65,8 @@ class Spec(FlowSpec, Protocol):
         ...
 
     @property
-    def stream(self) -> bool:
-        """Whether the answer comes in events."""
-        ...
-
-    @property
     def stream_end(self) -> str | None:
         """Where an event says that it is the last."""
-        ...
-
-    @property
-    def timeout_s(self) -> float:
-        """Longest wait for one answer."""
-        ...
-
-    @property
-    def max_retries(self) -> int:
-        """Further tries."""
-        ...
-
-    @property
-    def concurrency(self) -> int | None:
-        """Requests in flight, if not the run's."""
         ...
 
     @property

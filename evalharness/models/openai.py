@@ -18,35 +18,31 @@ With `api: completions` it also scores likelihoods, on servers that tell the log
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from evalharness.core.errors import UsageError
-from evalharness.core.secrets import PLACEHOLDER
 from evalharness.core.types import Json, Kind, Request, Response, Status
 
-from .concurrent import ConcurrentModel, RequestFailed
+from .concurrent import RequestFailed
 from .echoed import Way
-from .endpoint import Endpoint, Exchange, address_identity, check_address, check_secrets, merged_headers, parsed
-from .limits import Flow, FlowSpec
+from .endpoint import Exchange, parsed
 from .openai_body import PATHS, Api, cut_at_stop, generation_fields
 from .openai_streams import reader_of, stream_fields
 from .prompt_scores import PromptScorer
 from .replies import answer_of
 from .response_items import response_of
-from .retry import RetryPolicy, Timing
+from .retry import Timing
+from .service import ServiceModel, ServiceSpec
 from .streams import with_ttft
 from .thinking import without_thinking
-from .transport import AiohttpTransport, HttpRequest, StreamReader, Transport
-from .values import Secrets
+from .transport import Transport
 
 __all__ = ["OpenAIModel", "make"]
 
-VERSION = "2"
 _CAPABILITIES: Mapping[str, frozenset[Kind]] = {
     "chat": frozenset({"generate"}),
     "completions": frozenset({"generate", "loglikelihood", "loglikelihood_rolling"}),
@@ -69,23 +65,8 @@ _HINTS = {
 }
 
 
-class Spec(FlowSpec, Protocol):
+class Spec(ServiceSpec, Protocol):
     """What this backend reads of its suite entry."""
-
-    @property
-    def model(self) -> str:
-        """Name of the model as the server knows it."""
-        ...
-
-    @property
-    def base_url(self) -> str:
-        """Address up to and with /v1."""
-        ...
-
-    @property
-    def api_key(self) -> str | None:
-        """Key, as a placeholder."""
-        ...
 
     @property
     def api(self) -> Api:
@@ -107,39 +88,15 @@ class Spec(FlowSpec, Protocol):
         """Whether reasoning in the text is parted from the answer."""
         ...
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Further headers."""
-        ...
 
-    @property
-    def extra_body(self) -> Mapping[str, Any]:
-        """Further fields of the request body."""
-        ...
-
-    @property
-    def stream(self) -> bool:
-        """Whether answers are sent as they are made."""
-        ...
-
-    @property
-    def timeout_s(self) -> float:
-        """Longest wait for one answer."""
-        ...
-
-    @property
-    def max_retries(self) -> int:
-        """Further tries."""
-        ...
-
-    @property
-    def concurrency(self) -> int | None:
-        """Requests in flight, if not the run's."""
-        ...
-
-
-class OpenAIModel(ConcurrentModel):
+class OpenAIModel(ServiceModel):
     """A model behind an OpenAI-compatible server; see the module."""
+
+    backend = "openai"
+    version = "2"
+    own_fields = _OWN_FIELDS
+    hints = _HINTS
+    without_key = "leave api_key out if the server needs none"
 
     def __init__(
         self,
@@ -151,71 +108,44 @@ class OpenAIModel(ConcurrentModel):
         transport: Transport | None = None,
         timing: Timing | None = None,
     ) -> None:
-        concurrency, timing = spec.concurrency or concurrency, timing or Timing()
-        secrets = Secrets(environ, spec.base_url, spec.api_key, spec.headers, spec.extra_body, spec.model)
-        super().__init__(name, concurrency=concurrency, secrets=secrets)
+        timing = timing or Timing()
+        super().__init__(
+            name,
+            spec,
+            path=PATHS[spec.api],
+            environ=environ,
+            concurrency=concurrency,
+            transport=transport,
+            timing=timing,
+        )
         self.capabilities = _CAPABILITIES[spec.api]
         self._spec = spec
-        _check(spec, place=f"models.{name}")
-        self._endpoint = Endpoint(
-            transport or AiohttpTransport(concurrency=concurrency, environ=environ),
-            written=spec.base_url,
-            secrets=secrets,
-            key_names=PLACEHOLDER.findall(spec.api_key or "") or PLACEHOLDER.findall(json.dumps(dict(spec.headers))),
-            policy=RetryPolicy(max_retries=spec.max_retries),
-            timing=timing,
-            flow=Flow.of(spec, concurrency=concurrency),
-            hints=_HINTS,
-        )
         self._reader = reader_of(spec.api, clock=timing.clock) if spec.stream else None
-        self._url = self._model = ""
-        self._headers: dict[str, str] = {}
-        self._extra: dict[str, Any] = {}
         self._scorer = PromptScorer(self._ask_score, way=spec.likelihood, first_token=spec.first_token)
+
+    def own_headers(self, key: str | None) -> Mapping[str, str]:
+        return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+    def check_path(self, base_url: str, place: str) -> None:
+        for path in PATHS.values():
+            if urlsplit(base_url).path.rstrip("/").endswith(path):
+                raise UsageError(f"{place}: give the address up to and with /v1, without {path}")
 
     def identity(self) -> Mapping[str, Json]:
         spec = self._spec
         return {
-            "backend": "openai",
-            "backend_version": VERSION,
-            **address_identity("model", spec.model, self._secrets.resolve(spec.model)),
-            **address_identity("base_url", spec.base_url, self._secrets.resolve(spec.base_url)),
+            **super().identity(),
             "api": spec.api,
-            "headers": dict(spec.headers),
-            "extra_body": dict(spec.extra_body),
             # Only what is not the default, so that a new setting leaves the stored answers of other suites alone.
             **({"likelihood": spec.likelihood} if spec.likelihood != "echo" else {}),
             **({"first_token": spec.first_token} if spec.first_token is not None else {}),
             **({"split_thinking": False} if not spec.split_thinking else {}),
         }
 
-    async def open(self) -> None:
-        spec, place = self._spec, f"models.{self.name}"
-        base_url = self._secrets.resolve(spec.base_url)
-        check_address(base_url, place=f"{place}.base_url", written=spec.base_url)
-        self._url = _endpoint_url(base_url, spec.api)
-        own = {"Content-Type": "application/json"}
-        if spec.api_key is not None:
-            own["Authorization"] = f"Bearer {self._secrets.resolve(spec.api_key).strip()}"
-        self._headers = merged_headers(own, self._secrets.resolve(spec.headers), place=f"{place}.headers")
-        self._model = self._secrets.resolve(spec.model)
-        self._extra = self._secrets.resolve(spec.extra_body)
-        await self._endpoint.open()
-
-    async def close(self) -> None:
-        await self._endpoint.close()
-
     async def answer(self, request: Request) -> Response:
         if request.kind == "generate":
             return await self._generated(request)
         return await self._scorer.answer(request)
-
-    async def _ask(self, fields: Mapping[str, Any], reader: Callable[[], StreamReader] | None = None) -> Exchange:
-        """The reply to a body with these fields and the model's name; null takes a field out."""
-        body = {key: value for key, value in {"model": self._model, **fields}.items() if value is not None}
-        return await self._endpoint.ask(
-            HttpRequest("POST", self._url, self._headers, json.dumps(body).encode(), self._spec.timeout_s, reader)
-        )
 
     async def _ask_score(self, fields: Mapping[str, Any]) -> tuple[Exchange, Any]:
         """The reply to what scores a text, and its JSON; `extra_body` changes nothing of what is scored."""
@@ -249,29 +179,6 @@ def _cut(response: Response, stop: tuple[str, ...]) -> Response:
         return response
     status: Status = "ok" if response.status == "truncated" else response.status
     return replace(response, text=text, status=status, finish_reason="stop")
-
-
-def _endpoint_url(base_url: str, api: str) -> str:
-    """The address of the endpoint; a query (`?api-version=…`) stays at the end."""
-    parts = urlsplit(base_url)
-    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + PATHS[api], fragment=""))
-
-
-def _check(spec: Spec, *, place: str) -> None:
-    check_secrets(place, url=spec.base_url, headers=spec.headers)
-    if spec.api_key is not None and not PLACEHOLDER.search(spec.api_key):
-        raise UsageError(
-            f"{place}.api_key: a key must not be written into a suite, which every record repeats; put it into an "
-            "environment variable and write ${env:NAME}, or leave api_key out if the server needs none"
-        )
-    for path in PATHS.values():
-        if urlsplit(spec.base_url).path.rstrip("/").endswith(path):
-            raise UsageError(f"{place}.base_url: give the address up to and with /v1, without {path}")
-    if not PLACEHOLDER.search(spec.base_url):
-        check_address(spec.base_url, place=f"{place}.base_url", written=spec.base_url)
-    for field, why in _OWN_FIELDS.items():
-        if spec.extra_body.get(field) not in (None, False):
-            raise UsageError(f"{place}.extra_body.{field}: this field cannot be set here: {why}")
 
 
 def make(

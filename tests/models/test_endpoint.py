@@ -9,7 +9,8 @@ import pytest
 
 from evalharness.core.allowance import granted_by
 from evalharness.core.errors import ModelDownError, UsageError
-from evalharness.models.endpoint import check_address, check_secrets, excerpt, merged_headers
+from evalharness.models.addresses import check_address, check_secrets, merged_headers
+from evalharness.models.endpoint import excerpt
 from evalharness.models.transport import HttpReply, TransportError
 from evalharness.models.values import Secrets
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
-__all__ = ["AttentionSwitch", "Handler", "UnsupportedModelError", "additive_mask", "attend"]
+__all__ = ["AttentionRule", "AttentionSwitch", "Handler", "UnsupportedModelError", "additive_mask", "attend"]
 
 _NAME = "evalharness"
 # Elements between two rows of a mask are a multiple of this.
@@ -26,18 +26,22 @@ class UnsupportedModelError(Exception):
     """The model does not attend through the function that its config names, or asks for what is not done here."""
 
 
+class AttentionRule(NamedTuple):
+    """How a layer attends; None is what most models have."""
+
+    scaling: float | None = None
+    """Of the scores; 1 / √width if None."""
+    window: int | None = None
+    """How many tokens back, itself included, a token sees."""
+    softcap: float | None = None
+    """The bound that scores are pressed under."""
+
+
 class Handler(Protocol):
     """Attends for one layer after the other of one forward pass."""
 
     def __call__(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        *,
-        scaling: float | None,
-        window: int | None,
-        softcap: float | None,
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rule: AttentionRule
     ) -> torch.Tensor:
         """(batch, tokens, heads, width) of (batch, heads, tokens, width) queries, keys and values."""
         ...
@@ -162,4 +166,4 @@ def _attend(
         raise UnsupportedModelError("it makes attention masks of its own")
     if found := next((name for name in _UNKNOWN if others.get(name) is not None), None):
         raise UnsupportedModelError(f"its attention takes {found}")
-    return active(query, key, value, scaling=scaling, window=sliding_window, softcap=softcap), None
+    return active(query, key, value, AttentionRule(scaling, sliding_window, softcap)), None

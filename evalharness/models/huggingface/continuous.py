@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from .attention import AttentionSwitch, UnsupportedModelError
+from .attention import AttentionRule, AttentionSwitch, UnsupportedModelError
 from .decoding import Decoding, Ending
 from .head import Head
 from .memory import trim_memory
@@ -219,14 +219,7 @@ class _Both:
         self._n = n
 
     def __call__(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        *,
-        scaling: float | None,
-        window: int | None,
-        softcap: float | None,
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rule: AttentionRule
     ) -> torch.Tensor:
         """(1, tokens, heads, width) what they see."""
         if query.shape[0] != 1:
@@ -234,11 +227,10 @@ class _Both:
         n = self._n
         seen: list[torch.Tensor] = []
         if n:
-            parts = (tensor[:, :, :n].transpose(0, 2) for tensor in (query, key, value))
-            seen.append(self._slots(*parts, scaling=scaling, window=window, softcap=softcap).transpose(0, 1))
+            q, k, v = (tensor[:, :, :n].transpose(0, 2) for tensor in (query, key, value))
+            seen.append(self._slots(q, k, v, rule).transpose(0, 1))
         if n < query.shape[2]:
-            parts = (tensor[:, :, n:] for tensor in (query, key, value))
-            seen.append(self._tree(*parts, scaling=scaling, window=window, softcap=softcap))
+            seen.append(self._tree(query[:, :, n:], key[:, :, n:], value[:, :, n:], rule))
         return seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .attention import AttentionSwitch, additive_mask, attend
+from .attention import AttentionRule, AttentionSwitch, additive_mask, attend
 from .pages import Pages
 from .transfer import to_device
 
@@ -79,14 +79,7 @@ class SlotAttention:
         self.lengths = [length + 1 for length in self.lengths]
 
     def __call__(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        *,
-        scaling: float | None,
-        window: int | None,
-        softcap: float | None,
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rule: AttentionRule
     ) -> torch.Tensor:
         """(slots, 1, heads, width) what the new token of each slot sees in this layer."""
         layer = self._n_calls
@@ -102,9 +95,9 @@ class SlotAttention:
             query.reshape(n, heads, -1, query.shape[3]),
             self._keys[layer][:n, :columns].transpose(1, 2),
             self._values[layer][:n, :columns].transpose(1, 2),
-            mask=self._mask_of(window, query, ends, columns),
-            scaling=scaling,
-            softcap=softcap,
+            mask=self._mask_of(rule.window, query, ends, columns),
+            scaling=rule.scaling,
+            softcap=rule.softcap,
         )
         return found.reshape(n, 1, query.shape[1], value.shape[3])
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from .attention import AttentionSwitch, UnsupportedModelError, additive_mask, attend
+from .attention import AttentionRule, AttentionSwitch, UnsupportedModelError, additive_mask, attend
 from .transfer import to_device
 from .tree import Block, Move
 
@@ -102,14 +102,7 @@ class TreeAttention:
             self._blocks, self._captures, self._masks, self._prefixes = (), {}, {}, {}
 
     def __call__(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        *,
-        scaling: float | None,
-        window: int | None,
-        softcap: float | None,
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rule: AttentionRule
     ) -> torch.Tensor:
         """(1, tokens, heads, width) what the tokens of this layer see."""
         if query.shape[0] != 1:
@@ -120,7 +113,7 @@ class TreeAttention:
         stack = self._stacks[layer]
         self._n_calls += 1
         first = self._blocks[0].start
-        masks = self._mask_of(window, query)
+        masks = self._mask_of(rule.window, query)
         found = torch.empty((*query.shape[:3], value.shape[3]), dtype=query.dtype, device=query.device)
         for index, (block, mask) in enumerate(zip(self._blocks, masks, strict=True)):
             low, high = block.start - first, block.end - first
@@ -136,8 +129,8 @@ class TreeAttention:
                 stack.keys[:, :, :end],
                 stack.values[:, :, :end],
                 mask=mask,
-                scaling=scaling,
-                softcap=softcap,
+                scaling=rule.scaling,
+                softcap=rule.softcap,
             )
             for capture in self._captures.get(index, ()):
                 columns = self._prefix_of(index, capture.row, key.device)
