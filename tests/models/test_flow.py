@@ -14,6 +14,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalharness.core.errors import ModelDownError
 from evalharness.models.retry import Timing
 from evalharness.models.transport import HttpReply
 
@@ -216,3 +217,39 @@ def test_a_real_server_that_refuses_more_than_eight_at_once(kit: Any) -> None:
     assert most == 8
     # 56 of the first 64 are refused; then it is near eight.
     assert n_refused <= 600  # 2,342 if the window is never cut
+
+
+class Choosy:
+    """Fails some prompts for good, a second after they come, and answers the others at once."""
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def send(self, request: Any) -> HttpReply:
+        if b"poison" in request.body:
+            await asyncio.sleep(1.0)
+            return HttpReply(500, b"cannot")
+        await asyncio.sleep(0.1)
+        return OK
+
+
+@pytest.mark.parametrize(("n_good", "down"), [(1, False), (0, True)])
+def test_requests_that_fail_last_do_not_make_a_server_down_that_answered_beside_them(
+    kit: Any, n_good: int, down: bool
+) -> None:
+    async def scene() -> list[str]:
+        timing = Timing(clock=_now, now=_now, dice=random.Random(1).random)
+        model = kit.api_model({**ENTRY, "max_retries": 2}, Choosy(), timing=timing, concurrency=64)
+        await model.open()
+        prompts = [*(f"poison {i}" for i in range(25)), *(f"good {i}" for i in range(n_good))]
+        return [response.status async for response in model.generate([kit.request(text, text) for text in prompts])]
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        if down:
+            with pytest.raises(ModelDownError, match="10 requests in a row got no answer"):
+                runner.run(scene())
+        else:
+            assert sorted(runner.run(scene())) == ["error"] * 25 + ["ok"] * n_good

@@ -254,3 +254,21 @@ def test_tokenizer_without_padding_token(checkpoints: Any, build: Any, ask: Any,
     alone = ask(build("hf-causal", folder, batch_size=1), scored)
     for a, b in zip(found, alone, strict=True):
         assert [x.total for x in a.loglikelihoods] == pytest.approx([x.total for x in b.loglikelihoods], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rows", "tokens", "expected"),
+    [(None, None, 6), (4, None, 4), (None, 100, 3), (2, 100, 2), (None, 10, 1)],
+)
+def test_as_many_texts_side_by_side_as_fit_with_half_of_their_length(
+    rows: int | None, tokens: int | None, expected: int
+) -> None:
+    from evalharness.core.types import Request, Sampling
+    from evalharness.models.huggingface.decoding import Decoding
+    from evalharness.models.huggingface.generation import _slots
+    from evalharness.models.huggingface.memory import BatchSize
+
+    request = Request("k", "m", "generate", "s", "", sampling=Sampling(max_tokens=40))
+    # With half of what may be added: 31, 30, 29, 28, 27 and 26 tokens.
+    texts = [Decoding(request, (7,) * n, 0, frozenset()) for n in (6, 8, 7, 11, 10, 9)]
+    assert _slots(texts, BatchSize(rows=rows, tokens=tokens)) == expected
