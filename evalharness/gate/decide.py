@@ -6,7 +6,7 @@ import math
 from typing import Literal, NamedTuple
 
 from ..core.types import VerdictState
-from ..stats.intervals import normal_quantile
+from ..stats.tails import normal_quantile
 
 __all__ = [
     "NO_VARIATION",

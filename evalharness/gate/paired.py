@@ -13,7 +13,8 @@ from ..core.protocols import Array, Metric
 from ..metrics.base import RowsMetric
 from ..metrics.interval import N_RESAMPLES, sample_values
 from ..stats.bootstrap import percentile_interval, resample_weights
-from ..stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, normal_quantile, wilson
+from ..stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, wilson
+from ..stats.tails import normal_quantile
 from .decide import rounded_up
 
 __all__ = ["Change", "figure_of", "paired_change", "paired_point", "tango_interval", "tango_needed"]

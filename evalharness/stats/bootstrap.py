@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Iterator
 
 from .arrays import Floats, Ints, np
-from .intervals import NO_INTERVAL, Interval, normal_quantile
+from .intervals import NO_INTERVAL, Interval
+from .tails import normal_probability, normal_quantile
 
 __all__ = [
     "bca_interval",
@@ -140,10 +141,8 @@ def bca_interval(values: Floats, value: float, left_out: Floats, *, confidence: 
 
 
 def _moved(z: float, bias: float, acceleration: float) -> float:
-    from scipy.special import ndtr
-
     denominator = 1 - acceleration * (bias + z)
-    return float(ndtr(bias + (bias + z) / denominator)) if denominator > 0 else math.nan
+    return normal_probability(bias + (bias + z) / denominator) if denominator > 0 else math.nan
 
 
 def _quantiles(values: Floats, low: float, high: float) -> Interval:

@@ -1,8 +1,7 @@
 """Confidence intervals for proportions and means, also when samples come in clusters.
 
 All are two-sided at `confidence`. Nothing to measure (n = 0) gives NaN; so does a mean of one value, whose spread is
-unknown. The special functions of scipy are imported where they are used, since importing them costs a tenth of a
-second and more.
+unknown.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .arrays import ArrayLike, Ints, np
+from .tails import normal_quantile, t_quantile
 
 __all__ = [
     "NO_INTERVAL",
@@ -21,8 +21,6 @@ __all__ = [
     "cluster_standard_error",
     "cluster_wilson",
     "mean_interval",
-    "normal_quantile",
-    "t_quantile",
     "wilson",
 ]
 
@@ -45,20 +43,6 @@ def _check_confidence(confidence: float) -> None:
 def _check_proportion(successes: float, n: float) -> None:
     if not (math.isfinite(n) and 0 <= successes <= n):
         raise ValueError(f"successes must lie between 0 and n; got successes={successes!r}, n={n!r}")
-
-
-def normal_quantile(probability: float) -> float:
-    """The standard normal quantile."""
-    from scipy.special import ndtri
-
-    return float(ndtri(probability))
-
-
-def t_quantile(probability: float, df: float) -> float:
-    """Student's t quantile with `df` degrees of freedom (finite and positive)."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, probability))
 
 
 def wilson(successes: float, n: float, *, confidence: float = 0.95) -> Interval:

@@ -6,6 +6,7 @@ import math
 
 from .arrays import ArrayLike, Floats, NDArray, np
 from .intervals import NO_INTERVAL, Interval
+from .tails import binomial_at_most
 
 __all__ = ["quantile_interval", "weighted_quantile"]
 
@@ -57,8 +58,6 @@ def quantile_interval(values: ArrayLike, q: float, *, confidence: float = 0.95) 
     leave that side open: −inf or inf. Source: Hahn and Meeker 1991, section 5.2. NaN values are left out; none left
     gives NaN.
     """
-    from scipy.special import bdtr
-
     if not (0 < q < 1 and 0 < confidence < 1):
         raise ValueError(f"q and confidence must lie between 0 and 1; got q={q!r}, confidence={confidence!r}")
     array = np.asarray(values, dtype=np.float64).ravel()
@@ -68,7 +67,7 @@ def quantile_interval(values: ArrayLike, q: float, *, confidence: float = 0.95) 
         return NO_INTERVAL
     tail = (1 - confidence) / 2
     # at_most[j] = P(no more than j values lie below the quantile), j = 0 … n−1.
-    at_most = bdtr(np.arange(n, dtype=np.float64), n, q)
+    at_most = binomial_at_most(n, q)
     n_low = int(np.searchsorted(at_most, tail, side="right"))
     # The quantile lies below the order statistic of rank u (from 1) unless u or more values lie below it.
     n_high = int(np.searchsorted(-(1 - at_most), -tail, side="left")) + 1

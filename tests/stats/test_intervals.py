@@ -16,8 +16,6 @@ from evalharness.stats.intervals import (
     cluster_standard_error,
     cluster_wilson,
     mean_interval,
-    normal_quantile,
-    t_quantile,
     wilson,
 )
 
@@ -67,11 +65,6 @@ def test_refuses_impossible_counts(x, n):
 def test_refuses_impossible_confidence(confidence):
     with pytest.raises(ValueError, match="confidence"):
         wilson(1, 3, confidence=confidence)
-
-
-def test_quantiles_equal_scipy():
-    assert normal_quantile(0.975) == pytest.approx(scipy_stats.norm.ppf(0.975), abs=1e-14)
-    assert t_quantile(0.975, 7) == pytest.approx(scipy_stats.t.ppf(0.975, 7), abs=1e-12)
 
 
 def test_mean_equals_scipy():
