@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .manifest import RunManifest, TaskSummary
+from .ratings import Rating
 from .rows import SampleRow, ScoreRow, StatsRow, StatsTable
 from .sealed import Record, seal
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .runinfo import RunInfo
 
 __all__ = [
+    "Rating",
     "Record",
     "RunInfo",
     "RunManifest",

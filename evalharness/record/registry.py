@@ -1,7 +1,7 @@
 """The registry: which runs there are, what they measured, and which one is the baseline of its suite.
 
 It is an index over sealed records, in SQLite beside them by default, or in a PostgreSQL database that many machines
-share. A lost index is made again from the records (`rescan`); only promotions stand nowhere else.
+share. A lost index is made again from the records (`rescan`); only promotions and people's ratings stand nowhere else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,8 @@ from sqlalchemy import URL, Connection, Engine, delete, func, insert, select, up
 from ..core.errors import RecordError, RunError, UsageError
 from ..core.registry import suggestion
 from .database import connect, reading, writing
+from .rating_store import add_ratings, select_ratings, withdraw_ratings
+from .ratings import Rating, RatingKind
 from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, figure_values, run_values, utc_text, verdict_beside
 from .schema import MANIFEST
 from .sealed import Record
@@ -197,6 +199,38 @@ class RunRegistry:
             connection.execute(delete(Run).where(Run.id == run.id))
             _remove_folder(run)
         return run
+
+    def add_ratings(self, ratings: Iterable[Rating]) -> tuple[Rating, ...]:
+        """Store people's ratings, all or none, before it returns; each takes the place of one with its identity.
+
+        Returns them as they are stored; one without a time was given now.
+
+        Raises:
+            UsageError: if one of them contradicts itself.
+        """
+        return add_ratings(self.engine, ratings, clock=self._clock)
+
+    def ratings(
+        self,
+        *,
+        run_id: str | None = None,
+        task: str | None = None,
+        rater: str | None = None,
+        question: RatingKind | None = None,
+        asked: str | None = None,
+        history: bool = False,
+    ) -> tuple[Rating, ...]:
+        """The ratings of a run, task, rater, kind and wording of question (None: of any), in the order they were given.
+
+        With `history` also those that were replaced or taken back later.
+        """
+        return select_ratings(
+            self.engine, history=history, run_id=run_id, task=task, rater=rater, question=question, asked=asked
+        )
+
+    def withdraw_ratings(self, ratings: Iterable[Rating]) -> None:
+        """Take back the ratings that have the identities of these; they stay in the history."""
+        withdraw_ratings(self.engine, ratings, clock=self._clock)
 
     def rescan(self, reports: Path | str | None = None) -> Rescan:
         """Register every record found in `reports/runs` (default: this registry's own reports folder)."""

@@ -11,9 +11,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from .text import escape, unescape
 
-__all__ = ["HEAD", "Base", "Promotion", "Result", "Run"]
+__all__ = ["HEAD", "Base", "Promotion", "RatingRow", "Result", "Run"]
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration: a database at this revision is opened without importing Alembic (a test compares them)."""
 
 
@@ -127,3 +127,30 @@ class Promotion(Base):
     run_id: Mapped[str]
     promoted_utc: Mapped[datetime]
     note: Mapped[str]
+
+
+class RatingRow(Base):
+    """What a person said of an output (`ratings.Rating`). Rows are only added: the newest one of an identity holds.
+
+    The identity is all up to `against`, which is empty where no other model is compared. `withdrawn` rows take a rating
+    back. `run_id` refers to no row of `runs` by force: people's work outlives deleted runs, and records of elsewhere.
+    """
+
+    __tablename__ = "ratings"
+    __table_args__ = (Index(None, "run_id", "task"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str]
+    task: Mapped[str]
+    model: Mapped[str]
+    sample_id: Mapped[str]
+    repeat: Mapped[int]
+    rater: Mapped[str]
+    question: Mapped[str]
+    asked: Mapped[str]
+    against: Mapped[str]
+    value: Mapped[float | None] = mapped_column(Float(53))  # no value is None here, not NaN
+    label: Mapped[str | None]
+    comment: Mapped[str]
+    withdrawn: Mapped[bool]
+    created_utc: Mapped[datetime]

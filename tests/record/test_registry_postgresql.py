@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from sqlalchemy import select, text
 
 from evalharness.core.errors import MissingExtraError, RecordError, RunError, UsageError
-from evalharness.record import RunRegistry
+from evalharness.record import Rating, RunRegistry
 from evalharness.record.database import alembic_config, reading, writing
 from evalharness.record.tables import Base, Result
 
@@ -93,6 +94,21 @@ def test_the_same_flows(url: str, tmp_path: Path, make_record: Make, make_figure
             registry.delete("two")
         registry.delete("one")
         assert [run.id for run in registry.list()] == ["two"]
+
+
+@slow_with_server
+def test_people_rate(url: str) -> None:
+    nasty = "=\x00\ud800"
+    first = Rating("run", "qa", "m", nasty, 0, "anna", "scale", value=4.0, comment=nasty)
+    pair = Rating("run", "qa", "a", "s", 0, "anna", "pairwise", label="tie", against="b")
+    with RunRegistry.open(url) as registry:
+        registry.add_ratings([first, pair])
+        (second,) = registry.add_ratings([replace(first, value=2.0, created_utc="2026-01-01T00:00:00Z")])
+        assert registry.ratings()[-1] == second
+        assert [r.question for r in registry.ratings(run_id="run")] == ["pairwise", "scale"]
+        assert [r.value for r in registry.ratings(question="scale", history=True)] == [4.0, 2.0]
+        registry.withdraw_ratings([first])
+        assert [r.against for r in registry.ratings()] == ["b"]
 
 
 @slow_with_server
