@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .manifest import RunManifest, TaskSummary
 from .ratings import Rating
-from .rows import SampleRow, ScoreRow, StatsRow, StatsTable
+from .rows import SampleRow, ScoreRow, ScoreTable, StatsRow, StatsTable
 from .sealed import Record, seal
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "RunRegistry",
     "SampleRow",
     "ScoreRow",
+    "ScoreTable",
     "StatsRow",
     "StatsTable",
     "TaskSummary",

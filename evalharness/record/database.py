@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ..core.errors import MissingExtraError, RecordError, RunError, UsageError
-from .tables import HEAD, Base
+from .tables import HEAD, METADATA
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -24,6 +24,11 @@ __all__ = ["alembic_config", "connect", "reading", "upgrade", "writing"]
 _WAIT_S: Final = 60.0
 _ADVISORY_LOCK: Final = 0x65766852  # any number of our own: who writes to PostgreSQL holds it
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+# As Alembic makes it.
+_MAKE_VERSION: Final = (
+    "CREATE TABLE IF NOT EXISTS alembic_version "
+    "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 def connect(url: str | URL) -> Engine:
@@ -106,17 +111,27 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def _migrate(connection: Connection, revision: str | None, engine: Engine) -> None:
+    if revision is None:
+        _begin(connection)
+        return
     from alembic import command
     from alembic.script import ScriptDirectory
 
     config = alembic_config(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision not in known:
         raise RecordError(
             f"registry {_shown(engine.url)} has schema {revision}, which this evalharness (schema {HEAD}) does not "
             f"know; upgrade evalharness (pip install -U evalharness), or choose another registry"
         )
     command.upgrade(config, "head")
+
+
+def _begin(connection: Connection) -> None:
+    """Make the tables of an empty database, as the migrations would (a test compares them) but without Alembic."""
+    METADATA.create_all(connection)
+    connection.execute(text(_MAKE_VERSION))
+    connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
 
 
 def _revision(connection: Connection, engine: Engine) -> str | None:
@@ -128,7 +143,7 @@ def _revision(connection: Connection, engine: Engine) -> str | None:
             return str(found[0])
     others = tables - {"alembic_version"}
     # A PostgreSQL database may be shared, as long as nobody else has tables of our names; an SQLite file is ours alone.
-    if others & set(Base.metadata.tables) or (others and engine.dialect.name == "sqlite"):
+    if others & set(METADATA.tables) or (others and engine.dialect.name == "sqlite"):
         raise RecordError(
             f"registry {_shown(engine.url)} is a database of something else (it has the tables "
             f"{', '.join(sorted(others)[:5])}); choose another one"

@@ -15,7 +15,7 @@ from ..core.errors import UsageError
 from .database import reading, writing
 from .ratings import Rating, check_rating
 from .runinfo import utc_text
-from .tables import RatingRow
+from .tables import RATINGS
 
 __all__ = ["add_ratings", "select_ratings", "withdraw_ratings"]
 
@@ -45,23 +45,23 @@ def withdraw_ratings(engine: Engine, ratings: Iterable[Rating], *, clock: Callab
 
 def select_ratings(engine: Engine, *, history: bool = False, **where: str | None) -> tuple[Rating, ...]:
     """The ratings whose fields have the values of `where` (None: any), in the order in which they were given."""
-    query = select(*(getattr(RatingRow, name) for name in _COLUMNS)).where(RatingRow.withdrawn.is_(False))
-    wanted = [getattr(RatingRow, name) == value for name, value in where.items() if value is not None]
+    query = select(*(RATINGS.c[name] for name in _COLUMNS)).where(RATINGS.c.withdrawn.is_(False))
+    wanted = [RATINGS.c[name] == value for name, value in where.items() if value is not None]
     if history:
         query = query.where(*wanted)
     else:
         # A row that takes a rating back is the newest of its identity, too.
-        newest = select(func.max(RatingRow.id)).where(*wanted)
-        query = query.where(RatingRow.id.in_(newest.group_by(*(getattr(RatingRow, name) for name in _IDENTITY))))
+        newest = select(func.max(RATINGS.c.id)).where(*wanted)
+        query = query.where(RATINGS.c.id.in_(newest.group_by(*(RATINGS.c[name] for name in _IDENTITY))))
     with reading(engine) as connection:
-        rows = connection.execute(query.order_by(RatingRow.id)).mappings().all()
+        rows = connection.execute(query.order_by(RATINGS.c.id)).mappings().all()
     return tuple(_rating(dict(row)) for row in rows)
 
 
 def _insert(engine: Engine, rows: list[dict[str, Any]]) -> None:
     if rows:
         with writing(engine) as connection:
-            connection.execute(insert(RatingRow), rows)
+            connection.execute(insert(RATINGS), rows)
 
 
 def _row(rating: Rating, clock: Callable[[], datetime], *, withdrawn: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..core.errors import RecordError
 from ..core.types import LogLikelihood, Prompt, Request, Response, Sample, Sampling
+from .arrow import arrow_scalar, numpy_floats
 from .codec import prompt_from_json, turns
 from .rows import SampleRow, StatsTable
 from .text import escape, loads, unescape
@@ -85,7 +86,7 @@ def read_stats(path: Path, where: Mapping[str, str], k: int) -> StatsTable:
         lengths = pc.min_max(pc.list_value_length(batch.column("stats"))).as_py()
         if lengths != {"min": k, "max": k}:
             raise RecordError(f"{path} is damaged: {dict(where)} has rows that are not {k} statistics long")
-        blocks.append(batch.column("stats").flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, k))
+        blocks.append(numpy_floats(batch.column("stats").flatten()).reshape(batch.num_rows, k))
         ids.extend(map(unescape, batch.column("sample_id").to_pylist()))
         digests.extend(map(unescape, batch.column("digest").to_pylist()))
         clusters.extend(_optional(cluster) for cluster in batch.column("cluster").to_pylist())
@@ -141,7 +142,7 @@ def _matching(batch: pa.RecordBatch, wanted: Mapping[str, str]) -> pa.RecordBatc
     import pyarrow.compute as pc
 
     for name, value in wanted.items():
-        batch = batch.filter(pc.equal(batch.column(name), value))
+        batch = batch.filter(pc.equal(batch.column(name), arrow_scalar(value)))
     return batch
 
 

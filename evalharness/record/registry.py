@@ -26,7 +26,7 @@ from .ratings import Rating, RatingKind
 from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, figure_values, run_values, utc_text, verdict_beside
 from .schema import MANIFEST
 from .sealed import Record
-from .tables import Promotion, Result, Run
+from .tables import PROMOTIONS, RESULTS, RUNS
 
 __all__ = ["REGISTRY_FILE", "REGISTRY_VARIABLE", "RunRegistry"]
 
@@ -98,11 +98,11 @@ class RunRegistry:
             values["verdict"] = verdict
         figures = figure_values(record)
         with writing(self.engine) as connection:
-            if connection.execute(update(Run).where(Run.id == record.id).values(values)).rowcount == 0:
-                connection.execute(insert(Run).values(id=record.id, **values))
-            connection.execute(delete(Result).where(Result.run_id == record.id))
+            if connection.execute(update(RUNS).where(RUNS.c.id == record.id).values(values)).rowcount == 0:
+                connection.execute(insert(RUNS).values(id=record.id, **values))
+            connection.execute(delete(RESULTS).where(RESULTS.c.run_id == record.id))
             if figures:
-                connection.execute(insert(Result), figures)
+                connection.execute(insert(RESULTS), figures)
             return self._get(connection, record.id)
 
     def list(self, *, suite: str | None = None, limit: int | None = None) -> tuple[RunInfo, ...]:
@@ -160,7 +160,7 @@ class RunRegistry:
         now = self._clock()
         with writing(self.engine) as connection:
             connection.execute(
-                insert(Promotion).values(
+                insert(PROMOTIONS).values(
                     suite_name=run.suite_name, label=label, run_id=run.id, promoted_utc=now, note=note
                 )
             )
@@ -168,18 +168,24 @@ class RunRegistry:
 
     def promotions(self, *, suite: str | None = None) -> tuple[PromotionInfo, ...]:
         """The history of promotions, newest first."""
-        query = select(Promotion.suite_name, Promotion.label, Promotion.run_id, Promotion.promoted_utc, Promotion.note)
+        query = select(
+            PROMOTIONS.c.suite_name,
+            PROMOTIONS.c.label,
+            PROMOTIONS.c.run_id,
+            PROMOTIONS.c.promoted_utc,
+            PROMOTIONS.c.note,
+        )
         if suite is not None:
-            query = query.where(Promotion.suite_name == suite)
+            query = query.where(PROMOTIONS.c.suite_name == suite)
         with reading(self.engine) as connection:
-            rows = connection.execute(query.order_by(Promotion.id.desc())).all()
+            rows = connection.execute(query.order_by(PROMOTIONS.c.id.desc())).all()
         return tuple(PromotionInfo(row[0], row[1], row[2], utc_text(row[3]), row[4]) for row in rows)
 
     def set_verdict(self, ref: str, verdict: str | None) -> None:
         """Note what the gates said of a run."""
         run = self.get(ref)
         with writing(self.engine) as connection:
-            connection.execute(update(Run).where(Run.id == run.id).values(verdict=verdict))
+            connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(verdict=verdict))
 
     def delete(self, ref: str, *, force: bool = False) -> RunInfo:
         """Forget a run and remove its folder; returns what it was.
@@ -195,8 +201,8 @@ class RunRegistry:
                     f"first, or delete it all the same with --force"
                 )
             # Figures go first: PostgreSQL and SQLite cascade, but only where the table was made with it.
-            connection.execute(delete(Result).where(Result.run_id == run.id))
-            connection.execute(delete(Run).where(Run.id == run.id))
+            connection.execute(delete(RESULTS).where(RESULTS.c.run_id == run.id))
+            connection.execute(delete(RUNS).where(RUNS.c.id == run.id))
             _remove_folder(run)
         return run
 
@@ -267,11 +273,11 @@ class RunRegistry:
         limit: int | None = None,
         ids: Sequence[str] | None = None,
     ) -> tuple[RunInfo, ...]:
-        query = select(Run.__table__).order_by(Run.created_utc.desc(), Run.id.desc())
+        query = select(RUNS).order_by(RUNS.c.created_utc.desc(), RUNS.c.id.desc())
         if suite is not None:
-            query = query.where(Run.suite_name == suite)
+            query = query.where(RUNS.c.suite_name == suite)
         if ids is not None:
-            query = query.where(Run.id.in_(ids))
+            query = query.where(RUNS.c.id.in_(ids))
         if limit is not None:
             query = query.limit(limit)
         rows = connection.execute(query).mappings().all()
@@ -280,10 +286,14 @@ class RunRegistry:
 
     def _labels(self, connection: Connection) -> dict[str, tuple[str, ...]]:
         """The labels that each baseline of now bears."""
-        newest = select(func.max(Promotion.id)).group_by(Promotion.suite_name, Promotion.label)
-        query = select(Promotion.run_id, Promotion.label).where(Promotion.id.in_(newest)).order_by(Promotion.label)
+        newest = select(func.max(PROMOTIONS.c.id)).group_by(PROMOTIONS.c.suite_name, PROMOTIONS.c.label)
+        query = (
+            select(PROMOTIONS.c.run_id, PROMOTIONS.c.label)
+            .where(PROMOTIONS.c.id.in_(newest))
+            .order_by(PROMOTIONS.c.label)
+        )
         found: dict[str, tuple[str, ...]] = {}
-        for run_id, label in connection.execute(query):
+        for run_id, label in connection.execute(query.order_by(PROMOTIONS.c.label)):
             found[run_id] = (*found.get(run_id, ()), label)
         return found
 
@@ -291,7 +301,7 @@ class RunRegistry:
         exact = self._select(connection, limit=1) if ref == _LATEST else self._select(connection, ids=[ref])
         if exact:
             return exact[0]
-        ids = list(connection.execute(select(Run.id)).scalars())
+        ids = list(connection.execute(select(RUNS.c.id)).scalars())
         if not ids:
             raise UsageError(f"there is no run {ref!r}: no run is registered yet; evalharness run SUITE makes one")
         matches = [i for i in ids if ref and i.startswith(ref)] or [i for i in ids if len(ref) >= 4 and i.endswith(ref)]
@@ -307,10 +317,10 @@ class RunRegistry:
             if runs := self._select(connection, suite=suite, limit=1):
                 return runs[0]
             raise UsageError(f"there is no run of a suite {suite!r}; see: evalharness runs list")
-        query = select(Promotion.run_id).where(Promotion.suite_name == suite, Promotion.label == label)
-        run_id = connection.execute(query.order_by(Promotion.id.desc()).limit(1)).scalar()
+        query = select(PROMOTIONS.c.run_id).where(PROMOTIONS.c.suite_name == suite, PROMOTIONS.c.label == label)
+        run_id = connection.execute(query.order_by(PROMOTIONS.c.id.desc()).limit(1)).scalar()
         if run_id is None:
-            all_labels = select(Promotion.suite_name, Promotion.label).distinct()
+            all_labels = select(PROMOTIONS.c.suite_name, PROMOTIONS.c.label).distinct()
             known = sorted(f"{row[0]}@{row[1]}" for row in connection.execute(all_labels))
             raise UsageError(
                 f"no run of {suite!r} is promoted as {label!r}{suggestion(f'{suite}@{label}', known)}; promote one: "

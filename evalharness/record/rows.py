@@ -11,7 +11,7 @@ from ..core.types import Request, Response, Sample
 if TYPE_CHECKING:
     from ..core.protocols import Array
 
-__all__ = ["RowInput", "SampleRow", "ScoreRow", "StatsRow", "StatsTable"]
+__all__ = ["RowInput", "SampleRow", "ScoreRow", "ScoreTable", "StatsRow", "StatsTable"]
 
 RowInput: TypeAlias = Mapping[str, Any]
 """A row as a mapping with the field names of the dataclass that it stands for."""
@@ -42,6 +42,24 @@ class ScoreRow:
     sample_id: str
     digest: str
     value: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreTable:
+    """The figures of many samples by themselves: `values` is (n,) float64, the rest has length n.
+
+    Handed over in place of single `ScoreRow`s, it is written without a Python object per row.
+    """
+
+    task: str
+    model: str
+    metric: str
+    sample_ids: Sequence[str]
+    digests: Sequence[str]
+    values: Array
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ..core.errors import RecordError, RunError, UsageError
 from ..core.files import atomic_folder, write_atomic
 from ..core.types import MetricResult, Request, Response, Sample
 from .manifest import RunManifest
-from .rows import RowInput, SampleRow, ScoreRow, StatsRow, StatsTable
+from .rows import RowInput, SampleRow, ScoreRow, ScoreTable, StatsRow, StatsTable
 from .schema import CHECKSUMS, FILES, MANIFEST, SAMPLES, SCORES, STATS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def seal(
     folder: Path | str,
     manifest: RunManifest,
     samples: Iterable[SampleRow | RowInput],
-    scores: Iterable[ScoreRow | RowInput],
+    scores: Iterable[ScoreRow | ScoreTable | RowInput],
     stats: Iterable[StatsRow | StatsTable | RowInput],
 ) -> Record:
     """Write a record to `folder`, which must not exist, and return it opened.

@@ -1,17 +1,33 @@
-"""The tables of the registry. A change here needs a migration in `migrations/versions` (a test compares them)."""
+"""The tables of the registry. A change here needs a migration in `migrations/versions` (a test compares them).
+
+Plain tables, no mapped classes: SQLAlchemy's ORM takes longer to import than a run to be registered.
+"""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from sqlalchemy import DateTime, Dialect, Float, ForeignKey, Index, MetaData, Text, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.types import TypeEngine
 
 from .text import escape, unescape
 
-__all__ = ["HEAD", "Base", "Promotion", "RatingRow", "Result", "Run"]
+__all__ = ["HEAD", "METADATA", "PROMOTIONS", "RATINGS", "RESULTS", "RUNS"]
 
 HEAD: Final = "0002"
 """The newest migration: a database at this revision is opened without importing Alembic (a test compares them)."""
@@ -58,99 +74,103 @@ class Figure(TypeDecorator[float]):
         return math.nan if value is None else value
 
 
-class Base(DeclarativeBase):
-    """The root of all tables; constraints have names, so that later migrations can speak of them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {str: AnyText, datetime: UtcTime, float: Figure}
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""All tables; constraints have names, so that later migrations can speak of them."""
 
 
-class Run(Base):
-    """One sealed record. `path` is relative to the reports folder where the record lies in it."""
-
-    __tablename__ = "runs"
-    __table_args__ = (Index(None, "suite_name", "created_utc"),)
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    suite_name: Mapped[str]
-    name: Mapped[str]
-    created_utc: Mapped[datetime]
-    finished_utc: Mapped[datetime | None]
-    path: Mapped[str]
-    suite_digest: Mapped[str]
-    schema_version: Mapped[int]
-    evalharness_version: Mapped[str]
-    complete: Mapped[bool]
-    n_samples: Mapped[int]
-    verdict: Mapped[str | None]
-    parent: Mapped[str | None]
+def _column(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]], *more: Any, null: bool = False) -> Column[Any]:
+    return Column(name, kind, *more, nullable=null)
 
 
-class Result(Base):
-    """One figure of a run."""
-
-    __tablename__ = "results"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    task: Mapped[str]
-    model: Mapped[str]
-    metric: Mapped[str]
-    group_name: Mapped[str | None]
-    value: Mapped[float | None]
-    ci_low: Mapped[float | None]
-    ci_high: Mapped[float | None]
-    n: Mapped[int]
-    n_failed: Mapped[int]
+def _number() -> Column[Any]:
+    """The primary key of tables whose rows have no name."""
+    return Column("id", Integer, primary_key=True)
 
 
-class Promotion(Base):
-    """A run made the baseline of its suite under a label. Rows are only added: the newest one of a label holds.
+RUNS: Final = Table(
+    "runs",
+    METADATA,
+    Column("id", AnyText, primary_key=True),
+    _column("suite_name", AnyText),
+    _column("name", AnyText),
+    _column("created_utc", UtcTime),
+    _column("finished_utc", UtcTime, null=True),
+    _column("path", AnyText),
+    _column("suite_digest", AnyText),
+    _column("schema_version", Integer),
+    _column("evalharness_version", AnyText),
+    _column("complete", Boolean),
+    _column("n_samples", Integer),
+    _column("verdict", AnyText, null=True),
+    _column("parent", AnyText, null=True),
+    Index(None, "suite_name", "created_utc"),
+)
+"""One sealed record a row. `path` is relative to the reports folder where the record lies in it."""
 
-    `run_id` refers to no row of `runs` by force: the history outlives deleted runs.
-    """
+RESULTS: Final = Table(
+    "results",
+    METADATA,
+    _number(),
+    _column("run_id", AnyText, ForeignKey("runs.id", ondelete="CASCADE")),
+    _column("task", AnyText),
+    _column("model", AnyText),
+    _column("metric", AnyText),
+    _column("group_name", AnyText, null=True),
+    _column("value", Figure, null=True),
+    _column("ci_low", Figure, null=True),
+    _column("ci_high", Figure, null=True),
+    _column("n", Integer),
+    _column("n_failed", Integer),
+    Index(None, "run_id"),
+)
+"""One figure of a run a row."""
 
-    __tablename__ = "promotions"
-    __table_args__ = (Index(None, "suite_name", "label"),)
+PROMOTIONS: Final = Table(
+    "promotions",
+    METADATA,
+    _number(),
+    _column("suite_name", AnyText),
+    _column("label", AnyText),
+    _column("run_id", AnyText),
+    _column("promoted_utc", UtcTime),
+    _column("note", AnyText),
+    Index(None, "suite_name", "label"),
+)
+"""A run made the baseline of its suite under a label. Rows are only added: the newest one of a label holds.
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    suite_name: Mapped[str]
-    label: Mapped[str]
-    run_id: Mapped[str]
-    promoted_utc: Mapped[datetime]
-    note: Mapped[str]
+`run_id` refers to no row of `runs` by force: the history outlives deleted runs.
+"""
 
+RATINGS: Final = Table(
+    "ratings",
+    METADATA,
+    _number(),
+    _column("run_id", AnyText),
+    _column("task", AnyText),
+    _column("model", AnyText),
+    _column("sample_id", AnyText),
+    _column("repeat", Integer),
+    _column("rater", AnyText),
+    _column("question", AnyText),
+    _column("asked", AnyText),
+    _column("against", AnyText),
+    _column("value", Float(53), null=True),  # no value is None here, not NaN
+    _column("label", AnyText, null=True),
+    _column("comment", AnyText),
+    _column("withdrawn", Boolean),
+    _column("created_utc", UtcTime),
+    Index(None, "run_id", "task"),
+)
+"""What a person said of an output (`ratings.Rating`). Rows are only added: the newest one of an identity holds.
 
-class RatingRow(Base):
-    """What a person said of an output (`ratings.Rating`). Rows are only added: the newest one of an identity holds.
-
-    The identity is all up to `against`, which is empty where no other model is compared. `withdrawn` rows take a rating
-    back. `run_id` refers to no row of `runs` by force: people's work outlives deleted runs, and records of elsewhere.
-    """
-
-    __tablename__ = "ratings"
-    __table_args__ = (Index(None, "run_id", "task"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[str]
-    task: Mapped[str]
-    model: Mapped[str]
-    sample_id: Mapped[str]
-    repeat: Mapped[int]
-    rater: Mapped[str]
-    question: Mapped[str]
-    asked: Mapped[str]
-    against: Mapped[str]
-    value: Mapped[float | None] = mapped_column(Float(53))  # no value is None here, not NaN
-    label: Mapped[str | None]
-    comment: Mapped[str]
-    withdrawn: Mapped[bool]
-    created_utc: Mapped[datetime]
+The identity is all up to `against`, which is empty where no other model is compared. `withdrawn` rows take a rating
+back. `run_id` refers to no row of `runs` by force: people's work outlives deleted runs, and records of elsewhere.
+"""

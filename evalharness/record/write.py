@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..core.types import Prompt, Request, Sample
+from .arrow import arrow_array, arrow_floats
 from .codec import prompt_to_json
-from .rows import RowInput, SampleRow, ScoreRow, StatsRow, StatsTable
+from .rows import RowInput, SampleRow, ScoreRow, ScoreTable, StatsRow, StatsTable
 from .schema import samples_schema, scores_schema, stats_schema
 from .text import dumps, escape
 
@@ -32,18 +35,14 @@ def write_samples(path: Path, rows: Iterable[SampleRow | RowInput]) -> int:
     return _write(path, samples_schema(), _batches(cells, samples_schema(), _SAMPLE_GROUP_ROWS))
 
 
-def write_scores(path: Path, rows: Iterable[ScoreRow | RowInput]) -> int:
-    """Write `scores.parquet` and return the number of rows."""
-    cells = (
-        (*map(escape, (row.task, row.model, row.metric, row.sample_id, row.digest)), float(row.value))
-        for row in _typed(rows, ScoreRow)
-    )
-    return _write(path, scores_schema(), _batches(cells, scores_schema()))
+def write_scores(path: Path, rows: Iterable[ScoreRow | ScoreTable | RowInput]) -> int:
+    """Write `scores.parquet` and return the number of rows. Whole tables and single rows may be mixed."""
+    return _write(path, scores_schema(), _mixed_batches(rows, scores_schema(), _score_cells))
 
 
 def write_stats(path: Path, rows: Iterable[StatsRow | StatsTable | RowInput]) -> int:
     """Write `stats.parquet` and return the number of rows. Whole tables and single rows may be mixed."""
-    return _write(path, stats_schema(), _stats_batches(rows))
+    return _write(path, stats_schema(), _mixed_batches(rows, stats_schema(), _stats_cells))
 
 
 def _typed(rows: Iterable[RowT | RowInput], kind: type[RowT]) -> Iterator[RowT]:
@@ -87,9 +86,7 @@ def _size(cell: Any) -> int:
 def _batch(rows: Sequence[Cells], schema: pa.Schema) -> pa.RecordBatch:
     import pyarrow as pa
 
-    arrays = [
-        pa.array(list(column), type=field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)
-    ]
+    arrays = [arrow_array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -177,52 +174,49 @@ def _optional(value: str | None) -> str | None:
     return None if value is None else escape(value)
 
 
-def _stats_batches(rows: Iterable[StatsRow | StatsTable | RowInput]) -> Iterator[pa.RecordBatch]:
+def _score_cells(row: Any) -> Cells:
+    one = row if isinstance(row, ScoreRow) else ScoreRow(**row)
+    return (*map(escape, (one.task, one.model, one.metric, one.sample_id, one.digest)), float(one.value))
+
+
+def _stats_cells(row: Any) -> Cells:
+    one = row if isinstance(row, StatsRow) else StatsRow(**row)
+    return (
+        *map(escape, (one.task, one.model, one.metric, one.sample_id, one.digest)),
+        _optional(one.cluster),
+        [float(x) for x in one.stats],
+    )
+
+
+def _mixed_batches(rows: Iterable[Any], schema: pa.Schema, cells: Callable[[Any], Cells]) -> Iterator[pa.RecordBatch]:
     """Row groups of single rows; a table becomes row groups of its own, so that reading one figure reads few."""
-    schema = stats_schema()
-    pending: list[Cells] = []
-    size = 0
-    for row in rows:
-        if isinstance(row, StatsTable):
-            if pending:
-                yield _batch(pending, schema)
-                pending, size = [], 0
-            yield from _table_batches(row)
-            continue
-        one = row if isinstance(row, StatsRow) else StatsRow(**row)
-        pending.append(
-            (
-                *map(escape, (one.task, one.model, one.metric, one.sample_id, one.digest)),
-                _optional(one.cluster),
-                [float(x) for x in one.stats],
-            )
-        )
-        size += 8 * len(one.stats)
-        if len(pending) >= _GROUP_ROWS or size >= _GROUP_CHARS:
-            yield _batch(pending, schema)
-            pending, size = [], 0
-    if pending:
-        yield _batch(pending, schema)
+    for are_tables, some in groupby(rows, lambda row: isinstance(row, ScoreTable | StatsTable)):
+        if are_tables:
+            for table in some:
+                yield from _table_batches(table, schema)
+        else:
+            yield from _batches(map(cells, some), schema)
 
 
-def _table_batches(table: StatsTable) -> Iterator[pa.RecordBatch]:
+def _table_batches(table: ScoreTable | StatsTable, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     import numpy as np
     import pyarrow as pa
 
-    values = np.ascontiguousarray(table.values, dtype=np.float64)
-    n, k = values.shape
-    if not n == len(table.sample_ids) == len(table.digests) == len(table.clusters):
-        raise ValueError(f"the statistics of {table.task}.{table.metric} differ in length from their samples")
+    values = np.asarray(table.values, dtype=np.float64)
+    n, k = len(values), math.prod(values.shape[1:])
+    texts: list[Sequence[str | None]] = [
+        table.sample_ids,
+        table.digests,
+        *([table.clusters] if isinstance(table, StatsTable) else []),
+    ]
+    if any(len(column) != n for column in texts):
+        raise ValueError(f"the values of {table.task}.{table.metric} differ in number from their samples")
     step = max(1, min(_GROUP_ROWS, _GROUP_CHARS // (8 * max(k, 1))))
     for start in range(0, n, step):
         block = slice(start, min(start + step, n))
-        m = block.stop - start
-        offsets = pa.array(np.arange(m + 1, dtype=np.int32) * k)
-        arrays = [
-            *(pa.repeat(escape(name), m) for name in (table.task, table.model, table.metric)),
-            pa.array(_texts(table.sample_ids[block]), pa.string()),
-            pa.array(_texts(table.digests[block]), pa.string()),
-            pa.array([_optional(cluster) for cluster in table.clusters[block]], pa.string()),
-            pa.ListArray.from_arrays(offsets, pa.array(values[block].ravel())),
+        names: list[list[str | None]] = [
+            [escape(name)] * (block.stop - start) for name in (table.task, table.model, table.metric)
         ]
-        yield pa.RecordBatch.from_arrays(arrays, schema=stats_schema())
+        columns: list[list[str | None]] = [*names, *([_optional(cell) for cell in column[block]] for column in texts)]
+        arrays = [*(arrow_array(column, pa.string()) for column in columns), arrow_floats(values[block])]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.canonical import digest
 from evalharness.core.types import Json, Kind, MetricResult, Request
-from evalharness.record import Record, RunManifest, SampleRow, ScoreRow, StatsTable, TaskSummary, seal
+from evalharness.record import Record, RunManifest, SampleRow, ScoreTable, StatsTable, TaskSummary, seal
 from evalharness.suite.schema import LmEvalTask
 
 from .build import figures_of
@@ -98,37 +98,36 @@ def _sample_rows(tasks: Sequence[AnsweredTask], from_store: Callable[[str], bool
             )
 
 
-def _score_rows(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[ScoreRow]:
+def _score_tables(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[ScoreTable]:
+    """Each sample's own value of each figure, many samples at a time."""
     for entry, stats in scored:
-        values = iter(stats.values.tolist())
-        for block in stats.blocks():
-            for sample_id, sample_digest in zip(block.ids, block.digests, strict=True):
-                yield ScoreRow(
-                    task=entry.task.id,
-                    model=entry.model,
-                    metric=stats.figure.name,
-                    sample_id=sample_id,
-                    digest=sample_digest,
-                    value=next(values),
-                )
+        values = stats.values
+        for start, ids, digests, _ in _pieces(stats):
+            part = values[start : start + len(ids)]
+            yield ScoreTable(entry.task.id, entry.model, stats.figure.name, ids, digests, part)
 
 
 def _stats_tables(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[StatsTable]:
     """The statistics of each figure, many samples at a time."""
     for entry, stats in scored:
-        values, start, blocks = stats.stats, 0, stats.blocks()
-        while some := list(islice(blocks, _BLOCKS_A_TABLE)):
-            ids = [sample_id for block in some for sample_id in block.ids]
-            yield StatsTable(
-                task=entry.task.id,
-                model=entry.model,
-                metric=stats.figure.name,
-                sample_ids=ids,
-                digests=[sample_digest for block in some for sample_digest in block.digests],
-                clusters=[cluster for block in some for cluster in block.clusters],
-                values=values[start : start + len(ids)],
-            )
-            start += len(ids)
+        values = stats.stats
+        for start, ids, digests, clusters in _pieces(stats):
+            part = values[start : start + len(ids)]
+            yield StatsTable(entry.task.id, entry.model, stats.figure.name, ids, digests, clusters, part)
+
+
+def _pieces(stats: FigureStats) -> Iterator[tuple[int, list[str], list[str], list[str | None]]]:
+    """(place of the first, ids, digests, clusters) of the scored samples, so many at a time that writing pays."""
+    start, blocks = 0, stats.blocks()
+    while some := list(islice(blocks, _BLOCKS_A_TABLE)):
+        ids = [sample_id for block in some for sample_id in block.ids]
+        yield (
+            start,
+            ids,
+            [sample_digest for block in some for sample_digest in block.digests],
+            [cluster for block in some for cluster in block.clusters],
+        )
+        start += len(ids)
 
 
 def _summary(entry: AnsweredTask, made: ScoredTask) -> TaskSummary:
@@ -208,7 +207,7 @@ def score_and_seal(
         runs / provenance.run_id,
         manifest,
         _sample_rows(tasks, provenance.from_store),
-        _score_rows(scored),
+        _score_tables(scored),
         _stats_tables(scored),
     )
 

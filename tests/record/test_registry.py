@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, select, text
+from sqlalchemy import create_engine, inspect, select, text
 
 from evalharness.core.errors import RecordError, RunError, UsageError
 from evalharness.record import Record, RunRegistry
 from evalharness.record.database import alembic_config, reading, writing
 from evalharness.record.resolve import resolve_run
-from evalharness.record.tables import HEAD, Base, Result
+from evalharness.record.tables import HEAD, METADATA, RESULTS
 
 Make = Callable[..., Any]
 OLD, MID, NEW = "20260101T000000Z-demo-aaa111", "20260102T000000Z-demo-bbb222", "20260103T000000Z-other-ccc333"
@@ -58,7 +58,7 @@ def test_figures_are_registered_with_nan_as_null(registry: RunRegistry, record: 
     registry.add(record)
     with reading(registry.engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM results WHERE value IS NULL")).scalar() == 1
-        rows = connection.execute(select(Result.group_name, Result.value).order_by(Result.id)).all()
+        rows = connection.execute(select(RESULTS.c.group_name, RESULTS.c.value).order_by(RESULTS.c.id)).all()
     assert rows[0] == (None, 0.75)
     assert rows[1][0] == "language=de"
     assert math.isnan(rows[1][1])
@@ -80,7 +80,7 @@ def test_strange_text_survives(registry: RunRegistry, make_record: Make, make_fi
     registry.add(make_record(name=nasty, results=(make_figure(group=nasty),)))
     assert registry.list()[0].name == nasty
     with reading(registry.engine) as connection:
-        assert connection.execute(select(Result.group_name)).scalar() == nasty
+        assert connection.execute(select(RESULTS.c.group_name)).scalar() == nasty
 
 
 def test_list_is_newest_first(three: RunRegistry) -> None:
@@ -303,11 +303,29 @@ def test_migrations_and_tables_agree(registry: RunRegistry) -> None:
 
     with reading(registry.engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
         assert ScriptDirectory.from_config(alembic_config(connection)).get_current_head() == HEAD
-        for table in Base.metadata.sorted_tables:
+        for table in METADATA.sorted_tables:
             keys = inspect(connection).get_foreign_keys(table.name)
             assert [k["name"] for k in keys] == [str(c.name) for c in table.foreign_key_constraints]
+
+
+def test_an_empty_database_gets_what_the_migrations_make(registry: RunRegistry, tmp_path: Path) -> None:
+    from alembic import command
+
+    migrated = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    with migrated.begin() as connection:
+        command.upgrade(alembic_config(connection), "head")
+    made, expected = inspect(registry.engine), inspect(migrated)
+    assert sorted(made.get_table_names()) == sorted(expected.get_table_names())
+    for table in expected.get_table_names():
+        for look in ("columns", "pk_constraint", "foreign_keys", "indexes", "unique_constraints", "check_constraints"):
+            shown = [str(getattr(one, f"get_{look}")(table)) for one in (made, expected)]
+            assert shown[0] == shown[1]
+    with reading(registry.engine) as one, migrated.begin() as other:
+        versions = [c.execute(text("SELECT version_num FROM alembic_version")).all() for c in (one, other)]
+    assert versions[0] == versions[1] == [(HEAD,)]
+    migrated.dispose()
 
 
 def test_every_migration_can_be_taken_back_and_done_again(registry: RunRegistry, record: Record) -> None:

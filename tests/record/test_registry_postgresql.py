@@ -20,7 +20,7 @@ from sqlalchemy import select, text
 from evalharness.core.errors import MissingExtraError, RecordError, RunError, UsageError
 from evalharness.record import Rating, RunRegistry
 from evalharness.record.database import alembic_config, reading, writing
-from evalharness.record.tables import Base, Result
+from evalharness.record.tables import METADATA, RESULTS
 
 HAS_DRIVER = importlib.util.find_spec("psycopg") is not None
 needs_server = [
@@ -57,7 +57,7 @@ def server() -> Iterator[str]:
 def url(server: str) -> Iterator[str]:
     yield server
     with RunRegistry.open(server) as registry, writing(registry.engine) as connection:
-        Base.metadata.drop_all(connection)
+        METADATA.drop_all(connection)
         connection.execute(text("DROP TABLE alembic_version"))
 
 
@@ -86,7 +86,7 @@ def test_the_same_flows(url: str, tmp_path: Path, make_record: Make, make_figure
         assert registry.promotions()[1].note == "\x00 first"
         with reading(registry.engine) as connection:
             (value, group), *_ = connection.execute(
-                select(Result.value, Result.group_name).where(Result.run_id == "one")
+                select(RESULTS.c.value, RESULTS.c.group_name).where(RESULTS.c.run_id == "one")
             )
             assert math.isnan(value)
             assert group == nasty
@@ -119,7 +119,7 @@ def test_migrations_and_tables_agree(url: str) -> None:
 
     with RunRegistry.open(url) as registry, writing(registry.engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
         command.downgrade(alembic_config(connection), "base")
         command.upgrade(alembic_config(connection), "head")
 

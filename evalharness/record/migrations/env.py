@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from evalharness.record.tables import Base
+from evalharness.record.tables import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=METADATA,
     render_as_batch=True,  # SQLite changes tables by copying them
 )
 context.run_migrations()
