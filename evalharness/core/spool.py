@@ -1,8 +1,8 @@
 """Sequences that live on the disk, so that memory does not grow with the number of rows, samples and requests.
 
-A `Spool` is written once, at its end, and read as often as is needed, in order or at any place. Its items are pickled
-into one temporary file that all spools of the process share; the file goes when the last of them does. It is made
-where `tempfile` makes its files (`TMPDIR`), has no name and is read by nobody else.
+A `Spool` is written once, at its end, and read as often as is needed, in order or at any place. A short one is a list.
+Of a longer one the items are pickled into one temporary file that all spools of the process share; the file goes when
+the last of them does. It is made where `tempfile` makes its files (`TMPDIR`), has no name and is read by nobody else.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ __all__ = ["Joined", "Lazy", "Picked", "Scratch", "Spool"]
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
-# Written in pieces of about this size; a spool that never gets there stays in memory, as bytes.
+# Items that are kept as they are, and what they may come to: small runs need not pay for what lets large ones fit.
+_LIVE_ITEMS = 2_048
+_LIVE_BYTES = 4 * 2**20
+# One item of so many is measured.
+_MEASURED = 32
+# Written in pieces of about this size; what never comes to one stays in memory, as bytes.
 _PIECE_BYTES = 64 * 1024
 
 
@@ -114,6 +119,8 @@ class Spool(Lazy[T]):
     """A sequence that is appended to and then read."""
 
     def __init__(self, items: Iterable[T] = ()) -> None:
+        self._live: list[T] | None = []
+        self._live_bytes = 0  # by those that were measured
         # Where each item begins: in the pieces that were written, or, from `_n_written` on, in `_piece`.
         self._starts = array("Q")
         self._sizes = array("I")
@@ -123,7 +130,19 @@ class Spool(Lazy[T]):
         self.extend(items)
 
     def append(self, item: T) -> None:
-        """Add `item` at the end."""
+        """Add `item` at the end; it must not be changed afterwards."""
+        if self._live is None:
+            self._pickle(item)
+            return
+        self._live.append(item)
+        if len(self._live) % _MEASURED == 1:
+            self._live_bytes += _MEASURED * len(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+        if len(self._live) > _LIVE_ITEMS or self._live_bytes > _LIVE_BYTES:
+            live, self._live = self._live, None
+            for one in live:
+                self._pickle(one)
+
+    def _pickle(self, item: T) -> None:
         data = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
         self._starts.append(len(self._piece))
         self._sizes.append(len(data))
@@ -146,9 +165,11 @@ class Spool(Lazy[T]):
         self._piece = bytearray()
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._starts if self._live is None else self._live)
 
     def item(self, place: int) -> T:
+        if self._live is not None:
+            return self._live[place]
         start, size = self._starts[place], self._sizes[place]
         if self._scratch is None or place >= self._n_written:
             data = bytes(memoryview(self._piece)[start : start + size])

@@ -115,17 +115,23 @@ def _batches(path: Path, *, where: Mapping[str, str], columns: Sequence[str] | N
 
     wanted = {name: escape(value) for name, value in where.items()}
     with _guard(path), pq.ParquetFile(path) as file:
-        groups = [g for g in range(file.num_row_groups) if _may_hold(file.metadata.row_group(g), wanted)]
-        read = None if columns is None else [*dict.fromkeys([*columns, *wanted])]
-        for group in groups:
+        for group in range(file.num_row_groups):
+            undecided = _undecided(file.metadata.row_group(group), wanted)
+            if undecided is None:
+                continue
+            read = None if columns is None else [*dict.fromkeys([*columns, *undecided])]
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=read):
-                kept = _matching(batch, wanted)
+                kept = _matching(batch, undecided)
                 if kept.num_rows:
                     yield kept
 
 
-def _may_hold(group: Any, wanted: Mapping[str, str]) -> bool:
-    """Whether a row group can hold rows with these values, by the least and greatest value of each column."""
+def _undecided(group: Any, wanted: Mapping[str, str]) -> dict[str, str] | None:
+    """Those of the `wanted` values that some rows of a row group may have and others not; None if no row has them all.
+
+    By the least and greatest value of each column: the rows of one figure stand together, so mostly nothing is open.
+    """
+    undecided = dict(wanted)
     for index in range(group.num_columns):
         column = group.column(index)
         value = wanted.get(column.path_in_schema)
@@ -134,11 +140,15 @@ def _may_hold(group: Any, wanted: Mapping[str, str]) -> bool:
             continue
         # Compared as UTF-8 bytes, as the writer did; code points and bytes sort alike.
         if not statistics.min <= value <= statistics.max:
-            return False
-    return True
+            return None
+        if statistics.min == statistics.max and not statistics.null_count:
+            del undecided[column.path_in_schema]
+    return undecided
 
 
 def _matching(batch: pa.RecordBatch, wanted: Mapping[str, str]) -> pa.RecordBatch:
+    if not wanted:
+        return batch
     import pyarrow.compute as pc
 
     for name, value in wanted.items():

@@ -13,6 +13,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -31,14 +32,16 @@ from .text import amount, clip, figure, interval, safe, single_line
 from .view import ReportView, build_view, operations_of
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
     from ..record import Record
 
-__all__ = ["embed_json", "iter_html", "render_html"]
+__all__ = ["embed_json", "iter_html", "load_template", "render_html"]
 
 _SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 _ERRORS_SHOWN = 8
+# Draws the figures of the page that is being made.
+_drawing: ContextVar[Callable[[MetricResult], Markup]] = ContextVar("drawing")
 
 
 def embed_json(value: object) -> Markup:
@@ -64,42 +67,40 @@ def iter_html(
     css, js = _asset("report.css"), _asset("report.js")
     # No text of the record can know it, and so none can pass for it.
     here = secrets.token_hex(16)
-    page = (
-        _environment(_bar_of(view))
-        .get_template("report.html.j2")
-        .render(
-            css=Markup(css),
-            js=Markup(js),
-            css_hash=Markup(_hash(css)),
-            js_hash=Markup(_hash(js)),
-            title=f"{manifest.suite_name} · {manifest.id}",
-            manifest=manifest,
-            view=view,
-            gate=view.gate,
-            verdict=verdict_of(view),
-            facts=facts_of(view),
-            gate_hint=_gate_hint(view),
-            interval_hint=interval_hint(view),
-            on_error=_on_error(view),
-            states=[
-                {
-                    "task": task,
-                    "model": model,
-                    "counts": list(counts.items()),
-                    "total": sum(counts.values()),
-                    "svg": strip(counts),
-                }
-                for task, model, counts in view.states
-            ],
-            errors=_errors(bundle),
-            operations=operations_of(view),
-            samples_hint=samples_hint(bundle),
-            command=repeat_command(view),
-            signatures=_signatures(record.results),
-            suite_text=_suite_text(manifest.suite),
-            data=Markup(here),
-        )
+    drawing = _drawing.set(_bar_of(view))
+    page = load_template().render(
+        css=Markup(css),
+        js=Markup(js),
+        css_hash=Markup(_hash(css)),
+        js_hash=Markup(_hash(js)),
+        title=f"{manifest.suite_name} · {manifest.id}",
+        manifest=manifest,
+        view=view,
+        gate=view.gate,
+        verdict=verdict_of(view),
+        facts=facts_of(view),
+        gate_hint=_gate_hint(view),
+        interval_hint=interval_hint(view),
+        on_error=_on_error(view),
+        states=[
+            {
+                "task": task,
+                "model": model,
+                "counts": list(counts.items()),
+                "total": sum(counts.values()),
+                "svg": strip(counts),
+            }
+            for task, model, counts in view.states
+        ],
+        errors=_errors(bundle),
+        operations=operations_of(view),
+        samples_hint=samples_hint(bundle),
+        command=repeat_command(view),
+        signatures=_signatures(record.results),
+        suite_text=_suite_text(manifest.suite),
+        data=Markup(here),
     )
+    _drawing.reset(drawing)
     before, _, after = page.partition(here)
     # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
     for piece in chain([before], _data(bundle), [after]):
@@ -127,7 +128,13 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _environment(draw: Callable[[MetricResult], Markup]) -> Environment:
+def load_template() -> Template:
+    """The page's template, compiled once: a moment that a command may choose, for it takes a tenth of a second."""
+    return _environment().get_template("report.html.j2")
+
+
+@cache
+def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -149,7 +156,7 @@ def _environment(draw: Callable[[MetricResult], Markup]) -> Environment:
         compact=_compact,
         utc=_utc,
         variant=lambda result: _variant(result.task, result.model),
-        bar=draw,
+        bar=lambda result: _drawing.get()(result),
     )
     return environment
 

@@ -12,8 +12,10 @@ from evalharness.core.types import Sample
 
 @pytest.mark.parametrize("n", [0, 1, 7, 300])
 @pytest.mark.parametrize("piece", [1, 500, 10**9])
-def test_what_is_appended_is_read_in_order_and_at_any_place(n, piece, monkeypatch):
+@pytest.mark.parametrize("live", [0, 6, 7, 10**9])
+def test_what_is_appended_is_read_in_order_and_at_any_place(n, piece, live, monkeypatch):
     monkeypatch.setattr(spool, "_PIECE_BYTES", piece)
+    monkeypatch.setattr(spool, "_LIVE_ITEMS", live)
     items = [Sample(id=str(i), digest="d", prompt="p" * i, groups={"g": "é\ud800"}) for i in range(n)]
     found = Spool(items)
     assert list(found) == items
@@ -29,6 +31,7 @@ def test_what_is_appended_is_read_in_order_and_at_any_place(n, piece, monkeypatc
 
 def test_reading_and_writing_may_alternate(monkeypatch):
     monkeypatch.setattr(spool, "_PIECE_BYTES", 100)
+    monkeypatch.setattr(spool, "_LIVE_ITEMS", 50)
     one, two = Spool(), Spool()
     for i in range(200):
         one.append(i)
@@ -40,6 +43,7 @@ def test_reading_and_writing_may_alternate(monkeypatch):
 
 def test_all_spools_share_one_file_that_goes_with_the_last_of_them(monkeypatch):
     monkeypatch.setattr(spool, "_PIECE_BYTES", 10)
+    monkeypatch.setattr(spool, "_LIVE_ITEMS", 0)
     gc.collect()
     one, two = Spool(["a" * 50]), Spool(["b" * 50])
     file = Scratch.shared()._file
@@ -65,6 +69,17 @@ def test_memory_does_not_grow_with_the_items():
         return used
 
     assert peak(20_000) - peak(1_000) < 19_000 * 30  # 12 bytes each, and what arrays keep in reserve
+
+
+def test_few_items_that_are_large_are_not_kept_in_memory():
+    import tracemalloc
+
+    tracemalloc.start()
+    found = Spool(str(i) * 200_000 for i in range(300))
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert used < 12_000_000
+    assert [text[:2] for text in found[7:9]] == ["77", "88"]
 
 
 def test_a_full_disk_is_told(monkeypatch):
