@@ -73,7 +73,7 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the suite; returns the exit code."""
     from evalharness.runner import run as run_suite
-    from evalharness.runner.progress import progress_for
+    from evalharness.runner.progress import OnFirstAnswer, progress_for
 
     if args.own_process and not args.allow_code:
         from evalharness.models.huggingface.startup import allow_lean_imports
@@ -93,8 +93,7 @@ def run(args: argparse.Namespace) -> int:
         cache=args.cache,
         allow_code=args.allow_code,
         registry_url=args.registry,
-        progress=progress_for(quiet=args.quiet),
-        meanwhile=_load_what_follows,
+        progress=OnFirstAnswer(progress_for(quiet=args.quiet), _load_what_follows),
     )
     return conclude(record, args)
 

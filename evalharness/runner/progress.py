@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
-__all__ = ["BarProgress", "LineProgress", "Progress", "SilentProgress", "progress_for"]
+__all__ = ["BarProgress", "LineProgress", "OnFirstAnswer", "Progress", "SilentProgress", "progress_for"]
 
 
 class Progress(Protocol):
@@ -50,6 +51,38 @@ class SilentProgress:
 
     def advance(self, n: int, *, failed: int = 0) -> None:
         pass
+
+
+class OnFirstAnswer:
+    """Passes all on to `inner`, and calls `then` on a thread of its own when the first answer has come.
+
+    From then on there are moments in which nobody computes.
+    """
+
+    def __init__(self, inner: Progress, then: Callable[[], None]) -> None:
+        self._inner = inner
+        self._then: Callable[[], None] | None = then
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inner.__exit__(kind, error, trace)
+
+    def say(self, message: str) -> None:
+        self._inner.say(message)
+
+    def start(self, label: str, total: int, *, done: int = 0) -> None:
+        self._inner.start(label, total, done=done)
+
+    def advance(self, n: int, *, failed: int = 0) -> None:
+        self._inner.advance(n, failed=failed)
+        if self._then is not None:
+            threading.Thread(target=self._then, name="evalharness-meanwhile", daemon=True).start()
+            self._then = None
 
 
 class LineProgress(SilentProgress):

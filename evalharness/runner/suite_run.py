@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from evalharness.core.asynchronous import run_async
@@ -52,7 +51,6 @@ def run(
     registry_url: str | None = None,
     environ: Mapping[str, str] | None = None,
     progress: Progress | None = None,
-    meanwhile: Callable[[], None] | None = None,
 ) -> Record:
     """Run the suite file and return its sealed record, which lies in `reports/runs/<id>/`.
 
@@ -67,7 +65,6 @@ def run(
         registry_url: Database of runs (default: SQLite in `reports`).
         environ: Environment variables for `${env:NAME}` (default: the process's).
         progress: Told how the run goes (default: silent).
-        meanwhile: Called on a thread of its own when the models are asked: a time to load what is needed later.
 
     Raises:
         UsageError: the suite, its data or its settings are wrong; nothing was asked.
@@ -101,8 +98,6 @@ def run(
         asking = execute(
             requests, asked, store=store, cache=mode, progress=progress, stopping=stopping, accounts=accounts
         )
-        if meanwhile is not None:
-            Thread(target=meanwhile, name="evalharness-meanwhile", daemon=True).start()
         answers = run_async(asking)
         asked_s = time.monotonic() - began
         told = disclosed(planned_tasks, answers.responses, store=store, journal=journal)

@@ -1,6 +1,7 @@
 import io
+import threading
 
-from evalharness.runner.progress import BarProgress, LineProgress, SilentProgress, progress_for
+from evalharness.runner.progress import BarProgress, LineProgress, OnFirstAnswer, SilentProgress, progress_for
 
 
 class Clock:
@@ -45,3 +46,18 @@ def test_a_terminal_gets_a_bar_and_a_pipe_gets_lines():
     assert "[red]said" in terminal.getvalue()
     assert isinstance(progress_for(io.StringIO()), LineProgress)
     assert isinstance(progress_for(io.StringIO(), quiet=True), SilentProgress)
+
+
+def test_what_follows_is_loaded_once_when_the_first_answer_has_come():
+    out, called = io.StringIO(), threading.Semaphore(0)
+    progress = OnFirstAnswer(LineProgress(out, clock=Clock()), called.release)
+    with progress:
+        progress.start("m", 2)
+        progress.say("hello")
+        assert not called.acquire(timeout=0.05)
+        progress.advance(1, failed=1)
+        assert called.acquire(timeout=10)
+        progress.advance(1)
+        assert not called.acquire(timeout=0.05)
+    assert out.getvalue().splitlines()[:2] == ["m: 2 requests", "hello"]
+    assert out.getvalue().splitlines()[2].endswith("1 failed")
