@@ -122,3 +122,21 @@ def test_a_list_that_cannot_be_written_stops_the_run_with_a_remedy(tmp_path: Pat
     journal = SentJournal(tmp_path / "missing" / "responses.sqlite3")
     with pytest.raises(StoreError, match=r"-sent.*cannot be written: No such file.*--reports"):
         journal.write(key_of(1))
+
+
+def test_the_list_grows_beyond_a_piece_of_its_file(store: Path) -> None:
+    n = 64 * 1024 // 32 * 2 + 3
+    with SentJournal(store) as journal:
+        for i in range(n):
+            journal.write(key_of(i))
+    with SentJournal(store) as journal:
+        assert journal.n_sent_again(book(range(n + 5))) == n
+
+
+def test_a_full_disk_is_told_before_anything_is_sent(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with SentJournal(store) as journal, pytest.raises(StoreError, match="No space left on device; answers so far"):
+        journal.write(key_of(1))
