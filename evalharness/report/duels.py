@@ -13,7 +13,10 @@ from ..stats.arrays import Floats, np
 from ..stats.bradley_terry import ELO, bradley_terry, separate_groups
 from ..stats.intervals import normal_quantile
 
-__all__ = ["Duels", "Score", "duels_of"]
+__all__ = ["STRENGTH", "Duels", "Score", "duels_of"]
+
+STRENGTH = "Elo"
+"""The name of the figure."""
 
 _PRIOR = 0.5
 
@@ -69,16 +72,17 @@ def duels_of(task: str, verdicts: Sequence[tuple[str, str, str, str]], *, confid
         return Duels((), tuple((m, scores[m]) for m in by_wins), note)
     fit = bradley_terry(counts.sum(axis=0), prior=prior)
     errors = np.fmax(fit.standard_errors, np.sqrt(np.diag(fit.robust_covariance(counts))))
+    elo = np.round(fit.elo, 6) + 0.0  # what is left of the mean by rounding is 0, and not −1e-14
     half = normal_quantile((1 + confidence) / 2) * errors * ELO
     order = np.argsort(-fit.log_strengths, kind="stable").tolist()
     results = tuple(
         MetricResult(
             task=task,
             model=models[i],
-            metric="strength (Elo)",
-            value=float(fit.elo[i]),
-            ci_low=float(fit.elo[i] - half[i]),
-            ci_high=float(fit.elo[i] + half[i]),
+            metric=STRENGTH,
+            value=float(elo[i]),
+            ci_low=float(elo[i] - half[i]),
+            ci_high=float(elo[i] + half[i]),
             ci_method="bradley-terry",
             confidence=confidence,
             n=sum(scores[models[i]]),

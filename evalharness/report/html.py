@@ -28,7 +28,7 @@ from .bars import bar, scale_of, strip
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
 from .people import PeopleView
-from .peopletext import ALL_HINT, kind_of, people_facts, ranking_hint
+from .peopletext import ALL_HINT, figure_cells, kind_of, people_facts, ranking_hint
 from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
 from .view import ReportView, build_view, operations_of
@@ -210,7 +210,7 @@ def _people(view: PeopleView) -> dict[str, Any]:
         "facts": people_facts(view),
         "hint": ranking_hint(view),
         "several": view.question == "label",
-        "rows": [(r, bar(r, scales[r.metric])) for r in view.results],
+        "rows": [(r, *figure_cells(r), bar(r, scales[r.metric])) for r in view.results],
     }
 
 

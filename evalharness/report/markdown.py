@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .costs import cost_rows, cost_total, usd
 from .gateview import GateOutcomeLike, GateView
 from .people import PeopleView
-from .peopletext import ALL_HINT, kind_of, people_facts, ranking_hint
+from .peopletext import ALL_HINT, figure_cells, kind_of, people_facts, ranking_hint
 from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
 from .view import Confusion, GroupTable, ReportView, TaskView, build_view
 
@@ -155,10 +155,7 @@ def _people(view: PeopleView) -> list[str]:
     lines += [" · ".join(_e(fact) for fact in facts), ""]
     lines += [line for text in (*view.notes, ranking_hint(view)) if text for line in (_e(text, limit=2000), "")]
     head = ["", "model", "value", "interval", "n"]
-    rows = [
-        [_e(r.metric), _e(r.model), figure(r.value), interval(r.ci_low, r.ci_high, like=r.value), amount(r.n)]
-        for r in view.results
-    ]
+    rows = [[_e(r.metric), _e(r.model), *figure_cells(r), amount(r.n)] for r in view.results]
     if view.duels is not None:
         scores = [[_e(model), *map(amount, score)] for model, score in view.duels.scores]
         if not rows:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+from ..core.types import MetricResult
+from .duels import STRENGTH
 from .facts import Fact
 from .people import PeopleView
 from .text import MISSING, amount, figure, interval, plural, share
 
-__all__ = ["ALL_HINT", "kind_of", "people_facts", "people_line", "ranking_hint"]
+__all__ = ["ALL_HINT", "figure_cells", "kind_of", "people_facts", "people_line", "ranking_hint"]
 
 ALL_HINT = (
     "What people said of the answers, from the registry at the time of this report. Intervals speak of other samples, "
@@ -33,12 +35,22 @@ def people_facts(view: PeopleView) -> list[Fact]:
     ]
     if not a.n_shared:
         return [*facts, Fact("agreement", MISSING, "nothing was rated by two people")]
-    facts.append(Fact("agreement", share(a.percent, 1), f"of pairs of ratings, over {amount(a.n_shared)} rated twice"))
+    facts.append(
+        Fact(
+            "agreement", share(a.percent, 1), f"equal pairs of ratings, over {amount(a.n_shared)} rated by two or more"
+        )
+    )
     if not math.isnan(a.kappa):
         facts.append(Fact("Cohen’s κ", figure(a.kappa), "quadratic weights" if view.question == "scale" else ""))
     note = interval(a.alpha_low, a.alpha_high, like=a.alpha)
     undefined = "all ratings are alike" if math.isnan(a.alpha) else ""
     return [*facts, Fact("Krippendorff’s α", figure(a.alpha), undefined or ("" if note == MISSING else note))]
+
+
+def figure_cells(result: MetricResult) -> tuple[str, str]:
+    """The figure and its interval; points of the Elo scale are whole numbers, whose zero is any other point."""
+    like = 1000.0 if result.metric == STRENGTH else result.value
+    return figure(result.value, like=like), interval(result.ci_low, result.ci_high, like=like)
 
 
 def _ratings(view: PeopleView) -> str:
@@ -71,6 +83,6 @@ def people_line(view: PeopleView) -> str:
 def _figures(view: PeopleView) -> list[str]:
     several = len({r.metric for r in view.results}) > 1
     return [
-        f"{r.model} {f'{r.metric} ' if several else ''}{figure(r.value)} {interval(r.ci_low, r.ci_high, like=r.value)}"
+        " ".join([r.model, *([r.metric] if several else []), *(cell for cell in figure_cells(r) if cell != MISSING)])
         for r in view.results
     ]
