@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evalharness.core.protocols import Array
-from evalharness.core.types import Response, Sample
+from evalharness.core.types import FAILED_STATES, Response, Sample
 from evalharness.stats.arrays import np
 
 from .base import BOOTSTRAP, NEEDS_NOTHING, BaseMetric, check_batch
 
-__all__ = ["JUDGED", "Judged", "OfJudge", "judged_of"]
+__all__ = ["JUDGED", "Judged", "OfJudge", "judged_of", "never_came"]
 
 JUDGED = "judged"
 """Under this key of `response.meta` stand the judgements of a response, by figure."""
@@ -65,8 +65,17 @@ def judged_of(response: Response, figure: str) -> Judged:
     )
 
 
+def never_came(response: Response) -> bool:
+    """Whether there is no answer that could be judged: such a response is scored where failures count as wrong."""
+    return response.status in FAILED_STATES and JUDGED not in response.meta
+
+
 class OfJudge(BaseMetric):
-    """What all share: the figure they belong to, and what defines its judgements."""
+    """What all share: the figure they belong to.
+
+    `counts_measured` says that the n of the figure is that of the samples with judge's value and rating: the others are
+    many, and have no part in it.
+    """
 
     __slots__ = ()
 
@@ -74,6 +83,7 @@ class OfJudge(BaseMetric):
     scores_blank = False
     bounds = (-1.0, 1.0)
     interval = BOOTSTRAP
+    counts_measured = True
     figure: str
 
     def read(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[Judged]:

@@ -149,6 +149,46 @@ def test_the_corrected_mean_stays_on_the_scale():
     assert 0 <= found.low <= found.value <= found.high <= 1
 
 
+def lost(n):
+    return [Response(key="k", status="error", text="")] * n
+
+
+def test_a_failed_answer_that_counts_as_wrong_is_worth_the_lower_end():
+    """Whatever λ is: it needs no judge and no rater."""
+    metric, raw = FIGURES["faithful"], FIGURES["faithful_raw"]
+    assert metric.scores_blank
+    assert raw.scores_blank
+    samples, responses = batch_of(PAIRS)
+    came = metric.sample_stats(samples, responses)
+    both = metric.sample_stats([*samples, *samples[:9]], [*responses, *lost(9)])
+    n = came[:, 0].sum()
+    assert value_of(metric, both) == pytest.approx((n * value_of(metric, came) + 9 * 1.0) / (n + 9), abs=1e-12)
+    assert sample_values(metric, both)[-9:].tolist() == [1.0] * 9
+    assert value_of(metric, metric.sample_stats(samples[:3], lost(3))) == 1.0
+    assert raw.values(samples[:2], [responses[0], *lost(1)]) == [PAIRS[0][0], 1.0]
+    found, before = summarize(metric, both), summarize(metric, came)
+    assert found.low < found.value < found.high
+    p, width = 9 / (n + 9), before.high - before.low
+    spread = 1.959964 * (before.value - 1) * math.sqrt(p * (1 - p) / (n + 9))
+    assert found.high - found.low == pytest.approx(2 * math.hypot((1 - p) * width / 2, spread), abs=1e-6)
+    for name in NAMES[2:]:
+        assert not FIGURES[name].scores_blank
+
+
+def test_n_is_the_number_of_pairs():
+    """Of 44 answers 26 have ratings: a kappa of those is no kappa of 44."""
+    from evalharness.runner.scoring import Answered, Figure, score_task
+
+    samples, responses = batch_of(PAIRS)
+    answered = [Answered(s, r) for s, r in zip(samples, responses, strict=True)]
+    scored = score_task(
+        "t", "m", answered, [Figure(*pair) for pair in FIGURES.items()], count_as="failure", confidence=0.95, seed=0
+    )
+    n = {results[0].metric: results[0].n for _, results in scored.figures}
+    assert {n[name] for name in NAMES[2:]} == {26}
+    assert n["faithful"] == n["faithful_raw"] == len(PAIRS)
+
+
 def test_without_ratings_there_is_no_corrected_mean():
     pairs = [(3.0, []), (4.0, [])]
     assert math.isnan(figure_of(FIGURES["faithful"], pairs))
