@@ -234,6 +234,13 @@ def test_correlations_are_those_of_scipy():
     )
 
 
+def test_a_scale_far_from_zero_keeps_its_digits():
+    figures = judge_figures("faithful", bounds=(1e8, 1e8 + 4), calibrated=True)
+    pairs = [(value + 1e8 - 1, [h + 1e8 - 1 for h in human]) for value, human in PAIRS if value is not None]
+    expected = scipy_stats.pearsonr(JUDGED, HUMAN).statistic
+    assert figure_of(figures["faithful_correlation"], pairs) == pytest.approx(expected, abs=1e-9)
+
+
 def test_a_judge_that_is_too_kind_correlates_and_does_not_agree():
     pairs = [(float(h + 2), [h]) for h in (1, 2, 3) * 5]
     assert figure_of(FIGURES["faithful_correlation"], pairs) == pytest.approx(1)
