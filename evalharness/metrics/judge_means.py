@@ -10,8 +10,8 @@ from typing import ClassVar
 from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
 from evalharness.stats.arrays import np
-from evalharness.stats.intervals import normal_quantile
 from evalharness.stats.ppi import PPI_COLUMNS, ppi_interval, ppi_mean, ppi_rows
+from evalharness.stats.tails import normal_quantile
 
 from .base import NEEDS_NOTHING, MeanMetric, ratio, require
 from .judged import OfJudge, judged_of, never_came

@@ -12,7 +12,6 @@ from typing import IO, TYPE_CHECKING, Any
 from ..core.types import MetricResult
 from .costs import cost_rows, usage_line
 from .gateview import GateOutcomeLike, GateView
-from .peopletext import people_line
 from .text import amount, duration, figure, interval, joined, plural, single_line
 from .view import ReportView, build_view, operations_of
 
@@ -106,8 +105,11 @@ def print_summary(
             out(_text(line, "dim"))
         if len(lines) > _MOST_LINES:
             out(_text(f"… {len(lines) - _MOST_LINES} more {what} in the report", "dim"))
-    for people in view.people:
-        out(_text(people_line(people)))
+    if view.people:
+        from .peopletext import people_line
+
+        for people in view.people:
+            out(_text(people_line(people)))
     for row in cost_rows(manifest):
         if row.cost != "none":
             out(_text(usage_line(row), "dim"))

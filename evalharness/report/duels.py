@@ -11,7 +11,7 @@ from ..core.types import MetricResult
 from ..record.ratings import TIE
 from ..stats.arrays import Floats, np
 from ..stats.bradley_terry import ELO, bradley_terry, separate_groups
-from ..stats.intervals import normal_quantile
+from ..stats.tails import normal_quantile
 
 __all__ = ["STRENGTH", "Duels", "Score", "duels_of"]
 
@@ -71,7 +71,7 @@ def duels_of(task: str, verdicts: Sequence[tuple[str, str, str, str]], *, confid
         by_wins = sorted(models, key=lambda m: -(scores[m].won - scores[m].lost))
         return Duels((), tuple((m, scores[m]) for m in by_wins), note)
     fit = bradley_terry(counts.sum(axis=0), prior=prior)
-    errors = np.fmax(fit.standard_errors, np.sqrt(np.diag(fit.robust_covariance(counts))))
+    errors = np.fmax(fit.standard_errors, fit.robust_errors(counts))
     elo = np.round(fit.elo, 6) + 0.0  # what is left of the mean by rounding is 0, and not −1e-14
     half = normal_quantile((1 + confidence) / 2) * errors * ELO
     order = np.argsort(-fit.log_strengths, kind="stable").tolist()

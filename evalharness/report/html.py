@@ -27,8 +27,6 @@ from ..core.types import MetricResult
 from .bars import bar, scale_of, strip
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
-from .people import PeopleView
-from .peopletext import ALL_HINT, figure_cells, kind_of, people_facts, ranking_hint
 from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
 from .view import ReportView, build_view, operations_of
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
     from ..record import Rating, Record
+    from .people import PeopleView
 
 __all__ = ["embed_json", "iter_html", "load_template", "render_html"]
 
@@ -95,7 +94,6 @@ def iter_html(
         gate_hint=_gate_hint(view),
         interval_hint=interval_hint(view),
         people=[_people(p) for p in view.people],
-        people_hint=ALL_HINT,
         on_error=_on_error(view),
         states=[
             {
@@ -203,8 +201,11 @@ def _bar_of(view: ReportView) -> Callable[[MetricResult], Markup]:
 
 def _people(view: PeopleView) -> dict[str, Any]:
     """What the page shows of a question to people; figures of one name share a scale."""
+    from .peopletext import ALL_HINT, figure_cells, kind_of, people_facts, ranking_hint
+
     scales = {name: scale_of(r for r in view.results if r.metric == name) for name in {r.metric for r in view.results}}
     return {
+        "about": ALL_HINT,
         "view": view,
         "kind": kind_of(view),
         "facts": people_facts(view),

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from .costs import cost_rows, cost_total, usd
 from .gateview import GateOutcomeLike, GateView
-from .people import PeopleView
-from .peopletext import ALL_HINT, figure_cells, kind_of, people_facts, ranking_hint
 from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
 from .view import Confusion, GroupTable, ReportView, TaskView, build_view
 
 if TYPE_CHECKING:
     from ..record import Rating, Record
+    from .people import PeopleView
 
 __all__ = ["escape_markdown", "render_markdown"]
 
@@ -56,6 +55,8 @@ def render_markdown(
     for task in view.tasks:
         lines += _task(task)
     if view.people:
+        from .peopletext import ALL_HINT
+
         lines += ["## Ratings by people", "", ALL_HINT, ""]
     for people in view.people:
         lines += _people(people)
@@ -149,6 +150,8 @@ def _groups(table: GroupTable) -> list[str]:
 
 
 def _people(view: PeopleView) -> list[str]:
+    from .peopletext import figure_cells, kind_of, people_facts, ranking_hint
+
     asked = f": {_e(view.asked)}" if view.asked else ""
     lines = [f"### {_e(view.task)} ({kind_of(view)}){asked}", ""]
     facts = [f"{f.name} {f.value}{f' ({f.note})' if f.note else ''}" for f in people_facts(view)]

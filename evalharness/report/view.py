@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
-from .people import PeopleView, people_view
 
 if TYPE_CHECKING:
     from ..record import Rating, Record, RunManifest, TaskSummary
+    from .people import PeopleView
 
 __all__ = [
     "Confusion",
@@ -222,8 +222,18 @@ def build_view(
         tasks=tuple(tasks),
         states=states,
         total_states=_by_status(total),
-        people=people_view(ratings, confidence=results[0].confidence if results else 0.95),
+        people=_people(ratings, confidence=results[0].confidence if results else 0.95),
     )
+
+
+def _people(ratings: Iterable[Rating], *, confidence: float) -> tuple[PeopleView, ...]:
+    given = tuple(ratings)
+    if not given:
+        return ()
+    # A run that has just ended has no ratings, and need not wait for what reckons them.
+    from .people import people_view
+
+    return people_view(given, confidence=confidence)
 
 
 def _by_status(states: Mapping[str, int]) -> dict[str, int]:

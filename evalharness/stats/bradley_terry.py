@@ -13,7 +13,7 @@ import math
 from typing import NamedTuple
 
 from .arrays import ArrayLike, Floats, np
-from .intervals import normal_quantile
+from .tails import normal_quantile
 
 __all__ = ["ELO", "BradleyTerry", "bradley_terry", "separate_groups"]
 
@@ -48,7 +48,11 @@ class BradleyTerry(NamedTuple):
     @property
     def standard_errors(self) -> Floats:
         """(k,) of the log-strengths, each against the mean of all."""
-        return np.sqrt(np.diag(self.covariance))
+        return _errors(self.covariance)
+
+    def robust_errors(self, units: ArrayLike) -> Floats:
+        """(k,) of the log-strengths, where comparisons hang together: from `robust_covariance`."""
+        return _errors(self.robust_covariance(units))
 
     def probabilities(self) -> Floats:
         """(k, k) P(row beats column); 1/2 on the diagonal."""
@@ -62,7 +66,7 @@ class BradleyTerry(NamedTuple):
         """
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must lie between 0 and 1, exclusive; got {confidence!r}")
-        errors = np.sqrt(np.diag(self.covariance if covariance is None else covariance))
+        errors = _errors(self.covariance if covariance is None else covariance)
         half = normal_quantile((1 + confidence) / 2) * errors
         return self.log_strengths - half, self.log_strengths + half
 
@@ -90,10 +94,14 @@ class BradleyTerry(NamedTuple):
         return covariance
 
 
-def _wins_expected(theta: Floats) -> Floats:
-    from scipy.special import expit
+def _errors(covariance: Floats) -> Floats:
+    # Where verdicts of a unit cancel out, what is left by rounding may lie below 0.
+    return np.sqrt(np.maximum(np.diag(covariance), 0.0))
 
-    result: Floats = expit(theta[:, None] - theta)
+
+def _wins_expected(theta: Floats) -> Floats:
+    # The logistic function, by the one form of it that cannot overflow.
+    result: Floats = 0.5 + 0.5 * np.tanh((theta[:, None] - theta) / 2)
     return result
 
 
@@ -105,14 +113,13 @@ def separate_groups(wins: ArrayLike) -> list[list[int]]:
     Raises:
         ValueError: for counts that are not a square of finite numbers of 0 and more.
     """
-    from scipy.sparse.csgraph import connected_components
-
     counts = _counts(wins)
-    _, of_item = connected_components(counts > 0, directed=True, connection="strong")
-    groups: dict[int, list[int]] = {}
-    for item, group in enumerate(of_item.tolist()):
-        groups.setdefault(group, []).append(item)
-    return list(groups.values())
+    reached = (counts > 0) | np.eye(len(counts), dtype=bool)
+    # Squared, it holds ways of twice the length.
+    for _ in range(len(counts).bit_length()):
+        reached = reached @ reached
+    both = reached & reached.T
+    return [np.flatnonzero(row).tolist() for i, row in enumerate(both) if row.argmax() == i]
 
 
 def bradley_terry(wins: ArrayLike, *, ties: ArrayLike | None = None, prior: float = 0.0) -> BradleyTerry:

@@ -19,6 +19,7 @@ reported, and the interval is never wider than that of the people's mean alone (
 from __future__ import annotations
 
 from .arrays import ArrayLike, Floats, np
+from .tails import t_quantile
 
 __all__ = ["PPI_COLUMNS", "ppi_interval", "ppi_mean", "ppi_power", "ppi_rows", "ppi_standard_error"]
 
@@ -126,8 +127,6 @@ def ppi_interval(
     Raises:
         ValueError: for a confidence outside (0, 1), ends that are not ascending, and as `ppi_mean`.
     """
-    from scipy.special import stdtrit
-
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, exclusive; got {confidence!r}")
     array = np.asarray(totals, dtype=np.float64)
@@ -138,9 +137,17 @@ def ppi_interval(
         if not low < high:
             raise ValueError(f"the ends of a scale must be ascending; got {ends!r}")
         array = array + ppi_rows([low, low, high, high], [low, high, low, high]).sum(axis=0)
-    quantile = stdtrit(np.where(n >= 2, n - 1, 1.0), (1 + confidence) / 2)
-    half = np.where(n >= 2, quantile * ppi_standard_error(array, power=power), np.nan)
+    half = np.where(
+        n >= 2, _quantiles(np.maximum(n - 1, 1.0), confidence) * ppi_standard_error(array, power=power), np.nan
+    )
     return mean - half, mean + half
+
+
+def _quantiles(freedom: Floats, confidence: float) -> Floats:
+    """Student's quantile for each of the degrees of freedom, of which there are many alike."""
+    distinct, place = np.unique(freedom, return_inverse=True)
+    found = np.array([t_quantile((1 + confidence) / 2, df) for df in distinct.tolist()], dtype=np.float64)
+    return found[place].reshape(freedom.shape)
 
 
 class _Moments:

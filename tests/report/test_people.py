@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -346,3 +348,12 @@ def test_console(make_record):
     assert "small 2.500 [" in lines[0]
     assert "no ranking" in lines[3]
     assert people_line(people_view(SCALE)[0]) == lines[0]
+
+
+def test_without_ratings_nothing_is_loaded_that_reckons_them():
+    code = (
+        "import sys, evalharness.report.html, evalharness.report.markdown, evalharness.report.console\n"
+        "print([m for m in sys.modules if m.startswith('evalharness.report.people')])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

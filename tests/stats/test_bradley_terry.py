@@ -167,10 +167,20 @@ def test_robust_errors_see_comparisons_that_repeat_one_another():
     units[first, 0, 1] = units[~first, 1, 0] = 9  # nine raters who all say the same
     fit = bradley_terry(units.sum(axis=0))
     alone = bradley_terry(units.sum(axis=0) / 9)
-    robust = np.sqrt(np.diag(fit.robust_covariance(units)))
+    robust = fit.robust_errors(units)
     assert robust == pytest.approx(3 * fit.standard_errors, rel=0.02)
     assert robust == pytest.approx(alone.standard_errors, rel=0.02)
     assert np.isnan(fit.robust_covariance(units[:1])).all()
+
+
+def test_verdicts_that_cancel_out_leave_no_error_and_no_warning():
+    """Each unit has b lose to a and beat c as often: its strength does not vary with the units, rounding aside."""
+    games = [(0, 1, 110, 23), (1, 2, 110, 23), (0, 2, 95, 31)]
+    units = np.zeros((133, 3, 3))
+    for one, other, won, lost in games:
+        units[:won, one, other] += 1
+        units[won : won + lost, other, one] += 1
+    assert bradley_terry(units.sum(axis=0)).robust_errors(units)[1] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(
