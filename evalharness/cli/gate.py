@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .rated import ratings_beside
+
 if TYPE_CHECKING:
     from evalharness.gate import GateOutcome
     from evalharness.record import Record
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         )
     publish(outcome, record, junit=Path(args.junit) if args.junit else None)
     # The page must not go on showing what another policy said.
-    write_reports(record, outcome)
+    write_reports(record, outcome, ratings=ratings_beside(record, reports, url=args.registry))
     _register(outcome, record, reports=reports, url=args.registry)
     if args.json:
         import json

@@ -1,7 +1,8 @@
 """Write a record's report: HTML, Markdown, CSV, Parquet or JSON, or print its summary.
 
 Records are only read, no model is asked. HTML and Markdown go beside the record unless --out says otherwise; CSV and
-JSON are printed unless it does.
+JSON are printed unless it does. What people said of the outputs (evalharness annotate) stands in HTML, Markdown and the
+summary: who rated, how far they agree, and how the models compare.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .rated import ratings_beside
+
 __all__ = ["add_arguments", "run"]
 
 _FORMATS = ("html", "md", "csv", "parquet", "json", "console")
+_WITH_RATINGS = ("html", "md", "console")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,12 +49,13 @@ def run(args: argparse.Namespace) -> int:
     kind = args.format or _format_of(args.out)
     record = Record.open(resolve_run(args.record, Path(args.reports), url=args.registry))
     gate = read_gate(record.folder)
+    ratings = ratings_beside(record, Path(args.reports), url=args.registry) if kind in _WITH_RATINGS else ()
     if kind == "console":
         if args.out not in (None, "-"):
             raise UsageError("--format console prints; for a file take --format md --out FILE")
         from evalharness.report import print_summary
 
-        print_summary(record, gate)
+        print_summary(record, gate, ratings=ratings)
         return 0
     if kind == "parquet":
         if args.out in (None, "-"):
@@ -62,11 +67,11 @@ def run(args: argparse.Namespace) -> int:
         from evalharness.report.samples import MAX_SAMPLES
 
         limit = MAX_SAMPLES if args.max_samples is None else args.max_samples
-        text, beside = render_html(record, gate, max_samples=limit), "report.html"
+        text, beside = render_html(record, gate, max_samples=limit, ratings=ratings), "report.html"
     elif kind == "md":
         from evalharness.report.markdown import render_markdown
 
-        text, beside = render_markdown(record, gate), "report.md"
+        text, beside = render_markdown(record, gate, ratings=ratings), "report.md"
     elif kind == "csv":
         text, beside = frames.csv_text(frames.table(record, args.table)), "-"
     else:

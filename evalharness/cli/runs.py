@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from evalharness.core.errors import UsageError
 
 from .columns import columns, print_json
+from .rated import ratings_beside
 
 if TYPE_CHECKING:
     from evalharness.record import Record, RunInfo, RunRegistry
@@ -127,7 +128,7 @@ def _show(args: argparse.Namespace) -> int:
     print(_head(record, info), flush=True)
     print()
     sys.stdout.flush()
-    print_summary(record, _gate(record))
+    print_summary(record, _gate(record), ratings=ratings_beside(record, Path(args.reports), url=args.registry))
     return 0
 
 

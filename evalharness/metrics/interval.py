@@ -71,6 +71,7 @@ def summarize(
     bootstrap       `bca`; in clusters `cluster-bca` (whole clusters are resampled). Of more than 50,000 samples
                     (or clusters) `jackknife` and `cluster-jackknife`, which agree with it there
     quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
+    its own         what the metric's `interval_rows` gives, under its `interval_name`; in clusters the bootstrap
     ==============  ===============================================================================
 
     Rows without anything to measure are left out of proportions and means. Bounds are kept within the metric's own.
@@ -99,6 +100,8 @@ def summarize(
     if by_rows is not None:
         n_resamples = min(n_resamples, getattr(metric, "n_resamples", n_resamples))
         found, method = _quantile(by_rows, rows, codes, confidence=confidence, seed=seed, n_resamples=n_resamples)
+    elif metric.interval == "bootstrap" and codes is None and (direct := getattr(metric, "interval_rows", None)):
+        found, method = Interval(*direct(rows, confidence=confidence)), str(getattr(metric, "interval_name", "direct"))
     elif metric.interval == "bootstrap":
         found, method = _bootstrap(
             metric, rows, value, codes, confidence=confidence, seed=seed, n_resamples=n_resamples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ..record import Record
+    from ..record import Rating, Record
 
 __all__ = ["make_console", "print_summary", "print_verdicts"]
 
@@ -85,9 +85,13 @@ def print_summary(
     *,
     console: Console | None = None,
     report: Path | None = None,
+    ratings: Iterable[Rating] = (),
 ) -> None:
-    """Print what the record says: the figures, the states, the verdicts, the notes and where the report lies."""
-    view = build_view(record, gate)
+    """Print what the record says: the figures, the states, the verdicts, the notes and where the report lies.
+
+    What people's `ratings` say stands in a line a question.
+    """
+    view = build_view(record, gate, ratings)
     out = _Printer(console or make_console())
     manifest = view.manifest
     out(_text(f"{manifest.suite_name} · run {manifest.id}", "bold"))
@@ -101,6 +105,11 @@ def print_summary(
             out(_text(line, "dim"))
         if len(lines) > _MOST_LINES:
             out(_text(f"… {len(lines) - _MOST_LINES} more {what} in the report", "dim"))
+    if view.people:
+        from .peopletext import people_line
+
+        for people in view.people:
+            out(_text(people_line(people)))
     for row in cost_rows(manifest):
         if row.cost != "none":
             out(_text(usage_line(row), "dim"))

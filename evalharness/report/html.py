@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
@@ -34,7 +34,8 @@ from .view import ReportView, build_view, operations_of
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-    from ..record import Record
+    from ..record import Rating, Record
+    from .people import PeopleView
 
 __all__ = ["embed_json", "iter_html", "load_template", "render_html"]
 
@@ -51,17 +52,28 @@ def embed_json(value: object) -> Markup:
 
 
 def render_html(
-    record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None, *, max_samples: int = MAX_SAMPLES
+    record: Record,
+    gate: GateOutcomeLike | Mapping[str, Any] | None = None,
+    *,
+    max_samples: int = MAX_SAMPLES,
+    ratings: Iterable[Rating] = (),
 ) -> str:
-    """The page, with at most `max_samples` samples in it (failed and wrong ones first)."""
-    return "".join(iter_html(record, gate, max_samples=max_samples))
+    """The page, with at most `max_samples` samples in it (failed and wrong ones first).
+
+    `ratings` are those that people gave to the run.
+    """
+    return "".join(iter_html(record, gate, max_samples=max_samples, ratings=ratings))
 
 
 def iter_html(
-    record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None, *, max_samples: int = MAX_SAMPLES
+    record: Record,
+    gate: GateOutcomeLike | Mapping[str, Any] | None = None,
+    *,
+    max_samples: int = MAX_SAMPLES,
+    ratings: Iterable[Rating] = (),
 ) -> Iterator[str]:
     """The page as `render_html` gives it, in pieces: the samples in it are never all in memory."""
-    view = build_view(record, gate)
+    view = build_view(record, gate, ratings)
     bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
     css, js = _asset("report.css"), _asset("report.js")
@@ -81,6 +93,7 @@ def iter_html(
         facts=facts_of(view),
         gate_hint=_gate_hint(view),
         interval_hint=interval_hint(view),
+        people=[_people(p) for p in view.people],
         on_error=_on_error(view),
         states=[
             {
@@ -184,6 +197,22 @@ def _bar_of(view: ReportView) -> Callable[[MetricResult], Markup]:
         return bar(r, scale, limits=limits.get((r.task, r.model, r.metric, r.group), ()))
 
     return draw
+
+
+def _people(view: PeopleView) -> dict[str, Any]:
+    """What the page shows of a question to people; figures of one name share a scale."""
+    from .peopletext import ALL_HINT, figure_cells, kind_of, people_facts, ranking_hint
+
+    scales = {name: scale_of(r for r in view.results if r.metric == name) for name in {r.metric for r in view.results}}
+    return {
+        "about": ALL_HINT,
+        "view": view,
+        "kind": kind_of(view),
+        "facts": people_facts(view),
+        "hint": ranking_hint(view),
+        "several": view.question == "label",
+        "rows": [(r, *figure_cells(r), bar(r, scales[r.metric])) for r in view.results],
+    }
 
 
 def _compact(value: object) -> str:

@@ -13,7 +13,8 @@ from .text import MISSING, amount, clip, duration, figure, interval, joined, sin
 from .view import Confusion, GroupTable, ReportView, TaskView, build_view
 
 if TYPE_CHECKING:
-    from ..record import Record
+    from ..record import Rating, Record
+    from .people import PeopleView
 
 __all__ = ["escape_markdown", "render_markdown"]
 
@@ -36,9 +37,11 @@ def _escaped(match: re.Match[str]) -> str:
     return {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "\\|"}.get(sign, f"\\{sign}")
 
 
-def render_markdown(record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None) -> str:
-    """The report as GitHub-flavoured Markdown."""
-    view = build_view(record, gate)
+def render_markdown(
+    record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None, *, ratings: Iterable[Rating] = ()
+) -> str:
+    """The report as GitHub-flavoured Markdown, with what people's `ratings` say."""
+    view = build_view(record, gate, ratings)
     manifest = view.manifest
     lines = [f"# {_e(manifest.suite_name)}", "", f"Run `{_code(manifest.id)}`, {_e(manifest.created_utc)}", ""]
     description = manifest.suite.get("description")
@@ -51,6 +54,12 @@ def render_markdown(record: Record, gate: GateOutcomeLike | Mapping[str, Any] | 
     lines += ["## Results", ""]
     for task in view.tasks:
         lines += _task(task)
+    if view.people:
+        from .peopletext import ALL_HINT
+
+        lines += ["## Ratings by people", "", ALL_HINT, ""]
+    for people in view.people:
+        lines += _people(people)
     lines += _states(view)
     lines += _costs(view)
     if manifest.notes:
@@ -138,6 +147,26 @@ def _groups(table: GroupTable) -> list[str]:
         "",
         *_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
     ]
+
+
+def _people(view: PeopleView) -> list[str]:
+    from .peopletext import figure_cells, kind_of, people_facts, ranking_hint
+
+    asked = f": {_e(view.asked)}" if view.asked else ""
+    lines = [f"### {_e(view.task)} ({kind_of(view)}){asked}", ""]
+    facts = [f"{f.name} {f.value}{f' ({f.note})' if f.note else ''}" for f in people_facts(view)]
+    lines += [" · ".join(_e(fact) for fact in facts), ""]
+    lines += [line for text in (*view.notes, ranking_hint(view)) if text for line in (_e(text, limit=2000), "")]
+    head = ["", "model", "value", "interval", "n"]
+    rows = [[_e(r.metric), _e(r.model), *figure_cells(r), amount(r.n)] for r in view.results]
+    if view.duels is not None:
+        scores = [[_e(model), *map(amount, score)] for model, score in view.duels.scores]
+        if not rows:
+            return [*lines, *_table(["model", "won", "tied", "lost"], scores, right=(1, 2, 3))]
+        # Both go from the best to the last.
+        head += ["won", "tied", "lost"]
+        rows = [[*row, *score[1:]] for row, score in zip(rows, scores, strict=True)]
+    return [*lines, *_table(head, rows, right=range(2, len(head)))]
 
 
 def _states(view: ReportView) -> list[str]:

@@ -12,7 +12,8 @@ from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
 
 if TYPE_CHECKING:
-    from ..record import Record, RunManifest, TaskSummary
+    from ..record import Rating, Record, RunManifest, TaskSummary
+    from .people import PeopleView
 
 __all__ = [
     "Confusion",
@@ -93,13 +94,14 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """Everything but the samples."""
+    """Everything but the samples; `people` is what people's ratings of the run say."""
 
     manifest: RunManifest
     gate: GateView | None
     tasks: tuple[TaskView, ...]
     states: tuple[tuple[str, str, Mapping[str, int]], ...]
     total_states: Mapping[str, int]
+    people: tuple[PeopleView, ...] = ()
 
     @property
     def verdicts(self) -> tuple[VerdictView, ...]:
@@ -180,8 +182,13 @@ def confusion_of(result: MetricResult) -> Confusion | None:
     )
 
 
-def build_view(record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None) -> ReportView:
-    """The view of `record`, with the gate's outcome (the object, or the content of gate.json) where there is one."""
+def build_view(
+    record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None, ratings: Iterable[Rating] = ()
+) -> ReportView:
+    """The view of `record`, with the gate's outcome (the object, or the content of gate.json) where there is one.
+
+    `ratings` are those that people gave to the run (`RunRegistry.ratings`).
+    """
     manifest = record.manifest
     results = tuple(record.results)
     runs = manifest.tasks
@@ -215,7 +222,18 @@ def build_view(record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None 
         tasks=tuple(tasks),
         states=states,
         total_states=_by_status(total),
+        people=_people(ratings, confidence=results[0].confidence if results else 0.95),
     )
+
+
+def _people(ratings: Iterable[Rating], *, confidence: float) -> tuple[PeopleView, ...]:
+    given = tuple(ratings)
+    if not given:
+        return ()
+    # A run that has just ended has no ratings, and need not wait for what reckons them.
+    from .people import people_view
+
+    return people_view(given, confidence=confidence)
 
 
 def _by_status(states: Mapping[str, int]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from .html import iter_html
 from .markdown import render_markdown
 
 if TYPE_CHECKING:
-    from ..record import Record
+    from ..record import Rating, Record
 
 __all__ = ["HTML_FILE", "MARKDOWN_FILE", "write_reports"]
 
@@ -21,16 +21,24 @@ HTML_FILE = "report.html"
 MARKDOWN_FILE = "report.md"
 
 
-def write_reports(record: Record, gate_outcome: GateOutcomeLike | Mapping[str, Any] | None = None) -> dict[str, Path]:
+def write_reports(
+    record: Record,
+    gate_outcome: GateOutcomeLike | Mapping[str, Any] | None = None,
+    *,
+    ratings: Iterable[Rating] = (),
+) -> dict[str, Path]:
     """Write report.html and report.md into the record's folder (they are no part of its seal); returns their paths.
+
+    `ratings` are those that people gave to the run.
 
     Raises:
         RunError: if they cannot be written.
     """
+    ratings = tuple(ratings)
     paths = {"html": record.folder / HTML_FILE, "md": record.folder / MARKDOWN_FILE}
     try:
-        write_atomic(paths["html"], iter_html(record, gate_outcome))
-        write_atomic(paths["md"], render_markdown(record, gate_outcome))
+        write_atomic(paths["html"], iter_html(record, gate_outcome, ratings=ratings))
+        write_atomic(paths["md"], render_markdown(record, gate_outcome, ratings=ratings))
     except OSError as error:
         raise RunError(
             f"the report cannot be written to {record.folder}: {error}; the record itself is safe"

@@ -177,6 +177,11 @@ def _counts_failures(metric: Metric) -> bool:
     return bool(getattr(metric, "counts_states", False))
 
 
+def _n_scored(metric: Metric, rows: Array) -> int:
+    """How many samples the figure speaks of: those scored, or only those in which there was something to measure."""
+    return int(np.count_nonzero(rows[:, 0])) if getattr(metric, "counts_measured", False) else len(rows)
+
+
 def _results(
     task: str, model: str, stats: FigureStats, columns: Sequence[str], *, confidence: float, seed: int
 ) -> list[MetricResult]:
@@ -199,7 +204,7 @@ def _results(
             ci_high=summary.high,
             ci_method=summary.method,
             confidence=confidence,
-            n=len(chosen),
+            n=_n_scored(metric, chosen),
             n_failed=n_failed,
             higher_is_better=metric.higher_is_better,
             bounds=metric.bounds,

@@ -135,3 +135,14 @@ def test_a_record_from_elsewhere_registers_nothing(make_run, tmp_path):
     shutil.rmtree(tmp_path / "reports")
     assert main(["gate", str(elsewhere)]) == 0
     assert not os.path.exists("reports")
+
+
+def test_the_page_keeps_what_people_said(make_run):
+    from evalharness.record import Rating
+
+    record = make_run(right(0), gates=RULES)
+    task = record.manifest.tasks[0]
+    with RunRegistry.open() as registry:
+        registry.add_ratings([Rating(record.id, task.id, task.model, "s", 0, "anna", "label", label="good")])
+    assert main(["gate", str(record.folder)]) == 0
+    assert "Ratings by people" in (record.folder / "report.html").read_text(encoding="utf-8")

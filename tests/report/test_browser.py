@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from evalharness.record import Rating
 from evalharness.report.html import render_html
 
 CHROMIUM = next(
@@ -38,6 +39,25 @@ VERDICT = {
     "baseline_value": None,
     "n": 11,
 }
+RATINGS = [
+    Rating("r", task, model, f"s{i}", 0, rater, "scale", value=float((i * k) % 5 + 1), asked="Is it faithful?")
+    for task in ("sentiment", "W" * 200)
+    for model in ("small", "large")
+    for i in range(8)
+    for k, rater in ((1, "anna"), (2, "ben"))
+]
+RATINGS += [
+    Rating("r", "translate", "small", f"t{i}", 0, "anna", "label", label="good" if i % 3 else "bad") for i in range(9)
+]
+RATINGS += [
+    Rating("r", "translate", one, f"t{i}", 0, "anna", "pairwise", label=(one, other, "tie")[i % 3], against=other)
+    for one, other in (("large", "small"), ("large", "other"))
+    for i in range(9)
+]
+RATINGS += [
+    Rating("r", "sentiment", one, "t0", 0, "anna", "pairwise", label=one, against=other)
+    for one, other in (("a", "b"), ("c", "d"))
+]
 GATE = {"state": "fail", "reason": VERDICT["reason"], "verdicts": [VERDICT]}
 
 
@@ -202,7 +222,7 @@ def test_an_injected_script_or_style_is_refused(make_record, browser, tmp_path):
 def test_nothing_sticks_out(make_record, open_page, width, scheme):
     long = "W" * 300
     record = make_record(odd=long, models=(f"model{long}", "b"), metric=f"metric{long}")
-    page = open_page(render_html(record, GATE), width=width, scheme=scheme)
+    page = open_page(render_html(record, GATE, ratings=RATINGS), width=width, scheme=scheme)
     for i in (0, 2, 30):
         rows(page).nth(i).locator("button.row").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -234,7 +254,7 @@ CONTRAST = """() => {
 @pytest.mark.parametrize(("scheme", "background"), [("light", "rgb(246, 246, 243)"), ("dark", "rgb(18, 22, 26)")])
 def test_all_text_has_contrast(make_record, open_page, scheme, background):
     """WCAG AA: 4.5 to 1 for every text that is seen, in both schemes, samples opened."""
-    page = open_page(render_html(make_record(), GATE), scheme=scheme)
+    page = open_page(render_html(make_record(), GATE, ratings=RATINGS), scheme=scheme)
     for i in (0, 1, 6):
         rows(page).nth(i).locator("button.row").click()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == background
@@ -249,6 +269,22 @@ def test_without_script_all_but_the_explorer_is_there(make_record, open_page):
     assert "0.727" in text
     assert "needs JavaScript" in text
     assert not page.locator("#explorer").is_visible()
+
+
+def test_people(make_record, open_page):
+    page = open_page(render_html(make_record(), ratings=RATINGS))
+    page.click("nav.toc a[href='#people']")
+    section = page.locator("#people")
+    cards = section.locator("article")
+    assert cards.count() == 5
+    text = cards.first.inner_text()
+    for part in ("sentiment", "Is it faithful?", "Krippendorff’s α", "quadratic weights", "16", "32 ratings"):
+        assert part in text, part
+    ranking = section.locator("article", has_text="Bradley-Terry")
+    assert ranking.locator("tbody tr").count() == 3
+    assert ranking.locator("tbody tr svg.bar").count() == 3
+    assert "6 · 6 · 6" in ranking.inner_text()
+    assert "no ranking" in section.locator("article", has_text="which is better").last.inner_text()
 
 
 def test_paper(make_record, open_page):

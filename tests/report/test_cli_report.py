@@ -94,3 +94,34 @@ def test_no_such_record_and_no_such_place(make_record, tmp_path, capsys):
 def test_max_samples(make_record, tmp_path):
     assert main(["report", str(make_record().folder), "--out", "x.html", "--max-samples", "0"]) == 0
     assert "0 of 24 answers" in (tmp_path / "x.html").read_text(encoding="utf-8")
+
+
+def rate(**more):
+    from evalharness.record import Rating, RunRegistry
+
+    rating = {"task": "sentiment", "model": "small", "sample_id": "s1", "repeat": 0, "rater": "anna", "value": 4.0}
+    with RunRegistry.open() as registry:
+        registry.add_ratings([Rating(question="scale", **{**rating, **more})])
+
+
+def test_what_people_said_stands_in_the_report(make_record, capsys):
+    record = make_record()
+    rate(run_id=record.id)
+    rate(run_id="another-run", value=1.0)
+    assert main(["report", record.id, "--format", "console"]) == 0
+    assert "sentiment · people (scale): 1 rater, 1 rating; small 4.000" in capsys.readouterr().out
+    for name in ("report.html", "report.md"):
+        assert main(["report", record.id, "--out", name]) == 0
+    assert main(["runs", "show", record.id]) == 0
+    assert "people (scale)" in capsys.readouterr().out
+    for name in ("report.html", "report.md"):
+        with open(name, encoding="utf-8") as file:
+            assert "Ratings by people" in file.read()
+
+
+def test_a_registry_that_cannot_be_read_is_said_and_the_report_is_there(make_record, tmp_path, capsys):
+    record = make_record()
+    (tmp_path / "reports" / "registry.sqlite3").write_bytes(b"not a database at all, but long enough" * 40)
+    assert main(["report", str(record.folder), "--out", "x.md"]) == 0
+    assert "people's ratings are left out of the report: registry" in capsys.readouterr().err
+    assert (tmp_path / "x.md").exists()
