@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,9 +169,14 @@ def _optional(cell: str | None) -> str | None:
     return None if cell is None else unescape(cell)
 
 
+@lru_cache(maxsize=64)
+def _sampling(text: str) -> Sampling:
+    values = loads(text)
+    return Sampling(**{**values, "stop": tuple(values["stop"])})
+
+
 def _sample_row(cell: dict[str, Any]) -> SampleRow:
     prompt: Prompt = turns(loads(cell["prompt"])) if cell["is_chat"] else unescape(cell["prompt"])
-    sampling = loads(cell["sampling"])
     sample_id = unescape(cell["sample_id"])
     key = unescape(cell["request_key"])
     model = unescape(cell["model"])
@@ -195,7 +201,7 @@ def _sample_row(cell: dict[str, Any]) -> SampleRow:
             sample_id=sample_id,
             prompt=prompt if cell["request_prompt"] is None else prompt_from_json(cell["request_prompt"]),
             continuations=tuple(map(unescape, cell["continuations"])),
-            sampling=Sampling(**{**sampling, "stop": tuple(sampling["stop"])}),
+            sampling=_sampling(cell["sampling"]),
             repeat=cell["repeat"],
         ),
         response=Response(

@@ -90,6 +90,8 @@ def from_plain(value: Any) -> Any:
 
 def dumps(value: object) -> str:
     """`value` as one line of strict JSON; `loads` gives it back, NaN and lone surrogates included."""
+    if value == {}:
+        return "{}"
     try:
         # Nearly all values need no escape: let the C encoder write them, and look at what it wrote.
         text = _write(value)
@@ -113,5 +115,7 @@ def loads(text: str) -> Any:
     Raises:
         ValueError: if `text` is not JSON.
     """
+    if text == "{}":
+        return {}
     value = json.loads(text)
     return from_plain(value) if any(mark in text for mark in _MARKS) else value

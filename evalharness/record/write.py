@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ..core.types import Prompt, Request, Sample
+from ..core.types import Prompt, Request, Sample, Sampling
 from .arrow import arrow_array, arrow_floats
 from .codec import prompt_to_json
 from .rows import RowInput, SampleRow, ScoreRow, ScoreTable, StatsRow, StatsTable
@@ -113,7 +114,7 @@ def _sample_cells(row: SampleRow) -> Cells:
         dumps(sample.fields),
         _asked(sample, request),
         _texts(request.continuations),
-        _sampling(request),
+        _sampling(request.sampling),
         response.status,
         _optional(response.text),
         _optional(response.answer),
@@ -150,8 +151,8 @@ def _asked(sample: Sample, request: Request) -> str | None:
     return None if asked == sample.prompt else prompt_to_json(asked)
 
 
-def _sampling(request: Request) -> str:
-    s = request.sampling
+@lru_cache(maxsize=64)
+def _sampling(s: Sampling) -> str:
     schema = {} if s.json_schema is None else {"json_schema": s.json_schema}
     return dumps(
         {

@@ -143,6 +143,7 @@ def _hash(text: str) -> str:
 
 def load_template() -> Template:
     """The page's template, compiled once: a moment that a command may choose, for it takes a tenth of a second."""
+    _environment().get_template("macros.j2")
     return _environment().get_template("report.html.j2")
 
 
