@@ -72,8 +72,6 @@ def run(
             continues from them.
         BudgetError: a budget of the suite is used up; answers so far are kept, too.
     """
-    from .lm_eval_score import answered_lm_eval
-
     progress = SilentProgress() if progress is None else progress
     created_utc, began = utc_now(), time.monotonic()
     ready = prepare(suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ)
@@ -106,8 +104,7 @@ def run(
             loaded.suite,
             _in_order(
                 loaded.suite,
-                _answered(plan.tasks, answers)
-                + [entry for work in bridged for entry in answered_lm_eval(work, answers.responses, loaded.suite)],
+                _answered(plan.tasks, answers) + _answered_bridged(bridged, answers, loaded.suite),
             ),
             Provenance(
                 run_id=new_run_id(loaded.suite.name),
@@ -163,6 +160,15 @@ def _answered(tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTa
             )
         )
     return found
+
+
+def _answered_bridged(bridged: Sequence[LmEvalWork], answers: Answers, suite: Suite) -> list[AnsweredTask]:
+    """lm-eval's tasks with their answers."""
+    if not bridged:
+        return []
+    from .lm_eval_score import answered_lm_eval
+
+    return [entry for work in bridged for entry in answered_lm_eval(work, answers.responses, suite)]
 
 
 def _in_order(suite: Suite, tasks: Sequence[AnsweredTask]) -> list[AnsweredTask]:
