@@ -1,4 +1,4 @@
-"""Look into the response store: what it holds, remove old answers, export them.
+"""Look into the response store: what it holds, remove old answers, export them; batches that are not done with.
 
 Every answer that a model gave is kept in responses.sqlite3 in the reports folder, under the complete identity of its
 request. A run takes from there what it can (`execution.cache: reuse`), so nothing is asked twice.
@@ -31,6 +31,7 @@ _BYTES = {
     **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", start=1)},
 }
 _MOST_DAYS_SHOWN = 14
+_BATCH_FIELDS = ("batch_id", "tag", "model", "address", "n_requests", "written_s")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     export = actions.add_parser("export", help="write all answers as JSON lines", allow_abbrev=False)
     export.add_argument("file", metavar="FILE.jsonl", help="where to; - is standard output")
-    for action in (stats, prune, export):
+    batches = actions.add_parser(
+        "batches",
+        help="the batches that were handed in and are not done with (execution.mode: batch)",
+        allow_abbrev=False,
+    )
+    batches.add_argument(
+        "--forget", metavar="ID", help="give this batch up: the next run hands its open requests in again"
+    )
+    batches.add_argument("--json", action="store_true", help="print JSON")
+    for action in (stats, prune, export, batches):
         action.add_argument(
             "--reports", metavar="DIR", default="reports", help="folder of the store (default: reports)"
         )
@@ -65,6 +75,9 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.reports) / "responses.sqlite3"
     if not path.exists():
         raise UsageError(f"there is no response store {path}: no run has stored an answer there; name it: --reports")
+    if args.action == "batches":
+        _batches(path, forget=args.forget, as_json=args.json)
+        return 0
     with ResponseStore.open(path) as store:
         if args.action == "stats":
             _stats(store, as_json=args.json)
@@ -104,6 +117,40 @@ def _stats(store: ResponseStore, *, as_json: bool) -> None:
     _table("day (UTC)", days[-_MOST_DAYS_SHOWN:])
     if len(days) > _MOST_DAYS_SHOWN:
         print(f"and {len(days) - _MOST_DAYS_SHOWN:,} days before; --json has them all")
+
+
+def _batches(path: Path, *, forget: str | None, as_json: bool) -> None:
+    from datetime import UTC, datetime
+
+    from evalharness.runner.batch_ledger import BatchLedger
+
+    with BatchLedger.open(path) as ledger:
+        found = ledger.batches()
+        if forget is not None:
+            given_up = [batch for batch in found if forget in (batch.batch_id, batch.tag)]
+            if not given_up:
+                known = ", ".join(batch.batch_id or batch.tag for batch in found) or "none"
+                raise UsageError(f"there is no open batch {forget!r}; there are: {known}")
+            ledger.drop(batch.number for batch in given_up)
+            print(f"gave {forget} up, with {sum(batch.n_requests for batch in given_up):,} requests")
+            return
+    if as_json:
+        print_json([{field: getattr(batch, field) for field in _BATCH_FIELDS} for batch in found])
+        return
+    if not found:
+        print("no batch is open")
+        return
+    rows = [
+        (
+            batch.batch_id or f"{batch.tag} (not known whether it was handed in)",
+            batch.model,
+            f"{batch.n_requests:,}",
+            datetime.fromtimestamp(batch.written_s, UTC).strftime("%Y-%m-%d %H:%M"),
+            batch.address,
+        )
+        for batch in found
+    ]
+    print(columns(["batch", "model", "requests", "handed in (UTC)", "address"], rows, right=["requests"]))
 
 
 def _table(title: str, tallies: Sequence[tuple[str, Tally]]) -> None:

@@ -59,6 +59,13 @@ def _table(found: Forecast) -> str:
     lines = [_cells(work) for work in (*found.work, found.total)]
     text = columns(_HEADS, lines, right=_HEADS[2:])
     notes = [f"prices of {model}: {price['from']}" for model, price in found.prices.items() if isinstance(price, dict)]
+    if found.batches:
+        counts = ", ".join(f"{n:,} of {model}" for model, n in found.batches.items())
+        n = sum(found.batches.values())
+        notes.append(
+            f"mode batch: about {n:,} batch{'' if n == 1 else 'es'} ({counts}), at the price of batches; how long they "
+            "take is not known: up to 24 hours"
+        )
     unknown = sorted({work.model for work in found.work if work.cost == "unknown"})
     if unknown:
         notes.append(f"the price of {', '.join(unknown)} is not known; give it as `price` of the model")

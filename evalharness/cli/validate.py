@@ -104,9 +104,11 @@ class _Validation:
 
     def references(self) -> None:
         from evalharness.runner.lm_eval_plan import lm_eval_problems
+        from evalharness.suite.batches import batch_problems
         from evalharness.suite.check import check_references
 
-        check_references(self.loaded, more=[*lm_eval_problems(self.loaded), *self._price_problems()])
+        more = [*lm_eval_problems(self.loaded), *self._price_problems(), *batch_problems(self.loaded)]
+        check_references(self.loaded, more=more)
         metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")
 
@@ -137,6 +139,10 @@ class _Validation:
         check_plan(self.loaded, plan)
         bridged = plan_lm_eval(self.loaded, {}, {name: {} for name in suite.models}, allow_code=self.args.allow_code)
         self.planned = [*plan.tasks, *(planned for work in bridged for planned in work.planned)]
+        if suite.execution.mode == "batch":
+            from evalharness.runner.batch_run import refuse_likelihoods
+
+            refuse_likelihoods(suite, self.planned)
         counts = [f"{name} {_plural(len(part), 'row')}" for name, part in rows.items()]
         read = {planned.task.id: len(planned.samples) for work in bridged for planned in work.planned}
         counts += [f"{name} {_plural(n, 'document')}" for name, n in list(read.items())[:_LISTED]]

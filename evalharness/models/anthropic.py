@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from evalharness.core.errors import UsageError
 from evalharness.core.types import Json, Prompt, Request, Response, Sampling
@@ -31,6 +31,9 @@ from .retry import Timing
 from .service import ServiceModel, ServiceSpec
 from .streams import with_ttft
 from .transport import Transport
+
+if TYPE_CHECKING:
+    from .batches import BatchService
 
 __all__ = ["AnthropicModel", "make"]
 
@@ -102,14 +105,28 @@ class AnthropicModel(ServiceModel):
 
     async def answer(self, request: Request) -> Response:
         streamed = {"stream": True} if self._spec.stream else {}
-        asked = {**_turns(request.prompt), **_sampling_fields(request.sampling)}
-        exchange = await self._ask({**asked, **streamed, **self._extra}, self._reader)
+        exchange = await self._ask({**_asked(request), **streamed, **self._extra}, self._reader)
         tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
         try:
-            found = answer_of(request.key, parsed(exchange.reply, self._secrets), **tries)
+            found = self.response_in(request, parsed(exchange.reply, self._secrets), **tries)
         except RequestFailed as failure:
             raise RequestFailed(str(failure), **tries) from failure
         return with_ttft(found, exchange.reply)
+
+    def body_of(self, request: Request) -> dict[str, Any]:
+        return self._body({**_asked(request), **self._extra})
+
+    def response_in(self, request: Request, content: Any, *, n_retries: int, latency_s: float | None) -> Response:
+        return answer_of(request.key, content, n_retries=n_retries, latency_s=latency_s)
+
+    def batches(self) -> BatchService:
+        from .anthropic_batches import AnthropicBatches
+
+        return AnthropicBatches(self)
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    return {**_turns(request.prompt), **_sampling_fields(request.sampling)}
 
 
 def _turns(prompt: Prompt) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _KEPT_OF_REPLY = ("id", "model", "stop_sequence", "stop_details")
 _INPUT_TOKENS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
-def answer_of(key: str, reply: Any, *, n_retries: int, latency_s: float) -> Response:
+def answer_of(key: str, reply: Any, *, n_retries: int, latency_s: float | None) -> Response:
     """The response in `reply`, the parsed JSON.
 
     `text` is the text blocks and nothing else. Thoughts stand in `meta.reasoning_content`, tool calls, in the shape

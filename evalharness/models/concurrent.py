@@ -28,13 +28,26 @@ _WAITING_PER_WORKER = 4
 class RequestFailed(Exception):
     """One request has no answer: the message becomes the error of its response.
 
-    `n_retries` and `latency_s` are what the response is to say of the tries.
+    `n_retries` and `latency_s` are what the response is to say of the tries; `may_pass` whether the same request may
+    fare better later, `of_server` whether it would befall any other request, too, and `status` that of HTTP.
     """
 
-    def __init__(self, message: str, *, n_retries: int = 0, latency_s: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        n_retries: int = 0,
+        latency_s: float | None = None,
+        may_pass: bool = False,
+        of_server: bool = False,
+        status: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.n_retries = n_retries
         self.latency_s = latency_s
+        self.may_pass = may_pass
+        self.of_server = of_server
+        self.status = status
 
 
 def utc_now() -> str:

@@ -92,6 +92,7 @@ class _Failure(NamedTuple):
     asked_for_s: float | None = None
     overrun: bool = False
     """Whether it says that the server is asked too much."""
+    status: int | None = None
 
 
 def excerpt(reply: HttpReply, secrets: Secrets) -> str:
@@ -154,8 +155,8 @@ class Endpoint:
     async def close(self) -> None:
         await self._transport.close()
 
-    async def ask(self, request: HttpRequest) -> Exchange:
-        """The 2xx reply to `request`.
+    async def ask(self, request: HttpRequest, *, once: bool = False) -> Exchange:
+        """The 2xx reply to `request`; with `once` there is a single try, for what must not be done twice unseen.
 
         Raises:
             RequestFailed: there is none; the message gives status or fault, what the server said, and a remedy.
@@ -180,7 +181,7 @@ class Endpoint:
             if isinstance(found, HttpReply):
                 return Exchange(found, n_retries, ended - started)
             failure, delay_s = found, None
-            if failure.may_pass:
+            if failure.may_pass and not once:
                 # While others are answered, a server that is asked too much refuses this request for want of room.
                 n_spared += failure.overrun and n_answered < limits.n_answered and n_spared < self._most_spared
                 n_answered = limits.n_answered
@@ -225,7 +226,8 @@ class Endpoint:
         if asked_for_s is None and reply.status == 429 and may_pass:
             asked_for_s = hold_s
         of_server = reply.status in _OF_THE_SERVER or reply.status >= 500 or reply.status <= 399
-        return _Failure(self._refused(reply, asked_for_s), may_pass, of_server, asked_for_s, reply.status in _OVERRUN)
+        overrun = reply.status in _OVERRUN
+        return _Failure(self._refused(reply, asked_for_s), may_pass, of_server, asked_for_s, overrun, reply.status)
 
     def _given_up(
         self, failure: _Failure, n_retries: int, n_before: int, *, late: bool, latency_s: float
@@ -244,7 +246,14 @@ class Endpoint:
         tries = f" (tried {n_retries + 1} times)" if n_retries else ""
         if late:
             tries += f"; deadline_s: {self._flow.deadline_s:g} leaves no time for another try"
-        return RequestFailed(failure.message + tries, n_retries=n_retries, latency_s=latency_s)
+        return RequestFailed(
+            failure.message + tries,
+            n_retries=n_retries,
+            latency_s=latency_s,
+            may_pass=failure.may_pass,
+            of_server=failure.of_server,
+            status=failure.status,
+        )
 
     def _refused(self, reply: HttpReply, asked_for_s: float | None) -> str:
         said = excerpt(reply, self._secrets)

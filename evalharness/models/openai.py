@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from evalharness.core.errors import UsageError
@@ -40,6 +40,9 @@ from .service import ServiceModel, ServiceSpec
 from .streams import with_ttft
 from .thinking import without_thinking
 from .transport import Transport
+
+if TYPE_CHECKING:
+    from .batches import BatchService
 
 __all__ = ["OpenAIModel", "make"]
 
@@ -153,23 +156,35 @@ class OpenAIModel(ServiceModel):
         return exchange, parsed(exchange.reply, self._secrets)
 
     async def _generated(self, request: Request) -> Response:
-        api = self._spec.api
-        streamed = stream_fields(api) if self._spec.stream else {}
-        asked = generation_fields(request.prompt, request.sampling, api=api)
-        exchange = await self._ask({**asked, **streamed, **self._extra}, self._reader)
+        streamed = stream_fields(self._spec.api) if self._spec.stream else {}
+        exchange = await self._ask({**self._asked(request), **streamed, **self._extra}, self._reader)
         tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
         try:
-            reply = parsed(exchange.reply, self._secrets)
-            if api == "responses":
-                found = response_of(request.key, reply, **tries)
-            else:
-                found = answer_of(request.key, reply, api=api, **tries)
+            found = self.response_in(request, parsed(exchange.reply, self._secrets), **tries)
         except RequestFailed as failure:
             raise RequestFailed(str(failure), **tries) from failure
+        return with_ttft(found, exchange.reply)
+
+    def _asked(self, request: Request) -> dict[str, Any]:
+        return generation_fields(request.prompt, request.sampling, api=self._spec.api)
+
+    def body_of(self, request: Request) -> dict[str, Any]:
+        return self._body({**self._asked(request), **self._extra})
+
+    def response_in(self, request: Request, content: Any, *, n_retries: int, latency_s: float | None) -> Response:
+        api = self._spec.api
+        if api == "responses":
+            found = response_of(request.key, content, n_retries=n_retries, latency_s=latency_s)
+        else:
+            found = answer_of(request.key, content, api=api, n_retries=n_retries, latency_s=latency_s)
         if self._spec.split_thinking:
             found = without_thinking(found)
-        found = _cut(found, request.sampling.stop) if api == "responses" else found
-        return with_ttft(found, exchange.reply)
+        return _cut(found, request.sampling.stop) if api == "responses" else found
+
+    def batches(self) -> BatchService:
+        from .openai_batches import OpenAIBatches
+
+        return OpenAIBatches(self, api=self._spec.api)
 
 
 def _cut(response: Response, stop: tuple[str, ...]) -> Response:

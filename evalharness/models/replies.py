@@ -47,7 +47,7 @@ def first_choice(reply: Any) -> Mapping[str, Any]:
 
 
 def answer_of(
-    key: str, reply: Any, *, api: Literal["chat", "completions"], n_retries: int, latency_s: float
+    key: str, reply: Any, *, api: Literal["chat", "completions"], n_retries: int, latency_s: float | None
 ) -> Response:
     """The response in `reply`, the parsed JSON.
 

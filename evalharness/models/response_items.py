@@ -28,7 +28,7 @@ _UNFINISHED = {
 _STATES: Mapping[str, Status] = {"max_output_tokens": "truncated", "content_filter": "refusal"}
 
 
-def response_of(key: str, reply: Any, *, n_retries: int, latency_s: float) -> Response:
+def response_of(key: str, reply: Any, *, n_retries: int, latency_s: float | None) -> Response:
     """The response in `reply`, the parsed JSON.
 
     Raises:

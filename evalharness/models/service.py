@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import AsyncIterable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from evalharness.core.errors import UsageError
 from evalharness.core.secrets import PLACEHOLDER
-from evalharness.core.types import Json
+from evalharness.core.types import Json, Request, Response
 
 from .addresses import address_identity, check_address, check_secrets, merged_headers
 from .concurrent import ConcurrentModel
-from .endpoint import Endpoint, EndpointSpec, Exchange
+from .endpoint import Endpoint, EndpointSpec, Exchange, parsed
 from .limits import Flow
 from .retry import RetryPolicy, Timing
-from .transport import AiohttpTransport, HttpRequest, StreamReader, Transport
+from .transport import AiohttpTransport, HttpReply, HttpRequest, StreamReader, Transport
 from .values import Secrets
+
+if TYPE_CHECKING:
+    from .batches import BatchService
 
 __all__ = ["ServiceModel", "ServiceSpec"]
 
@@ -89,7 +92,7 @@ class ServiceModel(ConcurrentModel):
             flow=Flow.of(spec, concurrency=concurrency),
             hints=self.hints,
         )
-        self._url = self._model = ""
+        self._base_url = self._url = self._model = ""
         self._headers: dict[str, str] = {}
         self._extra: dict[str, Any] = {}
 
@@ -114,11 +117,9 @@ class ServiceModel(ConcurrentModel):
 
     async def open(self) -> None:
         spec, place = self._service, f"models.{self.name}"
-        base_url = self._secrets.resolve(spec.base_url)
-        check_address(base_url, place=f"{place}.base_url", written=spec.base_url)
-        parts = urlsplit(base_url)
-        # A query (`?api-version=…`) stays at the end.
-        self._url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + self._path, fragment=""))
+        self._base_url = self._secrets.resolve(spec.base_url)
+        check_address(self._base_url, place=f"{place}.base_url", written=spec.base_url)
+        self._url = self._address(self._path)
         key = self._secrets.resolve(spec.api_key).strip() if spec.api_key else None
         own = {"Content-Type": "application/json", **self.own_headers(key)}
         self._headers = merged_headers(own, self._secrets.resolve(spec.headers), place=f"{place}.headers")
@@ -131,11 +132,98 @@ class ServiceModel(ConcurrentModel):
 
     async def _ask(self, fields: Mapping[str, Any], reader: Callable[[], StreamReader] | None = None) -> Exchange:
         """The reply to a body with these fields and the model's name; null takes a field out."""
-        body = {key: value for key, value in {"model": self._model, **fields}.items() if value is not None}
-        data = json.dumps(body).encode()
+        data = json.dumps(self._body(fields)).encode()
         return await self._endpoint.ask(
             HttpRequest("POST", self._url, self._headers, data, self._service.timeout_s, reader)
         )
+
+    def _body(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in {"model": self._model, **fields}.items() if value is not None}
+
+    def _address(self, path: str, query: str = "") -> str:
+        """The base address with `path` after it; its own query (`?api-version=…`) stays, `query` comes behind it."""
+        parts = urlsplit(self._base_url)
+        queries = "&".join(part for part in (parts.query, query) if part)
+        return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, query=queries, fragment=""))
+
+    # ── asking in batches ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def batches(self) -> BatchService | None:
+        """The batch interface of the service; None where there is none."""
+        return None
+
+    def body_of(self, request: Request) -> dict[str, Any]:
+        """The body that asks for text, streaming aside; the model must be open.
+
+        Raises:
+            RequestFailed: the interface cannot take such a request.
+        """
+        raise NotImplementedError
+
+    def response_in(self, request: Request, content: Any, *, n_retries: int, latency_s: float | None) -> Response:
+        """The response in `content`, the parsed body of a whole reply to `request`.
+
+        Raises:
+            RequestFailed: there is no answer in it.
+        """
+        raise NotImplementedError
+
+    def redacted(self, response: Response) -> Response:
+        """`response` without the secrets that this model knows."""
+        return self._without_secrets(response)
+
+    def hidden(self, text: str) -> str:
+        """`text` without the secrets that this model knows."""
+        return self._secrets.hide(text)
+
+    def json_in(self, reply: HttpReply) -> Any:
+        """The JSON of a whole reply.
+
+        Raises:
+            RequestFailed: it is none.
+        """
+        return parsed(reply, self._secrets)
+
+    @property
+    def written_address(self) -> str:
+        """The address as the suite writes it."""
+        return self._service.base_url
+
+    @property
+    def max_retries(self) -> int:
+        """Further tries of a request that failed for a reason that may pass."""
+        return self._service.max_retries
+
+    async def ask_about(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: str = "",
+        body: bytes | None = None,
+        upload: Callable[[], AsyncIterable[bytes]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        reader: Callable[[], StreamReader] | None = None,
+        timeout_s: float = 0.0,
+        once: bool = False,
+    ) -> Exchange:
+        """The 2xx reply to another request to the service, with this model's address, key, patience and limits.
+
+        Raises:
+            RequestFailed: there is none.
+        """
+        given = {name.lower() for name in headers or {}}
+        kept = {name: value for name, value in self._headers.items() if name.lower() not in given}
+        request = HttpRequest(
+            method,
+            self._address(path, query),
+            {**kept, **(headers or {})},
+            body,
+            max(timeout_s, self._service.timeout_s),
+            reader,
+            upload,
+        )
+        return await self._endpoint.ask(request, once=once)
 
     def _check(self, place: str) -> None:
         spec = self._service

@@ -11,7 +11,7 @@ import contextlib
 import ipaddress
 import re
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -79,6 +79,9 @@ class HttpRequest:
     timeout_s: float = 60.0
     reader: Callable[[], StreamReader] | None = field(default=None, repr=False)
     """Makes what reads the reply as it comes, if it is a stream; None reads it whole."""
+    upload: Callable[[], AsyncIterable[bytes]] | None = field(default=None, repr=False)
+    """Makes the body in parts, in the place of `body`, for one that is too large for memory; `headers` say its length.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,7 @@ class AiohttpTransport:
                 request.method,
                 # An address that is encoded already is sent as it stands: a signature may hang on its spelling.
                 URL(request.url, encoded=request.url.isascii()),
-                data=request.body,
+                data=request.body if request.upload is None else request.upload(),
                 headers=request.headers,
                 allow_redirects=False,
                 proxy=self._proxy_for(request.url) if self._proxies else None,
@@ -188,7 +191,9 @@ class AiohttpTransport:
             ) as reply:
                 if reader is not None and 200 <= reply.status <= 299 and reader.takes(reply.headers):
                     return await _follow(reply, reader)
-                return HttpReply(reply.status, b"".join([part async for part in _parts(reply)]), reply.headers)
+                return HttpReply(
+                    reply.status, b"".join([part async for part in _parts(reply, MAX_BODY_BYTES)]), reply.headers
+                )
         except TransportError:
             raise
         except Exception as error:
@@ -211,13 +216,13 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def _parts(reply: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """The body as it comes, no more than `MAX_BODY_BYTES` of it."""
+async def _parts(reply: aiohttp.ClientResponse, most_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body as it comes, no more than `most_bytes` of it."""
     size = 0
     async for part in reply.content.iter_any():
         size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise TransportError("too large", f"the reply is larger than {MAX_BODY_BYTES // 2**20} MiB")
+        if size > most_bytes:
+            raise TransportError("too large", f"the reply is larger than {most_bytes // 2**20} MiB")
         yield part
 
 
@@ -226,7 +231,9 @@ async def _follow(reply: aiohttp.ClientResponse, reader: StreamReader) -> HttpRe
     import aiohttp
 
     whole = False
-    async with contextlib.aclosing(_parts(reply)) as parts:
+    # One that keeps what it reads on the disk may read more.
+    most_bytes = getattr(reader, "most_bytes", MAX_BODY_BYTES)
+    async with contextlib.aclosing(_parts(reply, most_bytes)) as parts:
         async for part in parts:
             if whole := reader.feed(part):
                 break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -24,10 +24,23 @@ class Accounts:
     A stored answer keeps what it cost when it was asked; one that was asked without a price is reckoned at today's.
     """
 
-    def __init__(self, prices: Mapping[str, Price] | None = None, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        prices: Mapping[str, Price] | None = None,
+        budget: Budget | None = None,
+        *,
+        to_ask: Callable[[str], Price | None] | None = None,
+    ) -> None:
         self.usage: dict[str, Usage] = {}
         self._prices = prices or {}
         self._budget = budget
+        # At what a model is asked now: in batches it is cheaper.
+        self._to_ask = to_ask or self._prices.get
+
+    @property
+    def has_no_limits(self) -> bool:
+        """Whether there is no budget, so that all requests may go at once."""
+        return self._budget is None
 
     def expect(self, n: int) -> None:
         """`n` more requests are to be asked."""
@@ -42,7 +55,7 @@ class Accounts:
         """
         if self._budget is None:
             return iter((places,))
-        return self._budget.rounds(model, self._prices.get(model), requests, places)
+        return self._budget.rounds(model, self._to_ask(model), requests, places)
 
     def retries(self) -> AbstractContextManager[None]:
         """Within it, the budget decides about retries."""

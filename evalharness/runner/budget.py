@@ -18,10 +18,11 @@ from evalharness.suite.schema import Execution, Price
 
 from .estimate import Tokens, estimate, estimated_usd
 
-__all__ = ["Budget", "Limits"]
+__all__ = ["MOST_A_ROUND", "Budget", "Limits"]
 
-# What is reserved for the requests of a round stays in memory.
-_MOST_A_ROUND = 5_000
+# What is reserved for the requests of a round stays in memory. A round of batches is waited for for hours: there
+# should be few of them.
+MOST_A_ROUND = {"online": 5_000, "batch": 100_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,16 @@ class Budget:
     tokens keeps what was reserved for it; one that failed used no tokens.
     """
 
-    def __init__(self, limits: Limits, *, keeps: bool = True, most_output: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        keeps: bool = True,
+        most_output: Mapping[str, int] | None = None,
+        most_a_round: int = MOST_A_ROUND["online"],
+    ) -> None:
         self.limits = limits
+        self._most_a_round = most_a_round
         self.spent = _Use()
         self.n_left = 0
         self._keeps = keeps
@@ -80,7 +89,7 @@ class Budget:
         start = 0
         while start < len(places):
             part = array("Q")
-            for place in places[start : start + _MOST_A_ROUND]:
+            for place in places[start : start + self._most_a_round]:
                 request = requests[place]
                 tokens = estimate(request, most_output=most_output)
                 use = _Use(1, sum(tokens), estimated_usd(tokens, price) if price is not None else 0.0)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from evalharness.core.errors import EvalHarnessError, ModelDownError
+from evalharness.core.errors import EvalHarnessError, ModelDownError, ModelError
 from evalharness.core.protocols import Model
 from evalharness.core.spool import Picked
 from evalharness.core.types import FAILED_STATES, Json, Kind, Request, Response
@@ -100,7 +100,10 @@ async def execute(
     keep = store if cache != "off" else None
     accounts.expect(sum(len(missing) for by_kind in places.values() for missing in by_kind.values()))
     down: list[str] = []
-    for name, by_kind in places.items():
+    if accounts.has_no_limits and len(places) > 1:
+        await _hand_in_ahead(models, requests, places, stopping)
+    # Batches are done elsewhere: meanwhile the others are asked.
+    for name, by_kind in sorted(places.items(), key=lambda item: hasattr(models.get(item[0]), "submit_ahead")):
         n_missing = sum(map(len, by_kind.values()))
         progress.start(name, counts[name], done=counts[name] - n_missing)
         try:
@@ -112,9 +115,10 @@ async def execute(
             down.append(f"model {name!r}: {error}")
     n_answered = len(book) - book.states["error"]
     if down:
-        raise ModelDownError("\n".join([*down, kept(n_answered, len(book.index), stored=keep is not None)]))
-    if stopping.reason is not None and len(book) < len(book.index):
         left = kept(n_answered, len(book.index), stored=keep is not None)
+        raise ModelDownError("\n".join([*down, "; ".join([*stopping.left_running.values(), left])]))
+    if stopping.reason is not None and len(book) < len(book.index):
+        left = "; ".join([*stopping.left_running.values(), kept(n_answered, len(book.index), stored=keep is not None)])
         raise StopRun(f"the run was stopped: {stopping.reason}; {left}")
     return answers
 
@@ -124,6 +128,23 @@ def _in_groups(book: ResponseBook, requests: Sequence[Request]) -> Iterator[list
     for start in range(0, len(book.index.first), _LOOKED_UP):
         places = book.index.first[start : start + _LOOKED_UP].tolist()
         yield [(place, requests[place]) for place in places]
+
+
+async def _hand_in_ahead(
+    models: Mapping[str, Model], requests: Sequence[Request], places: Places, stopping: Stopping
+) -> None:
+    """Let the models that are asked in batches hand in all there is, so that none waits for the batches of another."""
+    for name, by_kind in places.items():
+        hand_in = getattr(models.get(name), "submit_ahead", None)
+        missing = by_kind.get("generate")
+        if hand_in is None or not missing or stopping.reason is not None:
+            continue
+        with contextlib.suppress(ModelError):  # it is met again, and told, where the model is asked
+            try:
+                await models[name].open()
+                await hand_in(Picked(requests, missing))
+            finally:
+                await models[name].close()
 
 
 async def _ask(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 from evalharness.core.types import Json, Request, Response
 from evalharness.suite.schema import Price, Suite
 
+from .batch_run import BatchSizes
 from .budget import Limits
 from .estimate import Tokens, estimate, estimated_usd, most_output_tokens
 from .execute import CacheMode, Store
@@ -57,6 +58,8 @@ class Forecast:
     total: Work
     prices: Mapping[str, Json]
     warnings: tuple[str, ...] = ()
+    batches: Mapping[str, int] = field(default_factory=dict)
+    """By model that is asked in batches, about how many there are."""
 
 
 def forecast(
@@ -80,8 +83,9 @@ def forecast(
     # A store that is not there holds nothing, and opening it would make it.
     known = mode == "reuse" and path.is_file()
     opened: AbstractContextManager[Store | None] = ResponseStore.open(path) if known else nullcontext()
+    sizes = BatchSizes(ready.suite)
     with opened as store:
-        work = tuple(_work(ready, store))
+        work = tuple(_work(ready, store, sizes))
     total = _total(work)
     return Forecast(
         ready.suite.name,
@@ -90,6 +94,7 @@ def forecast(
         total,
         {name: ready.tariff.describe(name) for name in ready.tariff.prices if any(part.model == name for part in work)},
         tuple(_warnings(total, ready.suite)),
+        sizes.n_batches(),
     )
 
 
@@ -116,7 +121,7 @@ class _Seen:
             self.latency_s += response.latency_s
 
 
-def _work(ready: Prepared, store: Store | None) -> Iterator[Work]:
+def _work(ready: Prepared, store: Store | None, sizes: BatchSizes) -> Iterator[Work]:
     tariff = ready.tariff
     most_output = most_output_tokens(ready.suite)
     known: set[str] = set()
@@ -137,10 +142,13 @@ def _work(ready: Prepared, store: Store | None) -> Iterator[Work]:
                     seen.add(found[request.key], estimate(request))
             for request in {request.key: request for request in new if request.key not in found}.values():
                 tokens = estimate(request, most_output=most_output.get(name))
+                sizes.add(name, tokens.input)
                 work.n_to_ask += 1
                 work.input_tokens += tokens.input
                 work.most_output_tokens += tokens.output
-        _guess(work, seen, tariff.prices.get(name), _concurrency(ready.suite, name))
+        # When a batch is done nobody knows.
+        concurrency = None if name in sizes.batched else _concurrency(ready.suite, name)
+        _guess(work, seen, tariff.to_ask(name), concurrency)
         yield work
 
 

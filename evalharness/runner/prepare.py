@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from evalharness.core.spool import Joined
 from evalharness.core.types import Json, Request
 
+from .batch_run import refuse_likelihoods
 from .build import load_datasets, load_metrics, make_models
 from .prices import Tariff, price_problems, tariff_of
 
@@ -66,6 +67,7 @@ def prepare(
     Raises:
         UsageError: the suite, its data or its settings are wrong.
     """
+    from evalharness.suite.batches import batch_problems
     from evalharness.suite.check import check_plan, check_references
     from evalharness.suite.load import load_suite
     from evalharness.suite.plan import make_plan
@@ -73,7 +75,8 @@ def prepare(
     from .lm_eval_plan import lm_eval_problems, plan_lm_eval
 
     loaded = load_suite(suite, overrides=overrides)
-    check_references(loaded, environ=environ, more=[*lm_eval_problems(loaded), *price_problems(loaded, environ)])
+    more = [*lm_eval_problems(loaded), *price_problems(loaded, environ), *batch_problems(loaded)]
+    check_references(loaded, environ=environ, more=more)
     datasets = load_datasets(loaded)
     models = make_models(
         loaded.suite, base=loaded.base, allow_code=allow_code, environ=environ, only=_models_in_use(loaded.suite.tasks)
@@ -90,7 +93,9 @@ def prepare(
     check_plan(loaded, plan)
     load_metrics(loaded, allow_code=allow_code)
     bridged = plan_lm_eval(loaded, models, identities, limit=limit, allow_code=allow_code)
-    return Prepared(loaded, datasets, models, identities, plan, bridged, tariff_of(loaded, environ))
+    ready = Prepared(loaded, datasets, models, identities, plan, bridged, tariff_of(loaded, environ))
+    refuse_likelihoods(loaded.suite, ready.tasks)
+    return ready
 
 
 def _models_in_use(tasks: Sequence[object]) -> frozenset[str] | None:

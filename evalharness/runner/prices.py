@@ -20,6 +20,7 @@ from evalharness.core.errors import Problem, SuiteError, UsageError
 from evalharness.core.registry import suggestion
 from evalharness.core.secrets import resolve
 from evalharness.core.types import Json, Response
+from evalharness.suite.batches import batched_models
 from evalharness.suite.node import Node, plain
 from evalharness.suite.plan import models_of
 from evalharness.suite.schema import Price, Strict
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from evalharness.suite.load import LoadedSuite
     from evalharness.suite.schema import Suite
 
-__all__ = ["Tariff", "cost_of", "price_problems", "tariff_of"]
+__all__ = ["BATCH_SHARE", "Tariff", "cost_of", "price_in_batches", "price_problems", "tariff_of"]
+
+BATCH_SHARE = 0.5
+"""What OpenAI and Anthropic charge for a request in a batch, as a share of the price."""
 
 # Backends that compute here, or only read or script: nobody sends a bill for their tokens.
 _FREE = frozenset({"hf-causal", "hf-seq2seq", "hf-classifier", "hf-masked", "python", "replay", "fake"})
@@ -52,12 +56,32 @@ class Tariff:
     prices: Mapping[str, Price] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
+    batched: frozenset[str] = frozenset()
+    """The models that are asked in batches."""
+
+    def to_ask(self, model: str) -> Price | None:
+        """The price at which `model` is asked now; None for one that has none."""
+        price = self.prices.get(model)
+        return price_in_batches(price) if price is not None and model in self.batched else price
 
     def describe(self, model: str) -> dict[str, Json]:
         """The price of `model` for the record; {} for one that has none."""
         if model not in self.prices:
             return {}
-        return {**self.prices[model].model_dump(exclude_none=True), "from": self.sources[model]}
+        share = {"batch": batch_share(self.prices[model])} if model in self.batched else {}
+        return {**self.prices[model].model_dump(exclude_none=True), **share, "from": self.sources[model]}
+
+
+def batch_share(price: Price) -> float:
+    """The share of `price` that a request in a batch costs."""
+    return BATCH_SHARE if price.batch is None else price.batch
+
+
+def price_in_batches(price: Price) -> Price:
+    """`price` for requests in batches."""
+    share = batch_share(price)
+    cached = None if price.cached_input is None else price.cached_input * share
+    return Price(input=price.input * share, output=price.output * share, cached_input=cached)
 
 
 def cost_of(price: Price, response: Response) -> float | None:
@@ -65,7 +89,8 @@ def cost_of(price: Price, response: Response) -> float | None:
 
         (input - cached)·p_input + cached·p_cached_input + output·p_output, each per million
 
-    `cached_tokens` of its meta are a part of its input tokens, reasoning tokens a part of its output tokens.
+    and the batch's share of that for an answer that came in a batch, as `batch_id` of its meta says. `cached_tokens` of
+    its meta are a part of its input tokens, reasoning tokens a part of its output tokens.
     """
     if response.input_tokens is None or response.output_tokens is None:
         return None
@@ -74,7 +99,7 @@ def cost_of(price: Price, response: Response) -> float | None:
     micro_usd = (
         (response.input_tokens - cached) * price.input + cached * cached_price + response.output_tokens * price.output
     )
-    return micro_usd / 1e6
+    return micro_usd / 1e6 * (batch_share(price) if "batch_id" in response.meta else 1.0)
 
 
 def tokens_in_meta(response: Response, name: str) -> int:
@@ -100,7 +125,7 @@ def tariff_of(loaded: LoadedSuite, environ: Mapping[str, str] | None = None) -> 
         if found is not None:
             prices[name] = found
             sources[name] = f"{path or 'the price file of evalharness'}, as of {file.as_of}"
-    return Tariff(prices, sources, frozenset(wanted) - prices.keys())
+    return Tariff(prices, sources, frozenset(wanted) - prices.keys(), batched_models(suite))
 
 
 def price_problems(loaded: LoadedSuite, environ: Mapping[str, str] | None = None) -> Iterator[Problem]:

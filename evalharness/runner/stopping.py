@@ -8,6 +8,7 @@ ends with a `StopRun`. What is answered lies in the response store; the same com
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -42,6 +43,13 @@ class Stopping:
         self._grace_s = grace_s
         self._reason: str | None = None
         self._timeout: asyncio.Timeout | None = None
+        self.left_running: dict[str, str] = {}
+        """By model, what goes on elsewhere when the run stops, to be told with the reason."""
+
+    @property
+    def left_s(self) -> float:
+        """The seconds until the deadline; infinite without one."""
+        return math.inf if self._deadline_at is None else self._deadline_at - self._clock()
 
     @property
     def reason(self) -> str | None:

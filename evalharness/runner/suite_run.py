@@ -17,7 +17,8 @@ from evalharness.suite.names import owner_of
 
 from .accounts import Accounts
 from .answers import AnswerList, reader_for
-from .budget import Budget, Limits
+from .batch_run import RunBatches
+from .budget import MOST_A_ROUND, Budget, Limits
 from .disclosure import disclosed, filed_under
 from .estimate import most_output_tokens
 from .execute import Answers, CacheMode, execute
@@ -80,19 +81,22 @@ def run(
     mode = cache or loaded.suite.execution.cache
     limits = Limits.of(loaded.suite.execution)
     most_output = most_output_tokens(loaded.suite)
-    budget = None if limits is None else Budget(limits, keeps=mode != "off", most_output=most_output)
-    accounts = Accounts(ready.tariff.prices, budget)
+    most = MOST_A_ROUND[loaded.suite.execution.mode]
+    budget = None if limits is None else Budget(limits, keeps=mode != "off", most_output=most_output, most_a_round=most)
+    accounts = Accounts(ready.tariff.prices, budget, to_ask=ready.tariff.to_ask)
     folder = Path(reports)
     remove_abandoned(folder / "runs")
     with ExitStack() as stack:
         store = journal = None
+        path = folder / "responses.sqlite3"
+        stopping = Stopping(deadline_s=loaded.suite.execution.deadline_s, began=began)
+        batches = RunBatches(loaded.suite, path, cache=mode, stopping=stopping, say=progress.say)
         if mode != "off":
-            path = folder / "responses.sqlite3"
             store = stack.enter_context(ResponseStore.open(path, names=filed_under(loaded.suite)))
             journal = stack.enter_context(SentJournal(path))
         stack.enter_context(progress)
-        asked = ready.models if journal is None else journal.watching(ready.models)
-        stopping = Stopping(deadline_s=loaded.suite.execution.deadline_s, began=began)
+        asked = stack.enter_context(batches).watching(ready.models)
+        asked = asked if journal is None else journal.watching(asked)
         asking = execute(
             requests, asked, store=store, cache=mode, progress=progress, stopping=stopping, accounts=accounts
         )
@@ -119,7 +123,7 @@ def run(
                     **told.execution,
                 },
                 from_store=answers.responses.is_from_store,
-                notes=(*_notes(plan, limit), *told.notes),
+                notes=(*_notes(plan, limit), *told.notes, *batches.notes),
             ),
             runs=folder / "runs",
             base=loaded.base,
@@ -127,6 +131,7 @@ def run(
         )
         if journal is not None:
             journal.forget(answers.responses)
+        batches.forget(answers.responses)
     # Imports a database toolkit, which nobody should wait for before the first answer.
     from evalharness.record import RunRegistry
 

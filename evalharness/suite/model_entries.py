@@ -55,6 +55,9 @@ class Price(Strict):
     cached_input: float | None = Field(
         None, ge=0, description="A million tokens of prompts that the server had cached (default: as `input`)."
     )
+    batch: float | None = Field(
+        None, ge=0, le=1, description="Share of these prices that requests in batches cost (default: 0.5)."
+    )
 
 
 class _Model(Strict):

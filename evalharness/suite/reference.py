@@ -56,7 +56,7 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
     ("Datasets", (schema.Dataset,)),
     ("Tasks", (schema.PromptTask, schema.ClassifyTask, schema.PerplexityTask, schema.LmEvalTask)),
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
-    ("Execution", (schema.Execution, schema.OnError)),
+    ("Execution", (schema.Execution, schema.Batching, schema.OnError)),
     ("Gates", (schema.Gates, schema.Rule)),
 )
 _TITLES = {
@@ -80,6 +80,7 @@ _TITLES = {
     "MessageTemplate": "A message",
     "FewShot": "few_shot",
     "Execution": "",
+    "Batching": "batch",
     "OnError": "on_error",
     "Gates": "",
     "Rule": "A rule",
@@ -172,6 +173,7 @@ _NAMES = {
     "PromptFile": "[{file: …}](#a-prompt-in-a-file)",
     "MessageTemplate": "[message](#a-message)",
     "OnError": "[on_error](#on_error)",
+    "Batching": "[batch](#batch)",
     "Execution": "[execution](#execution)",
     "Gates": "[gates](#gates)",
     "Rule": "[rule](#a-rule)",

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from evalharness.core.registry import suggestion
 
 from .dataset_entry import Dataset
-from .fields import PLAIN_NAME, Generation, Name, Strict, Text, VariantName
+from .fields import PLAIN_NAME, Generation, Name, Strict, Text, VariantName, only_with
 from .model_entries import (
     BACKENDS,
     AnthropicModel,
@@ -46,6 +46,7 @@ __all__ = [
     "BACKENDS",
     "PLAIN_NAME",
     "AnthropicModel",
+    "Batching",
     "ClassifyTask",
     "DataTask",
     "Dataset",
@@ -128,9 +129,36 @@ class OnError(Strict):
         return {"anyOf": [short, dict(whole)], "title": whole.get("title"), "description": whole.get("description")}
 
 
+class Batching(Strict):
+    """How requests are handed in as batches; see [batches](batch.md)."""
+
+    max_requests: int | None = Field(
+        None, ge=1, le=100_000, description="Most requests in one batch (default: as many as the service takes)."
+    )
+    max_tries: int = Field(
+        3, ge=1, le=20, description="Most batches that a request is put in, when it failed for a reason that may pass."
+    )
+    poll_s: float = Field(
+        15.0, gt=0, description="Time from one look at the batches to the next; it grows while nothing changes."
+    )
+    longest_poll_s: float = Field(300.0, gt=0, description="Longest time from one look at the batches to the next.")
+    wait_s: float | None = Field(
+        None,
+        ge=0,
+        description="Longest wait for batches: then the run stops, they go on, and the same command takes their "
+        "answers. 0 hands them in and leaves (default: until they have ended, or `deadline_s`).",
+    )
+
+
 class Execution(Strict):
     """How the run is carried out."""
 
+    mode: Literal["online", "batch"] = Field(
+        "online",
+        description="batch: models of `openai` and `anthropic` are asked through their services' batch interfaces, at "
+        "half the price and within a day; models that run here are asked as ever.",
+    )
+    batch: Batching = Field(default_factory=Batching, description="mode batch: how batches are made and waited for.")
     concurrency: int = Field(16, ge=1, le=10_000, description="Most requests in flight to API models.")
     deadline_s: float | None = Field(
         None, gt=0, description="Longest time of the run: then it stops, and the same command continues it."
@@ -148,6 +176,17 @@ class Execution(Strict):
     max_requests: int | None = Field(None, ge=1, description="Most requests that a run may send, retries included.")
     max_tokens: int | None = Field(None, ge=1, description="Most tokens that a run may use, of prompts and answers.")
     prices: Text | None = Field(None, description="A price file to use instead of the one that comes with evalharness.")
+
+    @model_validator(mode="after")
+    def _batches_are_kept(self) -> Execution:
+        if self.mode == "batch" and self.cache == "off":
+            raise ValueError(
+                "cache: off does not go with mode: batch: a batch outlives the command, and its answers are taken "
+                "into the response store; leave cache out, or set mode: online"
+            )
+        if self.mode != "batch":
+            only_with(self.model_fields_set, ("batch",), "mode: batch")
+        return self
 
 
 RULE_METRIC = r"^[^.\s]\S*\.[^.\s]+$"

@@ -1,0 +1,135 @@
+"""The batches of a run: which models are asked in them, what the record says of them, and how many a plan foresees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from math import ceil
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from evalharness.core.errors import UsageError
+from evalharness.suite.batches import NO_LIKELIHOODS, batched_models
+
+if TYPE_CHECKING:
+    from evalharness.core.protocols import Model
+    from evalharness.suite.plan import PlannedTask
+    from evalharness.suite.schema import Suite
+
+    from .batch_ledger import BatchLedger
+    from .batch_model import BatchedModel
+    from .book import ResponseBook
+    from .stopping import Stopping
+
+__all__ = ["BatchSizes", "RunBatches", "refuse_likelihoods"]
+
+# What stands around a prompt in the file: its key, the model's name, the settings.
+_AROUND_BYTES: Final = 500
+_BYTES_A_TOKEN: Final = 4
+
+
+class RunBatches:
+    """Has the models that a suite asks in batches be asked so; does nothing in the mode `online`.
+
+    Used as a context manager, around the asking and the sealing.
+    """
+
+    def __init__(
+        self, suite: Suite, store: Path, *, cache: str, stopping: Stopping, say: Callable[[str], None]
+    ) -> None:
+        self._suite = suite
+        self._store = store
+        self._names = batched_models(suite)
+        self._stopping = stopping
+        self._say = say
+        self._ledger: BatchLedger | None = None
+        self._models: dict[str, BatchedModel] = {}
+        self._open = ExitStack()
+        if self._names and cache == "off":
+            raise UsageError(
+                "--cache off does not go with execution.mode: batch: a batch outlives the command, and its answers are "
+                "taken into the response store; leave it out, or --set execution.mode=online"
+            )
+
+    def __enter__(self) -> Self:
+        if self._names:
+            from .batch_ledger import BatchLedger
+
+            self._ledger = self._open.enter_context(BatchLedger.open(self._store))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def watching(self, models: Mapping[str, Model]) -> dict[str, Model]:
+        """`models`, those that are asked in batches so wrapped."""
+        if self._ledger is None:
+            return dict(models)
+        from evalharness.models.service import ServiceModel
+
+        from .batch_model import BatchedModel
+
+        found: dict[str, Model] = {}
+        for name, model in models.items():
+            service = model.batches() if isinstance(model, ServiceModel) else None
+            if name not in self._names or not isinstance(model, ServiceModel) or service is None:
+                found[name] = model
+                continue
+            options = self._suite.execution.batch
+            found[name] = self._models[name] = BatchedModel(
+                model, service, self._ledger, options, stopping=self._stopping, say=self._say
+            )
+        return found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the record notes."""
+        return tuple(note for model in self._models.values() for note in model.notes)
+
+    def forget(self, book: ResponseBook) -> None:
+        """The record is sealed: batches of which it has all requests are done with."""
+        if self._ledger is not None:
+            self._ledger.forget(book)
+
+
+def refuse_likelihoods(suite: Suite, planned: Iterable[PlannedTask]) -> None:
+    """Raise where a task needs of a model what batches do not give; of lm-eval's tasks only their plan tells.
+
+    Raises:
+        UsageError: naming the first such task.
+    """
+    names = batched_models(suite)
+    for task in planned:
+        if task.model in names and task.kind != "generate":
+            raise UsageError(f"task {task.task.id!r}: {NO_LIKELIHOODS.format(name=task.model.partition('@')[0])}")
+
+
+class BatchSizes:
+    """Counts requests and bytes, and tells in how many batches they go."""
+
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+        self.batched = batched_models(suite)
+        self._n: dict[str, int] = {}
+        self._bytes: dict[str, int] = {}
+
+    def add(self, model: str, input_tokens: int) -> None:
+        """A request of about so many tokens is to be asked."""
+        if model in self.batched:
+            self._n[model] = self._n.get(model, 0) + 1
+            self._bytes[model] = self._bytes.get(model, 0) + _BYTES_A_TOKEN * input_tokens + _AROUND_BYTES
+
+    def n_batches(self) -> dict[str, int]:
+        """By model, about how many batches its requests make."""
+        from evalharness.models.anthropic_batches import AnthropicBatches
+        from evalharness.models.openai_batches import OpenAIBatches
+
+        found: dict[str, int] = {}
+        for name, n in self._n.items():
+            service = OpenAIBatches if self._suite.models[name].backend == "openai" else AnthropicBatches
+            most = min(self._suite.execution.batch.max_requests or service.most_requests, service.most_requests)
+            found[name] = max(ceil(n / most), ceil(self._bytes[name] / service.most_bytes))
+        return found
