@@ -66,6 +66,10 @@ def _table(found: Forecast) -> str:
             f"mode batch: about {n:,} batch{'' if n == 1 else 'es'} ({counts}), at the price of batches; how long they "
             "take is not known: up to 24 hours"
         )
+    if found.n_handed_in:
+        notes.append(
+            f"{found.n_handed_in:,} requests are in batches that were handed in before: those are taken up again"
+        )
     unknown = sorted({work.model for work in found.work if work.cost == "unknown"})
     if unknown:
         notes.append(f"the price of {', '.join(unknown)} is not known; give it as `price` of the model")

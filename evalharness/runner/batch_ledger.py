@@ -96,6 +96,22 @@ class BatchLedger:
             raise
         return cls(connection, path, clock)
 
+    @classmethod
+    def of_store(cls, path: Path) -> Self | None:
+        """The ledger in the response store at `path` for reading; None where there is none yet, and none is made."""
+        if not path.is_file():
+            return None
+        with guarded(path):
+            connection = connect(path, _WAIT_S)
+        try:
+            if _has_tables(connection, path):
+                return cls(connection, path, time.time)
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
     def __enter__(self) -> Self:
         return self
 
@@ -167,6 +183,13 @@ class BatchLedger:
         with guarded(self.path):
             query = "SELECT 1 FROM batch_requests WHERE key = ? AND number = ?"
             return self._connection.execute(query, (key, number)).fetchone() is not None
+
+    def held(self, keys: Sequence[str]) -> set[str]:
+        """Those of `keys`, a few hundred, whose requests are in an open batch."""
+        marks = ",".join("?" * len(keys))
+        with guarded(self.path):
+            query = f"SELECT DISTINCT key FROM batch_requests WHERE key IN ({marks})"
+            return {key for (key,) in self._connection.execute(query, keys)}
 
     # ── what happens to a batch; each is durable when it returns ──────────────────────────────────────────────────
 

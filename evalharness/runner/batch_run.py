@@ -108,19 +108,35 @@ def refuse_likelihoods(suite: Suite, planned: Iterable[PlannedTask]) -> None:
 
 
 class BatchSizes:
-    """Counts requests and bytes, and tells in how many batches they go."""
+    """Counts requests and bytes, and tells in how many batches they go; those in an open batch go in none."""
 
-    def __init__(self, suite: Suite) -> None:
+    def __init__(self, suite: Suite, store: Path) -> None:
+        from .batch_ledger import BatchLedger
+
         self._suite = suite
         self.batched = batched_models(suite)
+        self._ledger = BatchLedger.of_store(store) if self.batched else None
+        self.n_handed_in = 0
+        """How many requests are in batches that were handed in before."""
         self._n: dict[str, int] = {}
         self._bytes: dict[str, int] = {}
 
-    def add(self, model: str, input_tokens: int) -> None:
-        """A request of about so many tokens is to be asked."""
-        if model in self.batched:
-            self._n[model] = self._n.get(model, 0) + 1
-            self._bytes[model] = self._bytes.get(model, 0) + _BYTES_A_TOKEN * input_tokens + _AROUND_BYTES
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ledger is not None:
+            self._ledger.__exit__(None, None, None)
+
+    def add(self, model: str, asked: Mapping[str, int]) -> None:
+        """Some hundred requests are to be asked: about how many tokens each has, by key."""
+        if model not in self.batched or not asked:
+            return
+        held = set() if self._ledger is None else self._ledger.held(list(asked))
+        self.n_handed_in += len(held)
+        sizes = [_BYTES_A_TOKEN * n_tokens + _AROUND_BYTES for key, n_tokens in asked.items() if key not in held]
+        self._n[model] = self._n.get(model, 0) + len(sizes)
+        self._bytes[model] = self._bytes.get(model, 0) + sum(sizes)
 
     def n_batches(self) -> dict[str, int]:
         """By model, about how many batches its requests make."""

@@ -18,11 +18,12 @@ from evalharness.suite.schema import Execution, Price
 
 from .estimate import Tokens, estimate, estimated_usd
 
-__all__ = ["MOST_A_ROUND", "Budget", "Limits"]
+__all__ = ["Budget", "Limits"]
 
 # What is reserved for the requests of a round stays in memory. A round of batches is waited for for hours: there
 # should be few of them.
-MOST_A_ROUND = {"online": 5_000, "batch": 100_000}
+_MOST_A_ROUND = 5_000
+_MOST_IN_BATCHES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,9 @@ class Budget:
     """Lets requests go as long as `limits` can bear them; what this run uses is counted, stored answers are not.
 
     `keeps` tells whether answers are stored, `most_output` the most tokens of an answer by model, where that is not
-    what requests say. A retry is a request, too: `grant_retry` is asked before each. An answer that does not say its
-    tokens keeps what was reserved for it; one that failed used no tokens.
+    what requests say, `in_batches` whether services are asked in batches. A retry is a request, too: `grant_retry` is
+    asked before each. An answer that does not say its tokens keeps what was reserved for it; one that failed used no
+    tokens.
     """
 
     def __init__(
@@ -66,10 +68,10 @@ class Budget:
         *,
         keeps: bool = True,
         most_output: Mapping[str, int] | None = None,
-        most_a_round: int = MOST_A_ROUND["online"],
+        in_batches: bool = False,
     ) -> None:
         self.limits = limits
-        self._most_a_round = most_a_round
+        self._in_batches = in_batches
         self.spent = _Use()
         self.n_left = 0
         self._keeps = keeps
@@ -86,10 +88,10 @@ class Budget:
             BudgetError: the next request could exceed a limit.
         """
         most_output = self._most_output.get(model)
-        start = 0
+        start, most = 0, _MOST_IN_BATCHES if self._in_batches else _MOST_A_ROUND
         while start < len(places):
             part = array("Q")
-            for place in places[start : start + self._most_a_round]:
+            for place in places[start : start + most]:
                 request = requests[place]
                 tokens = estimate(request, most_output=most_output)
                 use = _Use(1, sum(tokens), estimated_usd(tokens, price) if price is not None else 0.0)

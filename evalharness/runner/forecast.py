@@ -59,7 +59,9 @@ class Forecast:
     prices: Mapping[str, Json]
     warnings: tuple[str, ...] = ()
     batches: Mapping[str, int] = field(default_factory=dict)
-    """By model that is asked in batches, about how many there are."""
+    """By model that is asked in batches, about how many there are to hand in."""
+    n_handed_in: int = 0
+    """How many of the requests to ask are in batches that were handed in before."""
 
 
 def forecast(
@@ -83,8 +85,7 @@ def forecast(
     # A store that is not there holds nothing, and opening it would make it.
     known = mode == "reuse" and path.is_file()
     opened: AbstractContextManager[Store | None] = ResponseStore.open(path) if known else nullcontext()
-    sizes = BatchSizes(ready.suite)
-    with opened as store:
+    with opened as store, BatchSizes(ready.suite, path) as sizes:
         work = tuple(_work(ready, store, sizes))
     total = _total(work)
     return Forecast(
@@ -95,6 +96,7 @@ def forecast(
         {name: ready.tariff.describe(name) for name in ready.tariff.prices if any(part.model == name for part in work)},
         tuple(_warnings(total, ready.suite)),
         sizes.n_batches(),
+        sizes.n_handed_in,
     )
 
 
@@ -140,12 +142,14 @@ def _work(ready: Prepared, store: Store | None, sizes: BatchSizes) -> Iterator[W
             for request in some:
                 if request.key in found:
                     seen.add(found[request.key], estimate(request))
+            sizes_of: dict[str, int] = {}
             for request in {request.key: request for request in new if request.key not in found}.values():
                 tokens = estimate(request, most_output=most_output.get(name))
-                sizes.add(name, tokens.input)
+                sizes_of[request.key] = tokens.input
                 work.n_to_ask += 1
                 work.input_tokens += tokens.input
                 work.most_output_tokens += tokens.output
+            sizes.add(name, sizes_of)
         # When a batch is done nobody knows.
         concurrency = None if name in sizes.batched else _concurrency(ready.suite, name)
         _guess(work, seen, tariff.to_ask(name), concurrency)

@@ -18,7 +18,7 @@ from evalharness.suite.names import owner_of
 from .accounts import Accounts
 from .answers import AnswerList, reader_for
 from .batch_run import RunBatches
-from .budget import MOST_A_ROUND, Budget, Limits
+from .budget import Budget, Limits
 from .disclosure import disclosed, filed_under
 from .estimate import most_output_tokens
 from .execute import Answers, CacheMode, execute
@@ -81,8 +81,10 @@ def run(
     mode = cache or loaded.suite.execution.cache
     limits = Limits.of(loaded.suite.execution)
     most_output = most_output_tokens(loaded.suite)
-    most = MOST_A_ROUND[loaded.suite.execution.mode]
-    budget = None if limits is None else Budget(limits, keeps=mode != "off", most_output=most_output, most_a_round=most)
+    in_batches = loaded.suite.execution.mode == "batch"
+    budget = None
+    if limits is not None:
+        budget = Budget(limits, keeps=mode != "off", most_output=most_output, in_batches=in_batches)
     accounts = Accounts(ready.tariff.prices, budget, to_ask=ready.tariff.to_ask)
     folder = Path(reports)
     remove_abandoned(folder / "runs")

@@ -45,6 +45,11 @@ class FakeService:
         self.lost: set[int] = set()
         self.said: Callable[[str], str] = lambda text: f"re: {text}"
         self.url = ""
+        self.errors: dict[str, Any] = {"data": [{"code": "bad", "message": "no", "line": 1}]}
+        self.archived: list[str] = []
+        # Batches that others hand in after one whose reply was lost, and how many the list shows at once.
+        self.page, self.late = 100, 0
+        self.others: Callable[[], Any] = lambda: None
 
     # ── what both interfaces share ────────────────────────────────────────────────────────────────────────────────
 
@@ -116,7 +121,7 @@ class FakeService:
         if not ended:
             return found
         if batch["end"] == "failed":
-            return {**found, "errors": batch.get("errors", {"data": [{"code": "bad", "message": "no", "line": 1}]})}
+            return {**found, "errors": self.errors}
         if "out" not in batch:
             batch["out"], batch["err"] = self.openai_results(batch)
             for field, lines in (("output_file_id", batch["out"]), ("error_file_id", batch["err"])):
@@ -161,7 +166,7 @@ class FakeService:
             "type": "message_batch",
             "processing_status": "ended" if ended else "in_progress",
             "created_at": batch["made"].isoformat(),
-            "archived_at": batch.get("archived"),
+            "archived_at": "2026-01-01T00:00:00Z" if batch["id"] in self.archived else None,
             "request_counts": {**counts, "errored": 0, "canceled": 0, "expired": 0},
             "results_url": "http://elsewhere.invalid/results",
         }
@@ -220,8 +225,13 @@ class FakeService:
         if parts[-1] == "batches":
             if (fault := await self.fault("list", request)) is not None:
                 return fault
-            shown = [self.anthropic(b) if anthropic else self.openai(b) for b in self.batches]
-            return self.reply(request, {"data": shown, "has_more": False})
+            for _ in range(self.late):
+                self.others()
+            self.late = 0
+            after = request.query.get("after_id" if anthropic else "after")
+            first = next((i + 1 for i, b in enumerate(self.batches) if b["id"] == after), 0)
+            shown = [self.anthropic(b) if anthropic else self.openai(b) for b in self.batches[first:]]
+            return self.reply(request, {"data": shown[: self.page], "has_more": len(shown) > self.page})
         if parts[-1] in ("content", "results"):
             if (fault := await self.fault("results", request)) is not None:
                 return fault

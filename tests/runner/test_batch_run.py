@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -228,6 +229,19 @@ def test_a_batch_that_is_refused_as_a_whole_says_why(suite: Say, service: Any) -
     assert len(service.batches) == 1
 
 
+def test_a_batch_refused_for_tokens_that_wait_is_handed_in_again(suite: Say, service: Any) -> None:
+    service.end_as = ["failed", "failed"]
+    service.errors = {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}]}
+    assert suite("chat").manifest.execution["n_failed"] == 0
+    assert len(service.batches) == 3
+
+
+def test_results_that_are_archived_are_asked_anew(suite: Say, service: Any) -> None:
+    service.archived = ["batch_1"]
+    assert suite("anthropic").manifest.execution["n_failed"] == 0
+    assert len(service.batches) == 2
+
+
 @BOTH
 def test_a_service_that_does_not_take_the_batch_fails_its_requests(suite: Say, service: Any, api: str) -> None:
     service.faults = {"create": [400]}
@@ -283,6 +297,18 @@ def test_where_nobody_says_whether_a_batch_was_taken_the_next_run_finds_out(suit
     record = suite(api)
     assert set(service.submitted.values()) == {1}
     assert record.manifest.execution["n_failed"] == 0
+
+
+@BOTH
+def test_a_lost_batch_is_found_on_a_later_page(suite: Say, service: Any, api: str) -> None:
+    other = {"model": "z", "messages": [{"role": "user", "content": "theirs"}]}
+    foreign = {"custom_id": "0" * 64, "params": other, "body": other, "url": "/v1/chat/completions"}
+    service.page, service.late = 2, 5
+    service.others = lambda: service.batch([foreign], file="file-other", metadata=None)
+    service.faults = {"create": ["lost"]}
+    suite(api)
+    assert service.calls["list"] == 3
+    assert service.calls["create"] == 1
 
 
 @BOTH
@@ -392,6 +418,34 @@ def _identity_of(service: Any) -> str:
     from evalharness.runner.prepare import prepare
 
     return digest(prepare("suite.yaml").models["api"].identity())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="the signal is that of POSIX")
+def test_an_interrupted_command_says_that_the_batch_goes_on(suite: Say, service: Any) -> None:
+    service.looks_needed = 10**9
+    Path("suite.yaml").write_text(SUITE.replace("MODEL", MODELS["chat"]).replace("URL", service.url), "utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "evalharness", "run", "suite.yaml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(evalharness.__file__).parents[1])},
+    ) as child:
+        assert child.stderr is not None
+        said = []
+        for line in child.stderr:
+            said.append(line)
+            if "6 of 12 done" in line:
+                child.send_signal(signal.SIGINT)
+                break
+        said += child.stderr.readlines()
+    assert child.returncode == 130
+    assert "batch batch_1 (12 requests of model 'api') goes on at the service, and the same" in "".join(said)
+    assert "interrupted" in said[-1]
+    service.looks_needed = 1
+    assert suite("chat").manifest.execution["n_failed"] == 0
+    assert set(service.submitted.values()) == {1}
 
 
 # ── waiting, stopping, coming back ────────────────────────────────────────────────────────────────────────────────
@@ -563,3 +617,46 @@ def test_no_store_no_batches(suite: Say, service: Any) -> None:
     with pytest.raises(UsageError, match="cache: off does not go with mode: batch"):
         suite("chat", "execution.cache=off")
     assert service.batches == []
+
+
+# ── what is told before ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_plan_says_how_many_batches_at_which_price_and_that_the_time_is_unknown(
+    suite: Say, service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from evalharness.cli.main import main
+
+    service.looks_needed = 10**9
+    settings = [PRICE, "execution.batch={max_requests: 5}", "tasks.ask.generate={max_tokens: 10}"]
+    with pytest.raises(StopRun):
+        suite("chat", *settings, "execution.batch.wait_s=0", limit=4)
+    command = ["plan", "suite.yaml", *(word for setting in settings for word in ("--set", setting))]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    # 3 tokens of the prompt, by estimate, and up to 10 of the answer, at half a dollar each.
+    assert out.splitlines()[1].split()[-4:] == ["up", "to", "$78.0000", "unknown"]
+    assert "mode batch: about 2 batches (2 of api), at the price of batches; how long they take is not known" in out
+    assert "4 requests are in batches that were handed in before: those are taken up again" in out
+    service.looks_needed = 1
+    suite("chat", *settings)
+    assert set(service.submitted.values()) == {1}
+    assert main(command) == 0
+    assert "batch" not in capsys.readouterr().out
+
+
+def test_likelihoods_of_lm_eval_are_refused_once_its_tasks_are_known(suite: Say) -> None:
+    from types import SimpleNamespace
+
+    from evalharness.runner.batch_run import refuse_likelihoods
+    from evalharness.suite.load import load_suite
+
+    suite("chat")
+    loaded = load_suite("suite.yaml").suite
+    planned = [
+        SimpleNamespace(task=SimpleNamespace(id="mmlu"), model="api", kind=kind)
+        for kind in ("generate", "loglikelihood")
+    ]
+    refuse_likelihoods(loaded, planned[:1])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"task 'mmlu': .* scores likelihoods on the model 'api'"):
+        refuse_likelihoods(loaded, planned)  # type: ignore[arg-type]
