@@ -47,6 +47,7 @@ class FakeService:
         self.url = ""
         self.errors: dict[str, Any] = {"data": [{"code": "bad", "message": "no", "line": 1}]}
         self.archived: list[str] = []
+        self.hidden: tuple[str, ...] = ()
         # Batches that others hand in after one whose reply was lost, and how many the list shows at once.
         self.page, self.late = 100, 0
         self.others: Callable[[], Any] = lambda: None
@@ -118,6 +119,8 @@ class FakeService:
             "created_at": int(batch["made"].timestamp()),
             "request_counts": {"total": n, "completed": n if ended else n // 2, "failed": 0},
         }
+        for field in self.hidden:
+            found[field] = None
         if not ended:
             return found
         if batch["end"] == "failed":
@@ -151,7 +154,9 @@ class FakeService:
             elif fate == "expired":
                 err.append(json.dumps({**line, "error": {"code": "batch_expired", "message": "late"}}).encode())
             elif fate == "nonsense":
-                out.append(json.dumps({**line, "response": {"status_code": 200, "body": {"choices": 7}}}).encode())
+                out.append(
+                    json.dumps({**line, "response": {"status_code": 200, "body": {"choices": 7, KEY: 1}}}).encode()
+                )
                 out.append(b'{"custom_id": "cut o')
         return out, err
 
@@ -180,7 +185,7 @@ class FakeService:
                 error["error"]["type"] = "invalid_request_error"  # type: ignore[index]
             if fate == "missing":
                 continue
-            content = self.chat(entry["params"], "/messages") if fate == "ok" else {"content": 7}
+            content = self.chat(entry["params"], "/messages") if fate == "ok" else {"content": 7, KEY: 1}
             outcome = {
                 "ok": {"type": "succeeded", "message": content},
                 "nonsense": {"type": "succeeded", "message": content},

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,14 @@ def test_where_nobody_says_whether_a_batch_was_taken_the_next_run_finds_out(suit
     assert record.manifest.execution["n_failed"] == 0
 
 
+@pytest.mark.parametrize("hidden", ["metadata", "input_file_id"])
+def test_a_lost_batch_is_known_by_our_name_or_by_its_file(suite: Say, service: Any, hidden: str) -> None:
+    service.hidden = (hidden,)
+    service.faults = {"create": ["lost"]}
+    suite("chat")
+    assert service.calls["create"] == 1
+
+
 @BOTH
 def test_a_lost_batch_is_found_on_a_later_page(suite: Say, service: Any, api: str) -> None:
     other = {"model": "z", "messages": [{"role": "user", "content": "theirs"}]}
@@ -452,15 +461,18 @@ def test_an_interrupted_command_says_that_the_batch_goes_on(suite: Say, service:
 
 
 @BOTH
-@pytest.mark.parametrize("settings", [("execution.batch.wait_s=0",), ("execution.deadline_s=1.5",)])
+@pytest.mark.parametrize("settings", [("execution.batch.wait_s=0",), ("execution.deadline_s=3",)])
 def test_a_run_that_stops_waiting_leaves_the_batch_and_the_same_command_takes_it(
     suite: Say, service: Any, api: str, settings: tuple[str, ...]
 ) -> None:
     service.looks_needed = 10**9
+    began = time.monotonic()
     with pytest.raises(
         StopRun, match=r"batch batch_1 \(12 requests of model 'api'\) goes on at the service, and the same"
     ):
-        suite(api, *settings)
+        # The next look would be too late to stop in time.
+        suite(api, "execution.batch={poll_s: 100}", *settings)
+    assert time.monotonic() - began < 25
     service.looks_needed = 1
     record = suite(api)
     assert set(service.submitted.values()) == {1}
@@ -598,15 +610,16 @@ def test_retries_count_as_requests_of_the_budget(suite: Say, service: Any) -> No
 @BOTH
 def test_planted_keys_are_in_nothing_that_is_written(suite: Say, service: Any, planted_key: str, api: str) -> None:
     service.said = lambda text: f"re: {text} {planted_key} {base64.b64encode(planted_key.encode()).decode()}"
-    service.fates = {"question 3": [400], "question 4": [500]}
+    service.fates = {"question 3": [400], "question 4": [500], "question 5": ["nonsense"]}
     heard = Heard()
-    suite(api, progress=heard)
+    record = suite(api, progress=heard)
     service.faults = {"create": [{"id": planted_key}] * 9, "list": [404] * 9}
     with pytest.raises(RunError) as caught:
         suite(api, "models.api.model=other", progress=heard)
     words = [planted_key.encode(), base64.b64encode(planted_key.encode())]
     written = [path.read_bytes() for path in Path().rglob("*") if path.is_file()]
-    said = "\n".join([*heard.lines, str(caught.value)]).encode()
+    rows = repr(list(record.iter_samples()))  # its tables are compressed
+    said = "\n".join([*heard.lines, str(caught.value), rows]).encode()
     for data in [*written, said]:
         assert not any(word in data for word in words)
 
