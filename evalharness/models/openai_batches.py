@@ -7,8 +7,9 @@ file: by either of them it is found again in `GET /batches`.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from evalharness.core.types import Request, Response
@@ -38,6 +39,9 @@ _RESTS = {
     "cancelled": Rest("the batch was cancelled at the service; run again to ask it anew", may_pass=False),
 }
 _EXPIRED = "batch_expired"
+# Azure reads a file before it takes a batch of it.
+_BEING_READ = frozenset({"pending", "running"})
+_READ_S = 2.0
 _DAY_S = 86_400.0
 _PAGE = 100
 _MOST_PAGES = 100
@@ -52,8 +56,11 @@ class OpenAIBatches(BatchService):
     between = b"\n"
     sends_file_first = True
 
-    def __init__(self, model: ServiceModel, *, api: Api) -> None:
+    def __init__(
+        self, model: ServiceModel, *, api: Api, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         super().__init__(model)
+        self.sleep = sleep
         # The path as the service names it, wherever a gateway puts it.
         self._endpoint = "/v1" + PATHS[api]
 
@@ -75,7 +82,11 @@ class OpenAIBatches(BatchService):
             after=f"\r\n--{mark}--\r\n".encode(),
             content_type=f"multipart/form-data; boundary={mark}",
         )
-        return self.id_in(sent)
+        file_id = self.id_in(sent)
+        while sent.get("status") in _BEING_READ:
+            await self.sleep(_READ_S)
+            sent = await self.ask("GET", f"/files/{file_id}")
+        return file_id
 
     async def create(self, file: BatchFile, tag: str, file_id: str | None) -> BatchState:
         asked = {

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from evalharness.core.canonical import digest
 from evalharness.core.errors import UsageError
-from evalharness.suite.batches import NO_LIKELIHOODS, batched_models
+from evalharness.suite.batches import BATCHED, NO_LIKELIHOODS, batched_models
 
 if TYPE_CHECKING:
     from evalharness.core.protocols import Model
@@ -67,6 +68,7 @@ class RunBatches:
     def watching(self, models: Mapping[str, Model]) -> dict[str, Model]:
         """`models`, those that are asked in batches so wrapped."""
         if self._ledger is None:
+            self._warn(models)
             return dict(models)
         from evalharness.models.service import ServiceModel
 
@@ -83,6 +85,23 @@ class RunBatches:
                 model, service, self._ledger, options, stopping=self._stopping, say=self._say
             )
         return found
+
+    def _warn(self, models: Mapping[str, Model]) -> None:
+        """Say what is paid twice if it is asked one by one, since it is in a batch already."""
+        from .batch_ledger import BatchLedger
+
+        ledger = BatchLedger.of_store(self._store)
+        if ledger is None:
+            return
+        with ledger:
+            served = [name for name in models if self._suite.models[name].backend in BATCHED]
+            for name in served if ledger.batches() else ():
+                n_open = sum(batch.n_requests for batch in ledger.batches(digest(models[name].identity())))
+                if n_open:
+                    self._say(
+                        f"{name}: {n_open:,} requests are in batches that were handed in before; what of them is not "
+                        "answered yet is asked again now, one by one: execution.mode: batch would take their answers"
+                    )
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -79,6 +79,11 @@ class Submitter:
                 self._ledger.drop([batch.number])
             else:
                 self._ledger.submitted(batch.number, found.state.id, sure=found.sure)
+                if not found.sure:
+                    self._say(
+                        f"batch {found.state.id} may be the one that an earlier run was handing in; its results will "
+                        "tell"
+                    )
 
     async def submit(
         self, requests: Iterable[Request], refused: list[Response]

@@ -47,6 +47,7 @@ class FakeService:
         self.url = ""
         self.errors: dict[str, Any] = {"data": [{"code": "bad", "message": "no", "line": 1}]}
         self.archived: list[str] = []
+        self.pending: list[str] = []
         self.hidden: tuple[str, ...] = ()
         # Batches that others hand in after one whose reply was lost, and how many the list shows at once.
         self.page, self.late = 100, 0
@@ -215,7 +216,11 @@ class FakeService:
                 return fault
             name = f"file-{len(self.files) + 1}"
             self.files[name] = bytes(fields["file"])
-            return self.reply(request, {"id": name, "object": "file"})
+            return self.reply(
+                request, {"id": name, "object": "file", "status": "pending" if self.pending else "uploaded"}
+            )
+        if parts[-2:-1] == ["files"]:
+            return web.json_response({"id": parts[-1], "status": self.pending.pop(0)})
         if parts[-1] == "batches" and post:
             content = await request.json()
             if (fault := await self.fault("create", request)) is not None:

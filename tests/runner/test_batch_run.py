@@ -230,6 +230,15 @@ def test_a_batch_that_is_refused_as_a_whole_says_why(suite: Say, service: Any) -
     assert len(service.batches) == 1
 
 
+def test_a_file_that_is_being_read_is_waited_for(suite: Say, service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evalharness.models import openai_batches
+
+    monkeypatch.setattr(openai_batches, "_READ_S", 0.0)
+    service.pending = ["pending", "running", "processed"]
+    assert suite("chat").manifest.execution["n_failed"] == 0
+    assert service.pending == []
+
+
 def test_a_batch_refused_for_tokens_that_wait_is_handed_in_again(suite: Say, service: Any) -> None:
     service.end_as = ["failed", "failed"]
     service.errors = {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}]}
@@ -409,6 +418,7 @@ def test_a_batch_of_somebody_elses_is_not_taken_for_ours(suite: Say, service: An
     service.batch(foreign)
     heard = Heard()
     record = suite("anthropic", progress=heard)
+    assert any("batch batch_1 may be the one" in line for line in heard.lines)
     assert any("batch batch_1 is not ours" in line for line in heard.lines)
     assert record.manifest.execution["n_failed"] == 0
     assert {meta["batch_id"] for meta in metas_of(record).values()} == {"batch_2"}
@@ -544,6 +554,30 @@ def test_a_refreshed_run_hands_in_anew_and_a_batch_in_flight_is_taken(suite: Say
     service.looks_needed = 1
     suite("chat", cache="refresh")
     assert set(service.submitted.values()) == {3}
+
+
+def test_asking_one_by_one_what_is_in_a_batch_is_told(suite: Say, service: Any) -> None:
+    service.looks_needed = 10**9
+    with pytest.raises(StopRun):
+        suite("chat", "execution.batch.wait_s=0")
+    heard = Heard()
+    suite("chat", "execution.mode=online", "execution.batch=", progress=heard)
+    assert any("12 requests are in batches that were handed in before" in line for line in heard.lines)
+
+
+@pytest.mark.slow
+@BOTH
+def test_two_processes_on_one_store_hand_in_once_and_both_take_the_answers(suite: Say, service: Any, api: str) -> None:
+    service.looks_needed = 40
+    Path("suite.yaml").write_text(SUITE.replace("MODEL", MODELS[api]).replace("URL", service.url), "utf-8")
+    environ = {**os.environ, "PYTHONPATH": str(Path(evalharness.__file__).parents[1])}
+    command = [sys.executable, "-c", "import evalharness; evalharness.run('suite.yaml')"]
+    children = [subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [child.communicate(timeout=100)[1] for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0], said
+    assert set(service.submitted.values()) == {1}
+    assert len(list(Path("reports/runs").iterdir())) == 3
+    assert open_batches() == []
 
 
 def test_part_of_a_suite_leaves_the_rest_of_its_batch_to_the_whole(suite: Say, service: Any) -> None:
