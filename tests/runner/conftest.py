@@ -8,14 +8,45 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+import evalharness
+from evalharness.runner import batch_submit
+from evalharness.runner.batch_ledger import BatchLedger
+from evalharness.runner.progress import SilentProgress
 
 if TYPE_CHECKING:
     from aiohttp import web
 
 KEY = "sk-PLANTED-0123456789-abcdefghij"
+N = 12
+SUITE = """\
+version: 1
+name: batched
+models:
+  api: {MODEL, api_key: "${env:SERVICE_KEY}", max_retries: 1}
+datasets:
+  lines: {path: lines.jsonl}
+tasks:
+  - id: ask
+    dataset: lines
+    prompt: "{{ q }}"
+    reference: "re: {{ q }}"
+    metrics: [exact_match]
+execution:
+  mode: batch
+  batch: {poll_s: 0.01, longest_poll_s: 0.02}
+  on_error: exclude
+"""
+MODELS = {
+    "chat": 'backend: openai, model: x, base_url: "URL/v1"',
+    "completions": 'backend: openai, model: x, api: completions, base_url: "URL/v1"',
+    "responses": 'backend: openai, model: x, api: responses, base_url: "URL/v1"',
+    "anthropic": 'backend: anthropic, model: x, base_url: "URL"',
+}
 
 
 def _text_of(body: dict[str, Any]) -> str:
@@ -293,3 +324,59 @@ def service() -> Iterator[FakeService]:
 def planted_key() -> str:
     """The key of the service, which it throws back in its errors."""
     return KEY
+
+
+class BatchedSuite:
+    """A suite of 12 samples of one model of the service; called with the interface, it is run."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def write(self, api: str) -> None:
+        """Write suite.yaml for an interface."""
+        Path("suite.yaml").write_text(SUITE.replace("MODEL", MODELS[api]).replace("URL", self._url), "utf-8")
+
+    def __call__(self, api: str, *settings: str, reports: str = "reports", **more: Any) -> Any:
+        self.write(api)
+        return evalharness.run("suite.yaml", overrides=settings, reports=reports, **more)
+
+    @staticmethod
+    def heard() -> Heard:
+        """A progress that keeps what is said, as `lines`."""
+        return Heard()
+
+    @staticmethod
+    def rows_of(record: Any) -> dict[str, tuple[Any, ...]]:
+        """What a record says of each sample, but for how it was asked."""
+        return {
+            row.sample.id: (row.response.status, row.response.text, row.response.answer, row.response.output_tokens)
+            for row in record.iter_samples()
+        }
+
+    @staticmethod
+    def metas_of(record: Any) -> dict[str, Any]:
+        return {row.sample.id: dict(row.response.meta) for row in record.iter_samples()}
+
+    @staticmethod
+    def open_batches(reports: str = "reports") -> list[Any]:
+        with BatchLedger.open(Path(reports) / "responses.sqlite3") as ledger:
+            return ledger.batches()
+
+
+class Heard(SilentProgress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+@pytest.fixture
+def batched(tmp_path: Path, service: FakeService, monkeypatch: pytest.MonkeyPatch) -> BatchedSuite:
+    """The suite, in the current folder; what was being handed in is settled at once."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SERVICE_KEY", KEY)
+    monkeypatch.setattr(batch_submit, "SETTLED_AFTER_S", 0.0)
+    rows = [{"id": f"s{i:02}", "q": f"question {i}"} for i in range(N)]
+    Path("lines.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return BatchedSuite(service.url)
