@@ -160,12 +160,6 @@ class BatchLedger:
             rows = self._connection.execute(query, (identity, identity)).fetchall()
         return [_line(row) for row in rows]
 
-    def batch(self, number: int) -> OpenBatch:
-        """The open batch with this number."""
-        with guarded(self.path):
-            row = self._connection.execute(f"SELECT {_COLUMNS} FROM batches WHERE number = ?", (number,)).fetchone()
-        return _line(row)
-
     def keys(self, number: int) -> Iterator[list[str]]:
         """The keys of the requests of a batch, some thousand at a time."""
         last = -1

@@ -9,7 +9,7 @@ which answers arrived.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -56,6 +56,8 @@ class _Batches:
 
     open: dict[int, OpenBatch] = field(default_factory=dict)
     n_done: dict[int, int] = field(default_factory=dict)
+    last: int = 0
+    """The number of the newest batch that was seen in the ledger."""
 
     def add(self, batch: OpenBatch) -> None:
         self.open[batch.number] = batch
@@ -167,27 +169,35 @@ class BatchedModel:
         """Find the open batches of requests that are in one, and hand the others in; errors of those that cannot be."""
         refused: list[Response] = []
         async with self._ledger.turn(self._timing.sleep):
-            await self._submitter.recover()
-            for batch in self._ledger.batches(self._identity):
-                for keys in self._ledger.keys(batch.number):
-                    asked.put(batch, keys)
-            known = set(asked.batch_of[asked.batch_of > 0].tolist())
-            for batch in self._ledger.batches(self._identity):
-                if batch.number in known:
-                    batches.add(batch)
-                    if batch.number not in self._handed_in:
-                        self._say(f"batch {batch.batch_id}: {batch.n_requests:,} requests, handed in by an earlier run")
-            refused += await self._hand_in(asked, batches, asked.unsent())
+            refused += await self._hand_in(asked, batches)
         for response in refused:
             yield self._noted(asked, response)
 
-    async def _hand_in(self, asked: Asked, batches: _Batches, requests: Iterable[Request]) -> list[Response]:
+    def _take_up(self, asked: Asked, batches: _Batches) -> None:
+        """Find the requests that are in batches which were handed in by others since the last look into the ledger."""
+        newer = [one for one in self._ledger.batches(self._identity) if one.number > batches.last]
+        for batch in newer:
+            batches.last = batch.number
+            for keys in self._ledger.keys(batch.number):
+                asked.put(batch, keys)
+        wanted = set(asked.batch_of[~asked.is_done].tolist())
+        for batch in newer:
+            if batch.number in wanted:
+                batches.add(batch)
+                if batch.number not in self._handed_in:
+                    self._say(f"batch {batch.batch_id}: {batch.n_requests:,} requests, handed in by another run")
+
+    async def _hand_in(self, asked: Asked, batches: _Batches) -> list[Response]:
+        """Hand in what is in no batch; to be called within a turn. The errors of what cannot be."""
+        await self._submitter.recover()
+        self._take_up(asked, batches)
         refused: list[Response] = []
-        stream = self._submitter.submit(requests, refused)
+        stream = self._submitter.submit(asked.unsent(), refused)
         async with aclosing(stream):
             async for batch, keys in stream:
                 asked.put(batch, keys)
                 batches.add(batch)
+                batches.last = batch.number
                 self._handed_in.add(batch.number)
                 if self._stopping.reason is not None:
                     break
@@ -250,10 +260,15 @@ class BatchedModel:
                 return BatchState(
                     batch.batch_id, "gone", ended=True, rest=Rest("the service does not know the batch any more")
                 )
+            remedy = "it goes on at the service, and the same command takes its answers"
+            if failure.status in GONE:
+                remedy = (
+                    "is the key of the same account? To give the batch up and hand its requests in again: evalharness "
+                    f"cache batches --forget {batch.batch_id}"
+                )
             raise ModelError(
-                f"model {self.name!r}: batch {batch.batch_id}, with {batch.n_requests:,} requests that were handed in "
-                f"before, cannot be looked at: {failure}; is the key of the same account? To give the batch up and "
-                f"hand its requests in again: evalharness cache batches --forget {batch.batch_id}"
+                f"model {self.name!r}: batch {batch.batch_id}, of {batch.n_requests:,} requests, cannot be looked at: "
+                f"{failure}; {remedy}"
             ) from failure
         self._n_blind = 0
         return state
@@ -287,7 +302,7 @@ class BatchedModel:
         if asked.n_unsent and self._stopping.reason is None:
             self._say(f"batch {state.id}: {asked.n_unsent:,} requests without an answer are handed in again")
             async with self._ledger.turn(self._timing.sleep):
-                refused = await self._hand_in(asked, batches, asked.unsent())
+                refused = await self._hand_in(asked, batches)
             for response in refused:
                 yield self._noted(asked, response)
 
@@ -306,7 +321,7 @@ class BatchedModel:
                 return
             asked.batch_of[numbers] = 0
             asked.n_tries[numbers] -= 1
-            refused = await self._hand_in(asked, batches, asked.unsent())
+            refused = await self._hand_in(asked, batches)
         for response in refused:
             yield self._noted(asked, response)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from evalharness.core.errors import ModelError
@@ -147,7 +148,7 @@ class Submitter:
             return
         self._ledger.submitted(batch.number, found.state.id, sure=found.sure)
         self._say(f"batch {found.state.id}: handed in, {len(file.keys):,} requests of model {self.name!r}")
-        yield self._ledger.batch(batch.number), file.keys
+        yield replace(batch, batch_id=found.state.id, sure=found.sure), file.keys
 
     @property
     def name(self) -> str:
@@ -189,7 +190,7 @@ class Submitter:
     async def _perhaps(self, batch: OpenBatch, file_id: str | None, failure: RequestFailed) -> Found | None:
         """The batch, if it is there in spite of `failure`."""
         try:
-            return await self._found(self._ledger.batch(batch.number))
+            return await self._found(replace(batch, file_id=file_id))
         except RequestFailed as silence:
             if silence.status in _NO_LIST:
                 self._doubt(batch, failure)

@@ -279,7 +279,9 @@ class FakeService:
             if anthropic:
                 batch = self.one(parts[3])
                 assert batch is not None
-                return web.Response(body=b"\n".join(self.anthropic_results(batch)))
+                if "out" not in batch:
+                    batch["out"] = self.anthropic_results(batch)
+                return web.Response(body=b"\n".join(batch["out"]))
             return web.Response(body=self.files[parts[2]])
         if "batches" in parts:
             if (fault := await self.fault("look", request)) is not None:

@@ -43,8 +43,8 @@ def test_lines_outlive_the_process_and_the_store_stays_what_it_is(tmp_path: Path
         assert (ledger.holds(second, "b"), ledger.holds(second, "a")) == (True, False)
         ledger.not_ours(second, "batch-2")
         ledger.not_ours(second, "batch-3")
-        assert ledger.batch(second).refused == ("batch-2", "batch-3")
-        assert ledger.batch(second).batch_id is None
+        [two] = ledger.batches("j")
+        assert (two.refused, two.batch_id) == (("batch-2", "batch-3"), None)
         assert store.get_many(["k"])["k"].text == "x"
         assert store.stats().n_entries == 1
         store.prune(older_than_days=0.0)

@@ -265,6 +265,15 @@ def test_a_service_that_is_away_for_a_while_does_not_end_the_wait(batched: Any, 
     assert any("results could not be read, and are again later" in line for line in heard.lines)
 
 
+def test_a_service_that_stays_away_ends_the_run_and_the_next_one_goes_on(batched: Any, service: Any) -> None:
+    service.faults = {"look": [{"nonsense": 1}] * 10}
+    with pytest.raises(ModelError, match=r"batch batch_1, .* goes on at the service, and the same command takes"):
+        batched("chat")
+    assert service.calls["look"] == 10
+    batched("chat")
+    assert set(service.submitted.values()) == {1}
+
+
 def test_a_batch_that_the_service_does_not_know_is_told_with_its_remedy(batched: Any, service: Any) -> None:
     service.looks_needed = 10**9
     with pytest.raises(StopRun):
@@ -316,13 +325,15 @@ def test_two_processes_on_one_store_hand_in_once_and_both_take_the_answers(
     batched: Any, service: Any, api: str
 ) -> None:
     service.looks_needed = 40
+    service.fates = {"question 3": [500, "ok"]}
     batched.write(api)
     environ = {**os.environ, "PYTHONPATH": str(Path(evalharness.__file__).parents[1])}
     command = [sys.executable, "-c", "import evalharness; evalharness.run('suite.yaml')"]
     children = [subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     said = [child.communicate(timeout=100)[1] for child in children]
     assert [child.returncode for child in children] == [0, 0, 0], said
-    assert set(service.submitted.values()) == {1}
+    # The one that failed went into one more batch, and not into one of each process.
+    assert sorted(service.submitted.values()) == [1] * (N - 1) + [2]
     assert len(list(Path("reports/runs").iterdir())) == 3
     assert batched.open_batches() == []
 
