@@ -167,12 +167,14 @@ async def _serve(
 
 def _introduce(deck: Deck) -> None:
     """Say what is rated, and what is not. No model is named: whoever starts the page may rate on it."""
-    what = "pairs" if deck.question.kind == "pairwise" else "answers"
-    of_all = "" if deck.n_samples == deck.n_all_samples else f" of {deck.n_all_samples:,}"
-    print(
-        f"{deck.outputs.task}: {len(deck.items):,} {what} to rate, of {len(deck.outputs.contestants)} models on "
-        f"{deck.n_samples:,}{of_all} samples: {deck.question.asked}"
-    )
+    from evalharness.report.text import plural
+
+    items = plural(len(deck.items), "pair" if deck.question.kind == "pairwise" else "answer")
+    samples = plural(deck.n_samples, "sample")
+    if deck.n_samples < deck.n_all_samples:
+        samples = f"{deck.n_samples:,} of {plural(deck.n_all_samples, 'sample')}"
+    models = plural(len(deck.outputs.contestants), "model")
+    print(f"{deck.outputs.task}: {items} to rate, of {models} on {samples}: {deck.question.asked}")
     if deck.left_out:
         print("not shown: " + "; ".join(f"{reason}: {count:,}" for reason, count in deck.left_out.items()))
 
@@ -245,6 +247,7 @@ def _export(args: argparse.Namespace, records: Sequence[Record], registry: RunRe
     from evalharness.core.errors import RunError, UsageError
     from evalharness.core.files import write_atomic
     from evalharness.record.rating_csv import ratings_to_csv
+    from evalharness.report.text import plural
 
     found = _ratings(args, [record.id for record in records], registry, raters)
     kept = [rating for rating in found if rating.is_answered or args.comments]
@@ -261,12 +264,10 @@ def _export(args: argparse.Namespace, records: Sequence[Record], registry: RunRe
             write_atomic(Path(args.export), text)
         except OSError as error:
             raise RunError(f"{args.export} cannot be written: {error}; choose another file") from error
-        print(f"wrote {len(kept):,} ratings to {args.export}", file=sys.stderr)
+        print(f"wrote {plural(len(kept), 'rating')} to {args.export}", file=sys.stderr)
     if len(found) > len(kept):
-        print(
-            f"{len(found) - len(kept):,} comments without an answer are not in it; --comments adds them",
-            file=sys.stderr,
-        )
+        left_out = plural(len(found) - len(kept), "comment")
+        print(f"left out: {left_out} without an answer (--comments takes them in)", file=sys.stderr)
     questions = sorted({(rating.question, rating.asked) for rating in kept})
     if len(questions) > 1:
         told = "; ".join(f"{kind} {asked!r}" for kind, asked in questions)

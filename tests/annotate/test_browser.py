@@ -74,16 +74,16 @@ def visit(browser: Any) -> Iterator[Make]:
     assert told == []
 
 
+SHOWN = "document.getElementById('place').textContent + document.getElementById('end').hidden"
+
+
 def press(page: Any, *keys: str) -> None:
     """Press keys, each after the step before it is through."""
     for key in keys:
-        before = page.locator("#place").inner_text() if page.locator("#item").is_visible() else ""
+        before = page.evaluate(SHOWN)
         page.keyboard.press(key)
         if key.isdigit() or key in ("s", "ArrowRight", "ArrowLeft"):
-            page.wait_for_function(
-                "was => !document.getElementById('end').hidden || document.getElementById('place').textContent !== was",
-                arg=before,
-            )
+            page.wait_for_function(f"before => {SHOWN} !== before", arg=before)
 
 
 def count(page: Any) -> str:
@@ -190,6 +190,17 @@ def test_a_key_that_is_held_or_pressed_twice_rates_one_item(
     page.wait_for_function("() => document.getElementById('place').textContent === 'Item 2 of 23'")
     page.wait_for_timeout(200)
     assert place(page) == "Item 2 of 23"
+    assert [r.value for r in registry.ratings(history=True)] == [3.0]
+    # Nor does what is pressed before the next item is there fall on the one before it.
+    page.evaluate(
+        """() => {
+          const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+          press('ArrowRight');
+          press('5');
+        }"""
+    )
+    page.wait_for_function("() => document.getElementById('place').textContent === 'Item 3 of 23'")
+    page.wait_for_timeout(200)
     assert [r.value for r in registry.ratings(history=True)] == [3.0]
 
 
@@ -392,7 +403,10 @@ def test_no_model_is_named_anywhere(make_deck: Make, serve: Make, browser: Any) 
 def test_turns_references_and_long_texts(make_deck: Make, serve: Make, visit: Make) -> None:
     deck = make_deck(n=1, odd="\nline" * 300)
     page = visit(serve(deck, show_reference=True))
-    assert page.locator(".turn .role").all_inner_texts() == ["system", "user", "assistant", "user"]
+    assert page.locator(".turn .role:visible").all_inner_texts() == ["user"]
+    page.click("text=Show 3 earlier turns")
+    assert page.locator(".turn .role:visible").all_inner_texts() == ["system", "user", "assistant", "user"]
+    page.click("text=Hide 3 earlier turns")
     assert not page.locator("#references").is_visible()
     page.keyboard.press("r")
     assert "reference 0" in page.locator("#references").inner_text()
@@ -404,10 +418,17 @@ def test_turns_references_and_long_texts(make_deck: Make, serve: Make, visit: Ma
     button = page.locator(".answer .unfold")
     assert re.fullmatch(r"Show all of it \(1,5\d\d characters\)", button.inner_text())
     page.keyboard.press("e")
+    assert page.locator(".turn .role:visible").count() == 4
     assert box.bounding_box()["height"] > 5 * folded
     assert button.get_attribute("aria-expanded") == "true"
     button.click()
     assert box.bounding_box()["height"] == folded
+
+
+def test_a_short_talk_is_shown_whole(make_deck: Make, serve: Make, visit: Make) -> None:
+    page = visit(serve(make_deck(n=1)), width=1600)
+    assert page.locator(".turn .role:visible").all_inner_texts() == ["system", "user", "assistant", "user"]
+    assert page.locator(".earlier, .unfold").count() == 0
 
 
 def test_other_scripts_and_characters_that_hide(make_deck: Make, serve: Make, visit: Make) -> None:

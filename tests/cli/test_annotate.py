@@ -203,8 +203,8 @@ def test_exports(rated, capsys, arguments, answers):
 def test_an_export_is_in_order_and_says_what_it_mixes(rated, capsys):
     assert main(["annotate", "latest", "--export", "-", "--scale", "1-5"]) == 0
     captured = capsys.readouterr()
-    assert [row["sample_id"] for row in csv.DictReader(captured.out.splitlines())] == ["1", "2", "1"]
-    assert "1 comments without an answer are not in it; --comments adds them" in captured.err
+    assert [row["sample_id"] for row in csv.DictReader(captured.out.splitlines())] == ["1", "1", "2"]
+    assert "left out: 1 comment without an answer (--comments takes them in)" in captured.err
     assert "answers to 2 questions; --question TEXT takes one of them: scale 'Good?'; scale 'True?'" in captured.err
 
 

@@ -11,8 +11,7 @@
 
   let marks = [];
   let item = null;
-  let saving = false;
-  let asked = 0;
+  let busy = false;
   let queue = Promise.resolve();
   const skipped = new Set();
 
@@ -38,6 +37,16 @@
   function step(work) {
     queue = queue.then(work).then(() => complain(''), (error) => complain(error.message));
     return queue;
+  }
+
+  // A step that changes which item is shown. What is pressed before it is through would fall on an item that nobody has
+  // looked at, and is not taken.
+  function turn(work) {
+    if (busy) return;
+    busy = true;
+    step(work).finally(() => {
+      busy = false;
+    });
   }
 
   function complain(text) {
@@ -73,30 +82,44 @@
       box.classList.remove('folded');
       return;
     }
-    const button = element('button', 'unfold', `Show all of it (${pre.textContent.length.toLocaleString('en')} characters)`);
+    const whole = `Show all of it (${pre.textContent.length.toLocaleString('en')} characters)`;
+    box.append(unfolder('unfold', whole, 'Show less', (open) => box.classList.toggle('folded', !open)));
+  }
+
+  function unfolder(name, closed, opened, react) {
+    const button = element('button', name, closed);
     button.type = 'button';
     button.setAttribute('aria-expanded', 'false');
-    const whole = button.textContent;
     button.addEventListener('click', () => {
-      const folded = box.classList.toggle('folded');
-      button.textContent = folded ? whole : 'Show less';
-      button.setAttribute('aria-expanded', String(!folded));
+      const open = button.getAttribute('aria-expanded') === 'false';
+      button.setAttribute('aria-expanded', String(open));
+      button.textContent = open ? opened : closed;
+      react(open);
     });
-    box.append(button);
+    return button;
+  }
+
+  // A long talk leaves no room for the answer: its last turn is shown, and the others on demand.
+  function foldTurns() {
+    const box = $('prompt');
+    const earlier = box.children.length - 1;
+    if (earlier < 1 || box.offsetHeight < innerHeight * 0.35) return;
+    const words = `${earlier} earlier ${earlier === 1 ? 'turn' : 'turns'}`;
+    box.prepend(unfolder('earlier', `Show ${words}`, `Hide ${words}`, () => undefined));
   }
 
   function unfoldAll() {
-    const closed = document.querySelectorAll('#item .unfold[aria-expanded="false"]');
-    const which = closed.length ? closed : document.querySelectorAll('#item .unfold');
-    which.forEach((button) => button.click());
+    const all = [...document.querySelectorAll('#item .unfold, #item .earlier')];
+    const closed = all.filter((button) => button.getAttribute('aria-expanded') === 'false');
+    (closed.length ? closed : all).forEach((button) => button.click());
   }
 
   function drawPrompt(turns) {
     $('prompt').replaceChildren(
-      ...turns.map((turn) => {
-        const made = element('div', `turn${turn.role === 'assistant' ? ' assistant' : ''}`);
-        if (turn.role) made.append(element('span', 'role', turn.role));
-        made.append(textBox(turn.text));
+      ...turns.map(({ role, text }) => {
+        const made = element('div', `turn${role === 'assistant' ? ' assistant' : ''}`);
+        if (role) made.append(element('span', 'role', role));
+        made.append(textBox(text));
         return made;
       }),
     );
@@ -132,15 +155,13 @@
     showComment(Boolean(item.comment));
     drawSaid();
     document.querySelectorAll('#prompt .text-box, #answers .text-box').forEach(fold);
+    foldTurns();
     scrollTo(0, 0);
     $('place').focus({ preventScroll: true });
   }
 
   async function show(position) {
-    // Only what was asked for last is shown, whatever comes first.
-    const mine = ++asked;
-    const found = await ask('GET', `api/items/${position}`);
-    if (mine === asked) draw(found);
+    draw(await ask('GET', `api/items/${position}`));
   }
 
   function showEnd() {
@@ -192,17 +213,13 @@
   }
 
   function rate(button) {
-    // A second press before the first one is stored would fall on an item that nobody has looked at.
-    if (!item || saving) return;
-    saving = true;
+    if (!item || busy) return;
     const again = item.choice !== null;
-    step(async () => {
+    turn(async () => {
       const position = await store(button.dataset.code);
       say(`Stored: ${button.querySelector('.text').textContent}`);
       if (again && position + 1 < marks.length) await show(position + 1);
       else await goOn(position + 1);
-    }).finally(() => {
-      saving = false;
     });
   }
 
@@ -216,27 +233,24 @@
   }
 
   function move(by) {
-    if (saving) return;
     const from = item ? item.position : marks.length;
     const to = from + by;
     if (to < 0) say('This is the first item.');
     else if (to >= marks.length) say('This is the last item.');
-    else step(() => show(to));
+    else turn(() => show(to));
   }
 
   function skip() {
-    if (!item || saving) return;
+    if (!item || busy) return;
     const { position } = item;
     if (marks[position] === '0') skipped.add(position);
     const open = marks.filter((mark) => mark === '0').length;
     say(open === 1 && marks[position] === '0' ? 'This is the only one that is left.' : 'Skipped; it comes again at the end.');
-    step(() => goOn(position + 1));
+    turn(() => goOn(position + 1));
   }
 
   function undo() {
-    if (saving) return;
-    saving = true;
-    step(async () => {
+    turn(async () => {
       const found = await ask('POST', 'api/undo', {});
       if (found === null) {
         say('There is nothing to undo in this sitting.');
@@ -244,11 +258,8 @@
       }
       marks[found.position] = found.choice === null ? '0' : '1';
       drawProgress();
-      asked += 1;
       draw(found);
       say('Your last change was taken back.');
-    }).finally(() => {
-      saving = false;
     });
   }
 
