@@ -65,6 +65,7 @@ class AnnotationServer:
         self._report = report
         # One thread: ratings are stored in the order in which they were given, and desks need no locks.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="annotate")
+        self._has_ended = False
 
     def application(self) -> web.Application:
         """The routes, ready to be run."""
@@ -81,6 +82,7 @@ class AnnotationServer:
         return app
 
     async def _close(self, app: web.Application) -> None:
+        self._has_ended = True
         self._worker.shutdown()
 
     # ── what is around every answer ───────────────────────────────────────────────────────────────────────────────
@@ -122,6 +124,8 @@ class AnnotationServer:
         return self.desks.get(rater) or Desk(self._deck, self._registry, rater, show_reference=self._show_reference)
 
     async def _do(self, function: Callable[..., T], *arguments: object) -> T:
+        if self._has_ended:
+            raise _Refused(503, "the server is ending; this was not stored")
         # Shielded: a rating that is being stored is stored, whether its page still listens or not.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments))
 

@@ -173,6 +173,7 @@ def serve(registry: RunRegistry) -> Iterator[Callable[..., Served]]:
             ready.set()
             await ended.wait()
             await runner.cleanup()
+            await asyncio.sleep(0.01)  # transports close in the turn of the loop that follows
 
         def work() -> None:
             loop.run_until_complete(main())

@@ -77,13 +77,19 @@ def visit(browser: Any) -> Iterator[Make]:
 SHOWN = "document.getElementById('place').textContent + document.getElementById('end').hidden"
 
 
+def idle(page: Any) -> None:
+    """Wait until what was pressed is through."""
+    page.wait_for_function("document.getElementById('item').getAttribute('aria-busy') !== 'true'")
+
+
 def press(page: Any, *keys: str) -> None:
     """Press keys, each after the step before it is through."""
     for key in keys:
         before = page.evaluate(SHOWN)
         page.keyboard.press(key)
-        if key.isdigit() or key in ("s", "ArrowRight", "ArrowLeft"):
+        if key.isdigit() or key in ("s", "u", "ArrowRight", "ArrowLeft"):
             page.wait_for_function(f"before => {SHOWN} !== before", arg=before)
+        idle(page)
 
 
 def count(page: Any) -> str:
@@ -136,6 +142,7 @@ def test_undo_skip_and_the_skipped_ones_at_the_end(
     press(page, "2")
     page.keyboard.press("s")
     page.wait_for_function("() => document.getElementById('status').textContent.includes('only one')")
+    idle(page)
     press(page, "1")
     assert page.locator("#end").is_visible()
     page.keyboard.press("u")
@@ -388,11 +395,13 @@ def test_an_injected_script_style_or_frame_is_refused(make_deck: Make, serve: Ma
 def test_no_model_is_named_anywhere(make_deck: Make, serve: Make, browser: Any) -> None:
     served = serve(make_deck(pair_question(), n=4), show_reference=True)
     page = browser.new_page()
-    bodies: list[str] = []
-    page.on("response", lambda r: bodies.append(f"{r.url} {r.headers} {r.text()}"))
+    responses: list[Any] = []
+    page.on("response", lambda response: responses.append(response))
     page.goto(served.link("anna"))
     page.wait_for_selector("#item:not([hidden])")
     press(page, "1", "2", "u", "3")
+    page.wait_for_load_state("networkidle")
+    bodies = [f"{r.url} {r.headers} {r.text()}" for r in responses]
     text = " ".join([*bodies, page.content(), page.url, page.title()])
     assert len(bodies) > 6
     for secret in (*MODELS, RUN, "groupwort"):

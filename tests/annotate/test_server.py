@@ -177,20 +177,6 @@ def test_many_raters_at_once(make_deck: Make, serve: Make, registry: RunRegistry
         assert len(registry.ratings(rater=name)) == 9
 
 
-def test_what_is_given_while_the_server_ends_is_kept(make_deck: Make, serve: Make, registry: RunRegistry) -> None:
-    page = serve(make_deck(n=5))
-    n_stored = 0
-    with ThreadPoolExecutor(1) as pool:
-        for position in range(9):
-            if position == 4:
-                pool.submit(page.stop)
-            try:
-                n_stored += page.ask("PUT", f"/api/items/{position}", {"choice": "3"})[0] == 200
-            except OSError:
-                break
-    assert len(registry.ratings()) >= n_stored >= 4
-
-
 def test_the_assets_come_with_the_package(make_deck: Make, serve: Make) -> None:
     page = serve(make_deck())
     for name, kind in (("annotate.css", "text/css"), ("annotate.js", "text/javascript")):

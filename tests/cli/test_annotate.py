@@ -122,6 +122,28 @@ def test_a_killed_session_loses_nothing_and_the_next_one_continues(here):
         assert len(registry.ratings()) == 4
 
 
+def test_what_was_acknowledged_while_the_session_ended_is_kept(here):
+    n_stored = 0
+    with session("--rater", "anna", "--scale", "1-9", "--question", "Which?") as process:
+        try:
+            _, (link,) = opened(process)
+            for step in range(200):
+                if step == 20:
+                    process.send_signal(signal.SIGINT)
+                try:
+                    asked(link, "PUT", f"/api/items/{step % 8}", {"choice": str(1 + step % 9)})
+                except OSError:
+                    break
+                n_stored += 1
+            _, error = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, error) == (0, "")
+    assert 20 <= n_stored < 200
+    with RunRegistry.open(reports="reports") as registry:
+        assert len(registry.ratings(rater="anna", asked="Which?", history=True)) >= n_stored
+
+
 def test_one_link_for_all_who_say_their_name(here):
     with session("--pairwise", "--sample", "2", "--show-reference") as process:
         try:

@@ -43,10 +43,13 @@
   // looked at, and is not taken.
   function turn(work) {
     if (busy) return;
-    busy = true;
-    step(work).finally(() => {
-      busy = false;
-    });
+    setBusy(true);
+    step(work).finally(() => setBusy(false));
+  }
+
+  function setBusy(now) {
+    busy = now;
+    $('item').setAttribute('aria-busy', String(now));
   }
 
   function complain(text) {
