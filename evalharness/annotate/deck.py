@@ -130,8 +130,8 @@ def choose_pairs(records: Sequence[Record], task: str, models: Sequence[str]) ->
     ]
     if not pairs:
         raise UsageError(
-            f"--pairwise compares two models on the same samples, and {len(flat)} of them answered {task} here; name "
-            f"a second run (evalharness annotate RUN RUN2 --pairwise), or two models that did"
+            f"--pairwise compares models on the same samples, and there are not two of them here that answered {task}; "
+            f"name two that did, or a second run: evalharness annotate RUN RUN2 --pairwise"
         )
     return pairs
 

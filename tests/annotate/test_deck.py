@@ -193,8 +193,8 @@ def test_two_names_are_one_of_each_record(make_record: Make) -> None:
     ("models", "names", "words"),
     [
         (MODELS, ("model-alpa", BETA), r"no model 'model-alpa' answered sum; did you mean 'model-alpha'\?"),
-        (MODELS, (ALPHA,), "1 of them answered sum here"),
-        (("one",), (), "compares two models on the same samples, and 1 of them"),
+        (MODELS, (ALPHA,), "there are not two of them here that answered sum; name two"),
+        (("one",), (), "there are not two of them here"),
         (("tie", "one"), (), "a model is called 'tie'"),
     ],
 )
