@@ -1,15 +1,18 @@
 """The items that are rated, single outputs or pairs, and the order in which each rater meets them.
 
 Everything that chance decides follows from sha256 of the seed and of what an item is: a rater who comes back finds the
-same order, a larger `--sample` holds all of a smaller one, and no rater's order or sides tell of another's.
+same order, and a larger `--sample` holds all of a smaller one. Samples come in blocks that are the same for all raters,
+and only within a block has each rater an order of their own: raters who stop early have rated mostly the same samples,
+without which there would be no agreement to measure.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Final
 
 from ..core.canonical import digest
 from ..core.errors import UsageError
@@ -22,6 +25,8 @@ from .question import Question
 __all__ = ["Deck", "Item", "choose_pairs", "deal"]
 
 Pair = tuple[Contestant, Contestant]
+
+_BLOCK: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Deck:
-    """The items of a question, as dealt; `n_samples` of `n_all_samples` are in it."""
+    """The items of a question, as dealt; `n_samples` of `n_all_samples` are in it, in blocks by their `ranks`."""
 
     question: Question
     outputs: Outputs
@@ -51,11 +56,13 @@ class Deck:
     seed: int
     n_samples: int
     n_all_samples: int
+    ranks: Mapping[str, int]
     left_out: Counter[str]
 
     def order(self, rater: str) -> list[int]:
         """The items as `rater` meets them."""
-        return sorted(range(len(self.items)), key=lambda i: self._chance("order", rater, i))
+        blocks = [self.ranks[item.key.sample_id] // _BLOCK for item in self.items]
+        return sorted(range(len(self.items)), key=lambda i: (blocks[i], self._chance("order", rater, i)))
 
     def is_swapped(self, rater: str, index: int) -> bool:
         """Whether `rater` sees the pair's second output as A."""
@@ -161,11 +168,10 @@ def deal(
     if not ids:
         why = "; ".join(f"{reason}: {count:,}" for reason, count in left_out.items()) or "it has no responses"
         raise UsageError(f"nothing of task {chosen!r} can be rated: {why}")
-    kept = ids
-    if sample is not None:
-        kept = set(sorted(ids, key=lambda sample_id: digest(["sample", seed, chosen, sample_id]))[:sample])
-        items = [item for item in items if item.key.sample_id in kept]
-    return Deck(question, outputs, tuple(items), seed, len(kept), len(ids), left_out)
+    drawn = sorted(ids, key=lambda sample_id: digest(["sample", seed, chosen, sample_id]))[:sample]
+    ranks = {sample_id: rank for rank, sample_id in enumerate(drawn)}
+    items = [item for item in items if item.key.sample_id in ranks]
+    return Deck(question, outputs, tuple(items), seed, len(ranks), len(ids), ranks, left_out)
 
 
 def _pairs(outputs: Outputs, pairs: Sequence[Pair], left_out: Counter[str]) -> list[Item]:

@@ -112,6 +112,21 @@ def test_each_rater_has_an_order_of_their_own_and_keeps_it(make_record: Make) ->
     assert len({tuple(o) for o in (everything, deck.order("anna"), deck.order("ben"), reseeded.order("anna"))}) == 4
 
 
+def test_raters_who_stop_early_have_rated_the_same_samples(make_record: Make) -> None:
+    deck = deal([make_record(n=60)], scale_question("1-5"))
+
+    def of_first(rater: str, n: int) -> set[str]:
+        return {deck.items[i].key.sample_id for i in deck.order(rater)[:n]}
+
+    n_block = sum(deck.ranks[item.key.sample_id] < 10 for item in deck.items)
+    assert of_first("anna", n_block) == of_first("ben", n_block)
+    assert len(of_first("anna", n_block)) == 10
+    assert len(of_first("anna", 30) & of_first("ben", 30)) >= 10
+    # The blocks are drawn by chance, not taken from the top of the data.
+    assert of_first("anna", n_block) != {f"s{i}" for i in range(10)}
+    assert deck.order("anna")[:n_block] != deck.order("ben")[:n_block]
+
+
 def test_an_order_does_not_depend_on_what_else_is_rated(make_record: Make) -> None:
     record = make_record(n=30)
     whole, part = deal([record], scale_question("1-5")), deal([record], scale_question("1-5"), sample=10)
