@@ -198,6 +198,12 @@ def test_a_key_that_is_held_or_pressed_twice_rates_one_item(
     page.wait_for_timeout(200)
     assert place(page) == "Item 2 of 23"
     assert [r.value for r in registry.ratings(history=True)] == [3.0]
+    idle(page)
+    page.evaluate(
+        "() => document.dispatchEvent(new KeyboardEvent('keydown', { key: '3', repeat: true, bubbles: true }))"
+    )
+    page.wait_for_timeout(200)
+    assert [r.value for r in registry.ratings(history=True)] == [3.0]
     # Nor does what is pressed before the next item is there fall on the one before it.
     page.evaluate(
         """() => {

@@ -216,7 +216,7 @@
   }
 
   function rate(button) {
-    if (!item || busy) return;
+    if (!item) return;
     const again = item.choice !== null;
     turn(async () => {
       const position = await store(button.dataset.code);
