@@ -34,6 +34,7 @@ VERBS: dict[str, Verb] = {
     "score": Verb("score", "score a record again with other metrics, asking no model"),
     "gate": Verb("gate", "decide a release from a record"),
     "report": Verb("report", "write a record's report: HTML, Markdown, CSV, Parquet, JSON"),
+    "annotate": Verb("annotate", "rate a record's outputs by hand, on a local page"),
     "runs": Verb("runs", "list, show, promote and delete recorded runs"),
     "promote": Verb("promote", "make a run the baseline of its suite"),
     "serve": Verb("serve", "serve a model over OpenAI's interface, for other harnesses"),

@@ -17,8 +17,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from .listening import address_of, listening_on, port_number, until_signalled
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"
     )
     parser.add_argument(
-        "--port", type=_port, default=8000, help="port to listen on; 0 takes a free one (default: 8000)"
+        "--port", type=port_number, default=8000, help="port to listen on; 0 takes a free one (default: 8000)"
     )
     parser.add_argument(
         "--dtype", choices=["auto", "float32", "float16", "bfloat16"], help="number format (default: auto)"
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     api_key = _api_key(args.api_key_env)
     model, aliases = _model(args)
     # Taken before the weights are loaded: a port that is in use is said at once.
-    with contextlib.closing(_listening(args.host, args.port)) as listening:
+    with contextlib.closing(listening_on(args.host, args.port)) as listening:
         return asyncio.run(_serve(model, aliases, listening, api_key=api_key))
 
 
@@ -150,36 +151,6 @@ def _api_key(name: str | None) -> str | None:
     return os.environ[name]
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, not listening yet."""
-    import errno
-    import socket
-
-    from evalharness.core.errors import UsageError
-
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        found = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise UsageError(f"--host {host!r}: no such address: {error.strerror or error}") from error
-    try:
-        if sys.platform != "win32":  # there it would let two servers share a port
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        # Two sockets may be bound to one port until one of them listens; connections wait until the model is loaded.
-        found.listen(1024)
-    except OSError as error:
-        found.close()
-        if error.errno == errno.EADDRINUSE:
-            raise UsageError(
-                f"port {port} on {host} is in use; name another with --port (0 takes a free one)"
-            ) from error
-        raise UsageError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
-    return found
-
-
 async def _serve(
     model: ServedCausal, aliases: tuple[str, ...], listening: socket.socket, *, api_key: str | None
 ) -> int:
@@ -194,7 +165,7 @@ async def _serve(
     from evalharness.models.huggingface.completions import CausalEngine
 
     stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    with _signals({signal.SIGINT: 130, signal.SIGTERM: 0}, stopped):
+    with until_signalled({signal.SIGINT: 130, signal.SIGTERM: 0}, stopped):
         loading = asyncio.create_task(model.open())
         either: list[asyncio.Future[Any]] = [loading, stopped]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -216,45 +187,14 @@ async def _serve(
         try:
             await runner.setup()
             await web.SockSite(runner, listening).start()
-            host, port = listening.getsockname()[:2]
-            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            print(f"serving {model.name} ({model.device}) on http://{address}/v1; Ctrl-C ends it", flush=True)
+            print(
+                f"serving {model.name} ({model.device}) on http://{address_of(listening)}/v1; Ctrl-C ends it",
+                flush=True,
+            )
             return await stopped
         finally:
             await runner.cleanup()
             await model.close()
-
-
-@contextlib.contextmanager
-def _signals(codes: dict[int, int], stopped: asyncio.Future[int]) -> Iterator[None]:
-    """In the block the first of these signals gives `stopped` its exit code; a second one has its usual effect."""
-    import asyncio
-
-    def stop(code: int) -> None:
-        if not stopped.done():
-            stopped.set_result(code)
-        for number in codes:
-            loop.remove_signal_handler(number)
-
-    loop = asyncio.get_running_loop()
-    try:
-        for number, code in codes.items():
-            loop.add_signal_handler(number, stop, code)
-    except NotImplementedError:  # Windows: KeyboardInterrupt ends the loop
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number in codes:
-            loop.remove_signal_handler(number)
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError("must be from 0 to 65535")
-    return value
 
 
 def _length(text: str) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.canonical import to_jsonable
+from ..core.cells import csv_line, neutral
 from .gateview import GateOutcomeLike
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ __all__ = [
 ]
 
 TableName = Literal["metrics", "samples", "scores"]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_TO_QUOTE = re.compile('[,"\r\n]')
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]inf")
 
 
 def metrics_frame(record: Record) -> pd.DataFrame:
@@ -84,21 +80,11 @@ def _flat(cell: object) -> object:
     return cell
 
 
-def neutral(cell: str) -> str:
-    """`cell`, with an apostrophe in front where a spreadsheet would take it for a formula; plain numbers stay."""
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
-
-
 def csv_text(frame: pd.DataFrame) -> str:
     """`frame` as CSV: missing is empty, numbers in full precision, no cell a formula, no lone surrogates."""
     columns = [[_cell(value) for value in frame[name].tolist()] for name in frame.columns]
     rows = [[neutral(str(name)) for name in frame.columns], *zip(*columns, strict=True)]
-    return _encodable("".join(",".join(map(_quoted, row)) + "\n" for row in rows))
-
-
-def _quoted(cell: str) -> str:
-    # The csv module leaves a lone carriage return bare where lines end in a newline, and readers end the row there.
-    return '"' + cell.replace('"', '""') + '"' if _TO_QUOTE.search(cell) else cell
+    return _encodable("".join(map(csv_line, rows)))
 
 
 def _cell(value: Any) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
+
+from ..core.visible import safe, single_line
 
 __all__ = [
     "MISSING",
@@ -21,31 +22,6 @@ __all__ = [
 ]
 
 MISSING = "—"
-
-# What a terminal or a browser may act upon instead of showing: control characters (tab and newline aside), the
-# direction overrides with which text can pass for other text, line separators, and lone surrogates.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
-)
-
-
-def _shown(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)  # ␀ ␁ … the pictures of the control characters
-    if code == 0x7F:
-        return "␡"
-    return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"⟦U+{code:04X}⟧"
-
-
-def safe(text: str) -> str:
-    """`text` with every control character, direction override and lone surrogate made visible instead of active."""
-    return _UNSAFE.sub(_shown, text.replace("\r\n", "\n"))
-
-
-def single_line(text: str) -> str:
-    """`safe(text)` with newlines and tabs shown as ⏎ and → so that it stays on one line."""
-    return safe(text).replace("\n", "⏎").replace("\t", "→")
 
 
 def clip(text: str, limit: int) -> str:
