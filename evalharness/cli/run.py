@@ -118,8 +118,11 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
     _say_errors(record)
     if not record.manifest.complete:
         failed = record.manifest.execution.get("n_failed")
+        unjudged = sum(entry.states.get("judge_failed", 0) for entry in record.manifest.tasks)
+        parts = [f"{failed} requests got no usable answer"] if failed or not unjudged else []
+        parts += [f"{unjudged} answers got no usable verdict"] if unjudged else []
         print(
-            f"evalharness: {failed} requests got no usable answer, more than the suite's on_error allows; "
+            f"evalharness: {' and '.join(parts)}, more than the suite's on_error allows; "
             "run the same command again to ask only those, or see the report for their errors",
             file=sys.stderr,
         )
@@ -129,15 +132,17 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
 
 def _say_errors(record: Record) -> None:
     """The first error of each task and model: its remedy is often one for all."""
+    from evalharness.metrics.states import state_of
     from evalharness.report.text import single_line
+    from evalharness.runner.scoring import failed_verdict
 
     for entry in record.manifest.tasks:
         n_failed = sum(entry.states.get(state, 0) for state in FAILED_STATES)
         if not n_failed:
             continue
         rows = record.iter_samples(task=entry.id, model=entry.model)
-        first = next(row for row in rows if row.response.status in FAILED_STATES)
-        text = single_line(first.response.error or first.response.status)
+        first = next(row for row in rows if state_of(row.response) in FAILED_STATES)
+        text = single_line(first.response.error or failed_verdict(first.response) or first.response.status)
         print(f"{entry.id} on {entry.model}: {n_failed} failed; sample {first.sample.id}: {text}", file=sys.stderr)
 
 

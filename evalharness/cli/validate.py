@@ -22,7 +22,8 @@ from .run import add_suite_arguments
 
 if TYPE_CHECKING:
     from evalharness.core.errors import Problem
-    from evalharness.core.types import Request, Response
+    from evalharness.core.types import Prompt, Request, Response
+    from evalharness.runner.judged import Judgements
     from evalharness.suite.load import LoadedSuite
     from evalharness.suite.plan import PlannedTask
 
@@ -31,6 +32,7 @@ __all__ = ["add_arguments", "run"]
 _LEVELS = ("syntax", "references", "data", "models")
 _WIDTH = max(map(len, _LEVELS))
 _MAX_LINES = 12
+_MAX_JUDGE_LINES = 40
 _LISTED = 6
 # What a probe of a server may cost: OpenAI's Responses API takes no smaller max_output_tokens.
 _PROBE_TOKENS = 16
@@ -89,6 +91,7 @@ class _Validation:
         self.args = args
         self.loaded: LoadedSuite
         self.planned: list[PlannedTask]
+        self.judgements: Judgements = {}
 
     def check(self, level: str) -> None:
         """Check one level and print its line."""
@@ -111,6 +114,8 @@ class _Validation:
         check_references(self.loaded, more=more)
         metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")
+        for note in self._judge_notes():
+            _say(f"    note: {note}")
 
     def _price_problems(self) -> Iterable[Problem]:
         execution = self.loaded.suite.execution
@@ -119,6 +124,23 @@ class _Validation:
         from evalharness.runner.prices import price_problems
 
         return price_problems(self.loaded)
+
+    def _has_judges(self) -> bool:
+        from evalharness.suite.judgings import judges_of
+
+        return bool(judges_of(self.loaded.suite))
+
+    def _judge_notes(self) -> Iterable[str]:
+        from evalharness.suite.judges import judge_notes
+
+        return judge_notes(self.loaded.suite)
+
+    def _judgements(self, tasks: Sequence[PlannedTask]) -> Judgements:
+        if not self._has_judges():
+            return {}
+        from evalharness.runner.judging import judgements_of
+
+        return judgements_of(self.loaded, tasks, {name: {} for name in self.loaded.suite.models})
 
     def data(self) -> None:
         from evalharness.runner.build import load_datasets
@@ -143,12 +165,16 @@ class _Validation:
             from evalharness.runner.batch_run import refuse_likelihoods
 
             refuse_likelihoods(suite, self.planned)
+        self.judgements = self._judgements(plan.tasks)
         counts = [f"{name} {_plural(len(part), 'row')}" for name, part in rows.items()]
         read = {planned.task.id: len(planned.samples) for work in bridged for planned in work.planned}
         counts += [f"{name} {_plural(n, 'document')}" for name, n in list(read.items())[:_LISTED]]
         counts += [f"{len(read) - _LISTED} more lm-eval tasks"] if len(read) > _LISTED else []
         total = sum(len(planned.requests) for planned in self.planned)
-        _line(True, "data", f"{', '.join(counts)}; {_plural(total, 'request')} in all")
+        asked = {(planned.task.id, planned.model): len(planned.requests) for planned in plan.tasks}
+        verdicts = sum(asked[place] * len(one.slots) for place, found in self.judgements.items() for one in found)
+        judged = f", and up to {verdicts:,} to judges" if verdicts else ""
+        _line(True, "data", f"{', '.join(counts)}; {_plural(total, 'request')} in all{judged}")
         _say("")
         shown: set[str] = set()
         for planned in self.planned:
@@ -160,6 +186,23 @@ class _Validation:
                 if others:
                     _say(f"    {owner}: {_plural(len(others), 'more task')} of lm-eval's, not shown\n")
             shown.add(owner)
+        self._show_judges()
+
+    def _show_judges(self) -> None:
+        """The first request to the judges of each figure, with a text in the place of the answer."""
+        if not self.judgements:
+            return
+        from evalharness.runner.judge_forecast import probes
+
+        shown: set[str] = set()
+        for judgement, requests in probes(self.planned, self.judgements):
+            name = f"{judgement.task}.{judgement.figure}"
+            if name not in shown:
+                answers = f"{_plural(len(requests), 'verdict')} an answer"
+                _say(f"    {name} judged by {_listed(judgement.metric.judges)}: {answers}")
+                _prompt(requests[0].prompt, most=_MAX_JUDGE_LINES)
+                _say("")
+            shown.add(name)
 
     def models(self) -> None:
         import asyncio
@@ -177,6 +220,11 @@ class _Validation:
                     kinds.add(request.kind)
                     short = _short_of(request) if _is_served(suite.models[planned.model]) else request
                     first.setdefault(planned.model, []).append(short)
+        if self.judgements:
+            from evalharness.runner.judge_forecast import live_probes
+
+            for judge, request in live_probes(self.planned, self.judgements):
+                first.setdefault(judge, []).append(_short_of(request) if _is_served(suite.models[judge]) else request)
         models = make_models(
             suite, base=self.loaded.base, allow_code=self.args.allow_code, environ=os.environ, only=frozenset(first)
         )
@@ -247,12 +295,7 @@ def _show(planned: PlannedTask, models: Sequence[str]) -> None:
         _say("      (no rows)\n")
         return
     sample = planned.samples[0]
-    if isinstance(sample.prompt, str):
-        _block(sample.prompt)
-    else:
-        for turn in sample.prompt:
-            _say(f"      [{turn.role}]")
-            _block(turn.content)
+    _prompt(sample.prompt)
     for choice in sample.choices:
         _say(f"      {'->' if choice == sample.target else '  '} choice: {_short(choice, 120)}")
     for reference in sample.references:
@@ -262,12 +305,21 @@ def _show(planned: PlannedTask, models: Sequence[str]) -> None:
     _say("")
 
 
-def _block(text: str) -> None:
+def _prompt(prompt: Prompt, *, most: int = _MAX_LINES) -> None:
+    if isinstance(prompt, str):
+        _block(prompt, most)
+        return
+    for turn in prompt:
+        _say(f"      [{turn.role}]")
+        _block(turn.content, most)
+
+
+def _block(text: str, most: int) -> None:
     lines = text.split("\n")
-    for line in lines[:_MAX_LINES]:
+    for line in lines[:most]:
         _say(f"      | {_short(line, 160)}")
-    if len(lines) > _MAX_LINES:
-        _say(f"      | … {len(lines) - _MAX_LINES} more lines")
+    if len(lines) > most:
+        _say(f"      | … {len(lines) - most} more lines")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ def metric_of(record: Record, figure: MetricResult) -> Metric:
     Raises:
         NotComparableError: if this evalharness computes the figure otherwise than the record did, or not at all.
     """
-    from ..suite.metric_specs import OPERATIONAL, build_metric
+    from ..suite.metric_specs import OPERATIONAL, build_metric, figure_names, figures_of_metric
 
     if figure.signature.startswith(LM_EVAL):
         return _of_lm_eval(record, figure)
@@ -30,11 +30,12 @@ def metric_of(record: Record, figure: MetricResult) -> Metric:
     tasks = [t for t in suite.get("tasks") or () if t.get("id") == figure.task]
     specs = [spec for task in tasks for spec in task.get("metrics") or ()]
     for spec in (*specs, *OPERATIONAL):
-        name, metric = build_metric(spec)
-        if name == figure.metric:
-            # A metric that is the user's code knows from the record which code it was.
+        if figure.metric in figure_names(spec):
+            name, metric = build_metric(spec)
+            # A metric that is the user's code, or a judge's, knows from the record which one it was.
             recorded = getattr(metric, "as_recorded", None)
             metric = metric if recorded is None else recorded(figure.signature)
+            metric = dict(figures_of_metric(name, metric))[figure.metric]
             break
     else:
         raise NotComparableError(

@@ -52,5 +52,6 @@ BUILTIN: dict[str, str] = {
     "refusal_rate": "evalharness.metrics.states:RefusalRate",
     "truncated_rate": "evalharness.metrics.states:TruncatedRate",
     "unparsed_rate": "evalharness.metrics.states:UnparsedRate",
+    "llm_judge": "evalharness.metrics.judge:LlmJudge",
     "evaluate": "evalharness.integrations.hf_evaluate.hf_metric:EvaluateMetric",
 }

@@ -29,6 +29,7 @@ _GROUPS = {
     "likelihood": "Likelihood",
     "operations": "Cost",
     "states": "States",
+    "judge": "Judges",
     "hf_metric": "Metrics of other libraries",
 }
 _NEEDS = {"references": "a `reference`", "target": "a `target`"}
@@ -110,6 +111,8 @@ def _takes(annotation: str) -> str:
         "tuple[float, ...]": "list of numbers",
         "tuple[float, float]": "two numbers",
         "dict[str, Any]": "mapping",
+        "dict[str, str]": "mapping of texts",
+        "dict[str, float]": "mapping to numbers",
     }
     return " or ".join(words.get(part, "null" if part == "None" else part) for part in annotation.split(" | "))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +10,16 @@ from evalharness.core.types import FAILED_STATES, KINDS, Response, Sample, Statu
 
 from .base import NEEDS_NOTHING, PROPORTION, MeanMetric
 
-__all__ = ["ErrorRate", "RefusalRate", "TruncatedRate", "UnparsedRate"]
+__all__ = ["ErrorRate", "RefusalRate", "TruncatedRate", "UnparsedRate", "state_of"]
+
+
+def state_of(response: Response) -> Status:
+    """The state of a response; `judge_failed` of one that came, and on which a judging has no usable verdict."""
+    judged = response.meta.get("judged") if response.meta else None
+    if response.status in FAILED_STATES or not isinstance(judged, Mapping):
+        return response.status
+    failed = any(isinstance(found, Mapping) and found.get("value") is None for found in judged.values())
+    return "judge_failed" if failed else response.status
 
 
 class _StateRate(MeanMetric):
@@ -41,7 +50,9 @@ class ErrorRate(_StateRate):
     """
 
     name = "error_rate"
-    states: ClassVar[frozenset[Status]] = FAILED_STATES
+
+    def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
+        return [float(state_of(response) in FAILED_STATES) for response in responses]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

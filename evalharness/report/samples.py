@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..core.keyindex import KeyIndex
 from ..core.protocols import Array
 from ..core.spool import Joined, Spool
-from ..core.types import FAILED_STATES, MetricResult, Prompt
+from ..core.types import FAILED_STATES, MetricResult, Prompt, Response
+from ..metrics.states import state_of
 from ..record.read import iter_columns
 from ..record.schema import SAMPLES, SCORES
 from .text import safe
@@ -120,9 +121,48 @@ def _part(record: Record, task: str, model: str) -> _Part:
     scores = {result.metric: _scores(record, result, index) for result in results}
     decides = next((r.metric for r in results if _tells_right(r, scores[r.metric])), None)
     part = _Part(task, model, results, index, scores, decides)
-    for ids, states in iter_columns(path, where, ["sample_id", "status"]):
+    for ids, states in _states(record, task, model):
         part.note(ids, states)
     return part
+
+
+def _states(record: Record, task: str, model: str) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    """Ids and states of the rows, some at a time; that judges failed stands in what they said."""
+    path, where = record.folder / SAMPLES, {"task": task, "model": model}
+    summary = next(entry for entry in record.manifest.tasks if (entry.id, entry.model) == (task, model))
+    if not summary.states.get("judge_failed"):
+        for ids, states in iter_columns(path, where, ["sample_id", "status"]):
+            yield ids, states
+        return
+    for ids, states, metas in iter_columns(path, where, ["sample_id", "status", "meta"]):
+        pairs = zip(states, metas, strict=True)
+        yield ids, [state_of(Response(key="", status=state, meta=meta or {})) for state, meta in pairs]
+
+
+def _judged(response: Response) -> list[list[str | None]]:
+    """Figure, judge, what it said and why, of each verdict on the response."""
+    judged: Any = response.meta.get("judged") or {}
+    return [
+        [safe(figure), safe(_asked(verdict)), safe(_said(verdict)), _cut(_why(verdict))]
+        for figure, found in judged.items()
+        for verdict in found["verdicts"]
+    ]
+
+
+def _asked(verdict: Mapping[str, Any]) -> str:
+    order = {"ab": " · as A", "ba": " · as B"}.get(verdict["order"] or "", "")
+    again = f" · {verdict['repeat'] + 1}" if verdict["repeat"] else ""
+    return f"{verdict['model']}{again}{order}"
+
+
+def _said(verdict: Mapping[str, Any]) -> str:
+    if verdict["status"] != "ok":
+        return str(verdict["status"])
+    return str(verdict["label"]) if verdict["label"] is not None else f"{verdict['value']:g}"
+
+
+def _why(verdict: Mapping[str, Any]) -> str:
+    return str(verdict.get("explanation") or verdict["reason"] or "")
 
 
 def _scores(record: Record, result: MetricResult, index: KeyIndex) -> Array:
@@ -246,7 +286,7 @@ def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dic
             prompt.append([safe(turn.role), text if place is None else place])
     entry: dict[str, Any] = {
         "id": safe(sample.id),
-        "s": response.status,
+        "s": state_of(response),
         "p": prompt,
         "c": not isinstance(request.prompt, str),
         "sc": [_number(part.score(sample.id, r.metric)) for r in part.metrics],
@@ -262,6 +302,7 @@ def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dic
         "ll": [[_number(x.total), x.n_tokens, int(x.is_greedy)] for x in response.loglikelihoods],
         "lp": [[safe(label), _number(p)] for label, p in response.label_probabilities.items()],
         "e": _cut(response.error) if response.error is not None else None,
+        "j": _judged(response),
         "fr": safe(response.finish_reason or ""),
         "ti": response.input_tokens,
         "to": response.output_tokens,
@@ -277,6 +318,7 @@ def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dic
     if response.text == "":
         entry["x"] = ""
     size += sum(len(v) for v in (entry.get("x"), entry.get("e"), entry.get("a")) if isinstance(v, str))
+    size += sum(len(cell or "") for verdict in entry.get("j", ()) for cell in verdict)
     size += sum(map(len, entry.get("f", ()))) + sum(map(len, entry.get("ch", ()))) + 200
     entry["size"] = size
     return entry

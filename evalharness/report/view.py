@@ -243,10 +243,14 @@ def _by_status(states: Mapping[str, int]) -> dict[str, int]:
 
 def _asked(manifest: RunManifest) -> dict[str, set[str]]:
     """The names of the figures that the suite asks for, by task; a task without a list of them is left out."""
-    from ..suite.metric_specs import figure_name
+    from ..suite.metric_specs import figure_names
 
     tasks: Any = manifest.suite.get("tasks") or ()
-    return {str(t.get("id")): {figure_name(spec) for spec in t["metrics"]} for t in tasks if t.get("metrics")}
+    return {
+        str(t.get("id")): {name for spec in t["metrics"] for name in figure_names(spec)}
+        for t in tasks
+        if t.get("metrics")
+    }
 
 
 def asked_results(record: Record) -> list[MetricResult]:

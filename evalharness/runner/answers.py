@@ -13,7 +13,16 @@ from evalharness.core.types import FAILED_STATES, LogLikelihood, Request, Respon
 
 from .scoring import Answered
 
-__all__ = ["AnswerList", "AnswerReader", "Normalize", "best_choice", "extracted", "named_choice", "reader_for"]
+__all__ = [
+    "AnswerList",
+    "AnswerReader",
+    "Normalize",
+    "best_choice",
+    "extracted",
+    "named_choice",
+    "reader_for",
+    "reader_of",
+]
 
 Normalize = Literal["none", "tokens", "bytes"]
 AnswerReader = Callable[[Sample, Response], Response]
@@ -142,6 +151,16 @@ def reader_for(
         return inner(sample, response)
 
     return read
+
+
+def reader_of(task: object) -> AnswerReader:
+    """The reader of a task of a suite."""
+    return reader_for(
+        choices=bool(getattr(task, "choices", None)),
+        normalize=getattr(task, "normalize", "none"),
+        extract=getattr(task, "extract", None),
+        by_generation=getattr(task, "choice_by", "likelihood") == "generation",
+    )
 
 
 class AnswerList(Lazy[Answered]):

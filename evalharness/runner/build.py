@@ -98,20 +98,36 @@ def _loaded(metric: Metric, *, base: Path, allow_code: bool) -> Metric:
 
 
 def figures_of(
-    task: Task, kind: Kind, labels: tuple[str, ...], *, base: Path = Path(), allow_code: bool = False
+    task: Task,
+    kind: Kind,
+    labels: tuple[str, ...],
+    *,
+    base: Path = Path(),
+    allow_code: bool = False,
+    judgements: Mapping[str, str] | None = None,
 ) -> list[Figure]:
     """The task's metrics under their names, then those operational ones that a request of `kind` has.
+
+    `judgements` are the digests of the judgings that the model was judged by, by figure: others have no figure.
 
     Raises:
         UsageError: a metric cannot be loaded, or runs code and `allow_code` is false.
     """
-    from evalharness.suite.metric_specs import OPERATIONAL, build_metric
+    from evalharness.suite.metric_specs import OPERATIONAL, build_metric, figures_of_metric
 
-    own = [build_metric(spec) for spec in task.metrics]
-    named = {name for name, _ in own}
+    found: list[Figure] = []
+    for name, metric in map(build_metric, task.metrics):
+        if kind not in metric.kinds:
+            continue
+        loaded = _loaded(metric, base=base, allow_code=allow_code)
+        judging = getattr(loaded, "for_judgement", None)
+        if judging is not None:
+            digest = (judgements or {}).get(name)
+            if digest is None:
+                continue  # the model whose answers are the other half of each pair is not judged itself
+            loaded = judging(digest)
+        fails = getattr(loaded, "failed", None)
+        found += [Figure(shown, own.for_task(labels), fails) for shown, own in figures_of_metric(name, loaded)]
+    named = {figure.name for figure in found}
     always = [(name, metric) for name, metric in map(build_metric, OPERATIONAL) if name not in named]
-    return [
-        Figure(name, _loaded(metric, base=base, allow_code=allow_code).for_task(labels))
-        for name, metric in [*own, *always]
-        if kind in metric.kinds
-    ]
+    return found + [Figure(name, metric.for_task(labels)) for name, metric in always if kind in metric.kinds]

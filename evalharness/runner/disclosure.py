@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,12 +28,23 @@ class Disclosed(NamedTuple):
 
 
 def disclosed(
-    planned: Sequence[PlannedTask], book: ResponseBook, *, store: ResponseStore | None, journal: SentJournal | None
+    planned: Sequence[PlannedTask],
+    book: ResponseBook,
+    *,
+    store: ResponseStore | None,
+    journal: SentJournal | None,
+    judges: Mapping[str, array[int]] | None = None,
+    verdicts: ResponseBook | None = None,
 ) -> Disclosed:
-    """What replies, store and journal tell of the run whose requests `planned` has in order."""
+    """What replies, store and journal tell of the run whose requests `planned` has in order.
+
+    `judges` are the places of the requests for verdicts by model, and the replies to these are in `verdicts`.
+    """
     n_damaged = 0 if store is None else store.n_set_aside
-    n_again = 0 if journal is None else journal.n_sent_again(book)
-    returned = returned_by_model(((entry.model, len(entry.requests)) for entry in planned), book)
+    books = [book] if verdicts is None else [book, verdicts]
+    n_again = 0 if journal is None else sum(map(journal.n_sent_again, books))
+    parts = ((entry.model, len(entry.requests)) for entry in planned)
+    returned = returned_by_model(parts, book, judges=judges, verdicts=verdicts)
     notes = returned_notes(returned)
     if n_damaged:
         notes.append(f"{n_damaged:,} stored answers were damaged (wrong checksum): set aside, and asked again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from evalharness.core.types import Json, Request, Response
+from evalharness.suite.judges import judge_notes
 from evalharness.suite.schema import Price, Suite
 
 from .batch_run import BatchSizes
@@ -50,7 +51,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The work of a run, task by task, and in total; `warnings` say which budget it may exceed."""
+    """The work of a run, task by task, and in total; `warnings` say which budget it may exceed, and of its judges.
+
+    What judges are asked stands under `task.figure`; as long as an answer is not in the store, what is asked about it
+    is counted with the longest text that it may be.
+    """
 
     suite: str
     cache: CacheMode
@@ -94,7 +99,7 @@ def forecast(
         work,
         total,
         {name: ready.tariff.describe(name) for name in ready.tariff.prices if any(part.model == name for part in work)},
-        tuple(_warnings(total, ready.suite)),
+        (*_warnings(total, ready.suite), *judge_notes(ready.suite)),
         sizes.n_batches(),
         sizes.n_handed_in,
     )
@@ -123,17 +128,26 @@ class _Seen:
             self.latency_s += response.latency_s
 
 
+def _parts(ready: Prepared, store: Store | None) -> Iterator[tuple[str, str, Iterable[Request]]]:
+    """(task, model, requests) of all that is asked; judges come after all tasks, under `task.figure`."""
+    for planned in ready.tasks:
+        yield planned.task.id, planned.model, planned.requests
+    if ready.judgements:
+        from .judge_forecast import judge_requests
+
+        yield from judge_requests(ready.plan.tasks, ready.judgements, store)
+
+
 def _work(ready: Prepared, store: Store | None, sizes: BatchSizes) -> Iterator[Work]:
     tariff = ready.tariff
     most_output = most_output_tokens(ready.suite)
     known: set[str] = set()
-    for planned in ready.tasks:
-        name = planned.model
+    for task, name, requests in _parts(ready, store):
         cost: Literal["known", "unknown", "none"] = (
             "known" if name in tariff.prices else "unknown" if name in tariff.unknown else "none"
         )
-        work, seen = Work(planned.task.id, name, cost), _Seen()
-        for some in _chunks(planned.requests):
+        work, seen = Work(task, name, cost), _Seen()
+        for some in _chunks(requests):
             new = [request for request in some if request.key not in known]
             known.update(request.key for request in new)
             work.n_requests += len(some)
@@ -156,7 +170,7 @@ def _work(ready: Prepared, store: Store | None, sizes: BatchSizes) -> Iterator[W
         yield work
 
 
-def _chunks(requests: Sequence[Request]) -> Iterator[list[Request]]:
+def _chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
     left = iter(requests)
     while some := list(islice(left, _LOOKED_UP)):
         yield some

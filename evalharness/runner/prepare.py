@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evalharness.suite.plan import Plan, PlannedTask
     from evalharness.suite.schema import Suite
 
+    from .judged import Judgements
     from .lm_eval_plan import LmEvalWork
 
 __all__ = ["Prepared", "prepare"]
@@ -37,6 +38,7 @@ class Prepared:
     plan: Plan
     bridged: Sequence[LmEvalWork]
     tariff: Tariff
+    judgements: Judgements
 
     @property
     def suite(self) -> Suite:
@@ -69,6 +71,8 @@ def prepare(
     """
     from evalharness.suite.batches import batch_problems
     from evalharness.suite.check import check_plan, check_references
+    from evalharness.suite.judges import models_in_use
+    from evalharness.suite.judgings import judges_of
     from evalharness.suite.load import load_suite
     from evalharness.suite.plan import make_plan
 
@@ -79,7 +83,7 @@ def prepare(
     check_references(loaded, environ=environ, more=more)
     datasets = load_datasets(loaded)
     models = make_models(
-        loaded.suite, base=loaded.base, allow_code=allow_code, environ=environ, only=_models_in_use(loaded.suite.tasks)
+        loaded.suite, base=loaded.base, allow_code=allow_code, environ=environ, only=models_in_use(loaded.suite)
     )
     identities = {key: model.identity() for key, model in models.items()}
     plan = make_plan(
@@ -92,18 +96,12 @@ def prepare(
     )
     check_plan(loaded, plan)
     load_metrics(loaded, allow_code=allow_code)
+    judgements: Judgements = {}
+    if judges_of(loaded.suite):
+        from .judging import judgements_of
+
+        judgements = judgements_of(loaded, plan.tasks, identities, limit=limit)
     bridged = plan_lm_eval(loaded, models, identities, limit=limit, allow_code=allow_code)
-    ready = Prepared(loaded, datasets, models, identities, plan, bridged, tariff_of(loaded, environ))
+    ready = Prepared(loaded, datasets, models, identities, plan, bridged, tariff_of(loaded, environ), judgements)
     refuse_likelihoods(loaded.suite, ready.tasks)
     return ready
-
-
-def _models_in_use(tasks: Sequence[object]) -> frozenset[str] | None:
-    """The models that tasks name, or None (all of them) where a task leaves it open."""
-    named: set[str] = set()
-    for task in tasks:
-        model = getattr(task, "model", None)
-        if model is None:
-            return None
-        named |= {model} if isinstance(model, str) else set(model)
-    return frozenset(named)

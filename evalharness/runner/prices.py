@@ -21,8 +21,8 @@ from evalharness.core.registry import suggestion
 from evalharness.core.secrets import resolve
 from evalharness.core.types import Json, Response
 from evalharness.suite.batches import batched_models
+from evalharness.suite.judges import models_in_use
 from evalharness.suite.node import Node, plain
-from evalharness.suite.plan import models_of
 from evalharness.suite.schema import Price, Strict
 from evalharness.suite.variables import shown_path
 from evalharness.suite.wording import described
@@ -30,7 +30,6 @@ from evalharness.suite.yamlfile import parse, read
 
 if TYPE_CHECKING:
     from evalharness.suite.load import LoadedSuite
-    from evalharness.suite.schema import Suite
 
 __all__ = ["BATCH_SHARE", "Tariff", "cost_of", "price_in_batches", "price_problems", "tariff_of"]
 
@@ -140,7 +139,7 @@ def price_problems(loaded: LoadedSuite, environ: Mapping[str, str] | None = None
         return
     if suite.execution.budget_usd is None:
         return
-    for name in sorted(tariff.unknown & _in_use(suite)):
+    for name in sorted(tariff.unknown & models_in_use(suite)):
         called = getattr(suite.models[name], "model", None)
         yield Problem(
             loaded.place_of(("models", name)),
@@ -149,10 +148,6 @@ def price_problems(loaded: LoadedSuite, environ: Mapping[str, str] | None = None
             "it, in US dollars per million tokens: price: {input: 0.15, output: 0.60}, or zeros for a server of your "
             "own",
         )
-
-
-def _in_use(suite: Suite) -> frozenset[str]:
-    return frozenset(name for task in suite.tasks for name in models_of(task, suite))
 
 
 def _host(spec: Any, environ: Mapping[str, str] | None) -> str:

@@ -13,17 +13,21 @@ from evalharness.core.registry import suggestion
 from evalharness.core.spool import Spool
 from evalharness.core.types import FAILED_STATES, MetricResult, Request
 from evalharness.record import Record, RunRegistry, TaskSummary
+from evalharness.suite.judgings import judgings_of
 from evalharness.suite.names import owner_of
 from evalharness.suite.schema import LmEvalTask
 
-from .answers import reader_for
+from .answers import reader_of
 from .columns import Blocks, SampleColumns
+from .judged import Rejudged, judged_bodies, judgement_digests
 from .scoring import Answered, Figure, FigureStats
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 from .usage import nothing_spent
 
 if TYPE_CHECKING:
     from evalharness.suite.schema import Suite, Task
+
+    from .judgement import Judgement
 
 __all__ = ["score"]
 
@@ -57,12 +61,21 @@ def score(
     loaded = load_suite(suite, overrides=overrides)
     check_references(loaded, environ=None, secrets=False)  # lm-eval is not needed: its figures are kept
     manifest = record.manifest
-    tasks = [
-        _recorded(record, loaded.suite, task, entry)
-        for task in loaded.suite.tasks
-        for entry in _entries(record, loaded.suite, task)
-    ]
+    tasks: list[AnsweredTask] = []
+    judgements: dict[tuple[str, str], tuple[Judgement, ...]] = {}
+    for task in loaded.suite.tasks:
+        for entry in _entries(record, loaded.suite, task):
+            judged = Rejudged()
+            if any(judgings_of(task)):
+                from .rejudge import rejudged
+
+                judged = rejudged(record, loaded, task, entry)
+            tasks.append(_recorded(record, loaded.suite, task, entry, judged))
+            if judged.judgements:
+                judgements[task.id, entry.model] = judged.judgements
     execution: dict[str, Any] = {**manifest.execution, "n_asked": 0, "seconds": round(time.monotonic() - began, 3)}
+    if "judging" in execution:
+        execution["judging"] = {**execution["judging"], "n_asked": 0, "judgements": judged_bodies(judgements)}
     if "usage" in execution:
         execution["usage"] = nothing_spent(execution["usage"])
     scored = score_and_seal(
@@ -82,6 +95,7 @@ def score(
         runs=Path(reports) / "runs",
         base=loaded.base,
         allow_code=allow_code,
+        judgements=judgement_digests(judgements),
     )
     with RunRegistry.open(registry_url, reports=Path(reports)) as runs:
         runs.add(scored)
@@ -113,16 +127,11 @@ def _and(names: Iterable[str]) -> str:
     return " and ".join(map(repr, names))
 
 
-def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> AnsweredTask:
+def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary, judged: Rejudged) -> AnsweredTask:
     _same_question(record, suite, task)
     if isinstance(task, LmEvalTask):
         return _kept(record, task, entry)
-    read = reader_for(
-        choices=bool(getattr(task, "choices", None)),
-        normalize=getattr(task, "normalize", "none"),
-        extract=getattr(task, "extract", None),
-        by_generation=getattr(task, "choice_by", "likelihood") == "generation",
-    )
+    read = reader_of(task)
     requests: Spool[Request] = Spool()
     answered: Spool[Answered] = Spool()
     targets = set()
@@ -133,6 +142,7 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> A
             status = "ok" if response.status == "unparsed" else response.status
             response = replace(response, answer=None, status=status)
         requests.append(row.request)
+        response = judged.of(row.sample, response, row.request.repeat)
         answered.append(Answered(row.sample, read(row.sample, response), row.request.repeat))
         targets |= {row.sample.target} - {None}
     return AnsweredTask(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from evalharness.core.types import Json
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    _Asked: TypeAlias = tuple[NDArray[np.int32], ResponseBook]
+
 __all__ = ["Returned", "returned_by_model", "returned_notes"]
 
 _MOST_SHOWN = 5
@@ -20,11 +23,18 @@ _MOST_SHOWN = 5
 Returned = dict[str, list[dict[str, Json]]]
 
 
-def returned_by_model(parts: Iterable[tuple[str, int]], book: ResponseBook) -> Returned:
+def returned_by_model(
+    parts: Iterable[tuple[str, int]],
+    book: ResponseBook,
+    *,
+    judges: Mapping[str, array[int]] | None = None,
+    verdicts: ResponseBook | None = None,
+) -> Returned:
     """By model of the suite: each model and fingerprint that its replies name, with how many replies do.
 
-    `parts` are the requests in order, as (model, how many). Where replies of a model differ, each entry also says
-    when the first and the last of them came, and how many were in the store; entries stand in order of time.
+    `parts` are the requests in order, as (model, how many); `judges` the places of those for verdicts, whose replies
+    are in the book `verdicts`. Where replies of a model differ, each entry also says when the first and the last of
+    them came, and how many were in the store; entries stand in order of time.
     """
     import numpy as np
 
@@ -33,28 +43,34 @@ def returned_by_model(parts: Iterable[tuple[str, int]], book: ResponseBook) -> R
     for model, n in parts:
         numbers.setdefault(model, []).append(book.index.number_of[start : start + n])
         start += n
-    found: Returned = {}
-    for model, pieces in numbers.items():
-        entries = _entries(np.unique(np.concatenate(pieces)), book)
-        if entries:
-            found[model] = entries
-    return found
+    asked: dict[str, list[_Asked]] = {
+        model: [(np.unique(np.concatenate(pieces)), book)] for model, pieces in numbers.items()
+    }
+    for model, places in (judges or {}).items():
+        assert verdicts is not None  # they come together
+        own = np.unique(verdicts.index.number_of[np.array(places, dtype=np.int64)])
+        asked.setdefault(model, []).append((own, verdicts))
+    found = {model: _entries(pieces) for model, pieces in asked.items()}
+    return {model: entries for model, entries in found.items() if entries}
 
 
-def _entries(numbers: NDArray[np.int32], book: ResponseBook) -> list[dict[str, Json]]:
+def _entries(asked: Sequence[_Asked]) -> list[dict[str, Json]]:
     import numpy as np
 
-    codes = book.returned[numbers]
-    distinct = [int(code) for code in np.unique(codes) if code]
+    named: dict[tuple[str, str], list[_Asked]] = {}
+    for numbers, book in asked:
+        codes = book.returned[numbers]
+        for code in np.unique(codes).tolist():
+            if code:
+                named.setdefault(book.returned_names[code], []).append((numbers[codes == code], book))
     entries = []
-    for code in distinct:
-        own = numbers[codes == code]
-        name, fingerprint = book.returned_names[code]
-        entry: dict[str, Json] = {"model": name, "system_fingerprint": fingerprint, "n": len(own)}
-        if len(distinct) > 1:
-            times = [response.created_utc for response in book.numbered(own)]
+    for (name, fingerprint), replies in named.items():
+        n = sum(len(own) for own, _ in replies)
+        entry: dict[str, Json] = {"model": name, "system_fingerprint": fingerprint, "n": n}
+        if len(named) > 1:
+            times = [response.created_utc for own, book in replies for response in book.numbered(own)]
             entry |= {
-                "n_from_store": int(book.was_stored[own].sum()),
+                "n_from_store": sum(int(book.was_stored[own].sum()) for own, book in replies),
                 "first_utc": min(times),
                 "last_utc": max(times),
             }

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from evalharness.core.pickling import quick_to_pickle
 from evalharness.core.protocols import Array, Metric
 from evalharness.core.types import FAILED_STATES, MetricResult, Response, Sample, Status
+from evalharness.metrics.states import state_of
 from evalharness.stats.arrays import Bools, Ints, np
 
 from .columns import Blocks, SampleBlock, SampleColumns
 
-__all__ = ["Answered", "Figure", "FigureStats", "ScoredTask", "score_task"]
+__all__ = ["Answered", "Figure", "FigureStats", "ScoredTask", "failed_verdict", "score_task"]
 
 CountAs = Literal["failure", "wrong", "excluded"]
 
@@ -38,6 +39,8 @@ class Figure:
 
     name: str
     metric: Metric
+    fails: Callable[[Response], bool] | None = None
+    """Whether a response that came cannot be scored all the same: its judges failed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +53,14 @@ class FigureStats:
     rows: Blocks
     own: Blocks | None = None
     """The samples' own values, where they are not to be computed from their rows."""
+    failed_here: Bools | None = None
+    """(n,) samples of which this figure has a failure of its own: a judge's, where there is an answer."""
+
+    @property
+    def failed(self) -> Bools:
+        """(n,) whether a sample has a response without a usable answer, or without a usable verdict on it."""
+        failed: Bools = self.samples.failed if self.failed_here is None else self.samples.failed | self.failed_here
+        return failed
 
     def __len__(self) -> int:
         return int(self.kept.sum())
@@ -111,21 +122,27 @@ def score_task(
     samples = SampleColumns(groups)
     rows = [Blocks(np.zeros((0, len(figure.metric.columns)))) for figure in figures]
     kept = [Blocks(np.zeros(0, dtype=bool)) for _ in figures]
+    unjudged = [Blocks(np.zeros(0, dtype=bool)) for _ in figures]
     for chunk in _chunks(answered):
-        states.update(item.response.status for item in chunk)
+        states.update(state_of(item.response) for item in chunk)
         order: dict[str, int] = {}
         owner = np.array([order.setdefault(item.sample.id, len(order)) for item in chunk], dtype=np.intp)
         failed = np.zeros(len(order), dtype=bool)
         failed[owner[[item.response.status in FAILED_STATES for item in chunk]]] = True
         samples.append(list({item.sample.id: item.sample for item in chunk}.values()), failed.tolist())
-        for figure, found, scored in zip(figures, rows, kept, strict=True):
-            mask, block = _rows_of(figure.metric, chunk, owner, len(order), count_as=count_as)
+        for figure, found, scored, without in zip(figures, rows, kept, unjudged, strict=True):
+            lacking = _unjudged(figure, chunk)
+            judged = chunk if not lacking.any() else [chunk[i] for i in (~lacking).nonzero()[0].tolist()]
+            mask, block = _rows_of(figure.metric, judged, owner[~lacking], len(order), count_as=count_as)
             scored.append(mask)
             found.append(block)
+            missing = np.zeros(len(order), dtype=bool)
+            missing[owner[lacking]] = True
+            without.append(missing)
         forget_texts()
     made = [
-        FigureStats(figure, samples, scored.array(), found)
-        for figure, found, scored in zip(figures, rows, kept, strict=True)
+        FigureStats(figure, samples, scored.array(), found, failed_here=without.array())
+        for figure, found, scored, without in zip(figures, rows, kept, unjudged, strict=True)
     ]
     results = [(stats, _results(task, model, stats, groups, confidence=confidence, seed=seed)) for stats in made]
     return ScoredTask(states, len(samples), results)
@@ -172,6 +189,23 @@ def _rows_of(
     return kept, rows
 
 
+def _unjudged(figure: Figure, chunk: Sequence[Answered]) -> Bools:
+    """Which of the answers that came the figure cannot score."""
+    if figure.fails is None:
+        return np.zeros(len(chunk), dtype=bool)
+    return np.array([figure.fails(item.response) for item in chunk], dtype=bool)
+
+
+def failed_verdict(response: Response) -> str | None:
+    """Why the first verdict on `response` that is not usable is not, None where there is none."""
+    judged: Any = response.meta.get("judged") or {}
+    for figure, found in judged.items():
+        for verdict in found["verdicts"] if found["value"] is None else ():
+            if verdict["status"] != "ok":
+                return f"{figure}, judged by {verdict['model']}: {verdict['reason']}"
+    return None
+
+
 def _counts_failures(metric: Metric) -> bool:
     """Whether the metric measures the states themselves (error rate …) and so must see the failed responses."""
     return bool(getattr(metric, "counts_states", False))
@@ -189,7 +223,7 @@ def _results(
     from evalharness.metrics.interval import summarize
 
     metric = stats.figure.metric
-    rows, failed = stats.stats, stats.samples.failed
+    rows, failed = stats.stats, stats.failed
     clusters = stats.samples.clusters(stats.kept) if stats.samples.clustered else None
 
     def result(group: str | None, chosen: Array, mine: list[str | None] | None, n_failed: int) -> MetricResult:

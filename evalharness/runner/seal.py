@@ -158,10 +158,12 @@ def score_and_seal(
     runs: Path,
     base: Path = Path(),
     allow_code: bool = False,
+    judgements: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
 ) -> Record:
     """Score every task, seal the record into `runs/<id>/` and return it.
 
-    `base` is the folder that paths of metrics start from, `allow_code` whether those may run code.
+    `base` is the folder that paths of metrics start from, `allow_code` whether those may run code; `judgements` are
+    the digests of the judgings by task and model, and by figure.
     """
     results: list[MetricResult] = []
     scored: list[tuple[AnsweredTask, FigureStats]] = []
@@ -171,7 +173,14 @@ def score_and_seal(
             entry.task.id,
             entry.model,
             entry.answered,
-            figures_of(entry.task, entry.kind, entry.labels, base=base, allow_code=allow_code),
+            figures_of(
+                entry.task,
+                entry.kind,
+                entry.labels,
+                base=base,
+                allow_code=allow_code,
+                judgements=(judgements or {}).get((entry.task.id, entry.model)),
+            ),
             count_as=suite.execution.on_error.count_as,
             confidence=suite.confidence,
             seed=suite.seed,

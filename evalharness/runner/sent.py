@@ -121,15 +121,20 @@ class SentJournal:
         now = ~book.was_stored
         return int((before + now - 1)[before > 0].sum())
 
-    def forget(self, book: ResponseBook) -> None:
+    def forget(self, *books: ResponseBook) -> None:
         """The record is sealed: drop this run's list, and those of unfinished runs that it has made up for."""
+        import numpy as np
+
         if self._file is not None:
             self._path.unlink(missing_ok=True)
         for path, keys in self._left.items():
             # The list of another suite is left to its own next run, but not for ever.
             with contextlib.suppress(OSError):  # another run of the same suite may have dropped it
                 old = time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER_S
-                if old or (book.index.numbers(keys) >= 0).all():
+                known = np.zeros(len(keys), dtype=bool)
+                for book in books:
+                    known |= book.index.numbers(keys) >= 0
+                if old or known.all():
                     path.unlink()
 
     def _read(self, path: Path) -> None:

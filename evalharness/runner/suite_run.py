@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
 from evalharness.core.files import remove_abandoned
-from evalharness.core.types import Json
+from evalharness.core.types import Json, Request
 from evalharness.record import Record
+from evalharness.suite.judges import judge_notes
 from evalharness.suite.names import owner_of
 
 from .accounts import Accounts
-from .answers import AnswerList, reader_for
+from .answers import AnswerList, reader_of
 from .batch_run import RunBatches
 from .budget import Budget, Limits
 from .disclosure import disclosed, filed_under
 from .estimate import most_output_tokens
 from .execute import Answers, CacheMode, execute
+from .judged import Judged, judged_bodies, judgement_digests
 from .prepare import prepare
 from .progress import Progress, SilentProgress
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
@@ -99,18 +101,35 @@ def run(
         stack.enter_context(progress)
         asked = stack.enter_context(batches).watching(ready.models)
         asked = asked if journal is None else journal.watching(asked)
-        asking = execute(
-            requests, asked, store=store, cache=mode, progress=progress, stopping=stopping, accounts=accounts
-        )
-        answers = run_async(asking)
+
+        async def ask(some: Sequence[Request]) -> Answers:
+            return await execute(
+                some, asked, store=store, cache=mode, progress=progress, stopping=stopping, accounts=accounts
+            )
+
+        async def ask_all() -> tuple[Answers, Judged]:
+            # Both phases in one event loop: a model may answer and judge, and keeps what it has opened in its loop.
+            answers = await ask(requests)
+            tasks = _answered(plan.tasks, answers)
+            if not ready.judgements:
+                return answers, Judged(tasks)
+            from .judging import ask_judges
+
+            return answers, await ask_judges(tasks, ready.judgements, ask)
+
+        answers, judged = run_async(ask_all())
         asked_s = time.monotonic() - began
-        told = disclosed(planned_tasks, answers.responses, store=store, journal=journal)
+        verdicts = None if judged.answers is None else judged.answers.responses
+        books = [answers.responses] if verdicts is None else [answers.responses, verdicts]
+        told = disclosed(
+            planned_tasks, answers.responses, store=store, journal=journal, judges=judged.places, verdicts=verdicts
+        )
         progress.say("scoring and sealing")
         record = score_and_seal(
             loaded.suite,
             _in_order(
                 loaded.suite,
-                _answered(plan.tasks, answers) + _answered_bridged(bridged, answers, loaded.suite),
+                judged.tasks + _answered_bridged(bridged, answers, loaded.suite),
             ),
             Provenance(
                 run_id=new_run_id(loaded.suite.name),
@@ -120,20 +139,23 @@ def run(
                 datasets={key: _describe(dataset) for key, dataset in ready.datasets.items()} | _bridged_data(bridged),
                 execution={
                     "suite_path": str(suite),
-                    **_execution(len(requests), answers, mode=mode, asked_s=asked_s, limit=limit),
+                    **_execution(len(requests), answers, judged, mode=mode, asked_s=asked_s, limit=limit),
+                    **_judging(judged),
                     "usage": usage_block(accounts.usage, ready.tariff),
                     **told.execution,
                 },
                 from_store=answers.responses.is_from_store,
-                notes=(*_notes(plan, limit), *told.notes, *batches.notes),
+                notes=(*_notes(plan, limit), *judge_notes(loaded.suite), *told.notes, *batches.notes),
             ),
             runs=folder / "runs",
             base=loaded.base,
             allow_code=allow_code,
+            judgements=judgement_digests(judged.judgements),
         )
         if journal is not None:
-            journal.forget(answers.responses)
-        batches.forget(answers.responses)
+            journal.forget(*books)
+        for book in books:
+            batches.forget(book)
     # Imports a database toolkit, which nobody should wait for before the first answer.
     from evalharness.record import RunRegistry
 
@@ -147,12 +169,7 @@ def _answered(tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTa
     found, start = [], 0
     for planned in tasks:
         task, requests = planned.task, planned.requests
-        read = reader_for(
-            choices=bool(getattr(task, "choices", None)),
-            normalize=getattr(task, "normalize", "none"),
-            extract=getattr(task, "extract", None),
-            by_generation=getattr(task, "choice_by", "likelihood") == "generation",
-        )
+        read = reader_of(task)
         responses = answers.responses.in_order(start, len(requests))
         start += len(requests)
         found.append(
@@ -201,8 +218,26 @@ def _describe(dataset: LoadedDataset) -> dict[str, Json]:
 
 
 def _execution(
-    n_requests: int, answers: Answers, *, mode: CacheMode, asked_s: float, limit: int | None
+    n_requests: int, answers: Answers, judged: Judged, *, mode: CacheMode, asked_s: float, limit: int | None
 ) -> dict[str, Json]:
+    """What was asked, the judges included: what these were asked stands apart, too (`_judging`)."""
+    counts = _counts(n_requests, answers)
+    work = answers.work
+    if judged.answers is not None:
+        more = _counts(len(judged.requests), judged.answers)
+        counts = {name: n + more[name] for name, n in counts.items()}
+        # A model that answers and judges has two reports: the one of its judging stands under `judging`.
+        work = {**judged.answers.work, **work}
+    return {
+        **counts,
+        "work": work,
+        "cache": mode,
+        "limit": limit,
+        "seconds": round(asked_s, 3),
+    }
+
+
+def _counts(n_requests: int, answers: Answers) -> dict[str, int]:
     book = answers.responses
     return {
         "n_requests": n_requests,
@@ -213,11 +248,15 @@ def _execution(
         "n_retries": book.n_retries,
         "input_tokens": book.input_tokens,
         "output_tokens": book.output_tokens,
-        "work": answers.work,
-        "cache": mode,
-        "limit": limit,
-        "seconds": round(asked_s, 3),
     }
+
+
+def _judging(judged: Judged) -> dict[str, Json]:
+    """What the judges were asked, and what makes each judging the one that it is."""
+    if judged.answers is None:
+        return {}
+    counts: dict[str, Json] = {**_counts(len(judged.requests), judged.answers)}
+    return {"judging": {**counts, "work": judged.answers.work, "judgements": judged_bodies(judged.judgements)}}
 
 
 def _notes(plan: Plan, limit: int | None) -> tuple[str, ...]:

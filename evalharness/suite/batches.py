@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from evalharness.core.errors import Problem
 
+from .judges import models_in_use
 from .kinds import kind_of
 from .load import LoadedSuite
 from .plan import models_of
@@ -40,7 +41,7 @@ def batch_problems(loaded: LoadedSuite) -> Iterator[Problem]:
     suite = loaded.suite
     if suite.execution.mode != "batch":
         return
-    used = {name for task in suite.tasks for name in models_of(task, suite) if name in suite.models}
+    used = {name for name in models_in_use(suite) if name in suite.models}
     for name in sorted(used):
         spec = suite.models[name]
         if spec.backend not in BATCHED | LOCAL:

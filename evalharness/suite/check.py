@@ -13,9 +13,11 @@ from evalharness.core.secrets import placeholders
 from evalharness.core.templating import Condition, Template
 from evalharness.core.types import Kind
 
+from .judges import judge_problems, rubric_problems
+from .judgings import JUDGE_METRIC
 from .kinds import CAPABILITIES, capabilities_of, kind_of
 from .load import LoadedSuite, as_written
-from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_name
+from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_names, figures_of_metric
 from .names import check_names, covers, owner_of
 from .node import plain
 from .plan import Plan, models_of
@@ -39,7 +41,15 @@ from .schema import (
 from .sources import schema_text, sources_of, template_of
 from .variables import Key, shown_path
 
-__all__ = ["OPERATIONAL", "build_metric", "check_parts", "check_plan", "check_references", "incapable"]
+__all__ = [
+    "OPERATIONAL",
+    "build_metric",
+    "check_parts",
+    "check_plan",
+    "check_references",
+    "incapable",
+    "obeys_schemas",
+]
 
 _KIND_WORDS = {
     "generate": "generate text",
@@ -183,8 +193,11 @@ class _Checker:
         base: Key = ("tasks", index)
         yield from self._templates(base, task)
         kind = kind_of(task)
-        for path, message in incapable(self.suite, index, task, kind):
+        for path, message in [*incapable(self.suite, index, task, kind), *judge_problems(self.suite, index, task)]:
             yield self.problem(path, message)
+        if not models_of(task, self.suite):
+            message = "runs on no model: all models of the suite are judges; name those to be judged under `model`"
+            yield self.problem((*base, "id"), message)
         yield from self._metrics(base, task)
 
     def _schemas(self, index: int, task: Task) -> Iterator[Problem]:
@@ -206,7 +219,7 @@ class _Checker:
                 schema_text(schema, self.loaded.base)
             except UsageError as error:
                 yield self.problem(path, str(error))
-            if spec is not None and not _obeys_schemas(spec):
+            if spec is not None and not obeys_schemas(spec):
                 message = (
                     f"the model {name.partition('@')[0]!r} (backend {spec.backend}) cannot be held to a schema; leave "
                     "it out, or use a model with `backend: openai` and `api: chat` or `responses`"
@@ -244,17 +257,34 @@ class _Checker:
             name = spec if isinstance(spec, str) else next(iter(spec))
             try:
                 shown, metric = build_metric(spec)
+                figures = figures_of_metric(shown, metric)
             except UsageError as error:
                 self.unclear.add(task.id)
                 option = error.option if isinstance(error, MetricFault) else ""
                 yield self.problem((*path, name, option) if option else path, str(error), key=bool(option))
                 continue
-            if shown in seen:
-                message = f"a second figure called {shown!r}; give one of them another name: {{{name}: {{as: …}}}}"
-                yield self.problem(path, message)
-            seen[shown] = index
+            for figure, _ in figures:
+                if figure in seen:
+                    message = f"a second figure called {figure!r}; give one of them another name: {{{name}: {{as: …}}}}"
+                    yield self.problem(path, message)
+                seen[figure] = index
             for message in _misfits(task, name, metric):
                 yield self.problem(path, message)
+            if name == JUDGE_METRIC:
+                yield from self._judging((*path, name), task, metric)
+
+    def _judging(self, path: Key, task: DataTask, metric: Any) -> Iterator[Problem]:
+        """Files that a judging names, and its template."""
+        columns = self._columns(task.dataset)
+        for message in rubric_problems(self.loaded.base, task, metric.rubric, metric.rubric_path, columns):
+            yield self.problem((*path, "rubric"), message)
+        if metric.calibrate is not None:
+            try:
+                (self.loaded.base / metric.calibrate).open("rb").close()
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                message = f"the file {metric.calibrate!r} cannot be read: {reason}"
+                yield self.problem((*path, "calibrate"), message)
 
     # ── gates and secrets ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -352,7 +382,7 @@ def incapable(suite: Suite, index: int, task: Task, kind: Kind) -> Iterator[tupl
         )
 
 
-def _obeys_schemas(spec: object) -> bool:
+def obeys_schemas(spec: object) -> bool:
     """Whether a schema reaches the model; answers that exist or are scripted are what they are."""
     if isinstance(spec, OpenAIModel):
         return spec.api != "completions"
@@ -372,7 +402,7 @@ def _figures(task: Task) -> list[str]:
     names = []
     for spec in task.metrics:
         try:
-            names.append(figure_name(spec))
+            names.extend(figure_names(spec))
         except UsageError:
             continue  # reported where the metric stands
     return names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from functools import cache
 from typing import Any
@@ -16,12 +16,13 @@ from evalharness.core.errors import Place, UsageError
 from evalharness.core.protocols import Metric
 from evalharness.core.registry import registry, suggestion
 
+from .judgings import JUDGE_METRIC
 from .node import Node
 from .schema import MetricSpec
 from .variables import Key
 from .wording import described
 
-__all__ = ["OPERATIONAL", "MetricFault", "build_metric", "figure_name"]
+__all__ = ["OPERATIONAL", "MetricFault", "build_metric", "figure_name", "figure_names", "figures_of_metric"]
 
 OPERATIONAL: tuple[str, ...] = (
     "latency_mean_s",
@@ -41,6 +42,8 @@ OPERATIONAL: tuple[str, ...] = (
 
 # Figures of metrics that are many in one are called by what the option names: {evaluate: ./my_metric} is my_metric.
 _CALLED_BY = {"evaluate": "path"}
+_UNKNOWN_OPTION = ("extra_forbidden", "unexpected_keyword_argument")
+_WITH_COMPANIONS = frozenset({JUDGE_METRIC})
 
 
 class MetricFault(UsageError):
@@ -74,7 +77,25 @@ def build_metric(spec: MetricSpec) -> tuple[str, Metric]:
         raise _fault(name, factory, given, error) from error
     except UsageError as error:
         raise MetricFault(str(error)) from error
-    return shown, metric
+    named = getattr(metric, "for_figure", None)
+    return shown, metric if named is None else named(shown)
+
+
+def figures_of_metric(name: str, metric: Metric) -> list[tuple[str, Metric]]:
+    """(name of a figure, metric) of all that `metric` gives: itself, and what it says stands beside it."""
+    several: Callable[[], list[tuple[str, Metric]]] | None = getattr(metric, "figures", None)
+    return [(name, metric)] if several is None else several()
+
+
+def figure_names(spec: MetricSpec) -> list[str]:
+    """What all figures of an entry are called; the metric is built only where it has others beside it.
+
+    Raises:
+        UsageError: as `build_metric`.
+    """
+    if _parts(spec)[0] not in _WITH_COMPANIONS:
+        return [figure_name(spec)]
+    return [name for name, _ in figures_of_metric(*build_metric(spec))]
 
 
 def _needs_nothing(factory: Any) -> bool:
@@ -127,14 +148,16 @@ def figure_name(spec: MetricSpec) -> str:
 
 
 def _fault(name: str, factory: Any, given: dict[str, Any], error: ValidationError) -> MetricFault:
-    first = error.errors(include_url=False, include_input=False)[0]
+    errors = error.errors(include_url=False, include_input=False)
+    # A misspelt option leaves another one missing: the slip itself is told first.
+    first = next((e for e in errors if e["type"] in _UNKNOWN_OPTION), errors[0])
     option = str(first["loc"][0]) if first["loc"] else ""
     known = [*getattr(factory, "__dataclass_fields__", ())]
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if first["type"] in _UNKNOWN_OPTION:
         has = f"; it has: {', '.join([*known, 'as'])}" if known else "; it has none but as"
         near = suggestion(option, [*known, "as"]) or has
         return MetricFault(f"the metric {name!r} has no option {option!r}{near}", option)
-    if first["type"] == "missing":
+    if first["type"] == "missing" and len(first["loc"]) == 1:
         return MetricFault(f"the metric {name!r} needs the option {option!r}: {{{name}: {{{option}: …}}}}")
     faults = [
         _Fault(e) for e in error.errors(include_url=False, include_input=False) if e["loc"][:1] == first["loc"][:1]

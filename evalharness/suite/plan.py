@@ -72,9 +72,9 @@ class Plan:
 
 
 def models_of(task: Task, suite: Suite) -> tuple[str, ...]:
-    """The names of the models that `task` runs on."""
+    """The names of the models that `task` runs on: by default all but those that only judge."""
     if task.model is None:
-        return tuple(suite.models)
+        return suite.default_models
     return (task.model,) if isinstance(task.model, str) else task.model
 
 

@@ -6,6 +6,7 @@ them as JSON Schema and `docs/suite-reference.md` is generated from them.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -238,7 +239,9 @@ class Suite(Strict):
     name: Name = Field(description="Name of the suite; runs and baselines are filed under it.")
     description: str = Field("", description="What the suite is for; shown in reports.")
     seed: int = Field(0, ge=0, description="Seed of everything random that has none of its own.")
-    models: dict[VariantName, ModelSpec] = Field(min_length=1, description="What is evaluated, by name.")
+    models: dict[VariantName, ModelSpec] = Field(
+        min_length=1, description="What is evaluated, and what judges, by name."
+    )
     datasets: dict[Name, Dataset] = Field(
         default_factory=dict,
         min_length=1,
@@ -248,3 +251,17 @@ class Suite(Strict):
     execution: Execution = Field(default_factory=Execution, description="How the run is carried out.")
     gates: Gates | None = Field(None, description="What a release must fulfil.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of all intervals.")
+
+    @cached_property
+    def default_models(self) -> tuple[str, ...]:
+        """The models that a task runs on which names none: all but those that only judge."""
+        from .judgings import judges_of
+
+        judges = judges_of(self)
+        named = {
+            name
+            for task in self.tasks
+            if task.model is not None
+            for name in ((task.model,) if isinstance(task.model, str) else task.model)
+        }
+        return tuple(name for name in self.models if name not in judges or name in named)

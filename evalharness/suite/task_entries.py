@@ -101,7 +101,7 @@ MetricSpec: TypeAlias = (
 class _AnyTask(Strict):
     id: VariantName = Field(description="Name of the task, unique in the suite.")
     model: VariantName | Annotated[tuple[VariantName, ...], Field(min_length=1)] | None = Field(
-        None, description="Which model or models (default: all of them)."
+        None, description="Which model or models (default: all but those that only judge)."
     )
 
 

@@ -69,6 +69,14 @@ TEXTS = [
 ]
 
 
+def judged(i):
+    """What a judge said of answer i; of one nothing that can be read, of another that it is in between."""
+    value = None if i == 9 else 0.5 if i == 10 else float(i % 3 > 0)
+    verdict = {"model": "judge", "repeat": 0, "order": None, "value": value, "label": None, "key": f"j{i}"}
+    verdict |= {"status": "judge_failed" if value is None else "ok", "reason": None}
+    return {"judged": {"llm_judge": {"value": value, "label": None, "verdicts": [verdict]}}}
+
+
 @pytest.fixture(scope="session")
 def batch():
     """(samples, responses) of every kind of answer that any metric may meet, measured and not."""
@@ -97,7 +105,7 @@ def batch():
                 latency_s=0.1 + i / 7 if i != 6 else None,
                 input_tokens=i,
                 output_tokens=i % 5 if i != 7 else None,
-                meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9} if i != 8 else {},
+                meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9, **judged(i)} if i != 8 else {},
             )
         )
     return samples, responses

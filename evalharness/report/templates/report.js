@@ -83,6 +83,10 @@
     el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, head[0]), el("th", { scope: "col", class: "num" }, head[1]))),
       el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "num" }, value)))));
 
+  const judges = (verdicts) =>
+    el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ["Figure", "judge", "verdict", "why"].map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", {}, verdicts.map((cells) => el("tr", {}, cells.map((cell, i) => el("td", { class: i === 3 ? "content" : "", dir: "auto" }, cell)))))));
+
   const line = (facts) =>
     el("dl", { class: "facts-line" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, typeof value === "number" ? value.toLocaleString("en-US") : value))));
 
@@ -99,6 +103,7 @@
     if (row.ch) add("Choices", choices(row), true);
     else if (row.ll) add("Log-likelihood", el("p", {}, `${number(row.ll[0][0], 8)} over ${plural(row.ll[0][1], "token")}`));
     if (row.lp) add("Label probabilities", pairsTable(["label", "probability"], [...row.lp].sort((a, b) => b[1] - a[1]).slice(0, 50).map(([label, p]) => [label, number(p)])));
+    if (row.j) add("Judges", judges(row.j), true);
     const scores = metrics.names.map((name, i) => [`${name} ${metrics.up[i] ? "↑" : "↓"}`, number(row.sc[i])]).filter(([, value]) => value !== "—");
     if (scores.length) add("Scores of this sample", line(scores), true);
     const facts = [["state", row.s], ["finish reason", row.fr], ["latency", row.la === undefined ? undefined : seconds(row.la)], ["input tokens", row.ti], ["output tokens", row.to],
