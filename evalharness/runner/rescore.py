@@ -18,6 +18,7 @@ from evalharness.suite.schema import LmEvalTask
 
 from .answers import reader_for
 from .columns import Blocks, SampleColumns
+from .refusals import unmarked
 from .scoring import Answered, Figure, FigureStats
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 from .usage import nothing_spent
@@ -122,12 +123,13 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary) -> A
         normalize=getattr(task, "normalize", "none"),
         extract=getattr(task, "extract", None),
         by_generation=getattr(task, "choice_by", "likelihood") == "generation",
+        refusals=entry.kind == "generate" and suite.execution.detect_refusals,
     )
     requests: Spool[Request] = Spool()
     answered: Spool[Answered] = Spool()
     targets = set()
     for row in record.iter_samples(task=task.id, model=entry.model):
-        response = row.response
+        response = unmarked(row.response)
         if entry.kind != "classify" and response.status not in FAILED_STATES:
             # The answer is read anew; what `extract` could not read before may be readable now.
             status = "ok" if response.status == "unparsed" else response.status

@@ -110,7 +110,7 @@ def run(
             loaded.suite,
             _in_order(
                 loaded.suite,
-                _answered(plan.tasks, answers) + _answered_bridged(bridged, answers, loaded.suite),
+                _answered(loaded.suite, plan.tasks, answers) + _answered_bridged(bridged, answers, loaded.suite),
             ),
             Provenance(
                 run_id=new_run_id(loaded.suite.name),
@@ -142,7 +142,7 @@ def run(
     return record
 
 
-def _answered(tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTask]:
+def _answered(suite: Suite, tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTask]:
     """The tasks with their answers; their requests are the first ones that were asked, in order."""
     found, start = [], 0
     for planned in tasks:
@@ -152,6 +152,7 @@ def _answered(tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTa
             normalize=getattr(task, "normalize", "none"),
             extract=getattr(task, "extract", None),
             by_generation=getattr(task, "choice_by", "likelihood") == "generation",
+            refusals=planned.kind == "generate" and suite.execution.detect_refusals,
         )
         responses = answers.responses.in_order(start, len(requests))
         start += len(requests)
