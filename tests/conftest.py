@@ -27,9 +27,9 @@ def own_cache(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """CI has a browser and the package index: a test that needs them and is skipped there hides a broken set-up."""
+    """CI has a browser, the package index and others' servers: a test skipped there for want of them hides a fault."""
     report = yield
-    needed = any(item.get_closest_marker(name) for name in ("browser", "real_cache"))
+    needed = any(item.get_closest_marker(name) for name in ("browser", "real_cache", "served"))
     if report.skipped and needed and os.environ.get("EVALHARNESS_CI"):
         report.outcome = "failed"
         report.longrepr = f"skipped where it must run: {report.longrepr}"

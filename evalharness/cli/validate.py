@@ -257,6 +257,7 @@ async def _ask(name: str, model: object, requests: Sequence[Request]) -> list[st
         for request in requests:
             answers: list[Response] = [answer async for answer in getattr(model, request.kind)([request])]
             bad = [answer.error or answer.status for answer in answers if answer.status == "error"]
+            bad += [fault for answer in answers if (fault := _unheeded(request, answer)) is not None]
             if bad or not answers:
                 faults.append(f"models.{name}: {request.kind}: {bad[0] if bad else 'it gave no answer'}")
                 _say(f"    {name} ({request.kind}): does not work, see below")
@@ -267,6 +268,24 @@ async def _ask(name: str, model: object, requests: Sequence[Request]) -> list[st
     finally:
         await model.close()  # type: ignore[attr-defined]
     return faults
+
+
+def _unheeded(request: Request, response: Response) -> str | None:
+    """What is wrong where an answer was to obey a JSON schema and does not even begin so; a short one may be cut."""
+    import json
+
+    text = (response.text or "").lstrip()
+    if request.sampling.json_schema is None or not text:
+        return None
+    schema = json.loads(request.sampling.json_schema)
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    begins = {"object": "{", "array": "["}.get(kind if isinstance(kind, str) else "", '{["-0123456789tfn')
+    if text[0] in begins:
+        return None
+    return (
+        f"the server ignores `json_schema`: its answer is no JSON but {_short(text, 60)!r}; ask a server that holds "
+        "answers to a schema, or leave it out and say in the prompt what is wanted"
+    )
 
 
 def _answer(response: Response) -> str:

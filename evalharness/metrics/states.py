@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from evalharness.core.refusals import DETECTOR
 from evalharness.core.types import FAILED_STATES, KINDS, Response, Sample, Status
 
 from .base import NEEDS_NOTHING, PROPORTION, MeanMetric
@@ -57,7 +58,7 @@ class ErrorRate(_StateRate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalRate(_StateRate):
-    """Share of requests that the model refused to answer, as its backend says.
+    """Share of requests that the model refused to answer, as its server says or as its text reads.
 
         Σ_i [status_i is refusal] / n
 
@@ -65,6 +66,8 @@ class RefusalRate(_StateRate):
     """
 
     name = "refusal_rate"
+    # Other rules find other refusals: figures by two versions of them are not to be compared.
+    version = DETECTOR
     states: ClassVar[frozenset[Status]] = frozenset({"refusal"})
 
 

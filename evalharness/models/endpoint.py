@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -32,6 +33,8 @@ _LONGEST_EXCERPT = 300
 _OVERRUN = frozenset({429, 503, 529})
 # So many refusals for want of room do not count as tries: our own search for the server's limit must not cost answers.
 _SPARED = 30
+# The server is there, and failed in working on the request: it may do so with this one alone.
+_FAILED_AT_REQUEST = 500
 # These would befall any request, and not this one alone: a wrong key, no money, a wrong address.
 _OF_THE_SERVER = frozenset({401, 402, 404, 405, 407, 408, 429})
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
@@ -144,19 +147,25 @@ class Endpoint:
         self._flow = Flow() if flow is None else flow
         self._most_spared = _SPARED if policy.max_retries else 0
         self._limits = self._fresh_limits()
+        self._finding_out = asyncio.Lock()
+        self._found_down = False
 
     def _fresh_limits(self) -> Limits:
         return Limits(self._timing, self._flow, longest_hold_s=self._policy.longest_retry_after_s)
 
     async def open(self) -> None:
         self._limits = self._fresh_limits()
+        self._finding_out = asyncio.Lock()
+        self._found_down = False
         await self._transport.open()
 
     async def close(self) -> None:
         await self._transport.close()
 
-    async def ask(self, request: HttpRequest, *, once: bool = False) -> Exchange:
+    async def ask(self, request: HttpRequest, *, once: bool = False, other: bool = False) -> Exchange:
         """The 2xx reply to `request`; with `once` there is a single try, for what must not be done twice unseen.
+
+        `other` says that it asks for something else than an answer of the model, and so does not show that it answers.
 
         Raises:
             RequestFailed: there is none; the message gives status or fault, what the server said, and a remedy.
@@ -173,15 +182,17 @@ class Endpoint:
             if failure is not None and started >= give_up_at:
                 # The limits have held it back for too long.
                 limits.leave(ticket, "unknown")
-                raise self._given_up(failure, n_retries - 1, n_before, late=True, latency_s=0.0)
+                raise await self._given_up(failure, n_retries - 1, n_before, late=True, latency_s=0.0)
             # The deadline counts from the first try: until then it is not the server that a request waits for.
             give_up_at = min(give_up_at, started + self._flow.deadline_s)
             found = await self._try(request, ticket, n_tokens, longest_s=give_up_at - started)
             ended = clock()
             if isinstance(found, HttpReply):
+                if not other:
+                    limits.remember(request)
                 return Exchange(found, n_retries, ended - started)
             failure, delay_s = found, None
-            if failure.may_pass and not once:
+            if failure.may_pass and not once and not limits.hopeless:
                 # While others are answered, a server that is asked too much refuses this request for want of room.
                 n_spared += failure.overrun and n_answered < limits.n_answered and n_spared < self._most_spared
                 n_answered = limits.n_answered
@@ -195,7 +206,7 @@ class Endpoint:
                 why = f"{failure.message}; execution.max_requests leaves no further try"
                 failure, delay_s = failure._replace(message=why), None
             if delay_s is None or late:
-                raise self._given_up(failure, n_retries, n_before, late=late, latency_s=ended - started)
+                raise await self._given_up(failure, n_retries, n_before, late=late, latency_s=ended - started)
             await self._timing.sleep(delay_s)
             n_retries += 1
 
@@ -229,31 +240,61 @@ class Endpoint:
         overrun = reply.status in _OVERRUN
         return _Failure(self._refused(reply, asked_for_s), may_pass, of_server, asked_for_s, overrun, reply.status)
 
-    def _given_up(
+    async def _given_up(
         self, failure: _Failure, n_retries: int, n_before: int, *, late: bool, latency_s: float
     ) -> RequestFailed | ModelDownError:
+        limits = self._limits
         if not failure.of_server:
-            self._limits.answered()
-        elif self._limits.n_answered == n_before:
+            limits.answered()
+        elif limits.n_answered == n_before:
             # Where others were answered while it was tried, the server is there, and its fault is this request's: those
             # with many tries end last, and many of them in a row.
-            self._limits.failed()
-        if self._limits.down:
+            limits.failed(at_request=failure.status == _FAILED_AT_REQUEST)
+        n_failed = limits.n_failed_in_a_row
+        is_down, n_asked = await self._is_down() if limits.in_doubt else (False, 0)
+        if is_down:
             return ModelDownError(
-                f"{self._written} is down: {self._limits.down_after} requests in a row got no answer; "
-                f"the last one: {failure.message}"
+                f"{self._written} is down: {n_failed} requests in a row got no answer; the last one: {failure.message}"
             )
         tries = f" (tried {n_retries + 1} times)" if n_retries else ""
         if late:
             tries += f"; deadline_s: {self._flow.deadline_s:g} leaves no time for another try"
+        # What was sent to find out is part of what this request has cost.
         return RequestFailed(
             failure.message + tries,
-            n_retries=n_retries,
+            n_retries=n_retries + n_asked,
             latency_s=latency_s,
             may_pass=failure.may_pass,
             of_server=failure.of_server,
             status=failure.status,
         )
+
+    async def _is_down(self) -> tuple[bool, int]:
+        """Whether the server answers nothing any more, not even what it has answered before; how often it was asked.
+
+        Many requests in a row may fail each by itself, such as those that are too long for it, and it would be wrong to
+        end the run; all the more since the same command would then begin with them again. So it is asked once more.
+        """
+        limits = self._limits
+        # One finds out for all: the others wait, and do not spend their tries meanwhile.
+        async with self._finding_out:
+            n_asked = 0
+            while limits.in_doubt and not self._found_down:
+                known = limits.known
+                if known is None or not may_try_again():
+                    return limits.down, n_asked
+                n_tokens = limits.tokens_of(known)
+                ticket = await limits.enter(n_tokens)
+                found = await self._try(known, ticket, n_tokens, longest_s=known.timeout_s)
+                n_asked += 1
+                if isinstance(found, HttpReply):
+                    break
+                delay_s = self._policy.delay_s(n_asked - 1, asked_for_s=found.asked_for_s, dice=self._timing.dice)
+                if delay_s is None or not found.may_pass:
+                    self._found_down = limits.in_doubt
+                    break
+                await self._timing.sleep(delay_s)
+            return self._found_down, n_asked
 
     def _refused(self, reply: HttpReply, asked_for_s: float | None) -> str:
         said = excerpt(reply, self._secrets)

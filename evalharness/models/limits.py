@@ -16,6 +16,7 @@ __all__ = ["Flow", "FlowSpec", "Limits"]
 
 _SPREAD_S = 0.5
 _DOWN_AFTER = 10
+_DOWN_AFTER_FAULTS = 100
 
 
 class FlowSpec(Protocol):
@@ -58,10 +59,13 @@ class Limits:
     A `Retry-After`, or a rate limit of which nothing remains, holds back all requests, not only the one that was
     told: the other ninety-nine would be refused too. Once a request has spent its tries on a server that nobody has
     reached yet, the others do not spend theirs, so that a wrong address costs seconds. And when so many requests in a
-    row have failed, through no fault of their own and with none answered in between, the server counts as down.
+    row have failed, through no fault of their own and with none answered in between, the server is in doubt. Whether it
+    is down, one that has answered before shows by what it answered then (`known`). One that has answered nothing, but
+    says to each request that it failed at it (500), may fail at these alone: it counts as down after many more.
     """
 
     down_after = _DOWN_AFTER
+    down_after_faults = _DOWN_AFTER_FAULTS
 
     def __init__(self, timing: Timing, flow: Flow | None = None, *, longest_hold_s: float = math.inf) -> None:
         flow = Flow() if flow is None else flow
@@ -74,6 +78,8 @@ class Limits:
         self._quiet_until = -math.inf
         self._reached = False
         self._n_failed_in_a_row = 0
+        self._only_faults = True
+        self._known: HttpRequest | None = None
         self.n_answered = 0
         """How many requests were answered so far."""
 
@@ -124,18 +130,44 @@ class Limits:
     def answered(self) -> None:
         """A request got an answer, or a refusal that concerns itself alone."""
         self._n_failed_in_a_row = 0
+        self._only_faults = True
         self.n_answered += 1
 
-    def failed(self) -> None:
-        """A request has spent its tries through no fault of its own."""
+    def remember(self, request: HttpRequest) -> None:
+        """Keep `request`, which was answered and may be asked again, if it is the smallest one so far."""
+        if self._known is None or _size(request) < _size(self._known):
+            self._known = request
+
+    def failed(self, *, at_request: bool = False) -> None:
+        """A request has spent its tries; `at_request` says that the server told of a fault in working on it."""
         self._n_failed_in_a_row += 1
+        self._only_faults = self._only_faults and at_request
+
+    @property
+    def known(self) -> HttpRequest | None:
+        """The smallest request that was answered so far: what a server that is not down answers again."""
+        return self._known
 
     @property
     def hopeless(self) -> bool:
-        """Whether to spare further tries on connecting."""
-        return self._n_failed_in_a_row > 0 and not self._reached
+        """Whether to spare further tries: on connecting, or on a server that has failed at all that it was sent."""
+        return (self._n_failed_in_a_row > 0 and not self._reached) or (self.in_doubt and self._known is None)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether so many requests in a row have failed that the server may be down."""
+        return self._n_failed_in_a_row >= self.down_after
 
     @property
     def down(self) -> bool:
-        """Whether to give the server up."""
-        return self._n_failed_in_a_row >= self.down_after
+        """Whether to give up a server that has answered nothing yet."""
+        return self._n_failed_in_a_row >= (self.down_after_faults if self._only_faults else self.down_after)
+
+    @property
+    def n_failed_in_a_row(self) -> int:
+        """How many requests have failed since the last answer."""
+        return self._n_failed_in_a_row
+
+
+def _size(request: HttpRequest) -> int:
+    return len(request.body or b"")

@@ -15,8 +15,9 @@ from .replies import kept_of_reply, tokens_of
 
 __all__ = ["PromptScorer"]
 
-# How servers say that they do not take a request at all; other refusals are about its moment or its sender.
-_NOT_TAKEN = ("HTTP 400 ", "HTTP 422 ")
+# How servers say that they do not take a request at all; other refusals are about its moment or its sender. At being
+# asked to write nothing, `transformers serve` fails.
+_NOT_TAKEN = ("HTTP 400 ", "HTTP 422 ", "HTTP 500 ")
 Ask = Callable[[Mapping[str, Any]], Awaitable[tuple[Exchange, Any]]]
 """Sends the fields of a body; gives the exchange and the parsed reply."""
 

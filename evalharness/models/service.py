@@ -223,7 +223,7 @@ class ServiceModel(ConcurrentModel):
             reader,
             upload,
         )
-        return await self._endpoint.ask(request, once=once)
+        return await self._endpoint.ask(request, once=once, other=True)
 
     def _check(self, place: str) -> None:
         spec = self._service

@@ -11,6 +11,7 @@ from typing import Literal
 from evalharness.core.spool import Lazy
 from evalharness.core.types import FAILED_STATES, LogLikelihood, Request, Response, Sample
 
+from .refusals import marked
 from .scoring import Answered
 
 __all__ = [
@@ -132,11 +133,17 @@ def _text(sample: Sample, response: Response) -> Response:
 
 
 def reader_for(
-    *, choices: bool, normalize: Normalize = "none", extract: str | None = None, by_generation: bool = False
+    *,
+    choices: bool,
+    normalize: Normalize = "none",
+    extract: str | None = None,
+    by_generation: bool = False,
+    refusals: bool = False,
 ) -> AnswerReader:
     """The reader of a task: by likelihood of its choices (`by_generation`: by name), by `extract`, else the text.
 
     Failed responses pass through unread, and so do those whose backend has given an answer (a classifier's label).
+    With `refusals` a text that declines to answer is marked as a refusal; what is read from it is the same.
     """
     pattern = re.compile(extract) if extract else None
     inner: AnswerReader
@@ -146,20 +153,25 @@ def reader_for(
         inner = _text if pattern is None else _extract(pattern)
 
     def read(sample: Sample, response: Response) -> Response:
-        if response.status in FAILED_STATES or (response.answer is not None and not extract):
+        if response.status in FAILED_STATES:
+            return response
+        if refusals:
+            response = marked(sample, response)
+        if response.answer is not None and not extract:
             return response
         return inner(sample, response)
 
     return read
 
 
-def reader_of(task: object) -> AnswerReader:
-    """The reader of a task of a suite."""
+def reader_of(task: object, *, refusals: bool = False) -> AnswerReader:
+    """The reader of a task of a suite; `refusals` as in `reader_for`."""
     return reader_for(
         choices=bool(getattr(task, "choices", None)),
         normalize=getattr(task, "normalize", "none"),
         extract=getattr(task, "extract", None),
         by_generation=getattr(task, "choice_by", "likelihood") == "generation",
+        refusals=refusals,
     )
 
 

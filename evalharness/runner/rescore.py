@@ -20,6 +20,7 @@ from evalharness.suite.schema import LmEvalTask
 from .answers import reader_of
 from .columns import Blocks, SampleColumns
 from .judged import Rejudged, judged_bodies, judgement_digests
+from .refusals import unmarked
 from .scoring import Answered, Figure, FigureStats
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 from .usage import nothing_spent
@@ -131,12 +132,12 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary, judg
     _same_question(record, suite, task)
     if isinstance(task, LmEvalTask):
         return _kept(record, task, entry)
-    read = reader_of(task)
+    read = reader_of(task, refusals=entry.kind == "generate" and suite.execution.detect_refusals)
     requests: Spool[Request] = Spool()
     answered: Spool[Answered] = Spool()
     targets = set()
     for row in record.iter_samples(task=task.id, model=entry.model):
-        response = row.response
+        response = unmarked(row.response)
         if entry.kind != "classify" and response.status not in FAILED_STATES:
             # The answer is read anew; what `extract` could not read before may be readable now.
             status = "ok" if response.status == "unparsed" else response.status

@@ -110,7 +110,7 @@ def run(
         async def ask_all() -> tuple[Answers, Judged]:
             # Both phases in one event loop: a model may answer and judge, and keeps what it has opened in its loop.
             answers = await ask(requests)
-            tasks = _answered(plan.tasks, answers)
+            tasks = _answered(loaded.suite, plan.tasks, answers)
             if not ready.judgements:
                 return answers, Judged(tasks)
             from .judging import ask_judges
@@ -164,12 +164,12 @@ def run(
     return record
 
 
-def _answered(tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTask]:
+def _answered(suite: Suite, tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTask]:
     """The tasks with their answers; their requests are the first ones that were asked, in order."""
     found, start = [], 0
     for planned in tasks:
         task, requests = planned.task, planned.requests
-        read = reader_of(task)
+        read = reader_of(task, refusals=planned.kind == "generate" and suite.execution.detect_refusals)
         responses = answers.responses.in_order(start, len(requests))
         start += len(requests)
         found.append(

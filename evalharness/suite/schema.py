@@ -171,6 +171,11 @@ class Execution(Strict):
     on_error: OnError = Field(
         default_factory=OnError, description="fail | exclude | count_wrong, or {count_as, max_rate}."
     )
+    detect_refusals: bool = Field(
+        True,
+        description="Count answers that decline in words (\"I'm sorry, but I can't help with that\") as refusals; "
+        "their scores are the same either way.",
+    )
     budget_usd: float | None = Field(
         None, gt=0, description="Most that a run may spend, in US dollars; before it would spend more it stops."
     )

@@ -139,7 +139,9 @@ def test_live_reports_a_model_that_cannot_be_reached(
 
 
 class Server:
-    """A completions server that takes `echo` and `logprobs` and ignores them; keeps what it was sent."""
+    """Takes `echo`, `logprobs` and `response_format` and ignores them; keeps what it was sent."""
+
+    said = "fine"
 
     def __init__(self) -> None:
         bodies = self.bodies = []
@@ -147,7 +149,8 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                body = json.dumps({"choices": [{"text": " fine", "finish_reason": "stop"}]}).encode()
+                choice = {"text": " fine", "message": {"content": Server.said}, "finish_reason": "stop"}
+                body = json.dumps({"choices": [choice]}).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -193,6 +196,37 @@ def test_live_finds_a_server_that_ignores_echo_for_a_few_tokens(validate: Callab
     assert "models.m: loglikelihood: the server does not repeat the prompt: it ignores `echo`" in result.err
     assert "level reached: data" in result.out
     assert [body["max_tokens"] for body in deaf.bodies] == [16, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "ignored"),
+    [
+        ("object", "Here it is: {}", True),
+        ("object", "[1]", True),
+        ("object", ' {"a', False),
+        ("array", "[1", False),
+        ("number", "fine", False),  # begins as `false` does: more cannot be told from so little
+        ("number", "It is 3", True),
+    ],
+)
+def test_live_finds_a_server_that_ignores_a_schema(
+    validate: Callable[..., Result], deaf: Server, monkeypatch: pytest.MonkeyPatch, kind: str, said: str, ignored: bool
+) -> None:
+    monkeypatch.setattr(Server, "said", said)
+    text = f"""\
+version: 1
+name: demo
+models:
+  m: {{backend: openai, model: x, base_url: "{deaf.url}"}}
+datasets:
+  d: {{path: d.jsonl}}
+tasks:
+  - {{id: ask, dataset: d, prompt: "{{{{ q }}}}", generate: {{json_schema: {{type: {kind}}}}}}}
+"""
+    result = validate(text, "--live")
+    assert result.code == (2 if ignored else 0)
+    assert ("models.m: generate: the server ignores `json_schema`: its answer is no JSON but" in result.err) == ignored
+    assert deaf.bodies[0]["response_format"]["type"] == "json_schema"
 
 
 def test_live_refuses_code_unless_it_is_allowed(validate: Callable[..., Result], tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import TypeAdapter
 
 from evalharness.core.types import Message, Request, Response, Sampling
@@ -147,6 +149,20 @@ def answer(model: Any, asked: Request | None = None) -> Response:
     return answers(model, [asked])[asked.key]
 
 
+@asynccontextmanager
+async def http_server(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """The address of a server on loopback that answers everything with `handler`."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 class Kit:
     """The helpers of this room's tests, handed out as one fixture (test modules cannot import a conftest)."""
 
@@ -157,6 +173,7 @@ class Kit:
     answers = staticmethod(answers)
     api_model = staticmethod(api_model)
     chat_reply = staticmethod(chat_reply)
+    http_server = staticmethod(http_server)
     reply = staticmethod(reply)
     request = staticmethod(request)
     spec_of = staticmethod(spec_of)

@@ -109,15 +109,16 @@ def test_vllms_own_field(kit: Any, bos: bool) -> None:
     assert "echo" not in transport.body()
 
 
-def test_a_server_that_refuses_to_write_nothing_writes_one_token_that_is_left_out(kit: Any) -> None:
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_server_that_refuses_to_write_nothing_writes_one_token_that_is_left_out(kit: Any, status: int) -> None:
     def reply(request: Any) -> Any:
         body = json.loads(request.body)
         if body["max_tokens"] == 0:
-            return kit.reply({"error": {"message": "max_tokens must be at least 1"}}, 400)
+            return kit.reply({"error": {"message": "max_tokens must be at least 1"}}, status)
         return kit.reply({"choices": [choice(body["prompt"], new=" more")]})
 
     transport = kit.FakeTransport(reply)
-    found = scored(kit, transport, prompt="a b", continuations=(" c", " d", " e"))
+    found = scored(kit, transport, prompt="a b", continuations=(" c", " d", " e"), max_retries=0)
     assert found.loglikelihoods == tuple(expected([token]) for token in (" c", " d", " e"))
     # Learned once: the second and third continuation are not refused again.
     assert [transport.body(index)["max_tokens"] for index in range(4)] == [0, 1, 1, 1]

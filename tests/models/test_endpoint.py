@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -143,6 +144,89 @@ def test_ten_requests_in_a_row_without_an_answer_end_the_run(kit: Any, reply: An
         kit.answers(model, [kit.request(str(i)) for i in range(5_000)])
     assert said in str(caught.value)
     assert len(transport.sent) in (10, 11, 20)  # without retries; sparing them as nobody was reached; with all of them
+
+
+def _prompt_of(request: Any) -> str:
+    return str(json.loads(request.body)["messages"][-1]["content"])
+
+
+@pytest.mark.parametrize("first", ["good", "bad"])
+def test_a_server_that_fails_at_some_prompts_alone_is_not_down(kit: Any, first: str) -> None:
+    """They may all stand together: at the end, or at the beginning, where each new run would meet them first."""
+    transport = kit.FakeTransport(lambda r: kit.chat_reply() if "good" in _prompt_of(r) else HttpReply(500, b"cannot"))
+    time, bad = kit.FakeTime(), [f"bad {i}" for i in range(45)]
+    good = ["good and long", "good"]
+    model = kit.api_model({**ENTRY, "max_retries": 1}, transport, timing=time.timing, environ=ENVIRON, concurrency=1)
+    prompts = [*good, *bad] if first == "good" else [*bad, *good]
+    found = kit.answers(model, [kit.request(text, text) for text in prompts])
+    assert {text for text, response in found.items() if response.status == "ok"} == set(good)
+    assert all("HTTP 500" in found[text].error for text in bad)
+    asked = [_prompt_of(request) for request in transport.sent]
+    if first == "good":
+        # After each ten that failed, the shortest that was answered shows that the server is there.
+        assert asked.count("good") == 1 + 45 // 10
+        assert asked.count("good and long") == 1
+        assert len(asked) == 2 + 45 * 2 + 45 // 10
+        # They are counted as further tries.
+        assert sum(response.n_retries for response in found.values()) == len(asked) - len(prompts)
+    else:
+        # Nothing is known to be answered: after ten the others are tried once each.
+        assert len(asked) == 10 * 2 + 35 + 2
+
+
+def test_a_server_that_goes_down_is_given_up_although_it_answered_before(kit: Any) -> None:
+    n_sent = 0
+
+    def reply(_: Any) -> Any:
+        nonlocal n_sent
+        n_sent += 1
+        return kit.chat_reply() if n_sent <= 20 else HttpReply(500, b"out of memory")
+
+    transport, time = kit.FakeTransport(reply), kit.FakeTime()
+    model = kit.api_model({**ENTRY, "max_retries": 1}, transport, timing=time.timing, environ=ENVIRON, concurrency=4)
+    with pytest.raises(ModelDownError, match="10 requests in a row got no answer; the last one: HTTP 500") as caught:
+        kit.answers(model, [kit.request(str(i)) for i in range(5_000)])
+    assert "out of memory" in str(caught.value)
+    # Ten with two tries each, what was in flight beside the last answer and beside the tenth, and two tries at one that
+    # had been answered.
+    assert len(transport.sent) <= 20 + 2 * (3 + 10 + 3) + 2
+
+
+def test_what_is_no_question_to_the_model_is_not_sent_again_to_find_out(kit: Any) -> None:
+    n_sent = 0
+
+    def reply(_: Any) -> Any:
+        nonlocal n_sent
+        n_sent += 1
+        return kit.chat_reply() if n_sent == 1 else HttpReply(500, b"cannot")
+
+    transport = kit.FakeTransport(reply)
+    model = kit.api_model({**ENTRY, "max_retries": 0}, transport, timing=kit.FakeTime().timing, environ=ENVIRON)
+
+    async def scene() -> list[Any]:
+        await model.open()
+        await model.ask_about("POST", "/batches", body=b"{}", once=True)
+        return [found async for found in model.generate([kit.request(str(i)) for i in range(30)])]
+
+    found = asyncio.run(scene())
+    assert {response.status for response in found} == {"error"}
+    assert [request.url for request in transport.sent].count(transport.sent[0].url) == 1
+    assert len(transport.sent) == 31
+
+
+def test_a_budget_that_leaves_no_further_try_leaves_none_for_finding_out(kit: Any) -> None:
+    n_sent = 0
+
+    def reply(_: Any) -> Any:
+        nonlocal n_sent
+        n_sent += 1
+        return kit.chat_reply() if n_sent == 1 else HttpReply(500, b"cannot")
+
+    transport = kit.FakeTransport(reply)
+    model = kit.api_model({**ENTRY, "max_retries": 1}, transport, timing=kit.FakeTime().timing, environ=ENVIRON)
+    with granted_by(lambda: False):
+        found = kit.answers(model, [kit.request(str(i)) for i in range(60)])
+    assert len(transport.sent) == len(found) == 60
 
 
 @pytest.mark.parametrize("between", [HttpReply(400, b"too long"), HttpReply(403, b"blocked"), None])

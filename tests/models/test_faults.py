@@ -24,19 +24,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def http_server(handler: Handler) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
 async def raw_server(*replies: bytes | None) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Answers connection number i with `replies[i]` and hangs up; None resets the connection. The last one repeats."""
     asked: list[bytes] = []
@@ -88,7 +75,7 @@ def served(kit: Any, *script: tuple[int, Any, dict[str, str]], n: int = 1, **ent
         return web.json_response(body, status=status, headers=headers)
 
     async def scene() -> tuple[list[Any], Any]:
-        async with http_server(handler) as url:
+        async with kit.http_server(handler) as url:
             return await ask(kit, url, n, **entry)
 
     return *asyncio.run(scene()), n_asked
@@ -193,7 +180,7 @@ def test_a_server_that_takes_too_long(kit: Any, speed: str) -> None:
         return reply
 
     async def scene() -> list[Any]:
-        async with http_server(handler) as url:
+        async with kit.http_server(handler) as url:
             return (await ask(kit, url, timeout_s=0.03, max_retries=1))[0]
 
     [found] = asyncio.run(scene())
@@ -209,7 +196,7 @@ def test_a_reply_without_end_is_not_kept(kit: Any, monkeypatch: pytest.MonkeyPat
         return web.Response(body=bomb, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
 
     async def scene() -> list[Any]:
-        async with http_server(handler) as url:
+        async with kit.http_server(handler) as url:
             return (await ask(kit, url))[0]
 
     [found] = asyncio.run(scene())
@@ -228,7 +215,7 @@ def test_as_many_connections_as_the_concurrency_are_used_and_kept(kit: Any) -> N
         return web.json_response(OK)
 
     async def scene() -> list[Any]:
-        async with http_server(handler) as url:
+        async with kit.http_server(handler) as url:
             return (await ask(kit, url, 100))[0]
 
     assert {response.status for response in asyncio.run(scene())} == {"ok"}
@@ -253,7 +240,7 @@ def test_secrets_that_a_server_repeats_appear_nowhere(kit: Any, caplog: pytest.L
     }
 
     async def scene() -> dict[str, Any]:
-        async with http_server(handler) as url:
+        async with kit.http_server(handler) as url:
             model = kit.api_model(
                 {**entry, "url": f"{url}/ask?path=${{env:Q}}"}, environ={"K": SECRET, "Q": "q-planted"}
             )
@@ -286,7 +273,7 @@ def test_an_interrupted_run_leaves_nothing_behind(kit: Any, caplog: pytest.LogCa
             await asyncio.Event().wait()
             raise AssertionError
 
-        async with http_server(handler) as url:
+        async with kit.http_server(handler) as url:
             task = asyncio.create_task(ask(kit, url, 50))
             await started.wait()
             task.cancel()
@@ -308,7 +295,7 @@ def test_the_classic_ask_endpoint(kit: Any) -> None:
         return web.json_response({"answer": f"You asked: {question}", "sources": []})
 
     async def scene() -> dict[str, Any]:
-        async with http_server(handler) as url:
+        async with kit.http_server(handler) as url:
             entry = {"backend": "http", "url": f"{url}/ask", "body": {"question": "{{ prompt }}"}, "response": "answer"}
             model = kit.api_model(entry)
             await model.open()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from evalharness.models.limits import Flow, Limits
+from evalharness.models.transport import HttpRequest
 
 
 def test_quiet_holds_back_everyone_until_it_is_over(kit: Any) -> None:
@@ -47,6 +48,31 @@ def test_a_server_is_down_after_so_many_failures_with_no_answer_in_between(kit: 
     assert not limits.down
     limits.failed()
     assert limits.down
+
+
+def test_one_that_says_that_it_failed_at_each_is_down_after_many_more(kit: Any) -> None:
+    limits = Limits(kit.FakeTime().timing)
+    for _ in range(Limits.down_after_faults - 1):
+        limits.failed(at_request=True)
+    assert limits.in_doubt
+    assert not limits.down
+    limits.failed(at_request=True)
+    assert limits.down
+    # One that was not even reached among them says something else.
+    limits.answered()
+    for at_request in [True] * 5 + [False] + [True] * 4:
+        assert not limits.down
+        limits.failed(at_request=at_request)
+    assert limits.down
+
+
+def test_the_smallest_request_that_was_answered_is_remembered(kit: Any) -> None:
+    limits = Limits(kit.FakeTime().timing)
+    assert limits.known is None
+    for size in (30, 10, 20):
+        limits.remember(HttpRequest("POST", "http://h/", {}, b"x" * size))
+    assert limits.known is not None
+    assert limits.known.body == b"x" * 10
 
 
 def test_when_nothing_remains_everyone_is_held_until_the_reset(kit: Any) -> None:

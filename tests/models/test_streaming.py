@@ -35,19 +35,6 @@ def _bytes(events: list[Any], end: str = "\n") -> bytes:
 
 
 @asynccontextmanager
-async def http_server(handler: Handler) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
 async def raw_server(*replies: tuple[list[bytes], bool]) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Answers connection number i with the parts of `replies[i]`, and hangs up or resets. The last one repeats."""
     asked: list[bytes] = []
@@ -109,7 +96,7 @@ def from_raw(kit: Any, *replies: Any, **entry: Any) -> tuple[Any, int]:
 
 def from_server(kit: Any, handler: Handler, n: int = 1, **more: Any) -> list[Any]:
     async def scene() -> list[Any]:
-        async with http_server(handler) as url:
+        async with kit.http_server(handler) as url:
             found: list[Any] = await ask(kit, url, n, **more)
             return found
 

@@ -1,7 +1,7 @@
 """Reads the bodies of requests: each field checked, what is not supported refused by name, nothing ignored in silence.
 
 `user`, `store`, `metadata`, `service_tier` and `parallel_tool_calls` change nothing that a model answers and are let
-pass; so is every field whose value is what the server does anyway (`stream: false`, `presence_penalty: 0`).
+pass; so is every field whose value is what the server does anyway (`best_of: 1`, `presence_penalty: 0`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ _ROLES = ("system", "user", "assistant", "tool")
 # Fields of OpenAI's interface that no value but these is supported of.
 _NEUTRAL: dict[str, tuple[object, ...]] = {
     "best_of": (None, 1),
-    "stream": (None, False),
-    "stream_options": (None,),
     "suffix": (None, ""),
     "presence_penalty": (None, 0),
     "frequency_penalty": (None, 0),
@@ -53,7 +51,10 @@ _Prompt = str | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What both kinds of request say of how text is generated; `max_tokens` None is what the model has room for."""
+    """What both kinds of request say of how text is generated; `max_tokens` None is what the model has room for.
+
+    `stream` asks for the answer in events, `include_usage` for one that counts the tokens.
+    """
 
     model: str | None
     max_tokens: int | None
@@ -63,6 +64,8 @@ class Common:
     stop: tuple[str, ...]
     seed: int | None
     n: int
+    stream: bool
+    include_usage: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def chat_body(body: object) -> ChatBody:
 
 
 def _common(fields: _Fields, max_tokens: int | None) -> Common:
+    stream = fields.flag("stream")
     return Common(
         model=fields.text("model"),
         max_tokens=max_tokens,
@@ -126,7 +130,26 @@ def _common(fields: _Fields, max_tokens: int | None) -> Common:
         stop=fields.texts("stop"),
         seed=fields.whole("seed", None, low=0),
         n=fields.whole("n", 1, low=1, high=_MAX_CHOICES),
+        stream=stream,
+        include_usage=_include_usage(fields.take("stream_options"), stream=stream),
     )
+
+
+def _include_usage(options: object, *, stream: bool) -> bool:
+    if options is None:
+        return False
+    if not stream:
+        raise ApiError("stream_options go with stream: true; leave them out", param="stream_options")
+    if not isinstance(options, dict) or set(options) - {"include_usage"}:
+        raise ApiError(
+            f"stream_options must be {{include_usage: true or false}}, not {_shown(options)}", param="stream_options"
+        )
+    wanted = options.get("include_usage")
+    if wanted is not None and not isinstance(wanted, bool):
+        raise ApiError(
+            f"stream_options.include_usage must be true or false, not {_shown(wanted)}", param="stream_options"
+        )
+    return bool(wanted)
 
 
 class _Fields:

@@ -23,6 +23,7 @@ from .body import Common, CompletionBody, chat_body, completion_body
 from .engine import Engine, Scores, Wanted
 from .errors import ApiError, error_body
 from .reply import Transcript, completion, finish_reason, transcript, usage
+from .streaming import chunks_of, send_chunks
 
 __all__ = ["CompletionServer"]
 
@@ -161,7 +162,7 @@ class CompletionServer:
             "max_model_len": self._engine.max_length,
         }
 
-    async def _completions(self, request: web.Request) -> web.Response:
+    async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = completion_body(await self._json(request))
         self._check_model(body.common.model)
         prompts = [self._encoded(index, prompt, body) for index, prompt in enumerate(body.prompts)]
@@ -169,18 +170,17 @@ class CompletionServer:
             choices, n_written = await self._scored(body, prompts)
         else:
             choices, n_written = await self._written(body, prompts)
-        return web.json_response(
-            completion(
-                "text_completion",
-                key=self._key("cmpl"),
-                created=int(self._clock()),
-                model=self._name,
-                choices=[{"index": index, **choice} for index, choice in enumerate(choices)],
-                counts=usage(sum(len(ids) for _, ids in prompts), n_written),
-            )
+        whole = completion(
+            "text_completion",
+            key=self._key("cmpl"),
+            created=int(self._clock()),
+            model=self._name,
+            choices=[{"index": index, **choice} for index, choice in enumerate(choices)],
+            counts=usage(sum(len(ids) for _, ids in prompts), n_written),
         )
+        return await self._sent(request, body.common, whole)
 
-    async def _chat(self, request: web.Request) -> web.Response:
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = chat_body(await self._json(request))
         self._check_model(body.common.model)
         ids = self._engine.encode(body.turns)
@@ -197,16 +197,20 @@ class CompletionServer:
             }
             for index, response in enumerate(responses)
         ]
-        return web.json_response(
-            completion(
-                "chat.completion",
-                key=self._key("chatcmpl"),
-                created=int(self._clock()),
-                model=self._name,
-                choices=choices,
-                counts=usage(len(ids), sum(response.output_tokens or 0 for response in responses)),
-            )
+        whole = completion(
+            "chat.completion",
+            key=self._key("chatcmpl"),
+            created=int(self._clock()),
+            model=self._name,
+            choices=choices,
+            counts=usage(len(ids), sum(response.output_tokens or 0 for response in responses)),
         )
+        return await self._sent(request, body.common, whole)
+
+    async def _sent(self, request: web.Request, common: Common, whole: Mapping[str, object]) -> web.StreamResponse:
+        if not common.stream:
+            return web.json_response(whole)
+        return await send_chunks(request, chunks_of(whole, include_usage=common.include_usage))
 
     # ── completions ───────────────────────────────────────────────────────────────────────────────────────────────
 

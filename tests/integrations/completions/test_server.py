@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
+from pydantic import TypeAdapter
 
 from evalharness.core.errors import ModelError, UsageError
-from evalharness.core.types import Response
+from evalharness.core.types import Request, Response, Sampling
+from evalharness.models.openai import make
+from evalharness.suite.schema import ModelSpec
 
 
 @dataclass
@@ -237,7 +242,10 @@ def test_chat(server):
         ({"prompt": "a", "echo": "yes"}, "echo", "true or false"),
         ({"prompt": "a", "stop": [1]}, "stop", "list of texts"),
         ({"prompt": "a", "seed": "x"}, "seed", "whole number"),
-        ({"prompt": "a", "stream": True}, "stream", "not supported"),
+        ({"prompt": "a", "stream": "yes"}, "stream", "must be true or false"),
+        ({"prompt": "a", "stream_options": {}}, "stream_options", "go with stream: true"),
+        ({"prompt": "a", "stream": True, "stream_options": {"x": 1}}, "stream_options", "include_usage"),
+        ({"prompt": "a", "stream": True, "stream_options": {"include_usage": 1}}, "stream_options", "true or false"),
         ({"prompt": "a", "suffix": "b"}, "suffix", "not supported"),
         ({"prompt": "a", "best_of": 2}, "best_of", "not supported"),
         ({"prompt": "a", "logit_bias": {"1": 2}}, "logit_bias", "not supported"),
@@ -284,6 +292,71 @@ def test_what_is_wrong_with_a_chat_is_said(server, body, param, words):
     assert status == 400
     assert words in answer["error"]["message"]
     assert answer["error"]["param"] == param
+
+
+def streamed(server, path, **body):
+    """The chunks of a streamed answer, as JSON."""
+    data = json.dumps({**body, "stream": True}).encode()
+    with urllib.request.urlopen(urllib.request.Request(server.url + path, data=data), timeout=60) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        events = answer.read().decode().split("\n\n")
+    assert events[-2:] == ["data: [DONE]", ""]
+    return [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
+
+
+def test_a_completion_as_a_stream_says_what_it_says_whole(server):
+    asked = {"prompt": ["ab", "c"], "max_tokens": 1, "logprobs": 2, "temperature": 0, "echo": True}
+    whole = server.complete(**asked)
+    *chunks, last = streamed(server, "/v1/completions", **asked, stream_options={"include_usage": True})
+    assert [chunk["choices"][0] for chunk in chunks] == whole["choices"]
+    assert (last["choices"], last["usage"]) == ([], whole["usage"])
+    assert {(chunk["id"], chunk["object"], chunk["model"]) for chunk in [*chunks, last]} == {
+        (last["id"], "text_completion", "tiny")
+    }
+    assert all(chunk["usage"] is None for chunk in chunks)
+    assert len(streamed(server, "/v1/completions", **asked)) == len(chunks)
+
+
+def test_a_chat_as_a_stream_says_what_it_says_whole(server):
+    asked = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 3, "temperature": 0, "n": 2}
+    whole = server.ask("/v1/chat/completions", asked)[1]
+    chunks = streamed(server, "/v1/chat/completions", **asked)
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert all("usage" not in chunk for chunk in chunks)
+    for choice in whole["choices"]:
+        mine = [chunk["choices"][0] for chunk in chunks if chunk["choices"][0]["index"] == choice["index"]]
+        assert [part["delta"] for part in mine] == [choice["message"], {}]
+        assert [part["finish_reason"] for part in mine] == [None, choice["finish_reason"]]
+
+
+@pytest.mark.parametrize("api", ["chat", "completions"])
+def test_our_own_client_reads_the_stream(server, api):
+    entry = {"backend": "openai", "model": "tiny", "base_url": f"{server.url}/v1", "api": api}
+
+    async def ask(**more):
+        spec = TypeAdapter(ModelSpec).validate_python({**entry, **more})
+        model = make("tiny", spec, base=None, environ={}, concurrency=2, allow_code=False)
+        await model.open()
+        request = Request("k", "tiny", "generate", "k", "ab", sampling=Sampling(max_tokens=4))
+        try:
+            (found,) = [response async for response in model.generate([request])]
+            return found
+        finally:
+            await model.close()
+
+    whole, stream = asyncio.run(ask()), asyncio.run(ask(stream=True))
+    assert whole.text == "<4 0 None None [] 0>"
+    read = [(r.status, r.text, r.finish_reason, r.input_tokens, r.output_tokens) for r in (whole, stream)]
+    assert read[0] == read[1]
+    assert "ttft_s" in stream.meta
+
+
+def test_what_goes_wrong_before_a_stream_is_a_status(server, server_of):
+    status, answer = server.ask("/v1/completions", {"prompt": "a!", "max_tokens": 2, "stream": True})
+    assert (status, answer["error"]["message"]) == (400, "the tokenizer cannot encode this text")
+    with server_of(Letters(fails="out of memory")) as failing:
+        body = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 2, "stream": True}
+        assert failing.ask("/v1/chat/completions", body)[0] == 500
 
 
 def test_another_model_is_not_found(server):
