@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,10 @@ class KeyIndex:
 
     def number(self, key: str) -> int:
         """The number of `key`, -1 if it is not known."""
-        return int(self.numbers([key])[0])
+        wanted = _packed(key)
+        # Of one key, NumPy takes longer to begin than this to end.
+        at = bisect_left(self._keys, wanted)
+        return at if at < len(self._keys) and self._keys[at] == wanted else -1
 
 
 def _packed(key: str) -> bytes:
