@@ -24,6 +24,7 @@ __all__ = ["Answers", "CacheMode", "Store", "execute"]
 CacheMode = Literal["reuse", "refresh", "off"]
 
 _LOOKED_UP = 500  # keys that the store is asked for at once
+_WAITING = 1_000  # answers that wait for the disk
 
 
 class Store(Protocol):
@@ -187,11 +188,16 @@ async def _drain(
     progress: Progress,
     stopping: Stopping,
 ) -> None:
-    """Take responses as they come; a second task makes them durable in groups, so that no fsync holds a model up."""
+    """Take responses as they come; a second task makes them durable in groups, so that no fsync holds a model up.
+
+    Of a model that answers faster than the disk takes it, no more than `_WAITING` answers wait: they would fill the
+    memory, and a kill would lose them all.
+    """
     import numpy as np
 
     book, accounts = answers.responses, answers.accounts
     queue: asyncio.Queue[Response | None] = asyncio.Queue()
+    taken = asyncio.Event()
     expected = np.zeros(len(book.index), dtype=bool)
     expected[book.index.number_of[places]] = True
     n_expected = len(places)
@@ -203,6 +209,7 @@ async def _drain(
             group = [await queue.get()]
             while not queue.empty():
                 group.append(queue.get_nowait())
+            taken.set()
             ended = group[-1] is None
             kept = accounts.asked(name, (response for response in group if response is not None))
             if store is not None and kept:
@@ -212,6 +219,8 @@ async def _drain(
                 progress.advance(len(kept), failed=sum(response.status in FAILED_STATES for response in kept))
 
     keeper = asyncio.create_task(keep())
+    keeper.add_done_callback(lambda _: taken.set())
+
     fault = ""
     try:
         async for response in stream:
@@ -221,6 +230,9 @@ async def _drain(
             expected[number] = False
             n_expected -= 1
             queue.put_nowait(response)
+            if queue.qsize() >= _WAITING:
+                taken.clear()
+                await taken.wait()
             if keeper.done():
                 break
     except (EvalHarnessError, asyncio.CancelledError):
