@@ -118,7 +118,9 @@ class Lazy(Sequence[T_co], ABC):
 class Spool(Lazy[T]):
     """A sequence that is appended to and then read."""
 
-    def __init__(self, items: Iterable[T] = ()) -> None:
+    def __init__(self, items: Iterable[T] = (), *, live_bytes: int | None = None) -> None:
+        """Hold `items`; up to about `live_bytes` of them are kept as they are (none: 0)."""
+        self._most_live = _LIVE_BYTES if live_bytes is None else live_bytes
         self._live: list[T] | None = []
         self._live_bytes = 0  # by those that were measured
         # Where each item begins: in the pieces that were written, or, from `_n_written` on, in `_piece`.
@@ -137,7 +139,7 @@ class Spool(Lazy[T]):
         self._live.append(item)
         if len(self._live) % _MEASURED == 1:
             self._live_bytes += _MEASURED * len(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
-        if len(self._live) > _LIVE_ITEMS or self._live_bytes > _LIVE_BYTES:
+        if len(self._live) > _LIVE_ITEMS or self._live_bytes > self._most_live:
             live, self._live = self._live, None
             for one in live:
                 self._pickle(one)

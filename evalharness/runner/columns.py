@@ -26,7 +26,7 @@ class SampleColumns:
     """The samples of a task in order: their names and clusters on the disk, groups and failures as short arrays."""
 
     def __init__(self, group_columns: Sequence[str] = ()) -> None:
-        self._blocks: Spool[SampleBlock] = Spool()
+        self._blocks: Spool[SampleBlock] = Spool(live_bytes=0)
         self._failed: list[Bools] = []
         self._codes: dict[str, list[Ints]] = {column: [] for column in group_columns}
         self._values: dict[str, dict[str, int]] = {column: {} for column in group_columns}
@@ -82,7 +82,7 @@ class Blocks:
     """An array written a block of rows at a time and read as a whole."""
 
     def __init__(self, *blocks: Any) -> None:
-        self._blocks: Spool[Any] = Spool(blocks)
+        self._blocks: Spool[Any] = Spool(blocks, live_bytes=0)  # few and large
 
     def append(self, block: Any) -> None:
         """Add rows at the end."""
