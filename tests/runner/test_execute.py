@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -179,3 +180,44 @@ def test_run_async_works_inside_a_running_loop():
         return run_async(inner())
 
     assert asyncio.run(outer()) == 7
+
+
+def test_a_fast_model_waits_for_a_slow_disk(monkeypatch):
+    from evalharness.runner import execute as module
+
+    monkeypatch.setattr(module, "_WAITING", 5)
+    stored, ahead = [], []
+
+    class Slow(MemoryStore):
+        def put(self, responses, *, model=""):
+            time.sleep(0.002)
+            stored.extend(responses)
+            super().put(responses)
+
+    async def before(request):
+        ahead.append(int(request.key) - len(stored))
+        await asyncio.sleep(0)
+
+    store = Slow()
+    answers = go(requests(*map(str, range(200))), Scripted(before=before), store)
+    assert len(answers.responses) == len(store.kept) == 200
+    # Five wait, at most five are on their way to the disk, and one is being asked.
+    assert max(ahead) <= 11
+    assert max(map(len, store.puts)) <= 6
+
+
+def test_a_disk_that_fails_while_answers_wait_holds_nobody_up(monkeypatch):
+    from evalharness.runner import execute as module
+
+    monkeypatch.setattr(module, "_WAITING", 3)
+
+    class Full(MemoryStore):
+        def put(self, responses, *, model=""):
+            time.sleep(0.02)
+            raise StoreError("the disk is full")
+
+    async def before(request):
+        await asyncio.sleep(0)
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        go(requests(*map(str, range(50))), Scripted(before=before), Full())
