@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import shutil
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
+
+# The contrast (WCAG 2) of each text that is seen with what is behind it, by tag and class.
+_CONTRAST = """() => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const light = (c) => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+  const behind = (node) => {
+    for (let e = node; e; e = e.parentElement) {
+      const c = rgb(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const found = {};
+  for (const node of document.querySelectorAll('main *, header *, nav *, footer *')) {
+    const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!text || !node.checkVisibility() || getComputedStyle(node).opacity === '0') continue;
+    const [a, b] = [light(rgb(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
+    const name = `${node.tagName}.${node.className}`;
+    found[name] = Math.min(found[name] || 99, (a + 0.05) / (b + 0.05));
+  }
+  return found;
+}"""
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +46,27 @@ def own_cache(
     """Keep tests out of the user's cache, but for those that fetch real models, which are made once and kept there."""
     if request.node.get_closest_marker("real_cache") is None:
         monkeypatch.setenv("EVALHARNESS_CACHE", str(tmp_path_factory.getbasetemp() / "evalharness-cache"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright; for a module, since its event loop would be in the way of others."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "/usr/bin/chromium"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium here; install one: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def contrast() -> str:
+    """A script for a page that gives the contrast of each of its texts."""
+    return _CONTRAST
 
 
 @pytest.hookimpl(wrapper=True)
