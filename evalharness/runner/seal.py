@@ -29,7 +29,7 @@ _PACKAGES = (
     "evalharness", "numpy", "scipy", "pandas", "sacrebleu", "rouge-score", "nltk", "torch", "transformers", "aiohttp",
     "lm-eval",
 )  # fmt: skip
-_BLOCKS_A_TABLE = 16
+_BLOCKS_A_TABLE = 4
 
 
 @dataclass(frozen=True, slots=True)
