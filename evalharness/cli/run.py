@@ -110,8 +110,10 @@ def _load_what_follows() -> None:
 
 def conclude(record: Record, args: argparse.Namespace) -> int:
     """Decide the gates of `record`, write its report, print its summary; returns the exit code."""
+    from evalharness.models.huggingface.memory import trim_memory
     from evalharness.report import print_summary, write_reports
 
+    trim_memory()  # what scoring has left behind: the report needs memory of other sizes
     outcome = None if args.no_gate else _decide(record, args)
     paths = write_reports(record, outcome)
     print_summary(record, outcome, report=paths.get("html"))
