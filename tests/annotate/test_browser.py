@@ -55,7 +55,8 @@ SHOWN = "document.getElementById('place').textContent + document.getElementById(
 
 def idle(page: Any) -> None:
     """Wait until what was pressed is through."""
-    page.wait_for_function("document.getElementById('item').getAttribute('aria-busy') !== 'true'")
+    # A function, for an expression would be evaluated in the page if it must be looked at twice: its policy forbids that.
+    page.wait_for_function("() => document.getElementById('item').getAttribute('aria-busy') !== 'true'")
 
 
 def press(page: Any, *keys: str) -> None:
