@@ -55,7 +55,7 @@ SHOWN = "document.getElementById('place').textContent + document.getElementById(
 
 def idle(page: Any) -> None:
     """Wait until what was pressed is through."""
-    # A function, for an expression would be evaluated in the page if it must be looked at twice: its policy forbids that.
+    # A function: an expression that must be looked at twice is evaluated in the page, which its policy forbids.
     page.wait_for_function("() => document.getElementById('item').getAttribute('aria-busy') !== 'true'")
 
 
