@@ -230,7 +230,7 @@ async def _drain(
             expected[number] = False
             n_expected -= 1
             queue.put_nowait(response)
-            if queue.qsize() >= _WAITING:
+            if queue.qsize() >= _WAITING and not keeper.done():
                 taken.clear()
                 await taken.wait()
             if keeper.done():

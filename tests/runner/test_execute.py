@@ -221,3 +221,27 @@ def test_a_disk_that_fails_while_answers_wait_holds_nobody_up(monkeypatch):
 
     with pytest.raises(StoreError, match="the disk is full"):
         go(requests(*map(str, range(50))), Scripted(before=before), Full())
+
+
+def test_a_disk_that_has_failed_before_the_last_place_is_taken_holds_nobody_up(monkeypatch):
+    from evalharness.runner import execute as module
+
+    monkeypatch.setattr(module, "_WAITING", 3)
+
+    class Full(MemoryStore):
+        def put(self, responses, *, model=""):
+            time.sleep(0.02)
+            raise StoreError("the disk is full")
+
+    async def before(request):
+        # The first is on its way to the disk, the next two wait; the disk fails while the fourth is asked.
+        await asyncio.sleep(0.2 if request.key == "3" else 0)
+
+    async def main():
+        work = execute(
+            requests(*map(str, range(50))), {"m": Scripted(before=before)}, store=Full(), progress=SilentProgress()
+        )
+        await asyncio.wait_for(work, timeout=10)
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        run_async(main())
