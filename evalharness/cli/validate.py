@@ -12,17 +12,17 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from evalharness.core.errors import DataError, EvalHarnessError, SuiteError, UsageError
 
+from .live import PROBE_TOKENS, ask, is_served, redacted, short, short_of
 from .run import add_suite_arguments
 
 if TYPE_CHECKING:
     from evalharness.core.errors import Problem
-    from evalharness.core.types import Prompt, Request, Response
+    from evalharness.core.types import Prompt, Request
     from evalharness.runner.judged import Judgements
     from evalharness.suite.load import LoadedSuite
     from evalharness.suite.plan import PlannedTask
@@ -34,9 +34,6 @@ _WIDTH = max(map(len, _LEVELS))
 _MAX_LINES = 12
 _MAX_JUDGE_LINES = 40
 _LISTED = 6
-# What a probe of a server may cost: OpenAI's Responses API takes no smaller max_output_tokens.
-_PROBE_TOKENS = 16
-_PROBE_TEXT = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -218,92 +215,25 @@ class _Validation:
             for request in planned.requests:
                 if request.kind not in kinds:
                     kinds.add(request.kind)
-                    short = _short_of(request) if _is_served(suite.models[planned.model]) else request
+                    short = short_of(request) if is_served(suite.models[planned.model]) else request
                     first.setdefault(planned.model, []).append(short)
         if self.judgements:
             from evalharness.runner.judge_forecast import live_probes
 
             for judge, request in live_probes(self.planned, self.judgements):
-                first.setdefault(judge, []).append(_short_of(request) if _is_served(suite.models[judge]) else request)
+                first.setdefault(judge, []).append(short_of(request) if is_served(suite.models[judge]) else request)
         models = make_models(
             suite, base=self.loaded.base, allow_code=self.args.allow_code, environ=os.environ, only=frozenset(first)
         )
-        asked = sum(len(first[name]) for name in models if _is_served(suite.models[name]))
+        asked = sum(len(first[name]) for name in models if is_served(suite.models[name]))
         if asked:
-            _say(f"    servers are asked {_plural(asked, 'short question')}, for {_PROBE_TOKENS} tokens at most each")
-        failed = [fault for name, model in models.items() for fault in asyncio.run(_ask(name, model, first[name]))]
+            _say(f"    servers are asked {_plural(asked, 'short question')}, for {PROBE_TOKENS} tokens at most each")
+        failed = [
+            fault for name, model in models.items() for fault in asyncio.run(ask(name, model, first[name], say=_say))
+        ]
         if failed:
-            raise UsageError("\n".join(_redacted(text, suite.models) for text in failed))
+            raise UsageError("\n".join(redacted(text, suite.models) for text in failed))
         _line(True, "models", f"{_plural(len(models), 'model')} answered")
-
-
-def _is_served(spec: object) -> bool:
-    """Whether a server answers, which may cost money."""
-    return hasattr(spec, "timeout_s")
-
-
-def _short_of(request: Request) -> Request:
-    """`request` as a probe: it shows whether the server does such a thing at all, for a few tokens."""
-    sampling = replace(request.sampling, max_tokens=min(request.sampling.max_tokens, _PROBE_TOKENS))
-    prompt = request.prompt[:_PROBE_TEXT] if request.kind == "loglikelihood_rolling" else request.prompt
-    return replace(request, sampling=sampling, prompt=prompt, continuations=request.continuations[:1])
-
-
-async def _ask(name: str, model: object, requests: Sequence[Request]) -> list[str]:
-    """Ask `model` once for each kind; what went wrong, each with the kind that does not work."""
-    faults: list[str] = []
-    try:
-        await model.open()  # type: ignore[attr-defined]
-        for request in requests:
-            answers: list[Response] = [answer async for answer in getattr(model, request.kind)([request])]
-            bad = [answer.error or answer.status for answer in answers if answer.status == "error"]
-            bad += [fault for answer in answers if (fault := _unheeded(request, answer)) is not None]
-            if bad or not answers:
-                faults.append(f"models.{name}: {request.kind}: {bad[0] if bad else 'it gave no answer'}")
-                _say(f"    {name} ({request.kind}): does not work, see below")
-            else:
-                _say(f"    {name} ({request.kind}): {_answer(answers[0])}")
-    except EvalHarnessError as error:
-        faults.append(f"models.{name}: {error}")
-    finally:
-        await model.close()  # type: ignore[attr-defined]
-    return faults
-
-
-def _unheeded(request: Request, response: Response) -> str | None:
-    """What is wrong where an answer was to obey a JSON schema and does not even begin so; a short one may be cut."""
-    import json
-
-    text = (response.text or "").lstrip()
-    if request.sampling.json_schema is None or not text:
-        return None
-    schema = json.loads(request.sampling.json_schema)
-    kind = schema.get("type") if isinstance(schema, dict) else None
-    begins = {"object": "{", "array": "["}.get(kind if isinstance(kind, str) else "", '{["-0123456789tfn')
-    if text[0] in begins:
-        return None
-    return (
-        f"the server ignores `json_schema`: its answer is no JSON but {_short(text, 60)!r}; ask a server that holds "
-        "answers to a schema, or leave it out and say in the prompt what is wanted"
-    )
-
-
-def _answer(response: Response) -> str:
-    if response.loglikelihoods:
-        return "log-likelihood " + ", ".join(f"{found.total:.3f}" for found in response.loglikelihoods[:8])
-    if response.label_probabilities:
-        best = sorted(response.label_probabilities.items(), key=lambda item: -item[1])
-        return ", ".join(f"{label} {value:.3f}" for label, value in best[:8])
-    return _short(response.text if response.text is not None else str(response.answer), 200)
-
-
-def _redacted(text: str, models: Mapping[str, object]) -> str:
-    import os
-
-    from evalharness.core.secrets import Redactor, placeholders
-
-    names = {name for spec in models.values() for name in placeholders(repr(spec))}
-    return Redactor(os.environ.get(name, "") for name in names)(text)
 
 
 def _show(planned: PlannedTask, models: Sequence[str]) -> None:
@@ -316,11 +246,11 @@ def _show(planned: PlannedTask, models: Sequence[str]) -> None:
     sample = planned.samples[0]
     _prompt(sample.prompt)
     for choice in sample.choices:
-        _say(f"      {'->' if choice == sample.target else '  '} choice: {_short(choice, 120)}")
+        _say(f"      {'->' if choice == sample.target else '  '} choice: {short(choice, 120)}")
     for reference in sample.references:
-        _say(f"      reference: {_short(reference, 120)}")
+        _say(f"      reference: {short(reference, 120)}")
     if sample.target is not None and not sample.choices:
-        _say(f"      target: {_short(sample.target, 120)}")
+        _say(f"      target: {short(sample.target, 120)}")
     _say("")
 
 
@@ -336,18 +266,13 @@ def _prompt(prompt: Prompt, *, most: int = _MAX_LINES) -> None:
 def _block(text: str, most: int) -> None:
     lines = text.split("\n")
     for line in lines[:most]:
-        _say(f"      | {_short(line, 160)}")
+        _say(f"      | {short(line, 160)}")
     if len(lines) > most:
         _say(f"      | … {len(lines) - most} more lines")
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
-def _short(text: str, most: int) -> str:
-    line = text.replace("\n", "\\n").replace("\x1b", "\\x1b")
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _count(error: EvalHarnessError) -> str:
