@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..compare.pairing import Pairing
 from .evaluate import evaluate_gates
 from .junit import junit_xml, write_junit
-from .outcome import EXIT_CODES, GATE_FILE, GateOutcome, Pairing
+from .outcome import EXIT_CODES, GATE_FILE, GateOutcome
 from .record_gate import decide_record, find_baseline, gates_of, publish
 from .summary import append_summary, summary_markdown
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
+from ..compare.paired import rounded_up
 from ..core.types import VerdictState
 from ..stats.tails import normal_quantile
 
@@ -15,7 +16,6 @@ __all__ = [
     "Decision",
     "decide_interval",
     "decide_point",
-    "rounded_up",
     "samples_needed",
     "show",
 ]
@@ -96,12 +96,6 @@ def samples_needed(
     else:
         needed = n * (half / gap) ** 2
     return rounded_up(needed, above=n)
-
-
-def rounded_up(needed: float, *, above: int) -> int | None:
-    """`needed` as a whole number of samples, more than `above`; None if there is no saying it."""
-    # Rounding must not turn 1,600 into 1,601.
-    return max(above + 1, math.ceil(needed * (1 - 1e-9))) if needed < 1e12 else None
 
 
 def decide_interval(

@@ -6,16 +6,16 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from ..compare.comparable import require_comparable
+from ..compare.paired import tango_needed
+from ..compare.pairing import PairedFigure, Pairing, identity_of, pair
 from ..core.errors import UsageError
 from ..core.types import MetricResult, Verdict, VerdictState
 from ..suite.names import covers
 from ..suite.schema import Gates, Rule
-from .comparable import require_comparable
 from .decide import Condition, Decision, decide_interval, decide_point, samples_needed, show
 from .on_error import policy_failure
-from .outcome import GateOutcome, Pairing, overall_state
-from .paired import tango_needed
-from .pairing import PairedFigure, identity_of, pair
+from .outcome import GateOutcome, overall_state
 from .select import describe_missing, figures_of, rule_name
 
 if TYPE_CHECKING:

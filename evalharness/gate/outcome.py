@@ -7,36 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..compare.pairing import Pairing
 from ..core.canonical import to_jsonable
 from ..core.files import write_atomic
 from ..core.types import Verdict, VerdictState
 
-__all__ = ["EXIT_CODES", "GATE_FILE", "GateOutcome", "Pairing", "overall_state"]
+__all__ = ["EXIT_CODES", "GATE_FILE", "GateOutcome", "overall_state"]
 
 EXIT_CODES: dict[VerdictState, int] = {"pass": 0, "fail": 1, "inconclusive": 4}
 GATE_FILE = "gate.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Pairing:
-    """How a run was paired with its baseline for one rule.
-
-    `n_worse` and `n_better` count the pairs whose own value changed.
-
-    `regression` is how much worse the run is than the baseline on the `n_paired` samples that both have (negative
-    where it is better), in the metric's own unit; `low` and `high` are its interval at `confidence`.
-    """
-
-    n_paired: int
-    n_only_current: int
-    n_only_baseline: int
-    n_worse: int
-    n_better: int
-    regression: float
-    low: float
-    high: float
-    method: str
-    confidence: float
 
 
 @dataclass(frozen=True, slots=True)

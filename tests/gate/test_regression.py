@@ -4,9 +4,9 @@ import math
 import numpy as np
 import pytest
 
+from evalharness.compare.rebuild import metric_of
 from evalharness.core.errors import NotComparableError
 from evalharness.gate import evaluate_gates
-from evalharness.gate.rebuild import metric_of
 from evalharness.suite.schema import Gates
 
 N = 40

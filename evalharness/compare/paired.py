@@ -15,9 +15,8 @@ from ..metrics.interval import N_RESAMPLES, sample_values
 from ..stats.bootstrap import percentile_interval, resample_weights
 from ..stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, wilson
 from ..stats.tails import normal_quantile
-from .decide import rounded_up
 
-__all__ = ["Change", "figure_of", "paired_change", "paired_point", "tango_interval", "tango_needed"]
+__all__ = ["Change", "figure_of", "paired_change", "paired_point", "rounded_up", "tango_interval", "tango_needed"]
 
 
 class Change(NamedTuple):
@@ -85,6 +84,12 @@ def tango_needed(b: int, c: int, n: int, limit: float, confidence: float) -> int
     statistic = _tango_statistic(limit, b, c, n)
     z = normal_quantile((1 + confidence) / 2)
     return rounded_up(n * (z / statistic) ** 2, above=n) if statistic else None
+
+
+def rounded_up(needed: float, *, above: int) -> int | None:
+    """`needed` as a whole number of samples, more than `above`; None if there is no saying it."""
+    # Rounding must not turn 1,600 into 1,601.
+    return max(above + 1, math.ceil(needed * (1 - 1e-9))) if needed < 1e12 else None
 
 
 def paired_change(

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..core.protocols import Array
 from ..core.types import MetricResult
-from .outcome import Pairing
 from .paired import figure_of, paired_change, paired_point
 from .rebuild import metric_of
 
 if TYPE_CHECKING:
     from ..record import Record
 
-__all__ = ["PairedFigure", "identity_of", "pair"]
+__all__ = ["PairedFigure", "Pairing", "identity_of", "pair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How a run was paired with its baseline for one rule.
+
+    `n_worse` and `n_better` count the pairs whose own value changed.
+
+    `regression` is how much worse the run is than the baseline on the `n_paired` samples that both have (negative
+    where it is better), in the metric's own unit; `low` and `high` are its interval at `confidence`.
+    """
+
+    n_paired: int
+    n_only_current: int
+    n_only_baseline: int
+    n_worse: int
+    n_better: int
+    regression: float
+    low: float
+    high: float
+    method: str
+    confidence: float
 
 
 class PairedFigure(NamedTuple):

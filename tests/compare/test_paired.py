@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalharness.compare.paired import figure_of, paired_change, tango_interval, tango_needed
 from evalharness.core.registry import registry
-from evalharness.gate.paired import figure_of, paired_change, tango_interval, tango_needed
 
 ACCURACY = registry("metrics").load("accuracy")().for_task(("a", "b"))
 ROUGE = registry("metrics").load("rouge1")()
