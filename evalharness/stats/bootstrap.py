@@ -27,6 +27,7 @@ __all__ = [
     "percentile_interval",
     "replicates",
     "resample_counts",
+    "resample_total_chunks",
     "resample_totals",
     "resample_weights",
 ]
@@ -135,16 +136,21 @@ def cluster_totals(stats: Floats, codes: Ints) -> Floats:
 
 def resample_totals(stats: Floats, *, n_resamples: int, seed: int) -> Floats:
     """(B, k) totals of `n_resamples` resamples of the rows of `stats` (n, k)."""
-    return np.concatenate(list(_totals(stats, n_resamples=n_resamples, seed=seed)))
+    return np.concatenate(list(resample_total_chunks(stats, n_resamples=n_resamples, seed=seed)))
 
 
 def replicates(stats: Floats, finalize: Finalize, *, n_resamples: int, seed: int) -> Floats:
     """(B,) figures of resamples of the rows of `stats`."""
-    return np.concatenate([finalize(totals) for totals in _totals(stats, n_resamples=n_resamples, seed=seed)])
+    return np.concatenate(
+        [finalize(totals) for totals in resample_total_chunks(stats, n_resamples=n_resamples, seed=seed)]
+    )
 
 
-def _totals(stats: Floats, *, n_resamples: int, seed: int) -> Iterator[Floats]:
-    """Chunks (b, k) of the totals of resamples, drawn over the distinct rows where those are few."""
+def resample_total_chunks(stats: Floats, *, n_resamples: int, seed: int) -> Iterator[Floats]:
+    """Chunks (b, k) of the totals of resamples of `stats`, drawn over its distinct rows where those are few.
+
+    Rows of two runs side by side are drawn in pairs: `np.concatenate([current, baseline], axis=1)`.
+    """
     few = distinct_rows(stats, most=len(stats) // _DRAWS_PER_CELL)
     if few is None:
         for weights in resample_weights(len(stats), n_resamples=n_resamples, seed=seed):
