@@ -132,7 +132,8 @@ class AdaptiveEce(_TopLabel):
 
     with the samples ordered by confidence c_i and cut into bins of n/B. Where all confidences are high, bins of equal
     width leave most of them empty; these do not. The edges depend on the data, so there are no totals to add up: the
-    interval is a percentile bootstrap of the rows, and `ece` is the figure for shards and for watching.
+    interval is a percentile bootstrap of the rows, which leans upwards, since each resample adds chance of its own.
+    `ece` is the figure for shards and for watching.
 
     Options:
         labels: the label set (default: the task's).

@@ -92,9 +92,9 @@ def test_guessing_and_perfection():
 def test_its_bootstrap_is_fast_and_holds_the_figure():
     _, _, samples, responses = drawn(5, labels=("no", "yes"), n=1000)
     metric = Auroc().for_task(("no", "yes"))
-    start = time.perf_counter()
+    start = time.process_time()
     found = summarize(metric, metric.sample_stats(samples, responses))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert found.method == "percentile"
     assert found.low < found.value < found.high
     # DeLong's standard error of guessing at 500 against 500 is about 0.018.

@@ -158,7 +158,7 @@ def test_bad_tolerance(bad):
 def test_long_texts_take_no_long_time():
     import time
 
-    start = time.perf_counter()
+    start = time.process_time()
     for text in ("1" * 50_000, "1," * 50_000, "1 " * 50_000, "1/" * 50_000, " " * 50_000 + "1", "1e" * 50_000):
         numbers_in(text)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
