@@ -21,6 +21,7 @@ from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_names, 
 from .names import check_names, covers, owner_of
 from .node import plain
 from .plan import Plan, models_of
+from .repeats import few_repeats
 from .schema import (
     ClassifyTask,
     Dataset,
@@ -275,7 +276,7 @@ class _Checker:
                     message = f"a second figure called {figure!r}; give one of them another name: {{{name}: {{as: …}}}}"
                     yield self.problem(path, message)
                 seen[figure] = index
-            for message in _misfits(task, name, metric):
+            for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
             if name == JUDGE_METRIC:
                 yield from self._judging((*path, name), task, metric)
