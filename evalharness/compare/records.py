@@ -144,6 +144,9 @@ class _Wanted:
         return cls(*asked)
 
     def has(self, figure: MetricResult) -> bool:
+        # Times and states are told of all samples: by group they would be many lines about little.
+        if figure.group is not None and figure.metric in OPERATIONAL:
+            return False
         by_task = not self._tasks or figure.task in self._tasks or figure.task.partition("@")[0] in self._tasks
         return by_task and (not self._metrics or figure.metric in self._metrics)
 
