@@ -13,12 +13,13 @@ from ..core.protocols import Array, Metric
 from ..metrics.base import RowsMetric
 from ..metrics.interval import MAX_RESAMPLED, N_RESAMPLES, sample_values
 from ..stats.bootstrap import cluster_totals, jackknife_interval, percentile_interval, resample_weights
-from ..stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, wilson
+from ..stats.intervals import NO_INTERVAL, cluster_codes, mean_interval, wilson
 from ..stats.tails import normal_quantile
 
 __all__ = [
     "Change",
     "changes_left_out",
+    "drawn_changes",
     "figure_of",
     "is_binary",
     "is_jackknifed",
@@ -114,6 +115,7 @@ def paired_change(
     seed: int,
     clusters: Sequence[str | None] | None = None,
     codes: NDArray[np.int64] | None = None,
+    drawn: Array | None = None,
 ) -> Change:
     """The regression of `current` against `baseline`, (n, k) statistics of the same n samples in the same order.
 
@@ -121,9 +123,9 @@ def paired_change(
     cluster-robust and C − 1 degrees of freedom), else a percentile bootstrap that draws the same pairs (or clusters)
     for both. Of more than 50,000 pairs (or clusters) the jackknife stands for the bootstrap, with which it agrees there
     (quantiles are resampled all the same, fewer times). `codes` tell clusters apart as `cluster_codes` does, and spare
-    their names. Where nothing varies, as with identical pairs, none of them has any width, which is no evidence of
-    equality: then Wilson's upper bound for 0 of n, the share of pairs that may differ unseen, times the range of a
-    value stands for it.
+    their names; `drawn` is what `drawn_changes` gave, where a test needs it too. Where nothing varies, as with
+    identical pairs, none of them has any width, which is no evidence of equality: then Wilson's upper bound for 0 of n,
+    the share of pairs that may differ unseen, times the range of a value stands for it.
 
     Returns NaN for n = 0; a NaN interval for n = 1 and for statistics that are not finite.
     """
@@ -150,10 +152,13 @@ def paired_change(
         name = "jackknife" if is_jackknifed(metric, units) else "bootstrap"
         method = f"paired {name}" if codes is None else f"paired {name} of clusters"
         if name == "jackknife":
-            left_out = changes_left_out(current, baseline, metric, codes)
+            left_out = changes_left_out(current, baseline, metric, codes) if drawn is None else drawn
             low, high = jackknife_interval(regression, left_out, confidence=confidence)
+        elif units < 2:
+            low, high = NO_INTERVAL
         else:
-            low, high = _bootstrap(current, baseline, metric, codes, confidence, seed)
+            found = resampled_changes(current, baseline, metric, codes, seed) if drawn is None else drawn
+            low, high = percentile_interval(found, confidence=confidence)
     if low == high:
         unseen = _unseen(np.concatenate([before, after]), metric.bounds, units, confidence)
         method = method if method == "identical pairs" else "constant change"
@@ -212,6 +217,21 @@ def is_jackknifed(metric: Metric, units: int) -> bool:
     return units > MAX_RESAMPLED and not isinstance(metric, RowsMetric)
 
 
+def drawn_changes(
+    current: Array, baseline: Array, metric: Metric, codes: NDArray[np.int64] | None, seed: int
+) -> Array | None:
+    """The changes that both the interval and the test of a figure are made from, which are dear; None where none are.
+
+    Those of resamples for a quantile, those without each pair in turn for a function of the totals of many pairs.
+    """
+    units = len(current) if codes is None else int(codes.max(initial=0)) + 1
+    if units < 2 or metric.interval != "bootstrap" or not (np.isfinite(current).all() and np.isfinite(baseline).all()):
+        return None
+    if isinstance(metric, RowsMetric):
+        return resampled_changes(current, baseline, metric, codes, seed)
+    return changes_left_out(current, baseline, metric, codes) if is_jackknifed(metric, units) else None
+
+
 def changes_left_out(current: Array, baseline: Array, metric: Metric, codes: NDArray[np.int64] | None) -> Array:
     """(units,) the regression without each pair (or cluster) in turn."""
     sign = 1.0 if metric.higher_is_better else -1.0
@@ -235,17 +255,3 @@ def resampled_changes(
         drawn = weights if codes is None else weights[:, codes]
         changes.append(sign * (figure_of(metric, baseline, drawn) - figure_of(metric, current, drawn)))
     return np.concatenate(changes)
-
-
-def _bootstrap(
-    current: Array,
-    baseline: Array,
-    metric: Metric,
-    codes: NDArray[np.int64] | None,
-    confidence: float,
-    seed: int,
-) -> Interval:
-    units = len(current) if codes is None else int(codes.max()) + 1
-    if units < 2:
-        return NO_INTERVAL
-    return percentile_interval(resampled_changes(current, baseline, metric, codes, seed), confidence=confidence)

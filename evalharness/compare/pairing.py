@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.protocols import Array
 from ..core.types import MetricResult
 from ..record.arrays import texts_at
-from .matching import Ints, cluster_codes_of, match_rows
+from .matching import Ints, Matcher, cluster_codes_of
 from .paired import figure_of, paired_change, paired_point
 from .rebuild import metric_of
 from .rows import RowSource
@@ -115,7 +115,13 @@ def pair(
 
 
 def paired_rows(
-    source: RowSource, figure: MetricResult, baseline: RowSource, against: MetricResult, *, by_id: bool = False
+    source: RowSource,
+    figure: MetricResult,
+    baseline: RowSource,
+    against: MetricResult,
+    *,
+    by_id: bool = False,
+    matcher: Matcher | None = None,
 ) -> PairedRows:
     """The rows of two figures on the samples that both have.
 
@@ -123,7 +129,8 @@ def paired_rows(
     that differ and data that do not.
     """
     ours, theirs = source.rows(figure), baseline.rows(against)
-    match = match_rows(ours.sample_ids, theirs.sample_ids) if by_id else match_rows(ours.digests, theirs.digests)
+    keys = (ours.sample_ids, theirs.sample_ids) if by_id else (ours.digests, theirs.digests)
+    match = (matcher or Matcher()).match(*keys)
     return PairedRows(
         ours.values[match.ours],
         theirs.values[match.theirs],

@@ -13,7 +13,8 @@ from ..core.types import MetricResult
 from ..suite.metric_specs import OPERATIONAL
 from .changed import Picked, changed_samples, pick
 from .comparable import Difference, differences
-from .paired import figure_of, paired_change
+from .matching import Matcher
+from .paired import drawn_changes, figure_of, paired_change
 from .pairing import identity_of, paired_rows
 from .prompts import require_same_gold, same_rows
 from .rebuild import metric_of
@@ -90,9 +91,9 @@ def compare_records(
     for subject, label, own in zip(subjects, labels, pairs, strict=True):
         if "prompt" in {name for pair in own for name in differing[pair]}:
             require_same_gold(subject.record, against.record, [p for p in own if "prompt" in differing[p]])
-        our_rows = RowSource(subject.record)
+        our_rows, matcher = RowSource(subject.record), Matcher()
         for pair in own:
-            figure, more = _figure(pair, our_rows, their_rows, label, differing[pair], confidence, n_changed)
+            figure, more = _figure(pair, our_rows, their_rows, matcher, label, differing[pair], confidence, n_changed)
             figures.append(figure)
             picked += more
     notes += [_incomplete(s.record) for s in [*subjects, against] if not s.record.manifest.complete]
@@ -194,18 +195,22 @@ def _figure(
     pair: FigurePair,
     our_rows: RowSource,
     their_rows: RowSource,
+    matcher: Matcher,
     label: str,
     differs: tuple[str, ...],
     confidence: float,
     n_changed: int,
 ) -> tuple[ComparedFigure, list[Picked]]:
     current, baseline = pair
-    rows = paired_rows(our_rows, current, their_rows, baseline, by_id="prompt" in differs)
+    rows = paired_rows(our_rows, current, their_rows, baseline, by_id="prompt" in differs, matcher=matcher)
     metric = metric_of(our_rows.record, current)
     seed = our_rows.record.manifest.seed
     n = len(rows.current)
-    change = paired_change(rows.current, rows.baseline, metric, confidence=confidence, seed=seed, codes=rows.codes)
-    found = significance(metric, rows.current, rows.baseline, change, codes=rows.codes, seed=seed)
+    drawn = drawn_changes(rows.current, rows.baseline, metric, rows.codes, seed)
+    change = paired_change(
+        rows.current, rows.baseline, metric, confidence=confidence, seed=seed, codes=rows.codes, drawn=drawn
+    )
+    found = significance(metric, rows.current, rows.baseline, change, codes=rows.codes, seed=seed, drawn=drawn)
     # A regression is what got worse; a difference is value − baseline.
     down = metric.higher_is_better
     low, high = (-change.high, -change.low) if down else (change.low, change.high)

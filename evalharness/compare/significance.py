@@ -53,6 +53,7 @@ def significance(
     *,
     codes: NDArray[np.int64] | None = None,
     seed: int = 0,
+    drawn: Array | None = None,
 ) -> Significance:
     """The test of `change`, which `paired_change` found between the rows (n, k) of the same samples.
 
@@ -67,7 +68,8 @@ def significance(
     ==========================  ===================================================  ==============
 
     NaN where nothing can be said: fewer than two pairs, figures that are not finite, a change that is the same in every
-    pair. Identical rows give 1. The effect has the sign of current − baseline.
+    pair. Identical rows give 1. The effect has the sign of current − baseline. `drawn` is what `drawn_changes` gave for
+    the same rows.
     """
     n = len(current)
     if n < 2 or not math.isfinite(change.regression):
@@ -79,7 +81,7 @@ def significance(
     sign = -1.0 if metric.higher_is_better else 1.0
     is_mean = metric.interval != "bootstrap" and is_mean_of(differences, sign * change.regression)
     shares = is_mean and metric.bounds == (0.0, 1.0) and is_binary(before) and is_binary(after)
-    found = _tested(metric, current, baseline, change, differences, codes, seed, is_mean=is_mean, shares=shares)
+    found = _tested(metric, current, baseline, change, differences, codes, seed, drawn, is_mean=is_mean, shares=shares)
     if not shares:
         return found
     from ..stats.effects import cohens_h
@@ -101,6 +103,7 @@ def _tested(
     differences: Array,
     codes: NDArray[np.int64] | None,
     seed: int,
+    drawn: Array | None,
     *,
     is_mean: bool,
     shares: bool,
@@ -120,33 +123,30 @@ def _tested(
         return Significance(tested.p_value, tested.method, cohens_d(differences), "d")
     clustered = "" if codes is None else ", clustered"
     if isinstance(metric, RowsMetric):
-        return Significance(_centred(metric, current, baseline, change, codes, seed), f"paired bootstrap{clustered}")
+        if codes is not None and int(codes.max()) < 1:
+            return Significance(math.nan, "none")
+        changes = resampled_changes(current, baseline, metric, codes, seed) if drawn is None else drawn
+        return Significance(_centred(changes, change.regression), f"paired bootstrap{clustered}")
     units = len(current) if codes is None else int(codes.max()) + 1
     if is_jackknifed(metric, units):
-        return Significance(_jackknifed(metric, current, baseline, change, codes), f"paired jackknife z{clustered}")
+        left_out = changes_left_out(current, baseline, metric, codes) if drawn is None else drawn
+        return Significance(_jackknifed(left_out, change.regression), f"paired jackknife z{clustered}")
     trials = min(_TRIALS, max(1_000, _COINS // units))
-    drawn = approximate_randomisation(current, baseline, metric.finalize, n_resamples=trials, seed=seed, codes=codes)
-    return Significance(drawn.p_value, drawn.method)
+    swapped = approximate_randomisation(current, baseline, metric.finalize, n_resamples=trials, seed=seed, codes=codes)
+    return Significance(swapped.p_value, swapped.method)
 
 
-def _centred(
-    metric: Metric, current: Array, baseline: Array, change: Change, codes: NDArray[np.int64] | None, seed: int
-) -> float:
+def _centred(changes: Array, observed: float) -> float:
     """How often a resample's change is at least as far from the one seen as that is from none: (c + 1)/(B + 1)."""
-    if codes is not None and int(codes.max()) < 1:
-        return math.nan
-    found = resampled_changes(current, baseline, metric, codes, seed) - change.regression
     with np.errstate(invalid="ignore"):
-        inside = np.abs(found) < abs(change.regression) - 1e-12 * max(1.0, abs(change.regression))
-    return (found.size - int(np.count_nonzero(inside)) + 1) / (found.size + 1)
+        inside = np.abs(changes - observed) < abs(observed) - 1e-12 * max(1.0, abs(observed))
+    return (changes.size - int(np.count_nonzero(inside)) + 1) / (changes.size + 1)
 
 
-def _jackknifed(
-    metric: Metric, current: Array, baseline: Array, change: Change, codes: NDArray[np.int64] | None
-) -> float:
-    left_out = changes_left_out(current, baseline, metric, codes)
+def _jackknifed(left_out: Array, observed: float) -> float:
+    """The two-sided p of z = change/SE, with the jackknife's standard error."""
     n = left_out.size
     error = math.sqrt((n - 1) / n * float(np.sum((left_out - left_out.mean()) ** 2)))
     if not (math.isfinite(error) and error > 0):
         return math.nan
-    return 2 * normal_probability(-abs(change.regression) / error)
+    return 2 * normal_probability(-abs(observed) / error)

@@ -93,7 +93,7 @@ def test_sides_change_places_and_signs(before, now):
 @pytest.mark.parametrize(("correction", "name"), [("bh", "fdr_bh"), ("holm", "holm"), ("by", "fdr_by")])
 def test_p_values_are_adjusted_table_by_table(before, now, correction, name):
     found = compare_records([now, before], before, correction=correction)
-    for section, n in (("figures", 6), ("groups", 12), ("operations", 6)):
+    for section, n in (("figures", 6), ("groups", 12), ("operations", 2)):
         rows = found.of(section)
         known = [f.p_value for f in rows]
         assert len(known) == n
@@ -291,7 +291,7 @@ def test_wrong_options_are_explained(before, now, options, said):
 def test_frame_and_plain_values(before, now):
     found = compare_records([now], before)
     frame = found.frame()
-    assert len(frame) == len(found.figures) == 12
+    assert len(frame) == len(found.figures) == 10
     assert list(frame.columns) == [f.name for f in dataclasses.fields(found.figures[0])]
     assert frame["wins"].dtype == "Int64"
     assert frame.loc[frame["metric"] == "token_f1", "right_to_wrong"].isna().all()
