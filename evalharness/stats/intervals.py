@@ -16,6 +16,7 @@ from .tails import normal_quantile, t_quantile
 __all__ = [
     "NO_INTERVAL",
     "Interval",
+    "beta_posterior",
     "clopper_pearson",
     "cluster_codes",
     "cluster_standard_error",
@@ -93,6 +94,31 @@ def clopper_pearson(successes: float, n: float, *, confidence: float = 0.95) -> 
     low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
     high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
     return Interval(low, high)
+
+
+def beta_posterior(
+    successes: float, n: float, *, confidence: float = 0.95, prior: tuple[float, float] = (0.5, 0.5)
+) -> Interval:
+    """The equal-tailed credible interval of a proportion under a Beta prior, by default Jeffreys'.
+
+        Beta⁻¹(α/2; a + x, b + n − x) to Beta⁻¹(1 − α/2; a + x, b + n − x)
+
+    Source: Brown, Cai and DasGupta 2001, section 3.1 (there with bounds of 0 and 1 where x is 0 or n, which this has
+    not); statsmodels `proportion_confint(method="jeffreys")`, equal. n = 0 gives the prior's own interval.
+
+    Raises:
+        ValueError: unless 0 <= successes <= n and 0 < confidence < 1, and for a prior that is not positive.
+    """
+    from scipy.special import betaincinv
+
+    _check_confidence(confidence)
+    _check_proportion(successes, n)
+    a, b = prior
+    if not (a > 0 and b > 0):
+        raise ValueError(f"the parameters of a Beta prior must be positive; got {prior!r}")
+    tail = (1 - confidence) / 2
+    a, b = a + successes, b + n - successes
+    return Interval(float(betaincinv(a, b, tail)), float(betaincinv(a, b, 1 - tail)))
 
 
 def cluster_codes(clusters: Sequence[str | None]) -> Ints | None:

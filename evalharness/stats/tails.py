@@ -11,11 +11,20 @@ from statistics import NormalDist
 
 from .arrays import Floats, np
 
-__all__ = ["binomial_at_most", "normal_probability", "normal_quantile", "t_quantile"]
+__all__ = [
+    "binomial_at_most",
+    "normal_above",
+    "normal_probability",
+    "normal_quantile",
+    "t_probability",
+    "t_quantile",
+]
 
 _STANDARD = NormalDist()
 # From so many degrees of freedom on, what the expansion about the normal quantile leaves out is below 1e-13.
 _MANY = 5_000
+# From so many on, the logarithms of the beta function lose more digits than an expansion of the distribution does.
+_VERY_MANY = 1e6
 _ITERATIONS = 200
 # Standard deviations about the mean beyond which a binomial distribution has nothing left.
 _WIDE = 12.0
@@ -32,6 +41,12 @@ def normal_quantile(probability: float) -> float:
 def normal_probability(z: float) -> float:
     """P(Z ≤ z) of the standard normal distribution."""
     return 0.5 * math.erfc(-z / math.sqrt(2.0))
+
+
+def normal_above(z: Floats) -> Floats:
+    """(...) P(Z > z) of the standard normal distribution, exact in its digits also where it is tiny."""
+    root = math.sqrt(0.5)
+    return np.array([0.5 * math.erfc(root * v) for v in z.ravel().tolist()], dtype=np.float64).reshape(z.shape)
 
 
 def binomial_at_most(n: int, probability: float) -> Floats:
@@ -52,6 +67,19 @@ def binomial_at_most(n: int, probability: float) -> Floats:
     within = np.cumsum(weights)[: min(last, n - 1) - first + 1] / weights.sum()
     found[first : first + len(within)] = np.minimum(within, 1.0)
     return found
+
+
+def t_probability(t: float, df: float) -> float:
+    """P(T ≤ t) of Student's t distribution with `df` degrees of freedom; exact in its digits below 0 also."""
+    if abs(t) < 1e-100:  # whose square would be nothing
+        return 0.5
+    if math.isinf(t):
+        return 1.0 if t > 0 else 0.0
+    if df >= _VERY_MANY:
+        # Abramowitz and Stegun 1964, 26.7.8; what it leaves out is of the order 1/df².
+        return normal_probability(t * (1 - 1 / (4 * df)) / math.sqrt(1 + t * t / (2 * df)))
+    upper = _upper_tail(abs(t), df)
+    return 1.0 - upper if t > 0 else upper
 
 
 @lru_cache(maxsize=256)

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from statsmodels.stats.proportion import proportion_confint
 
 from evalharness.stats.intervals import (
+    beta_posterior,
     clopper_pearson,
     cluster_codes,
     cluster_standard_error,
@@ -30,6 +32,28 @@ def test_agrees_with_the_published_intervals(method):
     for row in table["rows"]:
         found = method(row["x"], row["n"])
         assert found == pytest.approx(row[method.__name__], abs=table["tolerance"]), row
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason="the shared vectors are not beside this checkout")
+def test_beta_posteriors_agree_with_the_shared_vectors():
+    table = json.loads(VECTORS.read_text())
+    for row in table["rows"]:
+        found = beta_posterior(row["x"], row["n"])
+        assert found == pytest.approx(row["jeffreys"], abs=1e-9), row
+        uniform = beta_posterior(row["x"], row["n"], prior=(1, 1))
+        assert uniform == pytest.approx(row["beta_uniform"], abs=1e-9), row
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_beta_posteriors_equal_statsmodels(case, confidence):
+    theirs = proportion_confint(*case, alpha=1 - confidence, method="jeffreys")
+    assert beta_posterior(*case, confidence=confidence) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_beta_posterior_of_nothing_is_the_prior():
+    assert beta_posterior(0, 0, prior=(1, 1)) == pytest.approx((0.025, 0.975))
+    with pytest.raises(ValueError, match="prior"):
+        beta_posterior(1, 2, prior=(0, 1))
 
 
 def test_newcombe_1998_table_1():

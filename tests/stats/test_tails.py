@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from evalharness.stats.tails import binomial_at_most, normal_probability, normal_quantile, t_quantile
+from evalharness.stats.tails import (
+    binomial_at_most,
+    normal_above,
+    normal_probability,
+    normal_quantile,
+    t_probability,
+    t_quantile,
+)
 
 PROBABILITIES = (1e-9, 0.0005, 0.005, 0.025, 0.1, 0.4, 0.5, 0.51, 0.75, 0.9, 0.95, 0.975, 0.9995, 1 - 1e-9)
 
@@ -39,6 +46,24 @@ def test_normal_quantiles_are_scipy_s(probability):
 @given(st.floats(-30, 30))
 def test_normal_probabilities_are_scipy_s(z):
     assert normal_probability(z) == pytest.approx(special.ndtr(z), rel=1e-12)
+
+
+def test_many_normal_tails_at_once():
+    z = np.linspace(-30, 30, 600).reshape(3, 200)
+    np.testing.assert_allclose(normal_above(z), special.ndtr(-z), rtol=1e-12)
+
+
+@given(st.floats(-60, 60), st.floats(0.5, 1e5))
+def test_t_probabilities_are_scipy_s(t, df):
+    assert t_probability(t, df) == pytest.approx(special.stdtr(df, t), rel=1e-8, abs=1e-300)
+
+
+@pytest.mark.parametrize("df", [1, 2, 1e6, 3e7, 1e12])
+def test_t_probabilities_at_the_ends(df):
+    for t in (-6.0, -1.0, 0.0, 0.3, 4.0):
+        assert t_probability(t, df) == pytest.approx(special.stdtr(df, t), rel=1e-6)
+    assert t_probability(np.inf, df) == 1.0
+    assert t_probability(-np.inf, df) == 0.0
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 20, 71, 72, 500, 12_345, 200_000])

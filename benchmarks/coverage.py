@@ -1,0 +1,373 @@
+"""How often nominal 95 % intervals hold the truth: those that users get, and the others that there are.
+
+    python benchmarks/coverage.py [--draws 2000] [--seed 0] [--only proportions,means,…] [--write]
+
+Data are drawn from populations whose true figure is known, and each draw is given to `metrics.interval.summarize` (or,
+for two runs, to `compare.paired.paired_change`), as the runner and the gate do. Proportions without clusters are not
+drawn: all outcomes are gone through, each with its probability. `--write` puts the tables into docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from _table import markdown_table, replace_section
+
+from evalharness.compare.paired import paired_change
+from evalharness.core.protocols import Metric
+from evalharness.core.types import Response, Sample
+from evalharness.metrics.averages import F1Binary, F1Macro
+from evalharness.metrics.bleu import Bleu
+from evalharness.metrics.classification import Accuracy, Mcc
+from evalharness.metrics.interval import N_RESAMPLES, summarize
+from evalharness.metrics.match import TokenF1
+from evalharness.stats.bootstrap import bca_interval, jackknife, percentile_interval, replicates
+from evalharness.stats.intervals import (
+    beta_posterior,
+    clopper_pearson,
+    cluster_wilson,
+    mean_interval,
+    wilson,
+)
+from evalharness.stats.paired_intervals import newcombe
+
+PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
+SIZES, SHARES = (30, 100, 300), (0.5, 0.9, 0.97)
+CELLS = [(n, p) for n in SIZES for p in SHARES]
+LOW, HIGH = 0.93, 0.99  # the bar for what the product uses
+CLUSTER = 5  # samples a cluster
+ICC = 0.3
+
+Interval = tuple[float, float]
+
+
+class Tally:
+    """Shares of intervals that hold the truth, and their mean width, by method and cell."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[tuple[int, float], float]] = {}
+        self.width: dict[str, dict[tuple[int, float], float]] = {}
+
+    def add(self, method: str, cell: tuple[int, float], interval: Interval, truth: float, weight: float) -> None:
+        low, high = interval
+        for table, value in ((self.held, float(low <= truth <= high)), (self.width, high - low)):
+            row = table.setdefault(method, {})
+            row[cell] = row.get(cell, 0.0) + weight * value
+
+    def rows(self, *, default: str) -> list[list[str]]:
+        """A line a method; what misses the bar stands in italics."""
+        lines = []
+        for method, held in self.held.items():
+            name = f"→ {method}" if method == default else method
+            lines.append([name, *(self._cell(held[cell]) for cell in CELLS)])
+        return lines
+
+    def missed(self, default: str) -> list[tuple[int, float]]:
+        return [cell for cell in CELLS if not LOW <= round(self.held[default][cell], 3) <= HIGH]
+
+    @staticmethod
+    def _cell(share: float) -> str:
+        text = f"{100 * share:.1f}"
+        return text if LOW <= round(share, 3) <= HIGH else f"*{text}*"
+
+
+# Populations
+
+
+def rows_of(values: np.ndarray) -> np.ndarray:
+    return np.stack([np.ones(len(values)), values], axis=1)
+
+
+def graded(rng: np.random.Generator, n: int, mean: float) -> np.ndarray:
+    """Scores as token F1 gives them: mostly 1, the rest anywhere between 0 and 1."""
+    return np.where(rng.random(n) < 2 * mean - 1, 1.0, rng.random(n))
+
+
+def narrow(rng: np.random.Generator, n: int, mean: float) -> np.ndarray:
+    """Scores as ROUGE gives them: Beta about their mean."""
+    return rng.beta(20 * mean, 20 * (1 - mean), n)
+
+
+@functools.cache
+def labelled(name: str) -> tuple[Metric, np.ndarray]:
+    """A metric of two classes, and the rows of a true positive, false positive, false negative and true negative."""
+    metric = {"F1": F1Binary, "macro F1": F1Macro, "MCC": Mcc}[name]().for_task(("no", "yes"))
+    golds, answers = ("yes", "no", "yes", "no"), ("yes", "yes", "no", "no")
+    samples = [Sample(id=str(i), digest="", prompt="", target=gold) for i, gold in enumerate(golds)]
+    responses = [Response(key=str(i), text=answer, answer=answer) for i, answer in enumerate(answers)]
+    return metric, metric.sample_stats(samples, responses)
+
+
+def confusion(share: float) -> np.ndarray:
+    """Shares of the four cells: 40 % are gold positives, F1 is `share`, and as many are missed as falsely found."""
+    wrong = 0.4 * (1 - share)
+    return np.array([0.4 - wrong, wrong, wrong, 0.6 - wrong])
+
+
+@functools.cache
+def translated(share: float) -> np.ndarray:
+    """Rows of BLEU for 4,000 made-up sentences of 8 to 40 words, `share` of whose words are right."""
+    rng = np.random.default_rng(7)
+    words = np.array([f"w{i}" for i in range(200)])
+    samples, responses = [], []
+    for i in range(4000):
+        reference = rng.choice(words, int(rng.integers(8, 41)))
+        keep = rng.random(reference.size) < rng.beta(10 * share, 10 * (1 - share))
+        answer = np.where(keep, reference, rng.choice(words, reference.size))
+        samples.append(Sample(id=str(i), digest="", prompt="", references=(" ".join(reference),)))
+        responses.append(Response(key=str(i), text=" ".join(answer)))
+    return Bleu(tokenize="none").sample_stats(samples, responses)
+
+
+def clusters(n: int) -> list[str]:
+    return [str(i // CLUSTER) for i in range(n)]
+
+
+def shared(rng: np.random.Generator, n: int, share: float) -> np.ndarray:
+    """(n,) the rate of each sample: that of its cluster, Beta with the intraclass correlation `ICC`."""
+    ab = 1 / ICC - 1
+    return np.repeat(rng.beta(share * ab, (1 - share) * ab, n // CLUSTER), CLUSTER)
+
+
+# Tables
+
+GIVEN = "what a run gives"
+Contrast = Callable[[np.ndarray, np.ndarray | None, int], Interval]
+
+
+def proportions(draws: int, seed: int) -> list[tuple[str, Tally]]:
+    """All outcomes, each with its probability: nothing is drawn."""
+    tally = Tally()
+    for n, p in CELLS:
+        for x in range(n + 1):
+            weight = math.comb(n, x) * p**x * (1 - p) ** (n - x)
+            found = summarize(Accuracy(), rows_of(np.arange(n) < x))
+            half = 1.96 * math.sqrt(x * (n - x) / n**3)
+            for method, interval in (
+                (GIVEN, (found.low, found.high)),
+                ("Wilson", wilson(x, n)),
+                ("Clopper-Pearson", clopper_pearson(x, n)),
+                ("Beta posterior (Jeffreys)", beta_posterior(x, n)),
+                ("normal approximation (Wald)", (x / n - half, x / n + half)),
+            ):
+                tally.add(method, (n, p), interval, p, weight)
+    return [("accuracy", tally)]
+
+
+def drawn(
+    metric: Metric,
+    sample: Callable[[np.random.Generator, int, float], np.ndarray],
+    truth: Callable[[float], float],
+    contrasts: dict[str, Contrast],
+    *,
+    draws: int,
+    seed: int,
+    clustered: bool = False,
+) -> Tally:
+    """Intervals of `draws` samples a cell, each of them a set of rows of `metric`."""
+    tally = Tally()
+    for cell, (n, p) in enumerate(CELLS):
+        rng = np.random.default_rng((seed, cell))
+        names = clusters(n) if clustered else None
+        codes = np.arange(n) // CLUSTER if clustered else None
+        for draw in range(draws):
+            rows = sample(rng, n, p)
+            found = summarize(metric, rows, clusters=names, seed=draw)
+            tally.add(GIVEN, (n, p), (found.low, found.high), truth(p), 1 / draws)
+            for method, interval in contrasts.items():
+                tally.add(method, (n, p), interval(rows, codes, draw), truth(p), 1 / draws)
+    return tally
+
+
+def t_interval(rows: np.ndarray, codes: np.ndarray | None, draw: int) -> Interval:
+    return mean_interval(rows[:, 1] / rows[:, 0], codes=codes)
+
+
+def t_without_clusters(rows: np.ndarray, codes: np.ndarray | None, draw: int) -> Interval:
+    return mean_interval(rows[:, 1] / rows[:, 0])
+
+
+def resampled(metric: Metric, *, bca: bool) -> Contrast:
+    def interval(rows: np.ndarray, codes: np.ndarray | None, draw: int) -> Interval:
+        units = rows if codes is None else np.add.reduceat(rows, np.arange(0, len(rows), CLUSTER))
+        found = replicates(units, metric.finalize, n_resamples=N_RESAMPLES, seed=draw)
+        if not bca:
+            return percentile_interval(found)
+        return bca_interval(found, float(metric.finalize(rows.sum(axis=0))), jackknife(units, metric.finalize))
+
+    return interval
+
+
+def means(draws: int, seed: int) -> list[tuple[str, Tally]]:
+    contrasts = {"Student's t": t_interval, "BCa bootstrap": resampled(TokenF1(), bca=True)}
+    contrasts["percentile bootstrap"] = resampled(TokenF1(), bca=False)
+    return [
+        (
+            title,
+            drawn(
+                TokenF1(),
+                lambda rng, n, p, draw=draw: rows_of(draw(rng, n, p)),
+                lambda p: p,
+                contrasts,
+                draws=draws,
+                seed=seed,
+            ),
+        )
+        for title, draw in (("mostly 1, the rest anywhere (token F1)", graded), ("about their mean (ROUGE)", narrow))
+    ]
+
+
+def in_clusters(draws: int, seed: int) -> list[tuple[str, Tally]]:
+    def answers(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        return rows_of((rng.random(n) < shared(rng, n, p)).astype(float))
+
+    def scores(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        rates = shared(rng, n, p)
+        return rows_of(np.where(rng.random(n) < rates, 1 - 0.2 * (1 - rates), 0.2 * rates))
+
+    def labels(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        _, four = labelled("F1")
+        # A cluster's rate decides how its samples fall on the wrong cells; the cells' shares are those of `confusion`.
+        cells = confusion(p)
+        right = rng.random(n) < shared(rng, n, 1 - (cells[1] + cells[2]))
+        kind = rng.choice([0, 3], n, p=cells[[0, 3]] / cells[[0, 3]].sum())
+        return four[np.where(right, kind, rng.choice([1, 2], n))]
+
+    def without(rows: np.ndarray, codes: np.ndarray | None, draw: int) -> Interval:
+        return wilson(float(rows[:, 1].sum()), len(rows))
+
+    def effective(rows: np.ndarray, codes: np.ndarray | None, draw: int) -> Interval:
+        assert codes is not None
+        return cluster_wilson(rows[:, 1], codes)
+
+    setting = {"draws": draws, "seed": seed, "clustered": True}
+    metric = labelled("F1")[0]
+    return [
+        (
+            "accuracy",
+            drawn(
+                Accuracy(),
+                answers,
+                lambda p: p,
+                {"cluster-Wilson": effective, "cluster-t": t_interval, "Wilson, clusters ignored": without},
+                **setting,
+            ),
+        ),
+        (
+            "scores (token F1)",
+            drawn(
+                TokenF1(),
+                scores,
+                # E of 1 − .2(1 − r) with probability r, else .2r: r·(.8 + .2r) + .2r(1 − r) = r.
+                lambda p: p,
+                {"cluster-t": t_interval, "t, clusters ignored": t_without_clusters},
+                **setting,
+            ),
+        ),
+        (
+            "F1",
+            drawn(metric, labels, lambda p: p, {"cluster bootstrap, BCa": resampled(metric, bca=True)}, **setting),
+        ),
+    ]
+
+
+def corpus(draws: int, seed: int) -> list[tuple[str, Tally]]:
+    found = []
+    for name in ("F1", "macro F1", "MCC"):
+        metric, four = labelled(name)
+
+        def cells(rng: np.random.Generator, n: int, p: float, four: np.ndarray = four) -> np.ndarray:
+            return four[rng.choice(4, n, p=confusion(p))]
+
+        def truth(p: float, metric: Metric = metric, four: np.ndarray = four) -> float:
+            return float(metric.finalize(confusion(p) @ four))
+
+        contrasts = {"BCa bootstrap": resampled(metric, bca=True), "percentile": resampled(metric, bca=False)}
+        found.append((name, drawn(metric, cells, truth, contrasts, draws=draws, seed=seed)))
+
+    def sentences(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        return translated(p)[rng.integers(0, len(translated(p)), n)]
+
+    bleu = Bleu(tokenize="none")
+    contrasts = {"BCa bootstrap": resampled(bleu, bca=True), "percentile": resampled(bleu, bca=False)}
+    truths = {p: float(bleu.finalize(translated(p).sum(axis=0))) for p in SHARES}
+    found.append(("BLEU", drawn(bleu, sentences, truths.__getitem__, contrasts, draws=draws, seed=seed)))
+    return found
+
+
+def paired(draws: int, seed: int) -> list[tuple[str, Tally]]:
+    """Two runs on the same samples: the baseline's figure is `p`, the candidate's a little lower."""
+    kinds = (("accuracy", Accuracy()), ("scores (token F1)", TokenF1()), ("F1", labelled("F1")[0]))
+    tallies = {name: Tally() for name, _ in kinds}
+    for cell, (n, p) in enumerate(CELLS):
+        rng = np.random.default_rng((seed, cell))
+        # 60 % of the baseline's errors are right in the candidate, and so many answers and a fifth more are lost.
+        gained, lost = 0.6 * (1 - p), 0.72 * (1 - p)
+        for draw in range(draws):
+            right = rng.random(n) < p
+            flip = rng.random(n)
+            after = np.where(right, flip >= lost / p, flip < gained / (1 - p))
+            b, c = int((right & ~after).sum()), int((~right & after).sum())
+            both = int((right & after).sum())
+            change = change_of(rows_of(after.astype(float)), rows_of(right.astype(float)), Accuracy(), draw)
+            truth = lost - gained
+            tallies["accuracy"].add(GIVEN, (n, p), change, truth, 1 / draws)
+            tallies["accuracy"].add("Newcombe, method 10", (n, p), newcombe(both, b, c, n - both - b - c), truth, 1 / draws)
+            ones = mean_interval(right.astype(float) - after.astype(float))
+            tallies["accuracy"].add("paired t", (n, p), ones, truth, 1 / draws)
+            before = graded(rng, n, p)
+            moved = np.where(rng.random(n) < 0.3, graded(rng, n, p), before)
+            change = change_of(rows_of(moved), rows_of(before), TokenF1(), draw)
+            tallies["scores (token F1)"].add(GIVEN, (n, p), change, 0.0, 1 / draws)
+            metric, four = labelled("F1")
+            cells = rng.choice(4, n, p=confusion(p))
+            others = np.where(rng.random(n) < 0.3, rng.choice(4, n, p=confusion(p)), cells)
+            change = change_of(four[others], four[cells], metric, draw)
+            tallies["F1"].add(GIVEN, (n, p), change, 0.0, 1 / draws)
+    return list(tallies.items())
+
+
+def change_of(current: np.ndarray, baseline: np.ndarray, metric: Metric, draw: int) -> Interval:
+    found = paired_change(current, baseline, metric, confidence=0.95, seed=draw)
+    return found.low, found.high
+
+
+SECTIONS: dict[str, tuple[str, Callable[[int, int], list[tuple[str, Tally]]]]] = {
+    "proportions": ("Proportions (all outcomes, by their probability)", proportions),
+    "means": ("Means of scores between 0 and 1", means),
+    "corpus": ("Corpus figures", corpus),
+    "clusters": (f"Samples in clusters of {CLUSTER}, intraclass correlation {ICC}", in_clusters),
+    "paired": ("Differences of two runs on the same samples", paired),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/statistics.md")
+    args = parser.parse_args()
+    for section in args.only.split(","):
+        title, tables = SECTIONS[section]
+        began = time.perf_counter()
+        header = [title, *(f"n={n}, {p:g}" for n, p in CELLS)]
+        rows, missed = [], []
+        for name, tally in tables(args.draws, args.seed):
+            rows.append([f"**{name}**", *[""] * len(CELLS)])
+            rows += tally.rows(default=GIVEN)
+            missed += [f"{name} at n = {n}, p = {p:g}" for n, p in tally.missed(GIVEN)]
+        table = markdown_table(header, rows)
+        print(f"{table}\n\n{time.perf_counter() - began:.0f} s; misses the bar: {'; '.join(missed) or 'none'}\n", flush=True)
+        if args.write:
+            replace_section(f"coverage_{section}", table, path=PAGE)
+
+
+if __name__ == "__main__":
+    main()
