@@ -4,8 +4,8 @@
 
 Data are drawn from populations whose true figure is known, and each draw is given to `metrics.interval.summarize` (or,
 for two runs, to `compare.paired.paired_change`), as the runner and the gate do. Proportions without clusters are not
-drawn: all outcomes are gone through, each with its probability. What resamples gets every fourth draw. `--write` puts
-the tables into docs/statistics.md.
+drawn: all outcomes are gone through, each with its probability. What resamples is given every tenth draw (of pairs
+every fourth). `--write` puts the tables into docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from evalharness.core.types import Response, Sample
 from evalharness.metrics.averages import F1Binary, F1Macro
 from evalharness.metrics.bleu import Bleu
 from evalharness.metrics.classification import Accuracy, Mcc
-from evalharness.metrics.interval import N_RESAMPLES, summarize
+from evalharness.metrics.interval import summarize
 from evalharness.metrics.match import TokenF1
 from evalharness.stats.bootstrap import bca_interval, jackknife, jackknife_interval, percentile_interval, replicates
 from evalharness.stats.intervals import (
@@ -45,7 +45,9 @@ LOW, HIGH = 0.93, 0.99  # the bar for what the product uses
 CLUSTER = 5  # samples a cluster
 ICC = 0.3
 GIVEN = "what a run gives"
-EVERY = 4  # of the draws for what resamples
+EVERY = 10  # of the draws for what resamples and is there to compare with
+EVERY_PAIR = 4  # of the draws for paired figures that resample
+RESAMPLES = 1000
 
 Interval = tuple[float, float]
 
@@ -201,7 +203,7 @@ def t_without_clusters(rows: np.ndarray, codes: np.ndarray | None, draw: int) ->
 def resampled(metric: Metric, *, bca: bool) -> Contrast:
     def interval(rows: np.ndarray, codes: np.ndarray | None, draw: int) -> Interval:
         units = rows if codes is None else np.add.reduceat(rows, np.arange(0, len(rows), CLUSTER))
-        found = replicates(units, metric.finalize, n_resamples=N_RESAMPLES, seed=draw)
+        found = replicates(units, metric.finalize, n_resamples=RESAMPLES, seed=draw)
         if not bca:
             return percentile_interval(found)
         return bca_interval(found, float(metric.finalize(rows.sum(axis=0))), jackknife(units, metric.finalize))
@@ -328,7 +330,7 @@ def paired(draws: int, seed: int) -> list[tuple[str, Tally]]:
             values = graded(rng, n, p)
             others = np.where(rng.random(n) < 0.3, graded(rng, n, p), values)
             scores.add(GIVEN, (n, p), change_of(rows_of(others), rows_of(values), TokenF1(), draw), 0.0)
-            if draw % EVERY:
+            if draw % EVERY_PAIR:
                 continue
             again = rng.random(n) < 0.3
             cells = rng.choice(4, n, p=confusion(p))

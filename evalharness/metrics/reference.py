@@ -197,15 +197,15 @@ record without asking a model. The first number of a row says whether the sample
 a reference or a target is left out. An answer that could not be read is wrong. A call that failed is treated as the
 suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text.
 
-Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval. Means within bounds get Wilson's at
-their effective sample size with a t quantile (score t), and so do corpus figures, by the jackknife's standard error.
+Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval. Means within bounds get Wilson's
+at their effective sample size with a t quantile (score t), and so do corpus figures, by the jackknife's standard error.
 Without bounds on both sides means get Student's t, and corpus figures the BCa bootstrap over their rows (2,000
-resamples, seeded; the jackknife above 50,000 samples). Quantiles get the interval between order statistics.
-Where samples come in clusters, the standard error is the cluster-robust one, with C − 1 degrees of freedom, and the
-bootstrap draws and the jackknife leaves out whole clusters. How often these intervals hold the truth has been measured:
-see [Statistics](statistics.md). Where no sample differs from the others, the
-interval is not of width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound
-for 0 of n. Without anything to measure the figure is NaN, and a gate on it fails.
+resamples, seeded; the jackknife above 50,000 samples). Quantiles get the interval between order statistics. Where
+samples come in clusters, the standard error is the cluster-robust one, with C − 1 degrees of freedom; the jackknife
+leaves out, and the bootstrap draws, whole clusters. Where no sample differs from the others, the interval is not of
+width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound for 0 of n. How often
+these intervals hold the truth has been measured: see [Statistics](statistics.md).
+Without anything to measure the figure is NaN, and a gate on it fails.
 """
 
 
