@@ -235,6 +235,11 @@ def in_clusters(draws: int, seed: int) -> list[tuple[str, Tally]]:
         return rows_of((rng.random(n) < shared(rng, n, p)).astype(float))
 
     def scores(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        # 1 with the cluster's rate, else anywhere below a half: a mean of r + (1 − r)/4.
+        return rows_of(np.where(rng.random(n) < shared(rng, n, (p - 0.25) / 0.75), 1.0, 0.5 * rng.random(n)))
+
+    def two_modes(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        # 1 − .2(1 − r) with the cluster's rate r, else .2r: a mean of r(.8 + .2r) + .2r(1 − r) = r.
         rates = shared(rng, n, p)
         return rows_of(np.where(rng.random(n) < rates, 1 - 0.2 * (1 - rates), 0.2 * rates))
 
@@ -271,11 +276,14 @@ def in_clusters(draws: int, seed: int) -> list[tuple[str, Tally]]:
             drawn(
                 TokenF1(),
                 scores,
-                # E of 1 − .2(1 − r) with probability r, else .2r: r·(.8 + .2r) + .2r(1 − r) = r.
                 lambda p: p,
                 {"cluster-t": t_interval, "t, clusters ignored": t_without_clusters},
                 **setting,
             ),
+        ),
+        (
+            "scores near both ends, none at them",
+            drawn(TokenF1(), two_modes, lambda p: p, {"cluster-t": t_interval}, **setting),
         ),
         (
             "F1",

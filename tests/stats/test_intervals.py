@@ -202,6 +202,18 @@ def test_bounded_intervals_keep_their_promises(values, size, bounds):
     assert alone == pytest.approx(bounded_mean_interval(array, bounds), abs=1e-9 * (high - low))
 
 
+def test_in_clusters_the_variance_is_the_cluster_robust_one():
+    rng = np.random.default_rng(6)
+    codes = np.repeat(np.arange(9), rng.integers(1, 8, 9))
+    values = np.clip(rng.beta(4, 2, 9)[codes] + rng.normal(0, 0.05, codes.size), 0.01, 0.99)
+    variance = cluster_standard_error(values, codes) ** 2 * 9 / 8
+    p = values.mean()
+    expected = leaning_interval(p, variance, 9, (0, 1), spread=values.var() / (p * (1 - p)))
+    assert bounded_mean_interval(values, (0, 1), codes=codes) == pytest.approx(expected, abs=1e-12)
+    wide = values.var(ddof=1) / values.size
+    assert variance > 1.5 * wide
+
+
 def test_clusters_never_narrow_the_interval():
     values = np.tile([0.0, 1.0], 20)
     codes = np.arange(40) // 2  # every cluster has one of each
