@@ -27,6 +27,7 @@ __all__ = [
     "BaseMetric",
     "MeanMetric",
     "MetricOptionError",
+    "RepeatsMetric",
     "RowsMetric",
     "answer_text",
     "check_batch",
@@ -60,6 +61,24 @@ class RowsMetric(Protocol):
 
     def finalize_rows(self, stats: Array, weights: Array | None = None) -> Array:
         """The figure of the rows `stats` (n, k) for each row of frequency weights (..., n) -> (...); None is all 1."""
+        ...
+
+
+@runtime_checkable
+class RepeatsMetric(Protocol):
+    """A metric that sees all answers to a sample together, and gives one row for them: pass@k, agreement.
+
+    Other metrics give a row for each answer, and the scorer takes the mean. Its `sample_stats` is `repeat_stats` of
+    groups of one. `least_repeats` is how many answers it takes for a figure.
+    """
+
+    @property
+    def least_repeats(self) -> int:
+        """The fewest answers to a sample that it can measure."""
+        ...
+
+    def repeat_stats(self, samples: Sequence[Sample], groups: Sequence[Sequence[Response]]) -> Array:
+        """(n, k) statistics, one row a sample, from all answers to it in the order of the repeats."""
         ...
 
 

@@ -20,14 +20,25 @@ __all__ = ["Explanation", "Option", "explain", "markdown", "plain"]
 
 _GROUPS = {
     "match": "Answers against references",
+    "numeric": "Answers against references",
+    "json_match": "Structured answers",
+    "tool_calls": "Structured answers",
     "classification": "Labels",
     "averages": "Labels",
+    "chance": "Labels",
+    "choices": "Labels",
+    "multilabel": "Sets of labels",
+    "curves": "Probabilities of labels",
+    "probabilities": "Probabilities of labels",
+    "calibration": "Probabilities of labels",
+    "repeats": "Several answers to one question",
     "bleu": "Overlap with references",
     "nltk_bleu": "Overlap with references",
     "chrf": "Overlap with references",
     "rouge": "Overlap with references",
     "likelihood": "Likelihood",
     "operations": "Cost",
+    "throughput": "Cost",
     "states": "States",
     "judge": "Judges",
     "hf_metric": "Metrics of other libraries",
@@ -115,6 +126,7 @@ def _takes(annotation: str) -> str:
         "dict[str, Any]": "mapping",
         "dict[str, str]": "mapping of texts",
         "dict[str, float]": "mapping to numbers",
+        "dict[str, dict[str, Any]]": "mapping of a name to options",
     }
     return " or ".join(words.get(part, "null" if part == "None" else part) for part in annotation.split(" | "))
 

@@ -112,7 +112,8 @@ def score_task(
     """Each figure's statistics and its results: over all samples, then for each value of each group column.
 
     The repeats of a sample stand together in `answered`, which is gone through once. A sample's statistics are the
-    mean over its repeats, so that n counts samples and a repeat adds no evidence that it does not have. Failed
+    mean over its repeats (or what a `RepeatsMetric` makes of them together), so that n counts samples and a repeat
+    adds no evidence that it does not have. Failed
     responses are left out, or scored as an empty answer where `count_as` is "wrong" and the metric knows what an
     empty answer is worth.
     """
@@ -177,9 +178,11 @@ def _rows_of(
     kept = np.zeros(n_samples, dtype=bool)
     if not scored:
         return kept, np.zeros((0, len(metric.columns)))
-    rows = metric.sample_stats([sample for sample, _ in scored], [response for _, response in scored])
     owners, owner = np.unique(owner[places], return_inverse=True)
     kept[owners] = True
+    if hasattr(metric, "repeat_stats"):
+        return kept, _of_repeats(metric, scored, owner)
+    rows = metric.sample_stats([sample for sample, _ in scored], [response for _, response in scored])
     if len(owners) < len(scored) and hasattr(metric, "merge_repeats"):
         rows = metric.merge_repeats(rows, owner)
     elif len(owners) < len(scored):
@@ -187,6 +190,18 @@ def _rows_of(
         np.add.at(sums, owner, rows)
         rows = sums / np.bincount(owner)[:, None]
     return kept, rows
+
+
+def _of_repeats(metric: Any, scored: Sequence[tuple[Sample, Response]], owner: Ints) -> Array:
+    """The rows of a metric that sees all answers to a sample together; `owner` is the index of each one's sample."""
+    samples: dict[int, Sample] = {}
+    groups: dict[int, list[Response]] = {}
+    for place, (sample, response) in zip(owner.tolist(), scored, strict=True):
+        samples[place] = sample
+        groups.setdefault(place, []).append(response)
+    order = sorted(samples)
+    rows: Array = metric.repeat_stats([samples[place] for place in order], [groups[place] for place in order])
+    return rows
 
 
 def _unjudged(figure: Figure, chunk: Sequence[Answered]) -> Bools:

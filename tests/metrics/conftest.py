@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -77,6 +78,14 @@ def judged(i):
     return {"judged": {"llm_judge": {"value": value, "label": None, "verdicts": [verdict]}}}
 
 
+def probabilities(i):
+    """What a classifier says of text i; of one it knows only another label."""
+    if i == 7:
+        return {"no such label": 1.0}
+    shares = [1 + (i * 3) % 5, 1 + (i * 11) % 7, 2]
+    return {label: share / sum(shares) for label, share in zip(LABELS, shares, strict=True)}
+
+
 @pytest.fixture(scope="session")
 def batch():
     """(samples, responses) of every kind of answer that any metric may meet, measured and not."""
@@ -101,11 +110,14 @@ def batch():
                 status=status,
                 text=text,
                 answer=None if status == "unparsed" else (*LABELS, "nonsense")[(i * 5) % 4] if i % 2 else text,
-                loglikelihoods=(LogLikelihood(-3.5 * i - 1, 7),) if i != 5 else (),
+                loglikelihoods=tuple(LogLikelihood(-c * i - 1, 7 + j) for j, c in enumerate((3.5, 3.4, 3.6))),
+                label_probabilities=probabilities(i) if i % 2 else {},
                 latency_s=0.1 + i / 7 if i != 6 else None,
+                created_utc=f"2026-01-01T00:00:{i:02}.125+00:00" if i != 9 else "",
                 input_tokens=i,
                 output_tokens=i % 5 if i != 7 else None,
                 meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9, **judged(i)} if i != 8 else {},
             )
         )
+    responses[5] = replace(responses[5], loglikelihoods=(), label_probabilities={})
     return samples, responses

@@ -18,7 +18,7 @@ from evalharness.core.protocols import Metric
 from evalharness.core.registry import registry
 from evalharness.core.types import KINDS, LogLikelihood, Response, Sample
 from evalharness.metrics import BUILTIN
-from evalharness.metrics.base import RowsMetric
+from evalharness.metrics.base import RowsMetric, check_batch
 from evalharness.metrics.interval import sample_values, summarize
 
 ROOM = registry("metrics")
@@ -60,6 +60,9 @@ def required(cls, script):
     """The options that a metric cannot be made without."""
     if cls.name == "llm_judge":
         return {"model": "judge", "rubric": "Is it good?", "classes": {"bad": 0.0, "good": 1.0}}
+    if cls.name == "json_schema_match":
+        pytest.importorskip("jsonschema", reason="needs the json-schema extra")
+        return {"schema": {"type": "object"}}
     if cls.name != "evaluate":
         return {}
     pytest.importorskip("evaluate", reason="needs the evaluate extra")
@@ -69,8 +72,26 @@ def required(cls, script):
 @pytest.fixture
 def metric(cls, labels, required):
     options = {"positive": labels[-1]} if "positive" in {f.name for f in dataclasses.fields(cls)} else {}
-    made = cls(**options, **required).for_task(labels)
+    made = doubled(cls)(**options, **required).for_task(labels)
     return made.for_run(base=Path(), allow_code=True) if hasattr(made, "for_run") else made
+
+
+def doubled(cls):
+    """A metric that compares the answers to one sample gets two of each here: every other time they are the same."""
+    if not hasattr(cls, "repeat_stats") or cls().least_repeats == 1:
+        return cls
+
+    def sample_stats(self, samples, responses):
+        check_batch(samples, responses)
+        others = [
+            dataclasses.replace(r, answer="x") if r.key.startswith("k") and r.key[-1] in "38" else r for r in responses
+        ]
+        return self.repeat_stats(samples, list(zip(responses, others, strict=True)))
+
+    name = f"Doubled{cls.__name__}"
+    made = type(name, (cls,), {"sample_stats": sample_stats, "__module__": __name__})
+    globals()[name] = dataclasses.dataclass(frozen=True)(made)
+    return globals()[name]
 
 
 @pytest.fixture
@@ -288,6 +309,9 @@ def test_summary(metric, stats):
     found = summarize(metric, stats, seed=3)
     assert found == summarize(metric, stats, seed=3)
     same(found.value, value_of(metric, stats))
+    if getattr(metric, "n_resamples", None) == 0:
+        assert found.method == "none"
+        return
     assert metric.bounds[0] <= found.low <= found.high <= metric.bounds[1]
     narrow = summarize(metric, stats, seed=3, confidence=0.6)
     assert found.low <= narrow.low <= narrow.high <= found.high
@@ -307,7 +331,8 @@ def test_means_over_repeats_are_rows_too(metric, stats):
     assert (known >= metric.bounds[0]).all()
     assert (known <= metric.bounds[1]).all()
     found = summarize(metric, rows, seed=0)
-    assert metric.bounds[0] <= found.low <= found.high <= metric.bounds[1]
+    if found.method != "none":
+        assert metric.bounds[0] <= found.low <= found.high <= metric.bounds[1]
 
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -341,13 +366,24 @@ def test_a_perfect_answer_is_best(metric, labels):
     if metric.bounds[1] == math.inf or not metric.higher_is_better or metric.name == "llm_judge":
         pytest.skip("nothing is perfect here")
     golds = ["the quick brown fox jumps", "a lazy dog", "naïve", "你好，世界"]
+    if metric.name.startswith(("json_", "tool_call")):
+        golds = [f'{{"name": "{gold}"}}' for gold in golds]
     samples = [
-        Sample(id=str(i), digest="", prompt="", references=(gold, "something else"), target=labels[i % 3])
+        Sample(id=str(i), digest="", prompt="", references=(gold, "else"), target=labels[i % 3], choices=labels)
         for i, gold in enumerate(golds)
     ]
     by_label = metric.needs == {"target"}
     answers = [s.target if by_label else s.references[0] for s in samples]
-    responses = [Response(key=s.id, text=a, answer=a) for s, a in zip(samples, answers, strict=True)]
+    responses = [
+        Response(
+            key=s.id,
+            text=a,
+            answer=a,
+            loglikelihoods=tuple(LogLikelihood(-1.0 if c == s.target else -99.0, 1) for c in labels),
+            label_probabilities={label: float(label == s.target) for label in labels},
+        )
+        for s, a in zip(samples, answers, strict=True)
+    ]
     if metric.name == "regex":
         samples = [dataclasses.replace(s, references=(re.escape(s.references[0]),)) for s in samples]
     if metric.name in ("rouge2", "nltk_bleu"):  # a text of one word has no word pairs
