@@ -260,7 +260,7 @@ def leaning_interval(
     nearness of the figure, at least the share of units that lie `at_ends` themselves. `spread` is the variance of
     single values in parts of p(1 − p): 1 for zeros and ones, next to nothing where all are close together.
 
-    95 % intervals of .5, .9 and .97 then hold the truth in 93 to 99 % of simulations, from 30 samples and 6 clusters on,
+    95 % intervals of .5, .9 and .97 hold the truth in 93 to 99 % of simulations, from 30 samples and 6 clusters on,
     where Student's fall to 89 % and in 60 clusters to 87 % (`docs/statistics.md`, with an exception).
     Source: the effective sample size of Korn and Graubard 1998 in Wilson's interval (Franco et al. 2019, J Surv Stat
     Methodol 7:334), and a prior observation as Agresti and Coull 1998 add four. Fewer than two units, and a value or
