@@ -48,6 +48,8 @@ _INTERVALS = {
     "proportion": "Wilson",
     "mean": "Student's t",
     "bootstrap": "BCa bootstrap",
+    "bounded mean": "score t",
+    "bounded bootstrap": "jackknife score t",
     "quantile": "order statistics",
     "rows": "percentile bootstrap",
 }
@@ -151,6 +153,8 @@ def _facts(cls: Any) -> dict[str, str]:
     kinds = [words for kind, words in _KINDS.items() if kind in metric.kinds]
     by_rows = "rows" if hasattr(metric, "finalize_rows") else metric.interval
     interval = "quantile" if hasattr(metric, "interval_rows") else by_rows
+    if interval in ("mean", "bootstrap") and all(map(math.isfinite, metric.bounds)):
+        interval = f"bounded {interval}"
     return {
         "range": f"{_number(metric.bounds[0])} to {_number(metric.bounds[1])}, "
         f"{'higher' if metric.higher_is_better else 'lower'} is better",
@@ -205,13 +209,15 @@ record without asking a model. The first number of a row says whether the sample
 a reference or a target is left out. An answer that could not be read is wrong. A call that failed is treated as the
 suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text.
 
-Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval, means Student's t, corpus
-figures the BCa bootstrap over their rows (2,000 resamples, seeded; the jackknife above 50,000 samples), quantiles the
-interval between order statistics.
-Where samples come in clusters, proportions take the effective sample size, means the cluster-robust standard error
-with C − 1 degrees of freedom, and the bootstrap draws whole clusters. Where no sample differs from the others, the
-interval is not of width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound
-for 0 of n. Without anything to measure the figure is NaN, and a gate on it fails.
+Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval. Means within bounds get Wilson's
+at their effective sample size with a t quantile (score t), and so do corpus figures, by the jackknife's standard error.
+Without bounds on both sides means get Student's t, and corpus figures the BCa bootstrap over their rows (2,000
+resamples, seeded; the jackknife above 50,000 samples). Quantiles get the interval between order statistics. Where
+samples come in clusters, the standard error is the cluster-robust one, with C − 1 degrees of freedom; the jackknife
+leaves out, and the bootstrap draws, whole clusters. Where no sample differs from the others, the interval is not of
+width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound for 0 of n. How often
+these intervals hold the truth has been measured: see [Statistics](statistics.md).
+Without anything to measure the figure is NaN, and a gate on it fails.
 """
 
 

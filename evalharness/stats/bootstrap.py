@@ -15,11 +15,12 @@ import math
 from collections.abc import Callable, Iterator
 
 from .arrays import Floats, Ints, np
-from .intervals import NO_INTERVAL, Interval
-from .tails import normal_probability, normal_quantile
+from .intervals import NO_INTERVAL, Interval, leaning_interval
+from .tails import normal_probability, normal_quantile, t_quantile
 
 __all__ = [
     "bca_interval",
+    "bounded_jackknife_interval",
     "cluster_totals",
     "distinct_rows",
     "jackknife",
@@ -169,9 +170,9 @@ def jackknife(stats: Floats, finalize: Finalize) -> Floats:
 
 
 def jackknife_interval(value: float, left_out: Floats, *, confidence: float = 0.95) -> Interval:
-    """The normal interval with the jackknife's standard error, for smooth figures of many samples.
+    """Student's interval with the jackknife's standard error, for smooth figures.
 
-        value ± z · sqrt((n − 1)/n · Σ (θ_(i) − mean θ)²)
+        value ± t(n − 1) · sqrt((n − 1)/n · Σ (θ_(i) − mean θ)²)
 
     with θ_(i) the figures `left_out`, each without one sample. It costs n figures where the bootstrap costs n for each
     resample. Source: Efron and Tibshirani 1993, chapter 11. Fewer than two samples, or figures that are not finite,
@@ -181,8 +182,29 @@ def jackknife_interval(value: float, left_out: Floats, *, confidence: float = 0.
     if n < 2 or not np.isfinite(left_out).all() or not math.isfinite(value):
         return NO_INTERVAL
     error = math.sqrt((n - 1) / n * float(np.sum((left_out - left_out.mean()) ** 2)))
-    half = normal_quantile((1 + confidence) / 2) * error
+    half = t_quantile((1 + confidence) / 2, n - 1) * error
     return Interval(value - half, value + half)
+
+
+def bounded_jackknife_interval(
+    value: float, left_out: Floats, bounds: tuple[float, float], *, confidence: float = 0.95
+) -> Interval:
+    """`leaning_interval` of a smooth figure within `bounds`, by the jackknife's standard error of `left_out`.
+
+    For corpus figures such as F1, MCC and BLEU it holds its level where few samples or clusters make the bootstrap fall
+    short, without a resample. Fewer than two samples, or figures that are not finite, give NaN; where no sample makes a
+    difference the interval has width zero.
+
+    Raises:
+        ValueError: as `leaning_interval`.
+    """
+    n = left_out.size
+    if n < 2 or not np.isfinite(left_out).all():
+        return NO_INTERVAL
+    variance = (n - 1) / n * float(np.sum((left_out - left_out.mean()) ** 2))
+    if np.ptp(left_out) <= 1e-12 * (bounds[1] - bounds[0]):
+        return Interval(value, value)
+    return leaning_interval(value, variance, n, bounds, confidence=confidence)
 
 
 def percentile_interval(values: Floats, *, confidence: float = 0.95) -> Interval:

@@ -9,6 +9,7 @@ from scipy import stats as scipy_stats
 from evalharness.stats import bootstrap
 from evalharness.stats.bootstrap import (
     bca_interval,
+    bounded_jackknife_interval,
     cluster_totals,
     distinct_rows,
     jackknife,
@@ -19,6 +20,7 @@ from evalharness.stats.bootstrap import (
     resample_totals,
     resample_weights,
 )
+from evalharness.stats.intervals import bounded_mean_interval, leaning_interval
 
 
 def mean(totals):
@@ -146,13 +148,30 @@ def test_bca_covers_a_ratio():
     assert 0.90 < hits / 400 < 0.985
 
 
-def test_the_jackknife_of_a_mean_is_its_normal_interval():
+def test_the_jackknife_of_a_mean_is_students_interval():
     values = np.random.default_rng(0).gamma(2, size=50)
     found = jackknife_interval(float(values.mean()), jackknife(rows_of(values), mean))
-    expected = scipy_stats.norm.interval(0.95, values.mean(), scipy_stats.sem(values))
+    expected = scipy_stats.t.interval(0.95, 49, values.mean(), scipy_stats.sem(values))
     assert found == pytest.approx(expected, rel=1e-9)
     assert all(map(math.isnan, jackknife_interval(1.0, np.array([1.0]))))
     assert all(map(math.isnan, jackknife_interval(1.0, np.array([1.0, math.nan]))))
+
+
+def test_the_bounded_jackknife_of_a_mean_is_near_that_of_its_values():
+    values = np.random.default_rng(0).beta(8, 1, size=50)
+    left_out = jackknife(rows_of(values), mean)
+    found = bounded_jackknife_interval(float(values.mean()), left_out, (0, 1))
+    expected = leaning_interval(float(values.mean()), float(values.var(ddof=1)) / 50, 50, (0, 1))
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert found == pytest.approx(bounded_mean_interval(values, (0, 1)), abs=0.01)
+    shifted = bounded_jackknife_interval(100 * values.mean() - 50, 100 * left_out - 50, (-50, 50))
+    assert shifted == pytest.approx([100 * bound - 50 for bound in found], abs=1e-9)
+
+
+def test_the_bounded_jackknife_of_nothing():
+    assert bounded_jackknife_interval(1.0, np.ones(9), (0, 1)) == (1.0, 1.0)
+    assert all(map(math.isnan, bounded_jackknife_interval(1.0, np.array([1.0]), (0, 1))))
+    assert all(map(math.isnan, bounded_jackknife_interval(1.0, np.array([1.0, math.nan]), (0, 1))))
 
 
 def test_wide_rows_make_small_chunks(monkeypatch):
