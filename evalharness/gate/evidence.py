@@ -40,7 +40,17 @@ from ..metrics.interval import MAX_RESAMPLED, sample_values
 from ..stats.arrays import Ints
 from ..stats.bootstrap import cluster_totals, jackknife, resample_weights
 from ..stats.intervals import Interval, cluster_codes, cluster_standard_error
-from ..stats.one_sided import ClusteredProportion, Infinite, MostlyOne, OneSided, Proportion, Scaled, SkewedMean
+from ..stats.one_sided import (
+    ClusteredProportion,
+    Infinite,
+    LessCertain,
+    MostlyOne,
+    OneSided,
+    Proportion,
+    Scaled,
+    SkewedMean,
+    Within,
+)
 from ..stats.one_sided_resampled import OfInterval, OrderStatistic, Resampled, bca_corrections
 from ..stats.paired_exact import PairedProportions
 from ..stats.tails import normal_quantile
@@ -58,6 +68,8 @@ __all__ = [
 
 # Fewer values than this beside the one that most have say nothing of the spread.
 FEW = 10
+# Below so many units the bootstrap's tails are those of the few that are there.
+ENOUGH = 100
 # The tail of a step-down test of ten rules, 0.005, must hold some twenty replicates.
 N_RESAMPLES = 4_000
 _TINY = 1e-12
@@ -98,6 +110,15 @@ def absolute_evidence(
     metric: Metric, rows: Array, *, clusters: Sequence[str | None] | None = None, seed: int = 0
 ) -> Evidence:
     """The evidence of the (n, k) statistics `rows` about the metric's figure, in its own unit and sign."""
+    found = _absolute(metric, rows, clusters, seed)
+    low, high = metric.bounds
+    # Nothing was measured: then not even what holds by definition is passed.
+    if found.method == "none" or not low <= found.value <= high:
+        return found
+    return replace(found, kernel=Within(found.kernel, low, high))
+
+
+def _absolute(metric: Metric, rows: Array, clusters: Sequence[str | None] | None, seed: int) -> Evidence:
     rows = np.asarray(rows, dtype=np.float64)
     value = figure_of(metric, rows) if len(rows) else math.nan
     codes = _codes(clusters, len(rows))
@@ -356,23 +377,29 @@ def _mean(
         n_below, n_above = (
             int(side.sum()) if codes is None else len(np.unique(codes[side])) for side in (below, above)
         )
-        return MostlyOne(mode, min(worst, mode), max(best, mode), n_below, n_above, n_units), n_few
+        beyond = _t_of(values, codes, n_units) if n_few else None
+        return MostlyOne(mode, min(worst, mode), max(best, mode), n_below, n_above, n_units, FEW, beyond), n_few
     return _t_of(values, codes, n_units), None
 
 
 def _t_of(values: Array, codes: Ints | None, n_units: int) -> OneSided:
     """The skew-adjusted t test of a mean; of clusters by the sums of their deviations."""
-    mean, n = float(values.mean()), len(values)
-    deviations = values - mean if codes is None else np.bincount(codes, weights=values - mean)
+    mean = float(values.mean())
+    deviations: Array = values - mean if codes is None else np.bincount(codes, weights=values - mean)
+    return _of_deviations(mean, deviations, n_units, len(values))
+
+
+def _of_deviations(value: float, deviations: Array, n_units: int, n: int) -> OneSided:
+    """The skew-adjusted t test of a figure from what each of `n_units` units adds to n times its error."""
     squares = float(np.sum(deviations * deviations))
     # Equal but for rounding: no spread, no evidence.
-    if squares <= (1e-13 * max(1.0, abs(mean))) ** 2 * n_units:
+    if n_units < 2 or squares <= (1e-13 * max(1.0, abs(value))) ** 2 * n_units:
         return Infinite()
     error = math.sqrt(squares * n_units / (n_units - 1)) / n
     spread = math.sqrt(squares / n_units)
     skew = float(np.mean((deviations / spread) ** 3))
     # A sample seldom holds the end of a long tail: of a lognormal's skewness of 3.7, 100 values show 2.4, 300 show 2.9.
-    return SkewedMean(mean, error, skew * (1 + 5 / math.sqrt(n_units)), n_units)
+    return SkewedMean(value, error, skew * (1 + 5 / math.sqrt(n_units)), n_units)
 
 
 def _resampled(
@@ -411,7 +438,16 @@ def _resampled(
         return _nothing_varies(base, span)
     corrections = bca_corrections(value, finite, left_out) if left_out.size else (0.0, 0.0)
     method = "bootstrap" if codes is None else "bootstrap of clusters"
-    return replace(base, method=method, kernel=Resampled(value, finite, *corrections))
+    kernel: OneSided = Resampled(value, finite, *corrections)
+    if n_units < ENOUGH:
+        spread = left_out.mean() - left_out if left_out.size else left_out
+        if n_units < FEW and (by_rows or not np.isfinite(left_out).all()):
+            return replace(base, note=f"{n_units} {'samples' if codes is None else 'clusters'} are too few to resample")
+        if spread.size and np.isfinite(spread).all() and spread.any():
+            # Resampling cannot invent what few units do not show; t with the jackknife's error allows for it.
+            kernel = LessCertain(kernel, _of_deviations(value, (n_units - 1) * spread, n_units, n_units))
+            method = f"{method} and jackknife"
+    return replace(base, method=method, kernel=kernel)
 
 
 def _jackknifed(base: Evidence, left_out: Array, span: tuple[float, float]) -> Evidence:

@@ -59,7 +59,7 @@ class GateOutcome:
         missed = sum(v.state != "pass" for v in self.verdicts if v.tier != "block")
         if not missed:
             return f"{held}."
-        return f"{held}; {missed} warn or info rule{'s do' if missed > 1 else ' does'} not."
+        return f"{held}; {missed} warn or info rule{'s do' if missed > 1 else ' does'} not pass."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; numbers that are not finite become strings."""

@@ -178,22 +178,26 @@ def _open(asked: Asked, settled: Settled) -> str:
     if question.limits[0][1] == "at_most":
         for_low, for_high = for_high, for_low
     low, high = asked.evidence.bounds(for_low).low, asked.evidence.bounds(for_high).high
-    levels = sorted({settled.alpha_pass, settled.alpha_fail}, reverse=True)
-    named = " and ".join(_level(alpha) for alpha in levels)
     if len(question.limits) == 2:
         low, high = asked.evidence.bounds(settled.alpha_pass)
-        named = _level(settled.alpha_pass)
         limits = f"{show(question.limits[0][0])} and {show(question.limits[1][0])}"
-        return f"{_of(question, f'lower and upper {named} bounds')}, {show(low)} and {show(high)}, straddle {limits}"
+        bounds = _of(question, f"lower and upper {_level(settled.alpha_pass)} bounds")
+        return f"{bounds}, {show(low)} and {show(high)}, straddle {limits}"
     limit = question.limits[0][0]
-    text = _of(question, f"lower and upper {named} bounds")
-    return f"{text}, {show(low, limit)} and {show(high, limit)}, straddle the limit of {show(limit)}"
+    if for_low == for_high:
+        bounds = _of(question, f"lower and upper {_level(for_low)} bounds")
+        return f"{bounds}, {show(low, limit)} and {show(high, limit)}, straddle the limit of {show(limit)}"
+    lower = _bound(question, "lower", for_low, low, limit)
+    return f"{lower} and upper {_level(for_high)} bound {show(high, limit)} straddle the limit of {show(limit)}"
 
 
 def _more(asked: Asked, more: int | None) -> str:
     now = asked.evidence.n
     if more is None:
-        return "the figure lies too close to the limit for any number of samples to settle it"
+        value, question = asked.evidence.value, asked.question
+        if any(show(value, limit) == show(limit, value) for limit, _ in question.limits):
+            return "the figure lies at the limit, so that no number of samples would settle it"
+        return "how many more samples would settle it cannot be said"
     return f"about {more:,} more samples would settle it (now {now:,})"
 
 

@@ -19,11 +19,13 @@ __all__ = [
     "ClusteredProportion",
     "Envelope",
     "Infinite",
+    "LessCertain",
     "MostlyOne",
     "OneSided",
     "Proportion",
     "Scaled",
     "SkewedMean",
+    "Within",
     "bisected",
     "power_of_share",
     "proportion_lower",
@@ -270,6 +272,7 @@ class MostlyOne:
     No spread can be learnt from so few that differ, and none at all from values that are all equal, where every other
     interval has no width. This one is exact in the binomial count and takes the worst for each value that differs, so
     that its error never exceeds alpha: ten identical pairs of a metric within [0, 1] exclude a loss of 0.26, no less.
+    With `few` values that differ, or more, the test `beyond` would be made instead.
     """
 
     mode: float
@@ -278,6 +281,8 @@ class MostlyOne:
     n_below: float
     n_above: float
     n: float
+    few: float = math.inf
+    beyond: OneSided | None = None
 
     def at_least(self, limit: float) -> float:
         """The p-value of "so many lie below the mode that the mean is below `limit`"."""
@@ -302,9 +307,11 @@ class MostlyOne:
         """As `lower`, of the mirrored values."""
         return -self._mirrored().lower(alpha)
 
-    def scaled(self, factor: float) -> MostlyOne:
-        """Counts times `factor`, rounded."""
+    def scaled(self, factor: float) -> OneSided:
+        """Counts times `factor`, rounded; from `few` values that differ on, what `beyond` says."""
         below, above, n = (round(count * factor) for count in (self.n_below, self.n_above, self.n))
+        if self.beyond is not None and below + above >= self.few:
+            return self.beyond.scaled(factor)
         return replace(self, n_below=below, n_above=above, n=n)
 
     def _mirrored(self) -> MostlyOne:
@@ -343,6 +350,63 @@ class Scaled:
         """Errors shrink by the square root of `factor`."""
         root = math.sqrt(factor)
         return replace(self, error_below=self.error_below / root, error_above=self.error_above / root)
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A figure that lies within [`low`, `high`] by its definition, whatever a test would say of it."""
+
+    kernel: OneSided
+    low: float
+    high: float
+
+    def at_least(self, limit: float) -> float:
+        """0 for what every value fulfils."""
+        return 0.0 if limit <= self.low else self.kernel.at_least(limit)
+
+    def at_most(self, limit: float) -> float:
+        """0 for what every value fulfils."""
+        return 0.0 if limit >= self.high else self.kernel.at_most(limit)
+
+    def lower(self, alpha: float) -> float:
+        """No lower than `low`."""
+        return max(self.kernel.lower(alpha), self.low)
+
+    def upper(self, alpha: float) -> float:
+        """No higher than `high`."""
+        return min(self.kernel.upper(alpha), self.high)
+
+    def scaled(self, factor: float) -> Within:
+        """The same bounds."""
+        return replace(self, kernel=self.kernel.scaled(factor))
+
+
+@dataclass(frozen=True, slots=True)
+class LessCertain:
+    """Of two tests of one figure on each side the one that says less: its error is that of the better one."""
+
+    one: OneSided
+    other: OneSided
+
+    def at_least(self, limit: float) -> float:
+        """The larger p-value."""
+        return max(self.one.at_least(limit), self.other.at_least(limit))
+
+    def at_most(self, limit: float) -> float:
+        """The larger p-value."""
+        return max(self.one.at_most(limit), self.other.at_most(limit))
+
+    def lower(self, alpha: float) -> float:
+        """The lower bound of the two."""
+        return min(self.one.lower(alpha), self.other.lower(alpha))
+
+    def upper(self, alpha: float) -> float:
+        """The upper bound of the two."""
+        return max(self.one.upper(alpha), self.other.upper(alpha))
+
+    def scaled(self, factor: float) -> LessCertain:
+        """Both."""
+        return LessCertain(self.one.scaled(factor), self.other.scaled(factor))
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,6 +264,8 @@ class Rule(Strict):
                 f"give exactly one of {', '.join(RULE_KINDS[:-1])} and {RULE_KINDS[-1]}; "
                 f"given: {', '.join(given) or 'none'}"
             )
+        if self.equivalent is not None and self.equivalent.margin == 0:
+            raise ValueError("equivalent within a margin of 0 can never be shown; give a margin above 0")
         return self
 
     @property

@@ -135,7 +135,7 @@ def test_only_block_decides(make_run):
         outcome = evaluate_gates(record, gates(rule(at_least=0.5), {**failing, "tier": tier}))
         assert outcome.state == "pass"
         assert outcome.verdicts[1].state == "fail"
-        assert "1 warn or info rule does not." in outcome.reason
+        assert "1 warn or info rule does not pass." in outcome.reason
     assert evaluate_gates(record, gates(rule(at_least=0.5), failing)).state == "fail"
     only_warn = evaluate_gates(record, gates({**failing, "tier": "warn"}))
     assert only_warn.state == "pass"

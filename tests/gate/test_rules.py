@@ -81,7 +81,7 @@ def test_identical_runs_are_not_superior_however_many_samples(runs):
     (verdict,) = evaluate_gates(current, gates({"superior": True}), baseline=baseline).verdicts
     assert verdict.state == "inconclusive"
     assert verdict.further_samples is None
-    assert "too close to the limit" in verdict.reason
+    assert "lies at the limit" in verdict.reason
 
 
 @pytest.mark.parametrize(

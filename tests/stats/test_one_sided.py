@@ -11,10 +11,12 @@ from evalharness.stats.one_sided import (
     ClusteredProportion,
     Envelope,
     Infinite,
+    LessCertain,
     MostlyOne,
     Proportion,
     Scaled,
     SkewedMean,
+    Within,
     power_of_share,
 )
 from evalharness.stats.one_sided_resampled import OfInterval, OrderStatistic, Resampled, bca_corrections
@@ -200,6 +202,23 @@ def test_order_statistics_are_the_one_sided_bounds_of_the_two_sided_interval():
 @given(st.floats(0, 1), st.floats(0.01, 500), st.floats(0.01, 500))
 def test_the_incomplete_beta_function_is_scipys(x, a, b):
     assert beta_probability(x, a, b) == pytest.approx(float(scipy_stats.beta.cdf(x, a, b)), rel=1e-8, abs=1e-12)
+
+
+def test_bounds_stay_within_what_is_possible():
+    kernel = Within(SkewedMean(0.1, 0.2, 0.0, 30), 0.0, 1.0)
+    assert (kernel.lower(0.05), kernel.upper(1e-7)) == (0.0, 1.0)
+    assert (kernel.at_least(0.0), kernel.at_most(1.0)) == (0.0, 0.0)
+    assert kernel.at_least(0.01) == SkewedMean(0.1, 0.2, 0.0, 30).at_least(0.01)
+    assert kernel.scaled(4).kernel == SkewedMean(0.1, 0.1, 0.0, 120)
+
+
+def test_of_two_tests_the_less_certain_decides():
+    wide, narrow = SkewedMean(0.5, 0.2, 0.0, 30), SkewedMean(0.5, 0.1, 0.0, 30)
+    kernel = LessCertain(wide, narrow)
+    assert (kernel.lower(0.05), kernel.upper(0.05)) == (wide.lower(0.05), wide.upper(0.05))
+    assert kernel.at_least(0.3) == wide.at_least(0.3)
+    assert kernel.at_most(0.7) == wide.at_most(0.7)
+    assert kernel.scaled(4).one == wide.scaled(4)
 
 
 def test_an_envelope_has_the_worse_side_of_each():
