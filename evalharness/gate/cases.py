@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..core.protocols import Metric
     from ..record import Record
 
-__all__ = ["Case", "cases_of", "subject_of"]
+__all__ = ["Case", "cases_of", "decided_by", "missing_of", "subject_of"]
 
 _NAN = math.nan
 
@@ -76,6 +76,11 @@ def cases_of(rule: Rule, gates: Gates, record: Record, baseline: Record | None) 
             yield _absolute_case(rule, figure, gates, record)
 
 
+def decided_by(rule: Rule, gates: Gates) -> str:
+    """Whether the figure (`point`) or its bounds (`interval`) decide `rule`."""
+    return rule.decide_on or gates.decide_on
+
+
 def subject_of(figure: MetricResult) -> str:
     """How sentences name a figure."""
     group = f" for {figure.group}" if figure.group else ""
@@ -97,7 +102,7 @@ def _absolute_case(rule: Rule, figure: MetricResult, gates: Gates, record: Recor
     )
     if figure.n == 0:
         return replace(case, decision=Decision("fail", "no sample was scored, and a gate on nothing fails"))
-    if gates.decide_on == "point" or math.isnan(figure.value):
+    if decided_by(rule, gates) == "point" or math.isnan(figure.value):
         return replace(case, decision=decide_point(figure.value, rule.number, condition))
     evidence, n_missing = _evidence(figure, gates, record)
     if n_missing:

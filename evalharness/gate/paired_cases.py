@@ -13,7 +13,7 @@ from ..core.protocols import Metric
 from ..core.types import MetricResult
 from ..suite.names import covers
 from ..suite.schema import BaselineModel, Gates, Rule
-from .cases import Case, missing_of, subject_of
+from .cases import Case, decided_by, missing_of, subject_of
 from .decide import Decision, decide_point, show
 from .evidence import Evidence, paired_evidence
 from .missing import bounded_paired
@@ -97,7 +97,7 @@ def _compared(
         confidence=1 - 2 * gates.alpha,
     )
     n_neither = 0
-    if gates.missing == "worst_case" and gates.decide_on == "interval":
+    if gates.missing == "worst_case" and decided_by(rule, gates) == "interval":
         n_neither = max(missing_of(runs[0], figure, metric, n + pairing.n_only_current) - pairing.n_only_baseline, 0)
     whole = not pairing.n_only_current
     case = replace(
@@ -119,7 +119,7 @@ def _compared(
         text = f"a share of {show(before)} is no drop that could be allowed; use max_regression for this figure"
         return replace(case, decision=Decision("fail", text))
     moved = "unchanged" if plain.regression == 0 else _moved(plain.regression, rule.number)
-    if gates.decide_on == "point":
+    if decided_by(rule, gates) == "point":
         decision = _by_point(rule, question, -plain.regression + relative * before)
         return replace(case, decision=Decision(decision.state, f"{moved}, {decision.because}"))
     seed = runs[0].manifest.seed

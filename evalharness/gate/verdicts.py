@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ..core.types import VerdictState
-from .decide import Decision, show
+from .decide import TOLERANCE, Decision, show
 from .evidence import Condition, Evidence
 
 __all__ = ["Asked", "Question", "Settled", "because", "further_samples", "settle", "step_down"]
@@ -37,15 +37,23 @@ class Question:
 
     def holds(self, evidence: Evidence) -> float:
         """The p-value of "the rule is violated"."""
+        if self.strict:
+            return max(_beyond(evidence, limit, condition) for limit, condition in self.limits)
         return max(evidence.p_value(limit, condition) for limit, condition in self.limits)
 
     def is_violated(self, evidence: Evidence) -> float:
         """The p-value of "the rule holds"."""
-        return min(evidence.p_value(limit, _OPPOSITE[condition]) for limit, condition in self.limits)
+        return min(_beyond(evidence, limit, _OPPOSITE[condition]) for limit, condition in self.limits)
 
     def fulfilled_by(self, value: float) -> bool:
         """Whether `value` is on the right side of every limit, not on it."""
         return all(value > limit if condition == "at_least" else value < limit for limit, condition in self.limits)
+
+
+def _beyond(evidence: Evidence, limit: float, condition: Condition) -> float:
+    """The p-value of "the figure is not beyond `limit`": no rate is below 0, and none at 0 violates at_most 0."""
+    step = TOLERANCE * max(1.0, abs(limit))
+    return evidence.p_value(limit + step if condition == "at_least" else limit - step, condition)
 
 
 class Asked(NamedTuple):
@@ -164,7 +172,7 @@ def _passed(question: Question, evidence: Evidence, alpha: float) -> str:
 def _failed(question: Question, evidence: Evidence, alpha: float) -> str:
     low, high = evidence.bounds(alpha)
     for limit, condition in question.limits:
-        if evidence.p_value(limit, _OPPOSITE[condition]) <= alpha:
+        if _beyond(evidence, limit, _OPPOSITE[condition]) <= alpha:
             bound, side, where = (high, "upper", "below") if condition == "at_least" else (low, "lower", "above")
             if show(bound, limit) == show(limit, bound):
                 where = "no more than" if condition == "at_least" else "no less than"
@@ -196,7 +204,10 @@ def _more(asked: Asked, more: int | None) -> str:
     if more is None:
         value, question = asked.evidence.value, asked.question
         if any(show(value, limit) == show(limit, value) for limit, _ in question.limits):
-            return "the figure lies at the limit, so that no number of samples would settle it"
+            return (
+                "the figure lies at the limit, so that no number of samples would settle it (decide_on: point judges "
+                "this run alone)"
+            )
         return "how many more samples would settle it cannot be said"
     return f"about {more:,} more samples would settle it (now {now:,})"
 

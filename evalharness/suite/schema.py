@@ -255,6 +255,9 @@ class Rule(Strict):
     model: str | None = Field(None, description="Only for this model (default: each model of the task).")
     group: str | None = Field(None, pattern=r"^[^=]+=.*$", description="Only for this group: language=de.")
     tier: Literal["block", "warn", "info"] = Field("block", description="Only `block` rules decide the exit code.")
+    decide_on: Literal["point", "interval"] | None = Field(
+        None, description="As `gates.decide_on`, for this rule: point for facts of this run, such as no error at all."
+    )
 
     @model_validator(mode="after")
     def _one_condition(self) -> Rule:

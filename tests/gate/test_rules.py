@@ -217,6 +217,28 @@ def test_the_outcome_keeps_how_it_was_decided(runs):
     assert GateOutcome.from_dict(body).verdicts[0].further_samples is None
 
 
+def test_no_error_at_all_is_a_fact_of_the_run_and_no_estimate(make_run):
+    clean = make_run([True] * 40, metrics=["error_rate"])
+
+    def state(record, **rule):
+        policy = Gates.model_validate({"rules": [{"metric": "qa.error_rate", "at_most": 0, **rule}]})
+        return evaluate_gates(record, policy).verdicts[0]
+
+    assert state(clean).state == "inconclusive"
+    assert "decide_on: point judges this run alone" in state(clean).reason
+    assert state(clean, decide_on="point").state == "pass"
+    assert state(clean, decide_on="point").p_value is None
+
+
+def test_a_figure_at_the_end_of_its_range_violates_no_limit_there(make_run):
+    record = make_run([False] * 40, metrics=["accuracy"])
+    assert evaluate_gates(record, gates({"at_most": 0.0})).state == "inconclusive"
+    assert evaluate_gates(record, gates({"at_least": 0.0})).state == "pass"
+    assert evaluate_gates(make_run([True] * 40, metrics=["accuracy"]), gates({"at_least": 1.0})).state == "inconclusive"
+    one_wrong = make_run([True] * 39 + [False], metrics=["accuracy"])
+    assert evaluate_gates(one_wrong, gates({"at_least": 1.0})).state == "fail"
+
+
 # ── missing samples ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
