@@ -1,11 +1,12 @@
 """How fast and how exactly we score Hugging Face checkpoints, beside `lm_eval --model hf`, both in one run.
 
     python benchmarks/hf_scoring.py [--model small|smollm2] [--only 5-shot,0-shot …] [--batch-sizes 8,32] [--rounds 1]
+    python benchmarks/hf_scoring.py --model llama-1b --device cuda --dtype bfloat16 --batch-sizes 16,64
 
 The tasks are lm-eval's own YAML over real prose (the King James Bible that `evalharness fetch-data kjv` makes): of four
 continuations, which one follows? Every measurement is a process of its own. lm-eval's figure is that of its best batch
 size among those given. The model is SmolLM2-135M-Instruct (`evalharness fetch-model smollm2-135m`), or a Llama of four
-layers of width 256 with random weights and the same tokenizer.
+layers of width 256 with random weights and the same tokenizer; for a GPU, one of 1.1 billion parameters.
 """
 
 from __future__ import annotations
@@ -27,7 +28,22 @@ from _table import machine, markdown_table, replace_section
 
 from evalharness.core.files import cache_dir
 
-STOPS = {"smollm2": ["."], "small": ["ing", " the", ".", "an"]}
+STOPS = {"smollm2": ["."], "small": ["ing", " the", ".", "an"], "llama-1b": ["ing", " the", ".", "an"]}
+TITLES = {
+    "small": "Llama, 4 layers of width 256",
+    "smollm2": "SmolLM2-135M-Instruct",
+    "llama-1b": "Llama of 1.1 billion parameters",
+}
+SHAPES: dict[str, dict[str, Any]] = {
+    "small": {
+        "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 8,
+        "initializer_range": 0.08,
+    },
+    "llama-1b": {
+        "hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32,
+        "num_key_value_heads": 4, "initializer_range": 0.02,
+    },
+}  # fmt: skip
 # name: (task settings, documents for the small model, for SmolLM2)
 WORK: dict[str, tuple[dict[str, Any], int, int]] = {
     "5-shot, fixed preamble": ({"num_fewshot": 5, "sampler": "first_n"}, 200, 50),
@@ -105,7 +121,7 @@ def checkpoint(model: str) -> Path:
         raise SystemExit("needs SmolLM2: run `evalharness fetch-model smollm2-135m` first")
     if model == "smollm2":
         return smollm2
-    folder = cache_dir() / "bench" / "llama-4x256"
+    folder = cache_dir() / "bench" / ("llama-4x256" if model == "small" else model)
     if not (folder / "config.json").is_file():
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
@@ -113,9 +129,8 @@ def checkpoint(model: str) -> Path:
         torch.manual_seed(0)
         tokenizer = AutoTokenizer.from_pretrained(smollm2)
         config = LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=256, intermediate_size=1024, num_hidden_layers=4,
-            num_attention_heads=8, max_position_embeddings=2048, initializer_range=0.08,
-            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+            vocab_size=len(tokenizer), max_position_embeddings=2048, bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id, **SHAPES[model],
         )  # fmt: skip
         AutoModelForCausalLM.from_config(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
@@ -125,17 +140,24 @@ def checkpoint(model: str) -> Path:
 # ── one measurement, in a process of its own ──────────────────────────────────────────────────────────────────────
 
 
-def measure(engine: str, folder: Path, model: Path, batch_size: str) -> dict[str, Any]:
+class Where(NamedTuple):
+    """On what the models compute, and in which numbers."""
+
+    device: str
+    dtype: str
+
+
+def measure(engine: str, folder: Path, model: Path, batch_size: str, where: Where) -> dict[str, Any]:
     """Score the task with `engine`; seconds of the scoring phase, tokens computed, peak memory, every answer."""
     import lm_eval
     from lm_eval.tasks import TaskManager
 
-    arguments = f"pretrained={model},dtype=float32"
+    arguments = f"pretrained={model},dtype={where.dtype},device={where.device}"
     computed = {"tokens": 0}
     if engine == "lm-eval":
         from lm_eval.models.huggingface import HFLM
 
-        lm: Any = HFLM(pretrained=str(model), dtype="float32", batch_size=batch_size, device="cpu")
+        lm: Any = HFLM(pretrained=str(model), dtype=where.dtype, batch_size=batch_size, device=where.device)
 
         def count(module: Any, args: Any, kwargs: Any) -> None:
             ids = kwargs.get("input_ids", args[0] if args else None)
@@ -164,6 +186,10 @@ def measure(engine: str, folder: Path, model: Path, batch_size: str) -> dict[str
     samples = [[sample["doc_id"], sample["resps"]] for sample in found["samples"]["bench"]]
     metrics = {k: v for k, v in found["results"]["bench"].items() if isinstance(v, float)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if where.device != "cpu":
+        import torch
+
+        peak = torch.cuda.max_memory_allocated() / 2**20
     return {"seconds": timed["seconds"], "peak_mb": peak, "samples": samples, "metrics": metrics, **computed}
 
 
@@ -180,10 +206,10 @@ def _time(lm: Any, verb: str, into: dict[str, float]) -> None:
     setattr(lm, verb, timed)
 
 
-def in_process(engine: str, folder: Path, model: Path, batch_size: str) -> dict[str, Any]:
+def in_process(engine: str, folder: Path, model: Path, batch_size: str, where: Where) -> dict[str, Any]:
     """`measure` in a fresh interpreter."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = [sys.executable, __file__, "--worker", engine, str(folder), str(model), batch_size, out.name]
+        command = [sys.executable, __file__, "--worker", engine, str(folder), str(model), batch_size, *where, out.name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{engine} failed:\n{done.stderr[-3000:]}")
@@ -198,13 +224,13 @@ class Whole(NamedTuple):
     peak_mb: float
 
 
-def whole_process(engine: str, folder: Path, model: Path, batch_size: str) -> Whole:
+def whole_process(engine: str, folder: Path, model: Path, batch_size: str, where: Where) -> Whole:
     """Run the command line of `engine`."""
-    begin = ["lm_eval"] if engine == "lm-eval" else ["evalharness", "lm-eval"]
+    program = ["lm_eval"] if engine == "lm-eval" else ["evalharness", "lm-eval"]
     command = [
-        str(Path(sys.executable).parent / begin[0]), *begin[1:], "run", "--model", "hf", "--tasks", "bench",
-        "--include_path", str(folder), "--model_args", f"pretrained={model},dtype=float32",
-        "--batch_size", batch_size, "--device", "cpu",
+        sys.executable, "-m", *program, "run", "--model", "hf", "--tasks", "bench",
+        "--include_path", str(folder), "--model_args", f"pretrained={model},dtype={where.dtype}",
+        "--batch_size", batch_size, "--device", where.device,
     ]  # fmt: skip
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
@@ -242,28 +268,33 @@ def agreement(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     return f"{n} log-likelihoods within {largest:.1e}, {greedy} greedy flags differ, {figures}"
 
 
-def compare(model: str, names: list[str], batch_sizes: list[str], rounds: int, scale: float) -> list[list[str]]:
+def compare(
+    model: str, names: list[str], batch_sizes: list[str], rounds: int, scale: float, where: Where
+) -> list[list[str]]:
     """A row of the table for each work."""
     path = checkpoint(model)
     table = []
     for name in names:
-        n = max(4, int(WORK[name][1 if model == "small" else 2] * scale))
+        n = max(4, int(WORK[name][2 if model == "smollm2" else 1] * scale))
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             write_task(folder, name, model, n)
             theirs: dict[str, list[dict[str, Any]]] = {size: [] for size in batch_sizes}
             ours: list[dict[str, Any]] = []
             for _ in range(rounds):
-                ours.append(in_process("evalharness", folder, path, "auto"))
+                ours.append(in_process("evalharness", folder, path, "auto", where))
                 for size in batch_sizes:
-                    theirs[size].append(in_process("lm-eval", folder, path, size))
+                    theirs[size].append(in_process("lm-eval", folder, path, size, where))
         best = min(batch_sizes, key=lambda size: statistics.median(r["seconds"] for r in theirs[size]))
         peer, own = theirs[best], ours
         seconds = [statistics.median(r["seconds"] for r in runs) for runs in (peer, own)]
         with tempfile.TemporaryDirectory() as temporary:
             write_task(Path(temporary), name, model, n)
-            ends = [whole_process(engine, Path(temporary), path, "8") for engine in ("lm-eval", "evalharness")]
-        at8 = theirs.get("8", peer)[0]["peak_mb"]
+            ends = [
+                whole_process(engine, Path(temporary), path, batch_sizes[0], where)
+                for engine in ("lm-eval", "evalharness")
+            ]
+        at8 = theirs[batch_sizes[0]][0]["peak_mb"]
         distinct = own[0].get("distinct")
         row = [
             f"{name}, {n} documents",
@@ -284,35 +315,41 @@ def compare(model: str, names: list[str], batch_sizes: list[str], rounds: int, s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=("small", "smollm2", "both"), default="both")
+    parser.add_argument("--model", choices=(*TITLES, "both"), default="both")
     parser.add_argument("--only", default="", help="parts of names of the work, with commas")
     parser.add_argument("--batch-sizes", default="8,32", help="of lm-eval; its best one counts")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the documents")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
-    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=7, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        engine, folder, model, size, out = args.worker
-        result = measure(engine, Path(folder), Path(model), int(size) if size.isdigit() else size)
+        engine, folder, model, size, device, dtype, out = args.worker
+        result = measure(engine, Path(folder), Path(model), int(size) if size.isdigit() else size, Where(device, dtype))
         Path(out).write_text(json.dumps(result), encoding="utf-8")
         return
     names = [name for name in WORK if not args.only or any(part in name for part in args.only.split(","))]
+    sizes = args.batch_sizes.split(",")
     models = ["small", "smollm2"] if args.model == "both" else [args.model]
     header = [
-        "work", "lm_eval --model hf", "evalharness", "ratio", "whole process, batch 8", "its peak MB",
-        "tokens computed: theirs / ours", "computed / distinct", "peak MB as a model of lm-eval", "agreement",
+        "work", "lm_eval --model hf", "evalharness", "ratio", f"whole process, batch {sizes[0]}", "its peak MB",
+        "tokens computed: theirs / ours", "computed / distinct",
+        "peak MB as a model of lm-eval" if args.device == "cpu" else "peak MB on the GPU", "agreement",
     ]  # fmt: skip
+    where = Where(args.device, args.dtype)
     for model in models:
         load = os.getloadavg()[0]
-        table = compare(model, names, args.batch_sizes.split(","), args.rounds, args.scale)
+        table = compare(model, names, sizes, args.rounds, args.scale, where)
         text = markdown_table(header, table)
         print(text)
         if args.write:
-            title = {"small": "Llama, 4 layers of width 256", "smollm2": "SmolLM2-135M-Instruct"}[model]
-            given = f"--batch-sizes {args.batch_sizes} --rounds {args.rounds} --scale {args.scale}"
+            title = TITLES[model]
+            on = "" if args.device == "cpu" else f"--device {args.device} --dtype {args.dtype} "
+            given = f"{on}--batch-sizes {args.batch_sizes} --rounds {args.rounds} --scale {args.scale}"
             note = (
-                f"`python benchmarks/hf_scoring.py --model {model} {given}`: scoring phase, float32, median of "
+                f"`python benchmarks/hf_scoring.py --model {model} {given}`: scoring phase, {args.dtype}, median of "
                 f"{args.rounds} alternating rounds; the whole process is that of the two command lines. {machine()}; "
                 f"load average {load:.1f} when it began."
             )

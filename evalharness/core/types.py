@@ -100,7 +100,8 @@ class Sampling:
     """How text is generated; `temperature` 0 is greedy decoding, `None` leaves the backend's default.
 
     `json_schema` is the JSON Schema that the text must obey, as JSON text: the order of its properties is the order in
-    which they are written.
+    which they are written. `top_logprobs` (kind `loglikelihood_rolling`) asks for so many of the likeliest tokens at
+    each place of the text.
     """
 
     max_tokens: int = 256
@@ -110,6 +111,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     json_schema: str | None = None
+    top_logprobs: int | None = None
 
 
 @quick_to_pickle

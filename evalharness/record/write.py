@@ -153,10 +153,10 @@ def _asked(sample: Sample, request: Request) -> str | None:
 
 @lru_cache(maxsize=64)
 def _sampling(s: Sampling) -> str:
-    schema = {} if s.json_schema is None else {"json_schema": s.json_schema}
+    later = {"json_schema": s.json_schema, "top_logprobs": s.top_logprobs}
     return dumps(
         {
-            **schema,
+            **{name: value for name, value in later.items() if value is not None},
             "max_tokens": s.max_tokens,
             "temperature": s.temperature,
             "top_p": s.top_p,

@@ -15,7 +15,7 @@ from evalharness.core.types import Kind
 
 from .judges import judge_problems, rubric_problems
 from .judgings import JUDGE_METRIC
-from .kinds import CAPABILITIES, capabilities_of, kind_of
+from .kinds import CAPABILITIES, capabilities_of, kind_of, silent_about_tokens
 from .load import LoadedSuite, as_written
 from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_names, figures_of_metric
 from .names import check_names, covers, owner_of
@@ -196,6 +196,13 @@ class _Checker:
         kind = kind_of(task)
         for path, message in [*incapable(self.suite, index, task, kind), *judge_problems(self.suite, index, task)]:
             yield self.problem(path, message)
+        known = {name: spec for name in models_of(task, self.suite) if (spec := self.suite.models.get(name))}
+        for name in silent_about_tokens(task, known):
+            message = (
+                f"the model {name.partition('@')[0]!r} (backend {known[name].backend}) does not tell the likeliest "
+                "tokens of a text; leave top_logprobs out, or name models of the backend hf-causal under `model`"
+            )
+            yield self.problem((*base, "top_logprobs"), message)
         if not models_of(task, self.suite):
             message = "runs on no model: all models of the suite are judges; name those to be judged under `model`"
             yield self.problem((*base, "id"), message)

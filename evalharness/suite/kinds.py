@@ -8,7 +8,7 @@ from evalharness.core.types import KINDS, Kind
 
 from .schema import ClassifyTask, DataTask, FakeModel, OpenAIModel, PerplexityTask, PluginModel, PythonModel
 
-__all__ = ["CAPABILITIES", "capabilities_of", "kind_of"]
+__all__ = ["CAPABILITIES", "capabilities_of", "kind_of", "silent_about_tokens"]
 
 CAPABILITIES: Mapping[str, frozenset[Kind]] = {
     "hf-causal": frozenset({"generate", "loglikelihood", "loglikelihood_rolling"}),
@@ -30,6 +30,18 @@ def kind_of(task: DataTask) -> Kind:
     if isinstance(task, PerplexityTask):
         return "loglikelihood_rolling"
     return "loglikelihood" if task.choices is not None and task.choice_by == "likelihood" else "generate"
+
+
+def silent_about_tokens(task: DataTask, models: Mapping[str, object]) -> list[str]:
+    """Which of `models`, by name, cannot tell the likeliest tokens that `task` asks for."""
+    if not isinstance(task, PerplexityTask) or task.top_logprobs is None:
+        return []
+    # A plug-in may; it says so itself.
+    return [
+        name
+        for name, spec in models.items()
+        if getattr(spec, "backend", "") != "hf-causal" and not isinstance(spec, PluginModel)
+    ]
 
 
 def capabilities_of(spec: object) -> frozenset[Kind] | None:

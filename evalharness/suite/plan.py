@@ -186,7 +186,7 @@ def _labels(task: DataTask, samples: Sequence[Sample]) -> tuple[str, ...]:
 def _samplings(suite: Suite, task: DataTask, kind: Kind, model: str, base: Path) -> Sequence[Sampling]:
     """How the model is asked, one for each repeat."""
     if kind != "generate":
-        return [Sampling()]
+        return [Sampling(top_logprobs=getattr(task, "top_logprobs", None))]
     own = task.generate if isinstance(task, PromptTask) else None
     return list(samplings_of(generation_settings(own, suite.models[model].generate, base=base), suite.seed))
 
@@ -240,8 +240,9 @@ def request_key(
 def sampling_json(sampling: Sampling) -> dict[str, Json]:
     """`sampling` in the key of a request; a setting that came later is left out where it is not set."""
     found = asdict(sampling)
-    if sampling.json_schema is None:
-        del found["json_schema"]
+    for later in ("json_schema", "top_logprobs"):
+        if found[later] is None:
+            del found[later]
     return found
 
 

@@ -192,6 +192,13 @@ class PerplexityTask(_Task):
     """Likelihood of whole texts."""
 
     perplexity: Template = Field(description="Template of the text.")
+    top_logprobs: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Keep so many of the likeliest tokens at each place, with their log-probabilities: what "
+        "`evalharness compare` tells the divergence of two models by (backend hf-causal only).",
+    )
 
 
 class LmEvalTask(_AnyTask):

@@ -193,3 +193,27 @@ def test_schemas_and_choices_on_servers(load_text: Load, api: str, more: str, sa
     with pytest.raises(SuiteError) as caught:
         load_text(text)
     assert said in str(caught.value)
+
+
+LIKELIEST = """\
+version: 1
+name: told
+models:
+  here: {backend: hf-causal, path: ./checkpoint}
+  there: {backend: openai, model: x, api: completions}
+datasets:
+  d: {rows: [{q: one}]}
+tasks:
+  - {id: texts, dataset: d, perplexity: "{{ q }}", MORE}
+"""
+
+
+def test_the_likeliest_tokens_are_told_by_checkpoints_alone(load_text: Load) -> None:
+    load_text(LIKELIEST.replace("MORE", "model: here, top_logprobs: 50"))
+    load_text(LIKELIEST.replace(", MORE", ""))
+    with pytest.raises(
+        SuiteError, match=r"the model 'there' \(backend openai\) does not tell the likeliest tokens"
+    ) as caught:
+        load_text(LIKELIEST.replace("MORE", "top_logprobs: 50"))
+    (problem,) = caught.value.problems
+    assert problem.path == "tasks[0].top_logprobs"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -17,6 +18,7 @@ from .tokens import Tokens
 
 if TYPE_CHECKING:
     from .loading import Loaded
+    from .rows import Plan
 
 M = TypeVar("M", bound=HfModel)
 
@@ -60,12 +62,41 @@ class HfCausal(HfModel):
         return {kind: work for kind, work in found.items() if work}
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
-        from .plans import causal_plan, causal_rolling_plan
-        from .rows import score
+        from .plans import causal_plan
 
         if kind == "generate":
             return iter(self.generator(requests, size=self.size(kind), read_size=self.size("tree")))
-        plan = causal_plan if kind == "loglikelihood" else causal_rolling_plan
+        if kind == "loglikelihood_rolling":
+            return self._whole_texts(requests)
+        return self._scored(requests, causal_plan)
+
+    def _whole_texts(self, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
+        from .plans import causal_rolling_plan
+
+        for wants_tokens, some in itertools.groupby(
+            requests, lambda request: request.sampling.top_logprobs is not None
+        ):
+            if wants_tokens:
+                yield from self._token_by_token(some)
+            else:
+                yield from self._scored(some, causal_rolling_plan)
+
+    def _token_by_token(self, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
+        from .distributions import distributions
+        from .token_logprobs import TokenScorer
+
+        model = self.weights
+        return distributions(
+            requests,
+            tokens=self.tokens,
+            scorer=TokenScorer(model, pad=self.tokens.pad, device=self.device),
+            size=self.size("loglikelihood"),
+            n_vocabulary=int(model.get_input_embeddings().num_embeddings),
+        )
+
+    def _scored(self, requests: Iterable[Request], plan: Callable[[Request, Tokens], Plan]) -> Iterator[list[Response]]:
+        from .rows import score
+
         size, plain_size = self.size("tree"), self.size("loglikelihood")
         return score(
             requests,

@@ -14,7 +14,7 @@ from evalharness.core.types import Json, Kind, Message, Request, Response
 from evalharness.models.batching import BatchModel
 
 from .architecture import check_architecture, check_folder
-from .hardware import free_bytes, resolve_device, resolve_dtype
+from .hardware import free_bytes, resolve_device, resolve_dtype, steady_attention
 from .identity import describe, package_versions, read_config
 from .location import Location, locate
 from .memory import BatchSize, keep_memory, trim_memory
@@ -195,7 +195,7 @@ class HfModel(BatchModel):
         batches = self.respond(kind, requests)
         while True:
             # Entered anew for each batch: between batches the settings are those of whoever else runs.
-            with quiet():
+            with quiet(), steady_attention(self.device):
                 batch = next(batches, None)
             if batch is None:
                 return

@@ -13,6 +13,7 @@ from evalharness.core.errors import UsageError
 from evalharness.core.types import Prompt, Request, Response
 
 from .backend import HfCausal
+from .hardware import steady_attention
 from .loading import Loaded, quiet
 from .memory import Failure, free_memory, is_out_of_memory, raise_if_lost, run_batches
 from .token_logprobs import TokenScorer, TokenScores, WantedScores, n_inputs
@@ -55,7 +56,7 @@ class ServedCausal(HfCausal):
 
     def _token_scores(self, wanted: Sequence[WantedScores], unwanted: threading.Event) -> list[TokenScores | str]:
         found: list[TokenScores | str | None] = [None] * len(wanted)
-        with quiet():
+        with quiet(), steady_attention(self.device):
             for index, scores in self._shared(wanted, unwanted):
                 found[index] = scores
             left = [(index, one) for index, one in enumerate(wanted) if found[index] is None]

@@ -23,11 +23,9 @@ from .memory import trim_memory
 from .slots import SlotAttention
 from .transfer import to_device
 from .tree import Block, TokenTree, Walk
-from .tree_attention import Capture, TreeAttention
+from .tree_attention import Capture, TreeAttention, rows_of_block
 
 __all__ = ["ContinuousDecoder"]
-
-_BLOCK_ROWS = 128
 
 
 @dataclass(slots=True)
@@ -122,6 +120,7 @@ class ContinuousDecoder:
         self._model = model
         self._ending = ending
         self._device = device
+        self._block_rows = rows_of_block(device)
         self._head = head or Head(model)
         self._switch = AttentionSwitch(model)
         self._tree = TreeAttention(model)
@@ -163,7 +162,7 @@ class ContinuousDecoder:
         n = len(active.rows)
         start, end, done = prompts.stretch(tokens=tokens, rows=n_free) if n_free else (0, 0, [])
         tree = prompts.tree
-        blocks = list(prompts.walk.blocks(start, end, rows=_BLOCK_ROWS)) if end > start else []
+        blocks = list(prompts.walk.blocks(start, end, rows=self._block_rows)) if end > start else []
         captures: dict[int, list[Capture]] = {}
         for nth, (place, _) in enumerate(done):
             index, row = _located(blocks, place)

@@ -10,7 +10,14 @@ from .rolling import rolling_windows
 from .rows import Plan, Row, causal_rows, notes
 from .tokens import RequestError, Split, Tokens
 
-__all__ = ["causal_plan", "causal_rolling_plan", "encoder_decoder_plan", "masked_plan", "masked_rolling_plan"]
+__all__ = [
+    "causal_plan",
+    "causal_rolling_plan",
+    "encoder_decoder_plan",
+    "masked_plan",
+    "masked_rolling_plan",
+    "whole_text",
+]
 
 
 def causal_plan(request: Request, tokens: Tokens) -> Plan:
@@ -27,7 +34,7 @@ def causal_plan(request: Request, tokens: Tokens) -> Plan:
 
 def causal_rolling_plan(request: Request, tokens: Tokens) -> Plan:
     """The whole prompt, after BOS or EOS, in windows that score each token once."""
-    ids = tokens.whole(_whole_text(request, tokens))
+    ids = tokens.whole(whole_text(request, tokens))
     rows = tuple(
         Row(
             inputs=window.inputs,
@@ -101,7 +108,7 @@ def _one_masked(part: Split, context: Sequence[int], slot: int) -> list[Row]:
 
 def masked_rolling_plan(request: Request, tokens: Tokens) -> Plan:
     """Pseudo-log-likelihood of the whole prompt, in windows that score each token once, the last one full as well."""
-    ids = tuple(tokens.text(_whole_text(request, tokens)))
+    ids = tuple(tokens.text(whole_text(request, tokens)))
     before, after = tokens.before, tokens.after
     room = tokens.max_length - len(before) - len(after)
     rows: list[Row] = []
@@ -113,5 +120,6 @@ def masked_rolling_plan(request: Request, tokens: Tokens) -> Plan:
     return Plan(tuple(rows), n_slots=1, input_tokens=len(ids))
 
 
-def _whole_text(request: Request, tokens: Tokens) -> str:
+def whole_text(request: Request, tokens: Tokens) -> str:
+    """The text that a request of kind `loglikelihood_rolling` is about."""
     return request.prompt if isinstance(request.prompt, str) else tokens.chat(request.prompt)

@@ -18,14 +18,11 @@ from .memory import BatchSize, Failure, Outcome, free_memory, is_out_of_memory, 
 from .rows import Row
 from .transfer import to_device
 from .tree import TokenTree, Walk
-from .tree_attention import TreeAttention
+from .tree_attention import TreeAttention, rows_of_block
 
 __all__ = ["PrefixScorer"]
 
 Ints = NDArray[np.int64]
-
-# Tokens that attend together. More waste time on keys that the mask hides, fewer on calls.
-_BLOCK_ROWS = 128
 
 
 @dataclass(slots=True)
@@ -75,14 +72,16 @@ class _Lookups:
 class PrefixScorer:
     """Scores rows of a causal model as one prefix tree; `head` is its last layer, where that has been tried already.
 
+    `block_rows` tokens attend together (default: what suits the device).
+
     Raises:
         UnsupportedModelError: the model's attention cannot be made to see a tree.
     """
 
-    def __init__(self, model: Any, *, device: str, block_rows: int = _BLOCK_ROWS, head: Head | None = None) -> None:
+    def __init__(self, model: Any, *, device: str, block_rows: int | None = None, head: Head | None = None) -> None:
         self._model = model
         self._device = device
-        self._block_rows = block_rows
+        self._block_rows = block_rows or rows_of_block(device)
         self._attention = TreeAttention(model)
         self._head = head or Head(model)
         self._held: Ints = np.zeros(0, dtype=np.int64)

@@ -19,14 +19,12 @@ from .memory import BatchSize
 from .token_logprobs import TokenScores, WantedScores, n_inputs
 from .transfer import to_device
 from .tree import TokenTree, Walk
-from .tree_attention import TreeAttention
+from .tree_attention import TreeAttention, rows_of_block
 
 __all__ = ["TreeTokenScorer"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
-
-_BLOCK_ROWS = 128
 
 
 @dataclass(slots=True)
@@ -64,9 +62,9 @@ class TreeTokenScorer:
         UnsupportedModelError: the model's attention cannot be made to see a tree.
     """
 
-    def __init__(self, model: Any, *, device: str, block_rows: int = _BLOCK_ROWS) -> None:
+    def __init__(self, model: Any, *, device: str, block_rows: int | None = None) -> None:
         self._device = device
-        self._block_rows = block_rows
+        self._block_rows = block_rows or rows_of_block(device)
         self._attention = TreeAttention(model)
         self._head = Head(model)
         self.n_computed = 0

@@ -18,10 +18,17 @@ from .attention import AttentionRule, AttentionSwitch, UnsupportedModelError, ad
 from .transfer import to_device
 from .tree import Block, Move
 
-__all__ = ["Capture", "TreeAttention"]
+__all__ = ["Capture", "TreeAttention", "rows_of_block"]
 
 # Columns are allotted in steps, so that stacks seldom grow.
 _STEP = 256
+# Tokens that attend together. More waste time on keys that the mask hides, fewer on calls, which cost a GPU more.
+_BLOCK_ROWS, _BLOCK_ROWS_GPU = 128, 512
+
+
+def rows_of_block(device: str) -> int:
+    """How many tokens of a tree attend together on `device`."""
+    return _BLOCK_ROWS if device == "cpu" else _BLOCK_ROWS_GPU
 
 
 class _Stack:
