@@ -121,7 +121,7 @@ def test_functions_of_totals_are_resampled():
 
 
 def test_many_samples_are_not_resampled(monkeypatch):
-    monkeypatch.setattr("evalharness.gate.evidence.MAX_RESAMPLED", 100)
+    monkeypatch.setattr("evalharness.gate.kernels.MAX_RESAMPLED", 100)
     few = absolute_evidence(metric("mcc"), answers(right(100, 20)))
     many = absolute_evidence(metric("mcc"), answers(right(120, 24)))
     assert (few.method, many.method) == ("bootstrap", "jackknife")
