@@ -207,7 +207,7 @@ def paired_evidence(
     if n_changed < FEW:
         seen = span_of(np.concatenate([ours, theirs]), span)
         kernel = few_differ(relative * before, seen, n_changed, base.n_units)
-        return replace(base, method=_pairs_name(n_changed, base.value), kernel=kernel, note=note_of(kernel))
+        return replace(base, method=_pairs_name(n_changed, plain.regression), kernel=kernel, note=note_of(kernel))
     by = 1 - sign * relative
 
     def slack(found: Sequence[Array]) -> Array:
@@ -251,7 +251,7 @@ def paired_values_evidence(
     kernel, few = found
     if few is not None:
         kernel = kernel if relative == 0 else Moved(kernel, relative * before)
-        return replace(base, method=_pairs_name(few, base.value), kernel=kernel, note=note_of(kernel))
+        return replace(base, method=_pairs_name(few, float(gains.mean())), kernel=kernel, note=note_of(kernel))
     if relative:
         kernel = skewed_mean(gains + relative * baseline, codes, n_units)
     return replace(base, method="paired t, skew-adjusted" + ("" if codes is None else ", clustered"), kernel=kernel)

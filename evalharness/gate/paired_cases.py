@@ -37,8 +37,8 @@ def question_of(rule: Rule, *, higher_is_better: bool = True) -> Question:
     if rule.kind == "equivalent":
         return Question(((-margin, "at_least"), (margin, "at_most")), "the improvement")
     if rule.kind == "max_relative_drop":
-        share = f"{100 * (1 - margin if higher_is_better else 1 + margin):.12g} % of the baseline"
-        subject = f"current less {share}" if higher_is_better else f"{share} less current"
+        share = f"{1 - margin if higher_is_better else 1 + margin:.12g}·baseline"
+        subject = f"current − {share}" if higher_is_better else f"{share} − current"
         return Question(((0.0, "at_least"),), subject)
     return Question(((-margin, "at_least"),), "the improvement")
 
@@ -151,7 +151,7 @@ def _by_point(rule: Rule, question: Question, value: float) -> Decision:
     wanted = {
         "superior": f"an improvement by more than {show(rule.number, value)} is required",
         "equivalent": f"at most {show(rule.number, abs(value))} either way is required",
-        "max_relative_drop": f"a drop by {100 * rule.number:.12g} % of the baseline is allowed",
+        "max_relative_drop": f"{100 * rule.number:.12g} % of the baseline are allowed",
     }[rule.kind]
     return Decision("fail" if failed else "pass", f"and {wanted}")
 

@@ -19,7 +19,7 @@ _CONDITION: dict[RuleKind, str] = {
     "superior": "superior by {}",
     "equivalent": "equivalent within {}",
     "max_regression": "regresses ≤ {}",
-    "max_relative_drop": "drops ≤ {share} %",
+    "max_relative_drop": "worse by ≤ {share} %",
 }
 
 

@@ -204,10 +204,8 @@ def _more(asked: Asked, more: int | None) -> str:
     if more is None:
         value, question = asked.evidence.value, asked.question
         if any(show(value, limit) == show(limit, value) for limit, _ in question.limits):
-            return (
-                "the figure lies at the limit, so that no number of samples would settle it (decide_on: point judges "
-                "this run alone)"
-            )
+            alone = " (decide_on: point judges this run alone)" if question.subject == "its" else ""
+            return f"the figure lies at the limit, so that no number of samples would settle it{alone}"
         return "how many more samples would settle it cannot be said"
     return f"about {more:,} more samples would settle it (now {now:,})"
 

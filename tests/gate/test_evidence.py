@@ -251,6 +251,9 @@ def test_a_relative_drop_is_held_against_the_baselines_figure():
     assert slower.p_value(0, "at_least") < 1e-6
     binary = paired_evidence(metric("exact_match"), rows(right(400, 40)), rows(right(400, 40)), relative=0.02)
     assert binary.p_value(0, "at_least") == pytest.approx((1 - 0.02 * 0.9) ** 400)
+    same = paired_evidence(metric("mcc"), answers(right(90, 9)), answers(right(90, 9)), relative=0.02)
+    assert same.method == "identical pairs"
+    assert same.value == pytest.approx(0.02 * 0.8, rel=0.05)
 
 
 def test_unbounded_pairs_that_all_agree_are_held_against_what_was_seen():

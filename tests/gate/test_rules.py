@@ -91,7 +91,7 @@ def test_identical_runs_are_not_superior_however_many_samples(runs):
         ({"superior": True}, "qa.accuracy superior · m"),
         ({"superior": {"margin": 0.02}}, "qa.accuracy superior by 0.02 · m"),
         ({"equivalent": {"margin": 0.01}}, "qa.accuracy equivalent within 0.01 · m"),
-        ({"max_relative_drop": 0.02}, "qa.accuracy drops ≤ 2 % · m"),
+        ({"max_relative_drop": 0.02}, "qa.accuracy worse by ≤ 2 % · m"),
         ({"max_regression": 0.01}, "qa.accuracy regresses ≤ 0.01 · m"),
     ],
 )
@@ -139,7 +139,7 @@ def test_lower_is_better_in_every_rule(make_run):
     assert state(faster, superior=True).state == "pass"
     assert state(slower, max_relative_drop=0.1).state == "pass"
     assert state(slower, max_relative_drop=0.05).state == "fail"
-    assert "105 % of the baseline less current" in state(slower, max_relative_drop=0.05).reason
+    assert "bound of 1.05·baseline − current" in state(slower, max_relative_drop=0.05).reason
 
 
 def test_a_share_of_nothing_is_no_drop(make_run):
