@@ -20,12 +20,16 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `gate`."""
-    parser.add_argument("record", help="folder of the record, run id or its beginning, suite@label, or latest")
+    parser.add_argument(
+        "record", help="folder of the record, run id or its beginning, suite@label, latest, or results of lm-eval's"
+    )
     parser.add_argument(
         "--policy", metavar="FILE", help="gates from this file (gates alone, or a suite's) and not the record's own"
     )
     parser.add_argument(
-        "--baseline", metavar="RUN", help="compare with this run and not the one that gates.baseline names"
+        "--baseline",
+        metavar="RUN",
+        help="compare with this run (named as the record is) and not the one that gates.baseline names",
     )
     parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
@@ -38,13 +42,12 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.core.errors import UsageError
     from evalharness.gate import decide_record, publish
     from evalharness.gate.policy import load_policy
-    from evalharness.record import Record
-    from evalharness.record.resolve import resolve_run
+    from evalharness.record.foreign import open_record
     from evalharness.report import print_verdicts, write_reports
 
     reports = Path(args.reports)
     gates = load_policy(args.policy) if args.policy else None
-    record = Record.open(resolve_run(args.record, reports, url=args.registry))
+    record = open_record(args.record, reports=reports, url=args.registry)
     outcome = decide_record(record, gates=gates, baseline=args.baseline, reports=reports, registry_url=args.registry)
     if outcome is None:
         raise UsageError(
@@ -52,9 +55,11 @@ def run(args: argparse.Namespace) -> int:
             "gates:\n  rules:\n    - {metric: TASK.METRIC, at_least: 0.8}"
         )
     publish(outcome, record, junit=Path(args.junit) if args.junit else None)
-    # The page must not go on showing what another policy said.
-    write_reports(record, outcome, ratings=ratings_beside(record, reports, url=args.registry))
-    _register(outcome, record, reports=reports, url=args.registry)
+    # Results of lm-eval's are a record as long as this command takes: there is nothing to keep its report beside.
+    if "/" not in record.id:
+        # The page must not go on showing what another policy said.
+        write_reports(record, outcome, ratings=ratings_beside(record, reports, url=args.registry))
+        _register(outcome, record, reports=reports, url=args.registry)
     if args.json:
         import json
 
