@@ -23,6 +23,7 @@ from .node import plain
 from .plan import Plan, models_of
 from .repeats import few_repeats
 from .schema import (
+    BaselineModel,
     ClassifyTask,
     Dataset,
     DataTask,
@@ -300,10 +301,37 @@ class _Checker:
         gates = self.suite.gates
         for index, rule in enumerate(gates.rules if gates is not None else ()):
             base: Key = ("gates", "rules", index)
-            if rule.max_regression is not None and gates is not None and gates.baseline is None:
-                message = "needs gates.baseline: a promoted run such as my-suite@production, a run id or a folder"
-                yield self.problem((*base, "max_regression"), message)
+            if rule.is_paired and gates is not None:
+                yield from self._compared(base, rule, gates.baseline)
             yield from self._rule(base, rule)
+
+    def _compared(self, base: Key, rule: Rule, baseline: str | BaselineModel | None) -> Iterator[Problem]:
+        """A rule that compares needs a baseline; a model of the same suite must run on the rule's task."""
+        if baseline is None:
+            message = (
+                "needs gates.baseline: a promoted run such as my-suite@production, a run id, a folder, or "
+                "{model: NAME} for another model of this suite"
+            )
+            yield self.problem((*base, rule.kind), message)
+        if not isinstance(baseline, BaselineModel):
+            return
+        name = rule.metric.rpartition(".")[0]
+        used = {
+            model
+            for task in self.suite.tasks
+            if covers(owner_of(name), task.id)
+            for model in models_of(task, self.suite)
+        }
+        of_baseline = {model for model in used if covers(baseline.model, model)}
+        if used and not of_baseline:
+            message = (
+                f"the task {name!r} does not run on {baseline.model!r}, which gates.baseline names; it runs on: "
+                f"{', '.join(sorted(used))}; add it to the task's `model`"
+            )
+            yield self.problem((*base, "metric"), message)
+        elif used and of_baseline == used:
+            message = f"the task {name!r} runs on the baseline {baseline.model!r} alone; add the model to be released"
+            yield self.problem((*base, "metric"), message)
 
     def _rule(self, base: Key, rule: Rule) -> Iterator[Problem]:
         name, _, figure = rule.metric.rpartition(".")

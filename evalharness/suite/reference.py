@@ -57,7 +57,7 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
     ("Tasks", (schema.PromptTask, schema.ClassifyTask, schema.PerplexityTask, schema.LmEvalTask)),
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
     ("Execution", (schema.Execution, schema.Batching, schema.OnError)),
-    ("Gates", (schema.Gates, schema.Rule)),
+    ("Gates", (schema.Gates, schema.BaselineModel, schema.Rule, schema.Margin)),
 )
 _TITLES = {
     "SuiteFile": "",
@@ -83,7 +83,9 @@ _TITLES = {
     "Batching": "batch",
     "OnError": "on_error",
     "Gates": "",
+    "BaselineModel": "A model as the baseline",
     "Rule": "A rule",
+    "Margin": "A margin",
 }
 _INTRO = {
     "Models": "`models` maps a name to a model; `backend` says which of these it is. Names have letters, digits, `_` "
@@ -177,6 +179,8 @@ _NAMES = {
     "Execution": "[execution](#execution)",
     "Gates": "[gates](#gates)",
     "Rule": "[rule](#a-rule)",
+    "Margin": "[{margin: …}](#a-margin)",
+    "BaselineModel": "[{model: …}](#a-model-as-the-baseline)",
     "Dataset": "[dataset](#datasets)",
     "JsonValue": "any",
 }
@@ -191,7 +195,7 @@ def _kind(value: dict[str, Any]) -> str:
             kinds = [_kind(part) for part in value[key] if part != {"type": "null"}]
             return " or ".join(dict.fromkeys(kinds))
     if "enum" in value or "const" in value:
-        return " \u00b7 ".join(f"`{option}`" for option in value.get("enum", [value.get("const")]))
+        return " \u00b7 ".join(f"`{_word(option)}`" for option in value.get("enum", [value.get("const")]))
     match value.get("type"):
         case "array":
             return f"list of {_kind(value.get('items', {}))}"
@@ -205,6 +209,10 @@ def _kind(value: dict[str, Any]) -> str:
         case "string":
             return "text"
     return "any"
+
+
+def _word(option: Any) -> str:
+    return option if isinstance(option, str) else json.dumps(option)
 
 
 def _range(value: dict[str, Any]) -> str:

@@ -195,7 +195,7 @@ def test_what_a_judge_cannot_say_is_left_out_and_counted(place: Place) -> None:
 )
 def test_on_error_counts_judges_that_failed(place: Place, on_error: str, complete: bool, passes: bool) -> None:
     place.rows(*ROWS, {"id": "m", "q": "mumble", "gold": "x", "lang": "en"})
-    rules = "gates={rules: [{metric: ask.f, at_least: 1}]}"
+    rules = "gates={decide_on: point, rules: [{metric: ask.f, at_least: 1}]}"
     record = place.run("{as: f, model: judge, rubric: r}", overrides=[f"execution.on_error={on_error}", rules])
     assert record.manifest.complete is complete
     gates = load_suite("suite.yaml", overrides=[rules]).suite.gates
@@ -431,7 +431,8 @@ def test_a_gate_compares_judged_figures_of_two_runs(place: Place) -> None:
     judging = "{as: f, model: judge, rubric: r}"
     baseline = place.run(judging)
     worse = place.run(judging, overrides=["models.long.reply='{{ prompt }}'"])
-    rules = "gates={baseline: x@y, rules: [{metric: ask.f, max_regression: 0.5, model: long}]}"
+    rule = "{metric: ask.f, max_regression: 0.5, model: long}"
+    rules = f"gates={{baseline: x@y, decide_on: point, rules: [{rule}]}}"
     gates = load_suite("suite.yaml", overrides=[rules]).suite.gates
     assert gates is not None
     assert evaluate_gates(worse, gates, baseline=baseline).state == "fail"
