@@ -29,14 +29,13 @@ def planned_rules(
 ) -> tuple[list[RulePlan], list[str]]:
     """The plans of the suite's rules, and what is to be noted of all of them."""
     from evalharness.core.errors import EvalHarnessError
+    from evalharness.gate.cases import decided_by
     from evalharness.gate.power_plan import plan_rules
     from evalharness.gate.record_gate import find_baseline, needs_baseline
     from evalharness.runner.looks import planned_figures
 
     gates = ready.suite.gates
     assert gates is not None  # asked for where there are some
-    if gates.decide_on == "point":
-        return [], ["decide_on: point: figures decide as they are, whatever their uncertainty; no rule is planned"]
     notes: list[str] = []
     name = baseline or (gates.baseline if isinstance(gates.baseline, str) else None)
     against = None
@@ -57,7 +56,9 @@ def planned_rules(
     )
     planned = {plan.number for plan in plans}
     notes += [
-        f"{rule.metric} is not planned: judges, lm-eval or a group that no sample has"
+        f"{rule.metric} is not planned: decide_on: point takes the figure as it is, whatever its uncertainty"
+        if decided_by(rule, gates) == "point"
+        else f"{rule.metric} is not planned: judges, lm-eval or a group that no sample has"
         for number, rule in enumerate(gates.rules)
         if number not in planned
     ]

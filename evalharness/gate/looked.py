@@ -35,7 +35,7 @@ def _looks(record: Record) -> Mapping[str, Any] | None:
 def spent_gates(record: Record, gates: Gates) -> Gates:
     """`gates` with the alpha that the last look of the record's run leaves to each rule; as they are without looks."""
     looks = _looks(record)
-    if looks is None or gates.decide_on == "point":
+    if looks is None:
         return gates
     planned, made = int(looks["planned"]), int(looks["made"])
     fractions = tuple((number + 1) / planned for number in range(planned))

@@ -27,7 +27,7 @@ from ..core.errors import UsageError
 from ..core.types import Json, MetricResult
 from ..suite.names import covers
 from ..suite.schema import BaselineModel, Gates, Rule, StopWhenDecided, Suite
-from .cases import subject_of
+from .cases import decided_by, subject_of
 from .decide import show
 from .evidence import Evidence, absolute_evidence, paired_evidence
 from .missing import bounded_absolute, bounded_paired
@@ -116,7 +116,7 @@ class GateLooks:
         self._baseline_id = None if baseline is None else baseline.manifest.id
         if isinstance(gates.baseline, BaselineModel) and any(rule.is_paired for rule in gates.rules):
             self._baseline_id = gates.baseline.model
-        self._entries = [entry for rule in _blocking(gates) for entry in _entries(rule, gates, figures, baseline)]
+        self._entries = [entry for rule in _looked_at(gates) for entry in _entries(rule, gates, figures, baseline)]
         designs = [
             Design(
                 entry.figure.fractions[entry.rule.group],
@@ -248,8 +248,9 @@ def _lead(entry: _Entry, seen: _Seen) -> str:
     return f"{subject} is {change} the baseline (n = {seen.n:,} paired)"
 
 
-def _blocking(gates: Gates) -> list[Rule]:
-    return [rule for rule in gates.rules if rule.tier == "block"]
+def _looked_at(gates: Gates) -> list[Rule]:
+    """The rules that the looks decide; one on the point is a fact of whatever was asked, and waits for the end."""
+    return [rule for rule in gates.rules if rule.tier == "block" and decided_by(rule, gates) == "interval"]
 
 
 def _entries(rule: Rule, gates: Gates, figures: Sequence[PlannedFigure], baseline: Record | None) -> list[_Entry]:

@@ -22,6 +22,7 @@ from ..stats.sequential import boundaries, crossings, drift, futility
 from ..stats.tails import normal_probability, normal_quantile
 from ..suite.names import covers
 from ..suite.schema import BaselineModel, Gates, Rule, StopWhenDecided
+from .cases import decided_by
 from .decide import show
 from .evidence import Evidence, mean_evidence, paired_values_evidence
 from .looks import as_result
@@ -89,8 +90,16 @@ def plan_rules(
     past: Record | None = None,
     stop: StopWhenDecided | None = None,
 ) -> list[RulePlan]:
-    """The plan of each rule on each figure; `past` is an earlier run, `stop` how the run is looked at."""
-    cases = [case for number, rule in enumerate(gates.rules) for case in _cases(number, rule, gates, figures)]
+    """The plan of each rule on each figure; `past` is an earlier run, `stop` how the run is looked at.
+
+    Rules on the point have none: figures decide them as they are.
+    """
+    cases = [
+        case
+        for number, rule in enumerate(gates.rules)
+        if decided_by(rule, gates) == "interval"
+        for case in _cases(number, rule, gates, figures)
+    ]
     n_blocking = sum(case.rule.tier == "block" for case in cases)
     return [_planned(case, gates, n_blocking, baseline, past, stop) for case in cases]
 

@@ -11,7 +11,7 @@ from .judgings import judgings_of
 from .load import LoadedSuite
 from .metric_specs import figure_names
 from .names import covers
-from .schema import LmEvalTask, Suite
+from .schema import Gates, LmEvalTask, Rule, Suite
 from .variables import Key, shown_path
 
 __all__ = ["stop_problems"]
@@ -24,15 +24,15 @@ def stop_problems(loaded: LoadedSuite) -> Iterator[Problem]:
     suite = loaded.suite
     if suite.execution.stop_when_decided is None:
         return
-    blocking = [] if suite.gates is None else [rule for rule in suite.gates.rules if rule.tier == "block"]
-    if suite.gates is None or not blocking:
+    gates = suite.gates
+    if gates is None or not any(rule.tier == "block" for rule in gates.rules):
         yield _problem(
             loaded,
             _KEY,
             "stop_when_decided needs a rule to decide: give the suite gates with a rule of tier block, or remove it",
         )
         return
-    if suite.gates.decide_on == "point":
+    if not any(_is_looked_at(rule, gates) for rule in gates.rules):
         yield _problem(
             loaded,
             ("gates", "decide_on"),
@@ -47,15 +47,20 @@ def stop_problems(loaded: LoadedSuite) -> Iterator[Problem]:
                 "stop_when_decided cannot part the documents of an lm-eval task, whose figures are computed from all "
                 "of them; leave the task to a suite of its own, or remove stop_when_decided",
             )
-    for index, rule in enumerate(suite.gates.rules):
+    for index, rule in enumerate(gates.rules):
         name, _, metric = rule.metric.rpartition(".")
-        if rule.tier == "block" and metric in _judged(suite, name):
+        if _is_looked_at(rule, gates) and metric in _judged(suite, name):
             yield _problem(
                 loaded,
                 ("gates", "rules", index, "metric"),
                 f"stop_when_decided cannot wait for {rule.metric}: judges are asked once the answers are there; give "
                 "the rule the tier warn, or remove stop_when_decided",
             )
+
+
+def _is_looked_at(rule: Rule, gates: Gates) -> bool:
+    """Whether the looks decide it: a rule on the point is a fact of whatever was asked, and waits for the end."""
+    return rule.tier == "block" and (rule.decide_on or gates.decide_on) == "interval"
 
 
 def _judged(suite: Suite, name: str) -> set[str]:

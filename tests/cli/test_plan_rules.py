@@ -129,7 +129,7 @@ def test_repeats_help_where_answers_to_one_sample_differ(folder, capsys):
 
 def test_rules_that_cannot_be_planned_and_point_gates_are_said(folder, capsys):
     main(["plan", "suite.yaml", "--set", "gates.decide_on=point"])
-    assert "no rule is planned" in capsys.readouterr().out
+    assert "decide_on: point takes the figure as it is" in capsys.readouterr().out
 
 
 def test_a_suite_without_gates_is_forecast_as_ever(folder, capsys):

@@ -362,3 +362,11 @@ def test_models_stay_open_between_parts_unless_they_share_a_machine(heavy, opene
 
     model = asyncio.run(parts())
     assert (model.opened, model.closed) == (opened, opened)
+
+
+def test_a_rule_on_the_point_waits_for_the_end(folder):
+    record = run(SUITE + "    - {metric: ask.error_rate, at_most: 0, decide_on: point}\n")
+    assert [rule["metric"] for rule in looks(record)["rules"]] == ["exact_match"]
+    assert looks(record)["made"] == 1
+    outcome = decide_record(record)
+    assert [verdict.state for verdict in outcome.verdicts] == ["pass", "pass"]
