@@ -67,6 +67,11 @@ class LookDecider(Protocol):
         """Whether all is decided at look `number`, counted from 0."""
         ...
 
+    @property
+    def n_given_up(self) -> int:
+        """How many rules were given up, and are not decided."""
+        ...
+
     def body(self) -> dict[str, Json]:
         """What the record keeps of the looks."""
         ...

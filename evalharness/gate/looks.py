@@ -183,6 +183,11 @@ class GateLooks:
         )
         return evidence, relative * before
 
+    @property
+    def n_given_up(self) -> int:
+        """How many rules were given up at the last look."""
+        return self._rules.standing.count("given up")
+
     def body(self) -> dict[str, Json]:
         """How the error was spent, and where each rule stands."""
         return {

@@ -239,9 +239,11 @@ class Looks:
             return f"asked in {self._n_looks} parts: not every blocking rule was decided, so all samples were asked"
         if not saved:
             return f"asked in {self._n_looks} parts: every blocking rule was decided at the last look only"
+        n = self._decider.n_given_up
+        why = f"{n} blocking rule{' was' if n == 1 else 's were'} given up" if n else "the gates were decided"
         return (
-            f"stopped at look {self.n_made} of {self._n_looks}, where the gates were decided: {saved:,} of "
-            f"{self.n_planned:,} requests were not asked ({saved / self.n_planned:.0%})"
+            f"stopped at look {self.n_made} of {self._n_looks}, where {why}: {saved:,} of {self.n_planned:,} requests "
+            f"were not asked ({saved / self.n_planned:.0%})"
         )
 
     def body(self) -> dict[str, Json]:

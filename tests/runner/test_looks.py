@@ -118,6 +118,7 @@ def test_a_hopeless_rule_is_given_up_and_is_no_failure(folder):
     found = looks(record)["rules"][0]
     assert (found["state"], found["given_up"]) == ("inconclusive", True)
     assert looks(record)["made"] < 5
+    assert any("where 1 blocking rule was given up: " in note for note in record.manifest.notes)
     outcome = decide_record(record)
     assert outcome.exit_code == 4
     assert "no longer likely to pass" in outcome.verdicts[0].reason
