@@ -35,7 +35,14 @@ _GROUPS = {
     "bleu": "Overlap with references",
     "nltk_bleu": "Overlap with references",
     "chrf": "Overlap with references",
+    "gleu": "Overlap with references",
+    "ter": "Edits",
+    "edits": "Edits",
+    "meteor": "Overlap with references",
     "rouge": "Overlap with references",
+    "diversity": "Answers by themselves",
+    "readability": "Answers by themselves",
+    "language": "Answers by themselves",
     "likelihood": "Likelihood",
     "operations": "Cost",
     "throughput": "Cost",
@@ -50,6 +57,7 @@ _INTERVALS = {
     "bootstrap": "BCa bootstrap",
     "quantile": "order statistics",
     "rows": "percentile bootstrap",
+    "jackknife": "delete-a-group jackknife",
 }
 _KINDS = {
     "generate": "generated text",
@@ -150,7 +158,8 @@ def _facts(cls: Any) -> dict[str, str]:
     metric = cls(**{field.name: "…" for field in dataclasses.fields(cls) if _is_required(field)})
     kinds = [words for kind, words in _KINDS.items() if kind in metric.kinds]
     by_rows = "rows" if hasattr(metric, "finalize_rows") else metric.interval
-    interval = "quantile" if hasattr(metric, "interval_rows") else by_rows
+    own = "jackknife" if getattr(metric, "interval_name", "") == "jackknife" else "quantile"
+    interval = own if hasattr(metric, "interval_rows") else by_rows
     return {
         "range": f"{_number(metric.bounds[0])} to {_number(metric.bounds[1])}, "
         f"{'higher' if metric.higher_is_better else 'lower'} is better",
@@ -203,7 +212,8 @@ Every metric turns a sample into a row of numbers that may be added up, and a fi
 So shards merge exactly, groups and intervals cost next to nothing, and `evalharness score` computes new figures from a
 record without asking a model. The first number of a row says whether the sample was measured at all: a sample without
 a reference or a target is left out. An answer that could not be read is wrong. A call that failed is treated as the
-suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text.
+suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text, and lacks
+every word in the error rates (`wer`, `cer`, `ter`), of which lower is better.
 
 Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval, means Student's t, corpus
 figures the BCa bootstrap over their rows (2,000 resamples, seeded; the jackknife above 50,000 samples), quantiles the

@@ -278,8 +278,18 @@ class _Checker:
                 seen[figure] = index
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
+            yield from self._not_ready(path, metric)
             if name == JUDGE_METRIC:
                 yield from self._judging((*path, name), task, metric)
+
+    def _not_ready(self, path: Key, metric: Any) -> Iterator[Problem]:
+        """What a metric needs and does not find: a package, or data."""
+        check = getattr(metric, "check_ready", None)
+        if check is not None:
+            try:
+                check(self.loaded.base)
+            except UsageError as error:
+                yield self.problem(path, str(error))
 
     def _judging(self, path: Key, task: DataTask, metric: Any) -> Iterator[Problem]:
         """Files that a judging names, and its template."""
