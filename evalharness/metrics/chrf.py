@@ -166,7 +166,7 @@ class ChrfPlusPlus(Chrf):
         chrF++_β = 100 · (1 + β²)·P·R / (β²·P + R)
 
     with P and R the means over 6 character and 2 word orders, of those that both sides have. It is chrf with
-    `word_order: 2`, and the two figures differ: lm-eval's docstring says chrF++ where it computes chrF.
+    `word_order: 2`, and the two figures differ: say which one you report.
 
     Options:
         char_order: the longest character n-gram.
