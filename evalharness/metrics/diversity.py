@@ -87,6 +87,7 @@ class _AcrossAnswers(BaseMetric):
     interval = BOOTSTRAP
     interval_name: ClassVar[str] = "jackknife"
     scores_blank = False
+    paired: ClassVar[bool] = False  # rules that compare it with a baseline are refused
 
     words: str
 
@@ -135,7 +136,7 @@ class _AcrossAnswers(BaseMetric):
         if any(number not in known for number in numbers):
             raise NotComparableError(
                 f"{self.name} cannot be computed anew from a record's numbers: it needs the answers themselves; use "
-                "at_least or at_most, or score both runs"
+                "at_least or at_most for it"
             )
         return [answer for number in numbers for answer in known[number]]
 

@@ -116,7 +116,7 @@ def tokenize_13a(text: str) -> list[str]:
 
 
 def _apart(parts: list[Any], first: int, step: int) -> str:
-    """The text of a split by a pattern, with blanks around each group that stands at `first`, `first + step` …
+    """The text of a split by a pattern, with blanks around the groups at `first`, `first + step` and so on.
 
     As `sub` with a template, which in Python 3.11 is filled in by Python code for each match.
     """

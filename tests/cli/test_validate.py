@@ -289,3 +289,13 @@ def test_what_a_metric_needs_and_does_not_find_is_said_with_the_remedy(
     assert f"tasks[0].metrics[0]: no WordNet in {tmp_path / 'nowhere'}: it needs the database files" in result.err
     assert "tasks[0].metrics[1]: bleu with tokenize: flores200 needs sacrebleu's sentencepiece model" in result.err
     assert validate(SUITE.replace("metrics: [bleu]", "metrics: [{meteor: {match: stem}}, chrf++]")).code == 0
+
+
+def test_a_rule_cannot_compare_what_is_of_all_answers_together(validate: Callable[..., Result]) -> None:
+    rules = "gates:\n  baseline: demo@production\n  rules:\n    - {metric: ask.variety, %s}\n"
+    suite = SUITE.replace("metrics: [bleu]", "metrics: [bleu, {distinct_n: {as: variety}}]")
+    result = validate(suite + rules % "max_regression: 0.1")
+    assert result.code == 2
+    assert "gates.rules[0].max_regression: the figure 'variety' is one of all answers together" in result.err
+    assert "use at_least or at_most" in result.err
+    assert validate(suite + rules % "at_least: 0.1").code == 0
