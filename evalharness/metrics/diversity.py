@@ -7,16 +7,16 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from evalharness.core.errors import NotComparableError
 from evalharness.core.protocols import Array
 from evalharness.core.types import FAILED_STATES, Response, Sample
-from evalharness.stats.arrays import Ints, np
+from evalharness.stats.arrays import Bools, Ints, np
 from evalharness.stats.tails import t_quantile
 
-from .base import BOOTSTRAP, NEEDS_NOTHING, BaseMetric, MeanMetric, answer_text, check_batch, require
-from .text import unicode_words
+from .base import BOOTSTRAP, NEEDS_NOTHING, BaseMetric, MeanMetric, answer_text, check_batch, ratio, require
+from .text import Vocabulary, unicode_words
 
 __all__ = ["DistinctN", "Repetition", "SelfBleu"]
 
@@ -76,10 +76,10 @@ class Repetition(MeanMetric):
 class _AcrossAnswers(BaseMetric):
     """A figure of all answers together, which no sum over answers gives.
 
-    A row holds a number that stands for the answer's words, and the metric remembers which (`_answers`). The figure
-    of a resample would be wrong whatever it is of: it holds the same answers twice, which is just what is measured.
-    So the interval is the jackknife's that leaves out a group of answers at a time: 20 groups, or each answer where
-    there are fewer. On average it is no narrower than it should be (Efron and Stein 1981).
+    A row holds a number that stands for the answer's words, and the metric remembers which (`_answers`; each word is
+    four bytes there). The figure of a resample would be wrong whatever it is of: it holds the same answers twice,
+    which is just what is measured. So the interval is the jackknife's that leaves out a group of answers at a time: 20
+    groups, or each answer where there are fewer. On average it is no narrower than it should be (Efron and Stein 1981).
     """
 
     higher_is_better = True
@@ -92,10 +92,12 @@ class _AcrossAnswers(BaseMetric):
     words: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_answers", {})  # not an option: the answers that numbers stand for
+        # Not options: the answers that numbers stand for, and the numbers of their words.
+        object.__setattr__(self, "_answers", {})
+        object.__setattr__(self, "_vocabulary", Vocabulary())
 
-    def figure(self, answers: Sequence[Tokens]) -> float:
-        """The figure of answers; NaN where they have none."""
+    def figures(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
+        """(1 + n_groups,) the figure of the answers, then without those of each group; NaN where there is none."""
         raise NotImplementedError
 
     @property
@@ -109,29 +111,31 @@ class _AcrossAnswers(BaseMetric):
             text = "" if response.status in FAILED_STATES else answer_text(response)
             tokens = _tokens(text, self.words)
             if tokens:
-                rows[index] = (1.0, self._number((tokens,)))
+                number = _number("\x1f".join(tokens).encode("utf-8", "surrogatepass"))
+                if number not in self._known():
+                    vocabulary: Vocabulary = self._vocabulary  # type: ignore[attr-defined]
+                    self._known()[number] = (vocabulary(tokens).astype(np.int32),)
+                rows[index] = (1.0, number)
         return rows
 
-    def _number(self, answers: tuple[Tokens, ...]) -> float:
-        """The number of these answers: of their content, so that shards and orders give the same one."""
-        text = "\x1e".join("\x1f".join(tokens) for tokens in answers).encode("utf-8", "surrogatepass")
-        number = float(int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> (64 - _CODE_BITS) or 1)
-        known: dict[float, tuple[Tokens, ...]] = self._answers  # type: ignore[attr-defined]
-        known.setdefault(number, answers)
-        return number
+    def _known(self) -> dict[float, tuple[Ints, ...]]:
+        found: dict[float, tuple[Ints, ...]] = self._answers  # type: ignore[attr-defined]
+        return found
 
     def merge_repeats(self, rows: Array, owner: Ints) -> Array:
         """The rows of samples with several answers: the number that stands for all of them."""
         merged = np.zeros((int(owner.max()) + 1, 2))
         for index in range(len(merged)):
-            answers = self._behind(rows[owner == index])
-            if answers:
-                merged[index] = (1.0, self._number(tuple(answers)))
+            own = rows[(owner == index) & (rows[:, 0] > 0)]
+            if len(own):
+                number = _number(own[:, 1].tobytes())
+                self._known()[number] = tuple(self._behind(own))
+                merged[index] = (1.0, number)
         return merged
 
-    def _behind(self, rows: Array) -> list[Tokens]:
+    def _behind(self, rows: Array) -> list[Ints]:
         """The answers of the measured rows, in order."""
-        known: dict[float, tuple[Tokens, ...]] = self._answers  # type: ignore[attr-defined]
+        known = self._known()
         numbers = rows[rows[:, 0] > 0, 1].tolist()
         if any(number not in known for number in numbers):
             raise NotComparableError(
@@ -140,21 +144,25 @@ class _AcrossAnswers(BaseMetric):
             )
         return [answer for number in numbers for answer in known[number]]
 
+    def _figure(self, rows: Array) -> float:
+        answers = self._behind(rows)
+        return float(self.figures(answers, np.zeros(len(answers), dtype=np.int64), 0)[0]) if answers else math.nan
+
     def finalize(self, totals: Array) -> Array:
         """(..., 2) -> (...): the figure of one row; NaN for totals of several."""
         totals = np.asarray(totals, dtype=np.float64)
         flat = totals.reshape(-1, 2)
-        values = [self.figure(self._behind(row[None])) if row[0] == 1 else math.nan for row in flat]
+        values = [self._figure(row[None]) if row[0] == 1 else math.nan for row in flat]
         return np.array(values, dtype=np.float64).reshape(totals.shape[:-1])
 
     def finalize_rows(self, stats: Array, weights: Array | None = None) -> Array:
         """The figure of the rows (n, 2) for each row of frequency weights (..., n); None is all 1."""
         stats = np.asarray(stats, dtype=np.float64)
         if weights is None:
-            return np.asarray(self.figure(self._behind(stats)))
+            return np.asarray(self._figure(stats))
         weights = np.asarray(weights)
         flat = weights.reshape(-1, len(stats)).astype(np.int64)
-        values = [self.figure(self._behind(np.repeat(stats, row, axis=0))) for row in flat]
+        values = [self._figure(np.repeat(stats, row, axis=0)) for row in flat]
         return np.array(values, dtype=np.float64).reshape(weights.shape[:-1])
 
     def interval_rows(self, stats: Array, *, confidence: float, codes: Ints | None = None) -> tuple[float, float]:
@@ -171,14 +179,15 @@ class _AcrossAnswers(BaseMetric):
             units[np.argsort(rows[:, 1], kind="stable")] = np.arange(len(rows))
         else:
             units = np.unique(codes[stats[:, 0] > 0], return_inverse=True)[1]
-        groups = units % _GROUPS
-        left_out = np.array([float(self.finalize_rows(rows[groups != j])) for j in np.unique(groups)])
-        g = left_out.size
-        if g < 2 or not np.isfinite(left_out).all():
+        _, groups = np.unique(units % _GROUPS, return_inverse=True)
+        g = int(groups.max()) + 1 if len(groups) else 0
+        answers = self._behind(rows)
+        of_row = [len(self._known()[number]) for number in rows[:, 1].tolist()]
+        value, *left_out = self.figures(answers, np.repeat(groups, of_row), g).tolist() if g > 1 else [math.nan]
+        if not np.isfinite(left_out).all() or not math.isfinite(value):
             return math.nan, math.nan
-        error = math.sqrt((g - 1) / g * float(np.sum((left_out - left_out.mean()) ** 2)))
+        error = math.sqrt((g - 1) / g * float(np.sum((np.array(left_out) - np.mean(left_out)) ** 2)))
         half = t_quantile((1 + confidence) / 2, g - 1) * error
-        value = float(self.finalize_rows(stats))
         return value - half, value + half
 
 
@@ -210,14 +219,17 @@ class DistinctN(_AcrossAnswers):
         require(1 <= self.n <= 9, f"n must be 1 to 9; got {self.n}")
         super().__post_init__()
 
-    def figure(self, answers: Sequence[Tokens]) -> float:
-        seen: set[Tokens] = set()
-        total = 0
-        for tokens in answers:
-            grams = _grams(tokens, self.n)
-            seen.update(grams)
-            total += len(grams)
-        return len(seen) / total if total else math.nan
+    def figures(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
+        grams, owners = _numbered_grams(answers, self.n)
+        group = groups[owners]
+        distinct, number = np.unique(grams, return_inverse=True)
+        # Without a group, the n-grams are gone that stand in no other one.
+        pairs = np.unique(number * max(n_groups, 1) + group)
+        gram, held_by = pairs // max(n_groups, 1), pairs % max(n_groups, 1)
+        alone = np.bincount(gram, minlength=len(distinct))[gram] == 1
+        left = len(distinct) - np.concatenate([[0], np.bincount(held_by[alone], minlength=n_groups)[:n_groups]])
+        total = len(grams) - np.concatenate([[0], np.bincount(group, minlength=n_groups)[:n_groups]])
+        return ratio(left.astype(np.float64), total.astype(np.float64))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,44 +260,84 @@ class SelfBleu(_AcrossAnswers):
         require(1 <= self.max_order <= 9, f"max_order must be 1 to 9; got {self.max_order}")
         super().__post_init__()
 
-    def figure(self, answers: Sequence[Tokens]) -> float:
-        n = len(answers)
-        if n < 2:
-            return math.nan
+    def figures(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
         lengths = np.array([len(tokens) for tokens in answers], dtype=np.float64)
-        logs = np.zeros(n)
-        found = np.zeros(n, dtype=bool)
-        for order in range(1, self.max_order + 1):
-            matches = self._matches(answers, order)
-            found |= (matches > 0) if order == 1 else False
+        tables = [_counted(answers, order) for order in range(1, self.max_order + 1)]
+        kept = [np.ones(len(answers), dtype=bool), *(groups != j for j in range(n_groups))]
+        return np.array([self._mean_bleu(tables, lengths, mask) for mask in kept])
+
+    def _mean_bleu(self, tables: Sequence[Counted], lengths: Array, kept: Bools) -> float:
+        """The mean BLEU of the answers `kept` against one another."""
+        if kept.sum() < 2:
+            return math.nan
+        own = lengths[kept]
+        logs = np.zeros(len(own))
+        for order, table in enumerate(tables, 1):
+            matches = _matches(table, kept)[kept]
+            if order == 1:
+                found = matches > 0
             # A text that is too short has one n-gram, and none that matches, as in nltk.
-            possible = np.maximum(lengths - order + 1, 1)
+            possible = np.maximum(own - order + 1, 1)
             logs += np.log(np.where(matches > 0, matches, _SMOOTH) / possible) / self.max_order
-        nearest = _nearest_others(lengths)
-        penalty = np.where(lengths > nearest, 1.0, np.exp(1 - nearest / lengths))
+        nearest = _nearest_others(own)
+        penalty = np.where(own > nearest, 1.0, np.exp(1 - nearest / own))
         # Without a common word nltk gives 0 whatever the smoothing.
         return float(np.where(found, penalty * np.exp(logs), 0.0).mean())
 
-    def _matches(self, answers: Sequence[Tokens], order: int) -> Array:
-        """(n,) n-grams of each answer that some other one has, each as often as the other one with most of them."""
-        numbers: dict[Tokens, int] = {}
-        grams = [numbers.setdefault(g, len(numbers)) for tokens in answers for g in _grams(tokens, order)]
-        owners = np.repeat(np.arange(len(answers)), [max(len(tokens) - order + 1, 0) for tokens in answers])
-        matches = np.zeros(len(answers))
-        if not grams:
-            return matches
-        keys, counts = np.unique(np.array(grams) * len(answers) + owners, return_counts=True)
-        gram, owner = keys // len(answers), keys % len(answers)
-        # By n-gram, the most frequent first: the others' highest count is the first one's, or for itself the second's.
-        order_of = np.lexsort((-counts, gram))
-        gram, owner, counts = gram[order_of], owner[order_of], counts[order_of]
-        first = np.flatnonzero(np.concatenate(([True], gram[1:] != gram[:-1])))
-        sizes = np.diff(first, append=gram.size)
-        others = np.repeat(counts[first], sizes)
-        second = np.where(sizes > 1, counts[np.minimum(first + 1, gram.size - 1)], 0)
-        others[first] = second
-        np.add.at(matches, owner, np.minimum(counts, others))
-        return matches
+
+class Counted(NamedTuple):
+    """How often answers have n-grams: by n-gram, the answer with most of it first."""
+
+    gram: Ints
+    owner: Ints
+    count: Ints
+
+
+def _counted(answers: Sequence[Ints], order: int) -> Counted:
+    grams, owners = _numbered_grams(answers, order)
+    keys, counts = np.unique(grams * len(answers) + owners, return_counts=True)
+    gram, owner = keys // len(answers), keys % len(answers)
+    falling = np.lexsort((-counts, gram))
+    return Counted(gram[falling], owner[falling], counts[falling])
+
+
+def _matches(table: Counted, kept: Bools) -> Array:
+    """(answers,) n-grams that some other answer of those `kept` has, each as often as the one with most of them."""
+    among = kept[table.owner]
+    gram, owner, count = (column[among] for column in table)
+    if not len(gram):
+        return np.zeros(len(kept))
+    first = np.flatnonzero(np.concatenate(([True], gram[1:] != gram[:-1])))
+    sizes = np.diff(first, append=gram.size)
+    # The others' highest count is the first one's; for the first itself it is the second's.
+    others = np.repeat(count[first], sizes)
+    others[first] = np.where(sizes > 1, count[np.minimum(first + 1, gram.size - 1)], 0)
+    matches: Array = np.bincount(owner, weights=np.minimum(count, others), minlength=len(kept))
+    return matches
+
+
+def _number(content: bytes) -> float:
+    """A number of the content, so that shards and orders give the same one."""
+    return float(int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> (64 - _CODE_BITS) or 1)
+
+
+def _numbered_grams(answers: Sequence[Ints], n: int) -> tuple[Ints, Ints]:
+    """The n-grams of all answers as numbers, equal for equal ones, and the index of the answer that each is of."""
+    if not answers:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    lengths = np.array([len(tokens) for tokens in answers])
+    tokens = np.concatenate(answers).astype(np.int64)
+    owners = np.repeat(np.arange(len(answers)), lengths)
+    # How many words of its answer stand at and after each place: an n-gram begins where there are n or more.
+    room = np.repeat(np.cumsum(lengths), lengths) - np.arange(tokens.size)
+    base = int(tokens.max()) + 1
+    grams = tokens
+    for order in range(2, n + 1):
+        if order > 2:
+            grams = np.unique(grams, return_inverse=True)[1].astype(np.int64)
+        grams = grams[:-1] * base + tokens[order - 1 :]
+    starts = room[: grams.size] >= n
+    return grams[starts], owners[: grams.size][starts]
 
 
 def _nearest_others(lengths: Array) -> Array:

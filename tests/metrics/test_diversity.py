@@ -84,6 +84,39 @@ def test_the_jackknife_of_few_answers_leaves_out_each():
     assert (low + high) / 2 == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("make", [DistinctN, SelfBleu])
+def test_leaving_out_is_what_it_says(make):
+    """Against the figures of the rows without each: fewer answers than groups, so each is left out in turn."""
+    rng = np.random.default_rng(1)
+    metric = make()
+    rows = rows_of(metric, [" ".join(rng.choice(list("abcde"), size=rng.integers(1, 9))) for _ in range(15)])
+    left_out = [float(metric.finalize_rows(np.delete(rows, i, axis=0))) for i in range(15)]
+    error = math.sqrt(14 / 15 * ((left_out - np.mean(left_out)) ** 2).sum())
+    low, high = metric.interval_rows(rows, confidence=0.95)
+    assert (low + high) / 2 == pytest.approx(float(metric.finalize_rows(rows)))
+    assert high - low == pytest.approx(2 * 2.1447866879169273 * error)  # t of 14 degrees of freedom
+    clusters = np.arange(15) // 3
+    left_out = [float(metric.finalize_rows(rows[clusters != c])) for c in range(5)]
+    error = math.sqrt(4 / 5 * ((left_out - np.mean(left_out)) ** 2).sum())
+    low, high = metric.interval_rows(rows, confidence=0.95, codes=clusters)
+    assert high - low == pytest.approx(2 * 2.7764451051977987 * error)
+
+
+@pytest.mark.parametrize("make", [DistinctN, SelfBleu])
+def test_the_interval_covers_the_expected_figure(make):
+    """Of 150 samples of 60 answers, at least 90 % of the 95 % intervals hold the mean of all their figures."""
+    rng = np.random.default_rng(2)
+    words = np.array([f"w{i}" for i in range(300)])
+    shares = 1 / np.arange(1, 301)
+    found = []
+    for _ in range(150):
+        metric = make()
+        texts = [" ".join(rng.choice(words, size=15, p=shares / shares.sum())) for _ in range(60)]
+        found.append(summarize(metric, rows_of(metric, texts)))
+    expected = np.mean([one.value for one in found])
+    assert np.mean([one.low <= expected <= one.high for one in found]) >= 0.9
+
+
 def test_distinct_n_of_answers_that_never_vary_has_no_zero_interval():
     metric = DistinctN(n=1)
     found = summarize(metric, rows_of(metric, [f"w{i} x{i}" for i in range(30)]))
