@@ -266,7 +266,7 @@ class SelfBleu(_AcrossAnswers):
         kept = [np.ones(len(answers), dtype=bool), *(groups != j for j in range(n_groups))]
         return np.array([self._mean_bleu(tables, lengths, mask) for mask in kept])
 
-    def _mean_bleu(self, tables: Sequence[Counted], lengths: Array, kept: Bools) -> float:
+    def _mean_bleu(self, tables: Sequence[_Counted], lengths: Array, kept: Bools) -> float:
         """The mean BLEU of the answers `kept` against one another."""
         if kept.sum() < 2:
             return math.nan
@@ -285,34 +285,34 @@ class SelfBleu(_AcrossAnswers):
         return float(np.where(found, penalty * np.exp(logs), 0.0).mean())
 
 
-class Counted(NamedTuple):
+class _Counted(NamedTuple):
     """How often answers have n-grams: by n-gram, the answer with most of it first."""
 
     gram: Ints
     owner: Ints
-    count: Ints
+    counts: Ints
 
 
-def _counted(answers: Sequence[Ints], order: int) -> Counted:
+def _counted(answers: Sequence[Ints], order: int) -> _Counted:
     grams, owners = _numbered_grams(answers, order)
     keys, counts = np.unique(grams * len(answers) + owners, return_counts=True)
     gram, owner = keys // len(answers), keys % len(answers)
     falling = np.lexsort((-counts, gram))
-    return Counted(gram[falling], owner[falling], counts[falling])
+    return _Counted(gram[falling], owner[falling], counts[falling])
 
 
-def _matches(table: Counted, kept: Bools) -> Array:
+def _matches(table: _Counted, kept: Bools) -> Array:
     """(answers,) n-grams that some other answer of those `kept` has, each as often as the one with most of them."""
     among = kept[table.owner]
-    gram, owner, count = (column[among] for column in table)
+    gram, owner, counts = (column[among] for column in table)
     if not len(gram):
         return np.zeros(len(kept))
     first = np.flatnonzero(np.concatenate(([True], gram[1:] != gram[:-1])))
     sizes = np.diff(first, append=gram.size)
     # The others' highest count is the first one's; for the first itself it is the second's.
-    others = np.repeat(count[first], sizes)
-    others[first] = np.where(sizes > 1, count[np.minimum(first + 1, gram.size - 1)], 0)
-    matches: Array = np.bincount(owner, weights=np.minimum(count, others), minlength=len(kept))
+    others = np.repeat(counts[first], sizes)
+    others[first] = np.where(sizes > 1, counts[np.minimum(first + 1, gram.size - 1)], 0)
+    matches: Array = np.bincount(owner, weights=np.minimum(counts, others), minlength=len(kept))
     return matches
 
 

@@ -42,6 +42,19 @@ def test_equals_nltk_with_stems(options, make_pairs, figure):
     check()
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("car runs", "auto cat railcar runs"),  # the last of the synonyms is taken: one chunk
+        ("runs cat running", "cat run"),  # the last of the stems
+        ("car x car", "car car"),
+    ],
+)
+def test_of_several_matches_the_last_is_taken(answer, gold, wordnet_folder, nltk_wordnet, make_pairs, figure):
+    found = figure(Meteor(wordnet=str(wordnet_folder)), *make_pairs([answer], [[gold]]))
+    assert found == pytest.approx(meteor_score([gold.split()], answer.split(), wordnet=nltk_wordnet), abs=1e-12)
+
+
 def test_nltks_example_without_synonyms(make_pairs, figure):
     """The first example of nltk 3.10.4's meteor_score, whose synonyms change nothing there: 0.6944."""
     answer = "It is a guide to action which ensures that the military always obeys the commands of the party"

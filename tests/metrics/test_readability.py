@@ -5,7 +5,7 @@ import math
 
 import pytest
 import textstat
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evalharness.metrics.functional import score
@@ -35,6 +35,7 @@ PASSAGE = (
 
 
 @given(TEXT)
+@example("The cat sat. The dog ran. Go home. It is so very hot.")
 def test_words_and_sentences_are_textstats(text):
     assert len(words_of(text)) == textstat.lexicon_count(text)
     assert sentence_count(text) == textstat.sentence_count(text)
