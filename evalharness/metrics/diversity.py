@@ -96,7 +96,7 @@ class _AcrossAnswers(BaseMetric):
         object.__setattr__(self, "_answers", {})
         object.__setattr__(self, "_vocabulary", Vocabulary())
 
-    def figures(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
+    def with_and_without(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
         """(1 + n_groups,) the figure of the answers, then without those of each group; NaN where there is none."""
         raise NotImplementedError
 
@@ -146,7 +146,9 @@ class _AcrossAnswers(BaseMetric):
 
     def _figure(self, rows: Array) -> float:
         answers = self._behind(rows)
-        return float(self.figures(answers, np.zeros(len(answers), dtype=np.int64), 0)[0]) if answers else math.nan
+        return (
+            float(self.with_and_without(answers, np.zeros(len(answers), dtype=np.int64), 0)[0]) if answers else math.nan
+        )
 
     def finalize(self, totals: Array) -> Array:
         """(..., 2) -> (...): the figure of one row; NaN for totals of several."""
@@ -183,7 +185,9 @@ class _AcrossAnswers(BaseMetric):
         g = int(groups.max()) + 1 if len(groups) else 0
         answers = self._behind(rows)
         of_row = [len(self._known()[number]) for number in rows[:, 1].tolist()]
-        value, *left_out = self.figures(answers, np.repeat(groups, of_row), g).tolist() if g > 1 else [math.nan]
+        value, *left_out = (
+            self.with_and_without(answers, np.repeat(groups, of_row), g).tolist() if g > 1 else [math.nan]
+        )
         if not np.isfinite(left_out).all() or not math.isfinite(value):
             return math.nan, math.nan
         error = math.sqrt((g - 1) / g * float(np.sum((np.array(left_out) - np.mean(left_out)) ** 2)))
@@ -219,7 +223,7 @@ class DistinctN(_AcrossAnswers):
         require(1 <= self.n <= 9, f"n must be 1 to 9; got {self.n}")
         super().__post_init__()
 
-    def figures(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
+    def with_and_without(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
         grams, owners = _numbered_grams(answers, self.n)
         group = groups[owners]
         distinct, number = np.unique(grams, return_inverse=True)
@@ -260,7 +264,7 @@ class SelfBleu(_AcrossAnswers):
         require(1 <= self.max_order <= 9, f"max_order must be 1 to 9; got {self.max_order}")
         super().__post_init__()
 
-    def figures(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
+    def with_and_without(self, answers: Sequence[Ints], groups: Ints, n_groups: int) -> Array:
         lengths = np.array([len(tokens) for tokens in answers], dtype=np.float64)
         tables = [_counted(answers, order) for order in range(1, self.max_order + 1)]
         kept = [np.ones(len(answers), dtype=bool), *(groups != j for j in range(n_groups))]
@@ -312,7 +316,8 @@ def _matches(table: _Counted, kept: Bools) -> Array:
     # The others' highest count is the first one's; for the first itself it is the second's.
     others = np.repeat(counts[first], sizes)
     others[first] = np.where(sizes > 1, counts[np.minimum(first + 1, gram.size - 1)], 0)
-    matches: Array = np.bincount(owner, weights=np.minimum(counts, others), minlength=len(kept))
+    shared = np.minimum(counts, others).astype(np.float64)
+    matches: Array = np.bincount(owner, weights=shared, minlength=len(kept)).astype(np.float64)
     return matches
 
 

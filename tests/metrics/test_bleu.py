@@ -216,6 +216,13 @@ def test_signature_is_sacrebleus(make_pairs):
     assert "tok:auto[" in Bleu().signature
 
 
+@pytest.mark.parametrize("options", [each for each in OPTIONS if "max_ngram_order" not in each], ids=str)
+def test_the_signature_of_each_option_is_sacrebleus(options):
+    theirs = sacrebleu.BLEU(**{"tokenize": "13a"} | options)
+    theirs.corpus_score(["a b"], [["a b"]])
+    assert ours(options).signature == "bleu|" + str(theirs.get_signature()).replace("nrefs:1", "nrefs:var")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -142,6 +142,13 @@ def test_name_is_the_registered_one():
         assert ROOM.load(name).name == name
 
 
+def test_a_suite_has_its_figure(metric):
+    from evalharness.suite.metric_specs import figures_of_metric
+
+    named = metric.for_figure("shown") if hasattr(metric, "for_figure") else metric
+    assert "shown" in dict(figures_of_metric("shown", named))
+
+
 def test_columns(metric):
     assert len(set(metric.columns)) == len(metric.columns)
     assert metric.columns[0] == "n"
