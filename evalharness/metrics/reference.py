@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from evalharness.core.registry import registry
@@ -230,9 +230,10 @@ def markdown() -> str:
     from evalharness.metrics import BUILTIN
 
     found = [explain(name) for name in BUILTIN]
+    anchors = _anchors(e.name for group in dict.fromkeys(e.group for e in found) for e in found if e.group == group)
     lines = [_INTRODUCTION, "| metric | | range | needs | interval |", "|---|---|---|---|---|"]
     lines += [
-        f"| [`{e.name}`](#{e.name.lower()}) | {e.summary.rstrip('.')} | {e.facts['range'].partition(',')[0]} | "
+        f"| [`{e.name}`](#{anchors[e.name]}) | {e.summary.rstrip('.')} | {e.facts['range'].partition(',')[0]} | "
         f"{e.facts['needs']} | {e.facts['interval']} |"
         for e in found
     ]
@@ -242,6 +243,16 @@ def markdown() -> str:
             if explanation.group == group:
                 lines += _section(explanation)
     return "\n".join(lines) + "\n"
+
+
+def _anchors(names: Iterable[str]) -> dict[str, str]:
+    """Where headings are linked to, as GitHub makes it: of chrf and chrf++ the second is chrf-1."""
+    anchors: dict[str, str] = {}
+    for name in names:
+        slug = re.sub(r"[^\w -]", "", name.lower())
+        taken = sum(anchor == slug or anchor.startswith(f"{slug}-") for anchor in anchors.values())
+        anchors[name] = f"{slug}-{taken}" if taken else slug
+    return anchors
 
 
 def _section(found: Explanation) -> list[str]:
