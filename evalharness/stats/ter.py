@@ -109,7 +109,9 @@ def _best(found: list[_Shift], reference: str, edits: int, in_beam: bool) -> str
                 least, best = left, shift
         return None if best is None else best.text
     numbers = np.array([list(map(ord, shift.text)) for shift in found], dtype=np.int64)
-    distances = _beam_rows(numbers, np.array(list(map(ord, reference)), dtype=np.int64))[-1][:, -1].tolist()
+    for _, cells in _beam_rows(numbers, np.array(list(map(ord, reference)), dtype=np.int64)):
+        row = cells  # the last one has the distances
+    distances = row[:, -1].tolist()
     least = min(distances)
     if least >= edits:
         return None
@@ -198,12 +200,16 @@ def _bit_alignment(text: str, reference: str) -> _Alignment:
 
 def _beam_alignment(text: str, reference: str) -> _Alignment:
     numbers = [np.array(list(map(ord, words)), dtype=np.int64) for words in (text, reference)]
-    table = [row[0].tolist() for row in _beam_rows(numbers[0][None], numbers[1], keep=True)]
+    table = [(start, cells[0].tolist()) for start, cells in _beam_rows(numbers[0][None], numbers[1])]
+
+    def cell(i: int, j: int) -> int:
+        start, cells = table[i]
+        return int(cells[j - start]) if start <= j < start + len(cells) else _FAR
 
     def step(i: int, j: int) -> str:
-        if table[i][j] == table[i - 1][j - 1] + (text[i - 1] != reference[j - 1]):
+        if cell(i, j) == cell(i - 1, j - 1) + (text[i - 1] != reference[j - 1]):
             return "both"
-        return "text" if table[i][j] == table[i - 1][j] + 1 else "reference"
+        return "text" if cell(i, j) == cell(i - 1, j) + 1 else "reference"
 
     return _walked_back(text, reference, step)
 
@@ -228,28 +234,27 @@ def _walked_back(text: str, reference: str, step: Callable[[int, int], str]) -> 
     return _Alignment(edits, text_errors, reference_errors, places)
 
 
-def _beam_rows(texts: Ints, reference: Ints, *, keep: bool = False) -> list[Ints]:
-    """The rows (texts, m + 1) of the distance tables in sacrebleu's beam: the last one, or all of them with `keep`."""
+def _beam_rows(texts: Ints, reference: Ints) -> Iterator[tuple[int, Ints]]:
+    """Row by row the distance tables of texts (c, n) in sacrebleu's beam: where it begins, and its cells (c, width)."""
     n, m = texts.shape[1], len(reference)
-    row = np.broadcast_to(np.arange(m + 1), (len(texts), m + 1))
-    rows = [row]
     ratio = m / n if n else 1.0
     width = math.ceil(ratio / 2 + _BEAM) if ratio / 2 > _BEAM else _BEAM
+    words = np.concatenate([[-1], reference])  # words[j] is the one that stands before column j
+    start, cells = 0, np.broadcast_to(np.arange(m + 1), (len(texts), m + 1))
+    yield start, cells
     for i in range(1, n + 1):
         diagonal = math.floor(i * ratio)
         low, high = max(0, diagonal - width), min(m + 1, diagonal + width)
         if i == n:
             high = m + 1
-        before, row = row, np.full((len(texts), m + 1), _FAR, dtype=np.int64)
-        cells = before[:, low:high] + 1
-        first = max(low, 1)
-        replaced = before[:, first - 1 : high - 1] + (texts[:, i - 1, None] != reference[first - 1 : high - 1])
-        np.minimum(cells[:, first - low :], replaced, out=cells[:, first - low :])
+        # The row before from column low − 1 on, as far as it lay in the beam.
+        before = np.full((len(texts), high - low + 1), _FAR, dtype=np.int64)
+        first = max(low - 1, start)
+        last = max(first, min(high, start + cells.shape[1]))
+        before[:, first - low + 1 : last - low + 1] = cells[:, first - start : last - start]
+        replaced = before[:, :-1] + (texts[:, i - 1, None] != words[low:high])
         # A word of the reference may be added behind any cell: the least of what stands to the left, plus the way.
         along = np.arange(high - low)
-        cells = np.minimum.accumulate(cells - along, axis=1) + along
-        row[:, low:high] = np.minimum(cells, _FAR)
-        if not keep:
-            rows.clear()
-        rows.append(row)
-    return rows
+        cells = np.minimum.accumulate(np.minimum(replaced, before[:, 1:] + 1) - along, axis=1) + along
+        start, cells = low, np.minimum(cells, _FAR)
+        yield start, cells
