@@ -33,7 +33,7 @@ def noisy(rng, length, *, kept, vocabulary=400):
     return text[rng.randint(0, 4) :], gold
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_sentences_equal_sacrebleu(seed):
     rng = random.Random(seed)
     for _ in range(12):
@@ -41,7 +41,7 @@ def test_sentences_equal_sacrebleu(seed):
         assert translation_edits(text, gold) == translation_edit_rate(text, gold)[0]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_outside_of_the_beam_it_is_sacrebleus_beam(seed, monkeypatch):
     """Texts that share little, or differ much in length: the plain distance would not do."""
     seen = []
