@@ -59,6 +59,8 @@ _KIND_WORDS = {
     "loglikelihood_rolling": "score whole texts by likelihood",
     "classify": "classify",
 }
+# The conditions of a rule that compare with a baseline.
+_PAIRED_CONDITIONS = ("max_regression", "non_inferior", "superior", "equivalent", "max_relative_drop")
 # What the templates of a request see; `models.outputs.request_values` gives it.
 _REQUEST_NAMES = frozenset({"prompt", "messages", "sampling", "sample_id", "repeat"})
 
@@ -138,6 +140,7 @@ class _Checker:
             else:
                 yield from self._task(index, task)
         yield from self._gates()
+        yield from self._unpaired()
 
     # ── models and datasets ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -279,8 +282,18 @@ class _Checker:
                 seen[figure] = index
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
+            yield from self._not_ready(path, metric)
             if name == JUDGE_METRIC:
                 yield from self._judging((*path, name), task, metric)
+
+    def _not_ready(self, path: Key, metric: Any) -> Iterator[Problem]:
+        """What a metric needs and does not find: a package, or data."""
+        check = getattr(metric, "check_ready", None)
+        if check is not None:
+            try:
+                check(self.loaded.base)
+            except UsageError as error:
+                yield self.problem(path, str(error))
 
     def _judging(self, path: Key, task: DataTask, metric: Any) -> Iterator[Problem]:
         """Files that a judging names, and its template."""
@@ -361,6 +374,25 @@ class _Checker:
             if columns is not None and column not in columns:
                 near = suggestion(column, columns) or f"; it has: {', '.join(columns) or 'none'}"
                 yield self.problem((*base, "group"), f"the task {name!r} has no group column {column!r}{near}")
+
+    def _unpaired(self) -> Iterator[Problem]:
+        """Rules that compare with a baseline what cannot be computed from two records."""
+        gates = self.suite.gates
+        for index, rule in enumerate(gates.rules if gates is not None else ()):
+            name, _, figure = rule.metric.rpartition(".")
+            found = next((condition for condition in _PAIRED_CONDITIONS if getattr(rule, condition, None)), None)
+            if found is None:
+                continue
+            tasks = [
+                task for task in self.suite.tasks if covers(owner_of(name), task.id) and task.id not in self.unclear
+            ]
+            specs = [spec for task in tasks for spec in task.metrics if figure in figure_names(spec)]
+            if any(not getattr(build_metric(spec)[1], "paired", True) for spec in specs):
+                message = (
+                    f"the figure {figure!r} is one of all answers together and cannot be compared with a baseline "
+                    "sample by sample; use at_least or at_most"
+                )
+                yield self.problem(("gates", "rules", index, found), message)
 
     def secrets(self, environ: Mapping[str, str]) -> Iterator[Problem]:
         """Placeholders of variables that are not set."""
