@@ -26,11 +26,18 @@ _GROUPS = {
     "nltk_bleu": "Overlap with references",
     "chrf": "Overlap with references",
     "rouge": "Overlap with references",
+    "semantic": "Meaning",
+    "bertscore": "Meaning",
+    "toxicity": "Toxicity",
+    "retrieval": "Retrieval and answers from documents",
+    "rag": "Retrieval and answers from documents",
+    "code": "Generated code",
     "likelihood": "Likelihood",
     "operations": "Cost",
     "states": "States",
     "judge": "Judges",
-    "hf_metric": "Metrics of other libraries",
+    "hf_metric": "Metrics of other libraries, and your own",
+    "python": "Metrics of other libraries, and your own",
 }
 _NEEDS = {"references": "a `reference`", "target": "a `target`"}
 _INTERVALS = {

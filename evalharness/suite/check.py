@@ -279,11 +279,15 @@ class _Checker:
                 yield self.problem(path, message)
             if name == JUDGE_METRIC:
                 yield from self._judging((*path, name), task, metric)
+            for option, message in getattr(metric, "faults", _no_faults)(self.loaded.base):
+                short = isinstance(spec, Mapping) and not isinstance(spec[name], Mapping)
+                yield self.problem((*path, name) if short else (*path, name, option), message)
 
     def _judging(self, path: Key, task: DataTask, metric: Any) -> Iterator[Problem]:
         """Files that a judging names, and its template."""
         columns = self._columns(task.dataset)
-        for message in rubric_problems(self.loaded.base, task, metric.rubric, metric.rubric_path, columns):
+        columns |= metric.names if columns else frozenset()
+        for message in rubric_problems(self.loaded.base, task, metric.rubric_source, metric.rubric_path, columns):
             yield self.problem((*path, "rubric"), message)
         if metric.calibrate is not None:
             try:
@@ -394,6 +398,11 @@ def obeys_schemas(spec: object) -> bool:
     if isinstance(spec, OpenAIModel):
         return spec.api != "completions"
     return isinstance(spec, FakeModel | PluginModel | PythonModel | ReplayModel)
+
+
+def _no_faults(base: object) -> tuple[tuple[str, str], ...]:
+    """What is wrong with the files of a metric that has none."""
+    return ()
 
 
 def _own_columns(dataset: Dataset) -> frozenset[str]:
