@@ -17,7 +17,7 @@ from evalharness.core.types import FAILED_STATES, Response, Sample
 from evalharness.stats.arrays import np
 
 from .base import answer_text, golds, require
-from .checkpoint import CheckpointMetric, Dtype
+from .checkpoint import CheckpointMetric
 from .network import Network, batches, encode
 
 __all__ = ["BertScore"]
@@ -60,7 +60,7 @@ class BertScore(CheckpointMetric):
     layer: int | None = None
     idf: str | None = None
     baseline: float | None = None
-    dtype: Dtype = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "float64"] = "float32"
     device: str = "auto"
 
     name = "bertscore"

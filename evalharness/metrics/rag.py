@@ -16,7 +16,7 @@ from evalharness.core.types import FAILED_STATES, Response, Sample
 from evalharness.stats.arrays import Bools, np
 
 from .base import NEEDS_NOTHING, NEEDS_REFERENCES, answer_text, golds, require
-from .checkpoint import CheckpointMetric, Dtype, unique
+from .checkpoint import CheckpointMetric, unique
 from .classifier import label_probabilities
 from .places import absent_everywhere, parse_place, texts_of
 from .text import sentences
@@ -124,7 +124,7 @@ class Groundedness(_Entailment):
     label: str = "entailment"
     measure: Literal["share", "mean"] = "share"
     threshold: float = 0.5
-    dtype: Dtype = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "float64"] = "float32"
     device: str = "auto"
 
     name = "groundedness"
@@ -178,7 +178,7 @@ class ContextRecall(_AgainstReference):
     context: str = "row.context"
     label: str = "entailment"
     threshold: float = 0.5
-    dtype: Dtype = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "float64"] = "float32"
     device: str = "auto"
 
     name = "context_recall"
@@ -214,7 +214,7 @@ class ContextPrecision(_AgainstReference):
     context: str = "row.context"
     label: str = "entailment"
     threshold: float = 0.5
-    dtype: Dtype = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "float64"] = "float32"
     device: str = "auto"
 
     name = "context_precision"

@@ -114,7 +114,7 @@ class RecallAtK(_Retrieval):
     k: int = 5
     retrieved: str = "answer"
     relevant: str = "references"
-    match: Match = "id"
+    match: Literal["id", "text"] = "id"
 
     name = "recall_at_k"
 
@@ -144,7 +144,7 @@ class PrecisionAtK(_Retrieval):
     k: int = 5
     retrieved: str = "answer"
     relevant: str = "references"
-    match: Match = "id"
+    match: Literal["id", "text"] = "id"
 
     name = "precision_at_k"
 
@@ -173,7 +173,7 @@ class MeanReciprocalRank(_Retrieval):
     k: int | None = None
     retrieved: str = "answer"
     relevant: str = "references"
-    match: Match = "id"
+    match: Literal["id", "text"] = "id"
 
     name = "mrr"
 
@@ -206,7 +206,7 @@ class NdcgAtK(_Retrieval):
     gain: Literal["linear", "exponential"] = "linear"
     retrieved: str = "answer"
     relevant: str = "references"
-    match: Match = "id"
+    match: Literal["id", "text"] = "id"
 
     name = "ndcg_at_k"
 
@@ -242,7 +242,7 @@ class MeanAveragePrecision(_Retrieval):
     k: int | None = None
     retrieved: str = "answer"
     relevant: str = "references"
-    match: Match = "id"
+    match: Literal["id", "text"] = "id"
 
     name = "map"
 

@@ -13,7 +13,7 @@ from evalharness.core.types import FAILED_STATES, Response, Sample
 from evalharness.stats.arrays import np
 
 from .base import answer_text, golds, require
-from .checkpoint import CheckpointMetric, Dtype, settings_of, unique
+from .checkpoint import CheckpointMetric, settings_of, unique
 from .network import Network, batches, encode
 
 __all__ = ["SemanticSimilarity", "embed"]
@@ -59,7 +59,7 @@ class SemanticSimilarity(CheckpointMetric):
     normalize: bool = True
     prefix: str = ""
     max_tokens: int | None = None
-    dtype: Dtype = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "float64"] = "float32"
     device: str = "auto"
 
     name = "semantic_similarity"

@@ -15,7 +15,7 @@ from evalharness.core.protocols import IntervalKind
 from evalharness.core.types import FAILED_STATES, Response, Sample
 
 from .base import NEEDS_NOTHING, MeanMetric, answer_text, require
-from .checkpoint import CheckpointMetric, Dtype, unique
+from .checkpoint import CheckpointMetric, unique
 from .classifier import label_probabilities
 
 __all__ = ["Toxicity", "ToxicityLexicon"]
@@ -52,7 +52,7 @@ class Toxicity(CheckpointMetric):
     label: str = "toxic"
     measure: Literal["share", "mean"] = "share"
     threshold: float = 0.5
-    dtype: Dtype = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "float64"] = "float32"
     device: str = "auto"
 
     name = "toxicity"
