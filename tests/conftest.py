@@ -99,8 +99,14 @@ def _tokenizer(style: str) -> Any:
         pair=f"{cls} $A {sep} $B:1 {sep}:1",
         special_tokens=[(cls, backend.token_to_id(cls)), (sep, backend.token_to_id(sep))],
     )
+    names = ["input_ids", "token_type_ids", "attention_mask"] if style == "bert" else ["input_ids", "attention_mask"]
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, cls_token=cls, sep_token=sep, pad_token=pad, model_max_length=64
+        tokenizer_object=backend,
+        cls_token=cls,
+        sep_token=sep,
+        pad_token=pad,
+        model_max_length=64,
+        model_input_names=names,
     )
 
 
