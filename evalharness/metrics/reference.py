@@ -43,12 +43,19 @@ _GROUPS = {
     "diversity": "Answers by themselves",
     "readability": "Answers by themselves",
     "language": "Answers by themselves",
+    "semantic": "Meaning",
+    "bertscore": "Meaning",
+    "toxicity": "Toxicity",
+    "retrieval": "Retrieval and answers from documents",
+    "rag": "Retrieval and answers from documents",
+    "code": "Generated code",
     "likelihood": "Likelihood",
     "operations": "Cost",
     "throughput": "Cost",
     "states": "States",
     "judge": "Judges",
-    "hf_metric": "Metrics of other libraries",
+    "hf_metric": "Metrics of other libraries, and your own",
+    "python": "Metrics of other libraries, and your own",
 }
 _NEEDS = {"references": "a `reference`", "target": "a `target`"}
 _INTERVALS = {
@@ -148,7 +155,7 @@ def _yaml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
-    return str(value)
+    return str(value) or '""'
 
 
 def _number(value: float) -> str:

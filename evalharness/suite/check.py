@@ -285,6 +285,9 @@ class _Checker:
             yield from self._not_ready(path, metric)
             if name == JUDGE_METRIC:
                 yield from self._judging((*path, name), task, metric)
+            for option, message in getattr(metric, "faults", _no_faults)(self.loaded.base):
+                short = isinstance(spec, Mapping) and not isinstance(spec[name], Mapping)
+                yield self.problem((*path, name) if short else (*path, name, option), message)
 
     def _not_ready(self, path: Key, metric: Any) -> Iterator[Problem]:
         """What a metric needs and does not find: a package, or data."""
@@ -298,7 +301,8 @@ class _Checker:
     def _judging(self, path: Key, task: DataTask, metric: Any) -> Iterator[Problem]:
         """Files that a judging names, and its template."""
         columns = self._columns(task.dataset)
-        for message in rubric_problems(self.loaded.base, task, metric.rubric, metric.rubric_path, columns):
+        columns |= metric.names if columns else frozenset()
+        for message in rubric_problems(self.loaded.base, task, metric.rubric_source, metric.rubric_path, columns):
             yield self.problem((*path, "rubric"), message)
         if metric.calibrate is not None:
             try:
@@ -455,6 +459,11 @@ def obeys_schemas(spec: object) -> bool:
     if isinstance(spec, OpenAIModel):
         return spec.api != "completions"
     return isinstance(spec, FakeModel | PluginModel | PythonModel | ReplayModel)
+
+
+def _no_faults(base: object) -> tuple[tuple[str, str], ...]:
+    """What is wrong with the files of a metric that has none."""
+    return ()
 
 
 def _own_columns(dataset: Dataset) -> frozenset[str]:

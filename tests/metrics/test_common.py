@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib
+import json
 import math
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +57,49 @@ def script(tmp_path_factory):
     return str(folder)
 
 
+OWN = """
+from evalharness.metrics.base import MeanMetric, answer_text, golds
+
+
+class Longer(MeanMetric):
+    name = "longer"
+
+    def values(self, samples, responses):
+        return [
+            None if not golds(s) else float(r.status != "error" and len(answer_text(r)) >= len(golds(s)[0]))
+            for s, r in zip(samples, responses, strict=True)
+        ]
+"""
+
+
+@pytest.fixture(scope="session")
+def own_metric(tmp_path_factory):
+    """A metric of a user's own, where Python finds it."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "evalharness_test_longer.py").write_text(OWN)
+    sys.path.append(str(folder))
+    yield "evalharness_test_longer:Longer"
+    sys.path.remove(str(folder))
+
+
+CLASSIFIERS = ("toxicity", "groundedness", "context_recall", "context_precision")
+RETRIEVAL = ("recall_at_k", "precision_at_k", "mrr", "ndcg_at_k", "map")
+
+
 @pytest.fixture
-def required(cls, script):
+def required(cls, request):
     """The options that a metric cannot be made without."""
+    if cls.name in ("semantic_similarity", "bertscore"):
+        return {"checkpoint": str(request.getfixturevalue("networks")()), "dtype": "float64"}
+    if cls.name in CLASSIFIERS:
+        labels = ("toxic", "entailment", "neutral")
+        found = {"checkpoint": str(request.getfixturevalue("networks")(labels=labels)), "dtype": "float64"}
+        return found if cls.name == "toxicity" else {**found, "context": "prompt", "threshold": 0.3}
+    if cls.name == "python":
+        return {"path": request.getfixturevalue("own_metric")}
+    if cls.name == "code_execution":
+        return {"timeout_s": 30.0}
+    script = request.getfixturevalue("script")
     if cls.name == "llm_judge":
         return {"model": "judge", "rubric": "Is it good?", "classes": {"bad": 0.0, "good": 1.0}}
     if cls.name == "json_schema_match":
@@ -380,7 +422,8 @@ def test_unmeasured_samples_are_zero_rows(metric):
 
 
 def test_a_perfect_answer_is_best(metric, labels):
-    if metric.bounds[1] == math.inf or not metric.higher_is_better or metric.name in ("llm_judge", "meteor"):
+    others = ("llm_judge", "meteor", "code_execution", "groundedness", "context_recall", "context_precision")
+    if metric.bounds[1] == math.inf or not metric.higher_is_better or metric.name in (*others, "precision_at_k"):
         pytest.skip("nothing is perfect here")
     if metric.name == "language_match":
         pytest.skip("the answers are in several languages")
@@ -403,6 +446,8 @@ def test_a_perfect_answer_is_best(metric, labels):
         )
         for s, a in zip(samples, answers, strict=True)
     ]
+    if metric.name in RETRIEVAL:
+        responses = [Response(key=s.id, text=json.dumps(s.references)) for s in samples]
     if metric.name == "regex":
         samples = [dataclasses.replace(s, references=(re.escape(s.references[0]),)) for s in samples]
     if metric.name in ("rouge2", "rouge3", "rougeN", "nltk_bleu"):  # a text of one word has no word pairs
@@ -427,8 +472,8 @@ def test_wrong_types_are_refused(metric, samples, responses, error):
 
 
 def test_references_as_one_text_are_refused(metric):
-    if metric.needs != {"references"}:
-        pytest.skip("it reads no references")
+    if metric.needs != {"references"} or metric.name == "python":
+        pytest.skip("it reads no references, or the user's own code does")
     with pytest.raises(TypeError, match="not a str"):
         metric.sample_stats([Sample(id="x", digest="", prompt="", references="abc")], [Response(key="x", text="abc")])
 
