@@ -59,7 +59,7 @@ class HfCausal(HfModel):
 
     def report(self) -> Mapping[str, Mapping[str, Json]]:
         found = {"loglikelihood": self.scorer.report(), "generate": self.generator.report()}
-        return {kind: work for kind, work in found.items() if work}
+        return {**super().report(), **{kind: work for kind, work in found.items() if work}}
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .plans import causal_plan

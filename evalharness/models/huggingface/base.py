@@ -207,8 +207,13 @@ class HfModel(BatchModel):
         return None if self._loaded_model is None else self._loaded_model.model
 
     def report(self) -> Mapping[str, Mapping[str, Json]]:
-        """What was computed since loading, by kind of request, for the record; {} where nothing is counted."""
-        return {}
+        """For the record: under `weights` how large the model is, and by kind of request what it has computed."""
+        if self._loaded_model is None:
+            return {}
+        weights = list(self._loaded_model.model.parameters())
+        n_parameters = sum(weight.numel() for weight in weights)
+        size = sum(weight.numel() * weight.element_size() for weight in weights)
+        return {"weights": {"n_parameters": n_parameters, "bytes": size}}
 
     def size(self, kind: str) -> BatchSize:
         """How much goes into a batch; what memory has taught is kept from one call to the next."""

@@ -104,7 +104,9 @@ class Replicas:
         """
         reports = [copy.report() for copy in self._copies]
         kinds = dict.fromkeys(kind for report in reports for kind in report)
-        return {kind: _summed([report[kind] for report in reports if kind in report]) for kind in kinds}
+        found = {kind: _summed([report[kind] for report in reports if kind in report]) for kind in kinds}
+        # Of each copy, not of all.
+        return found | {"weights": reports[0]["weights"]} if "weights" in found else found
 
     def _verb(self, kind: Kind, requests: Iterable[Request]) -> AsyncIterator[Response]:
         if kind not in self.capabilities:
