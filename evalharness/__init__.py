@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evalharness.compare.operands import compare
     from evalharness.core.errors import EvalHarnessError
     from evalharness.core.types import MetricResult, Request, Response, Sample
     from evalharness.gate import evaluate_gates
@@ -28,6 +29,7 @@ __all__ = [
     "Response",
     "Sample",
     "Suite",
+    "compare",
     "evaluate_gates",
     "load_suite",
     "run",
@@ -43,6 +45,7 @@ _HOME = {
     "Response": "evalharness.core.types",
     "Sample": "evalharness.core.types",
     "Suite": "evalharness.suite",
+    "compare": "evalharness.compare.operands",
     "evaluate_gates": "evalharness.gate",
     "load_suite": "evalharness.suite",
     "run": "evalharness.runner",

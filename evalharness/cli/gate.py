@@ -20,7 +20,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `gate`."""
-    parser.add_argument("record", help="folder of the record, run id or its beginning, suite@label, or latest")
+    parser.add_argument(
+        "record", help="folder of the record, run id or its beginning, suite@label, latest, or lm-eval's results_….json"
+    )
     parser.add_argument(
         "--policy", metavar="FILE", help="gates from this file (gates alone, or a suite's) and not the record's own"
     )
@@ -38,13 +40,12 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.core.errors import UsageError
     from evalharness.gate import decide_record, publish
     from evalharness.gate.policy import load_policy
-    from evalharness.record import Record
-    from evalharness.record.resolve import resolve_run
+    from evalharness.record.foreign import open_record
     from evalharness.report import print_verdicts, write_reports
 
     reports = Path(args.reports)
     gates = load_policy(args.policy) if args.policy else None
-    record = Record.open(resolve_run(args.record, reports, url=args.registry))
+    record = open_record(args.record, reports=reports, url=args.registry)
     outcome = decide_record(record, gates=gates, baseline=args.baseline, reports=reports, registry_url=args.registry)
     if outcome is None:
         raise UsageError(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.errors import NotComparableError
 from ..core.types import MetricResult
 
-__all__ = ["require_comparable"]
+__all__ = ["Difference", "differences", "require_comparable"]
 
 _REMEDY = {
     "data": "run the baseline again on this data (as many samples too: --limit) and promote that run",
@@ -19,6 +19,15 @@ _REMEDY = {
     "signature": "score the baseline again with this metric: evalharness score BASELINE --suite SUITE",
 }
 _OTHER = "run the baseline again under this suite and promote that run"
+
+
+class Difference(NamedTuple):
+    """A field in which two figures differ, with what stands there, shortened."""
+
+    name: str
+    where: str
+    ours: str
+    theirs: str
 
 
 def require_comparable(
@@ -34,23 +43,34 @@ def require_comparable(
 
     `identity` holds one digest for each of them but the signature, which the figures carry.
     """
-    fields = {
-        **{f"identity.{k}": (identity.get(k), baseline_identity.get(k)) for k in {**identity, **baseline_identity}},
-        "signature": (figure.signature, baseline.signature),
-    }
-    differing = [(name, ours, theirs) for name, (ours, theirs) in fields.items() if ours != theirs]
+    differing = differences(figure, baseline, identity, baseline_identity)
     if not differing:
         return
     lines = [
         f"{figure.task}.{figure.metric} of {figure.model} cannot be compared with the baseline {baseline_id}: "
-        f"the runs differ in {', '.join(name.removeprefix('identity.') for name, _, _ in differing)}"
+        f"the runs differ in {', '.join(found.name for found in differing)}"
     ]
-    for name, ours, theirs in differing:
-        short = name.removeprefix("identity.")
-        where = f"metric {name}" if name == "signature" else f"tasks[{figure.task}].{name}"
-        lines.append(f"  {where}: {_brief(ours)} in {run_id}, {_brief(theirs)} in {baseline_id}")
-        lines.append(f"    → {_REMEDY.get(short, _OTHER)}")
+    for found in differing:
+        lines.append(f"  {found.where}: {found.ours} in {run_id}, {found.theirs} in {baseline_id}")
+        lines.append(f"    → {_REMEDY.get(found.name, _OTHER)}")
     raise NotComparableError("\n".join(lines))
+
+
+def differences(
+    figure: MetricResult,
+    baseline: MetricResult,
+    identity: Mapping[str, Any],
+    baseline_identity: Mapping[str, Any],
+) -> list[Difference]:
+    """In what two figures differ that must agree: data, prompt, generation, kind, or the metric's signature."""
+    found = [
+        Difference(name, f"tasks[{figure.task}].identity.{name}", _brief(identity.get(name)), _brief(theirs))
+        for name in {**identity, **baseline_identity}
+        if identity.get(name) != (theirs := baseline_identity.get(name))
+    ]
+    if figure.signature != baseline.signature:
+        found.append(Difference("signature", "metric signature", _brief(figure.signature), _brief(baseline.signature)))
+    return found
 
 
 def _brief(value: Any) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from ..core.protocols import Array
 from ..core.types import MetricResult
+from ..record.arrays import texts_at
+from .matching import Ints, Matcher, cluster_codes_of
 from .paired import figure_of, paired_change, paired_point
 from .rebuild import metric_of
+from .rows import RowSource
 
 if TYPE_CHECKING:
     from ..record import Record
 
-__all__ = ["PairedFigure", "Pairing", "identity_of", "pair"]
+__all__ = ["PairedFigure", "PairedRows", "Pairing", "identity_of", "pair", "paired_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,19 @@ class PairedFigure(NamedTuple):
     pairing: Pairing
 
 
-class _Rows(NamedTuple):
-    keys: list[tuple[str, int]]
-    clusters: list[str | None]
-    values: Array
+class PairedRows(NamedTuple):
+    """(n, k) statistics of two figures on the same n samples in the same order, and the samples' clusters.
+
+    `current_ids` and `baseline_ids` give the ids of the pairs at some places.
+    """
+
+    current: Array
+    baseline: Array
+    codes: Ints | None
+    n_only_current: int
+    n_only_baseline: int
+    current_ids: Callable[[Ints], list[str]]
+    baseline_ids: Callable[[Ints], list[str]]
 
 
 def identity_of(record: Record, figure: MetricResult) -> dict[str, Any]:
@@ -73,31 +83,26 @@ def pair(
     interval: bool,
 ) -> PairedFigure:
     """The paired figures of `figure` and `against`; the interval of the regression only where it is asked for."""
-    ours, theirs = _rows(record, figure), _rows(baseline, against)
-    place = {key: i for i, key in enumerate(theirs.keys)}
-    both = [(i, place[key]) for i, key in enumerate(ours.keys) if key in place]
-    mine = np.array([i for i, _ in both], dtype=np.intp)
-    other = np.array([j for _, j in both], dtype=np.intp)
-    current, before = ours.values[mine], theirs.values[other]
+    pairs = paired_rows(RowSource(record), figure, RowSource(baseline), against)
     metric = metric_of(record, figure)
-    n = len(both)
-    values = figure_of(metric, current), figure_of(metric, before)
+    n = len(pairs.current)
+    values = figure_of(metric, pairs.current), figure_of(metric, pairs.baseline)
     change = (
         paired_change(
-            current,
-            before,
+            pairs.current,
+            pairs.baseline,
             metric,
             confidence=confidence,
             seed=record.manifest.seed,
-            clusters=[ours.clusters[i] for i, _ in both],
+            codes=pairs.codes,
         )
         if interval
-        else paired_point(current, before, metric)
+        else paired_point(pairs.current, pairs.baseline, metric)
     )
     pairing = Pairing(
         n_paired=n,
-        n_only_current=len(ours.keys) - n,
-        n_only_baseline=len(theirs.keys) - n,
+        n_only_current=pairs.n_only_current,
+        n_only_baseline=pairs.n_only_baseline,
         n_worse=change.n_worse,
         n_better=change.n_better,
         regression=change.regression,
@@ -109,24 +114,29 @@ def pair(
     return PairedFigure(values[0], values[1], pairing)
 
 
-def _rows(record: Record, figure: MetricResult) -> _Rows:
-    """The statistics rows of a figure. The key counts the samples of equal content, so that each is paired once."""
-    table = record.stats(figure.task, figure.model, figure.metric)
-    keep = range(len(table))
-    if figure.group is not None:
-        members = _members(record, figure)
-        keep = [i for i in keep if table.sample_ids[i] in members]  # type: ignore[assignment]
-    seen: Counter[str] = Counter()
-    keys: list[tuple[str, int]] = []
-    for i in keep:
-        digest = str(table.digests[i])
-        keys.append((digest, seen[digest]))
-        seen[digest] += 1
-    index = np.array(list(keep), dtype=np.intp)
-    return _Rows(keys, [table.clusters[i] for i in keep], np.asarray(table.values, dtype=np.float64)[index])
+def paired_rows(
+    source: RowSource,
+    figure: MetricResult,
+    baseline: RowSource,
+    against: MetricResult,
+    *,
+    by_id: bool = False,
+    matcher: Matcher | None = None,
+) -> PairedRows:
+    """The rows of two figures on the samples that both have.
 
-
-def _members(record: Record, figure: MetricResult) -> set[str]:
-    column, _, value = (figure.group or "").partition("=")
-    rows = record.iter_samples(task=figure.task, model=figure.model)
-    return {row.sample.id for row in rows if row.sample.groups.get(column) == value}
+    Samples are paired on their digests, each of several equal ones once; `by_id` pairs them on their ids, for prompts
+    that differ and data that do not.
+    """
+    ours, theirs = source.rows(figure), baseline.rows(against)
+    keys = (ours.sample_ids, theirs.sample_ids) if by_id else (ours.digests, theirs.digests)
+    match = (matcher or Matcher()).match(*keys)
+    return PairedRows(
+        ours.values[match.ours],
+        theirs.values[match.theirs],
+        cluster_codes_of(ours.clusters, match.ours),
+        match.n_only_ours,
+        match.n_only_theirs,
+        lambda places: texts_at(ours.sample_ids, match.ours[places]),
+        lambda places: texts_at(theirs.sample_ids, match.theirs[places]),
+    )

@@ -32,16 +32,15 @@ def needs_baseline(gates: Gates) -> bool:
 
 
 def find_baseline(name: str, *, reports: Path, registry_url: str | None = None) -> Record:
-    """The record that `suite@label`, a run id, its beginning, `latest` or a folder names.
+    """The record that `suite@label`, a run id, its beginning, `latest`, a folder or a file of lm-eval's names.
 
     Raises:
         UsageError: if there is none, with the command that makes one.
     """
-    from ..record import Record
-    from ..record.resolve import resolve_run
+    from ..record.foreign import open_record
 
     try:
-        return Record.open(resolve_run(name, reports, url=registry_url))
+        return open_record(name, reports=reports, url=registry_url)
     except UsageError as error:
         message = f"the baseline {name!r} cannot be had: {error}"
         if "evalharness promote" not in message:

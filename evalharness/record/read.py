@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["iter_columns", "iter_samples", "read_frame", "read_stats"]
+__all__ = ["batches_of", "guarded", "iter_columns", "iter_samples", "read_frame", "read_stats"]
 
 # A row is some thirty Python objects on its way.
 _BATCH_ROWS: Final = 1_024
@@ -41,7 +41,7 @@ _AS_THEY_ARE: Final = {
 
 def iter_samples(path: Path, where: Mapping[str, str]) -> Iterator[SampleRow]:
     """The rows of `samples.parquet` whose columns have the values of `where`, in order, as they were handed over."""
-    for batch in _batches(path, where=where):
+    for batch in batches_of(path, where=where):
         names = batch.schema.names
         for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             yield _sample_row(dict(zip(names, cells, strict=True)))
@@ -49,7 +49,7 @@ def iter_samples(path: Path, where: Mapping[str, str]) -> Iterator[SampleRow]:
 
 def iter_columns(path: Path, where: Mapping[str, str], columns: Sequence[str]) -> Iterator[tuple[list[Any], ...]]:
     """Some columns of the rows that have the values of `where`, in order, a batch of rows at a time."""
-    for batch in _batches(path, where=where, columns=columns):
+    for batch in batches_of(path, where=where, columns=columns):
         yield tuple(_decoded(name, batch.column(name).to_pylist()) for name in columns)
 
 
@@ -62,7 +62,7 @@ def read_frame(path: Path, where: Mapping[str, str], columns: Sequence[str] | No
     # Whether a prompt is text or turns stands in another column.
     read = [*names, "is_chat"] if "prompt" in names and "is_chat" not in names else names
     parts: dict[str, list[Any]] = {name: [] for name in read}
-    for batch in _batches(path, where=where, columns=read):
+    for batch in batches_of(path, where=where, columns=read):
         for name in read:
             parts[name].extend(_decoded(name, batch.column(name).to_pylist()))
     if "prompt" in names:
@@ -83,7 +83,7 @@ def read_stats(path: Path, where: Mapping[str, str], k: int) -> StatsTable:
     digests: list[str] = []
     clusters: list[str | None] = []
     blocks = [np.empty((0, k), dtype=np.float64)]
-    for batch in _batches(path, where=where, columns=columns):
+    for batch in batches_of(path, where=where, columns=columns):
         lengths = pc.min_max(pc.list_value_length(batch.column("stats"))).as_py()
         if lengths != {"min": k, "max": k}:
             raise RecordError(f"{path} is damaged: {dict(where)} has rows that are not {k} statistics long")
@@ -95,7 +95,8 @@ def read_stats(path: Path, where: Mapping[str, str], k: int) -> StatsTable:
 
 
 @contextmanager
-def _guard(path: Path) -> Iterator[None]:
+def guarded(path: Path) -> Iterator[None]:
+    """Turn what Arrow and the disk say of a file into an error that names it."""
     import pyarrow as pa
 
     try:
@@ -107,21 +108,28 @@ def _guard(path: Path) -> Iterator[None]:
 
 
 def _guarded_schema(path: Path, pq: Any) -> pa.Schema:
-    with _guard(path):
+    with guarded(path):
         return pq.read_schema(path)
 
 
-def _batches(path: Path, *, where: Mapping[str, str], columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+def batches_of(
+    path: Path,
+    *,
+    where: Mapping[str, str],
+    columns: Sequence[str] | None = None,
+    batch_rows: int = _BATCH_ROWS,
+) -> Iterator[pa.RecordBatch]:
+    """The rows whose columns have the values of `where`, at most `batch_rows` at a time."""
     import pyarrow.parquet as pq
 
     wanted = {name: escape(value) for name, value in where.items()}
-    with _guard(path), pq.ParquetFile(path) as file:
+    with guarded(path), pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             undecided = _undecided(file.metadata.row_group(group), wanted)
             if undecided is None:
                 continue
             read = None if columns is None else [*dict.fromkeys([*columns, *undecided])]
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=read):
+            for batch in file.iter_batches(batch_size=batch_rows, row_groups=[group], columns=read):
                 kept = _matching(batch, undecided)
                 if kept.num_rows:
                     yield kept

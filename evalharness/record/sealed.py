@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +23,9 @@ from .schema import CHECKSUMS, FILES, MANIFEST, SAMPLES, SCORES, STATS
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+    from .arrays import Bools, SampleTexts, StatsArrays
 
 __all__ = ["Record", "seal"]
 
@@ -156,11 +159,45 @@ class Record:
         """
         from .read import read_stats
 
+        k = self._width(task, model, metric)
+        return read_stats(self._path(STATS), _where(task=task, model=model, metric=metric), k)
+
+    def stats_arrays(self, task: str, model: str, metric: str) -> StatsArrays:
+        """What `stats` gives, as columns of Arrow's and NumPy's, without a Python object a row.
+
+        Raises:
+            UsageError: if the record has no such figure.
+        """
+        from .arrays import read_stats_arrays
+
+        k = self._width(task, model, metric)
+        return read_stats_arrays(self._path(STATS), _where(task=task, model=model, metric=metric), k)
+
+    def group_mask(self, task: str, model: str, group: str, ids: pa.ChunkedArray) -> Bools:
+        """(n,) which of the samples `ids` (a column of `stats_arrays`) are in the `group` "column=value"."""
+        from .arrays import group_mask
+
+        column, _, value = group.partition("=")
+        return group_mask(self._path(SAMPLES), _where(task=task, model=model), column, value, ids)
+
+    def gold(self, task: str, model: str) -> tuple[pa.ChunkedArray, dict[str, pa.ChunkedArray]]:
+        """Ids, and the columns `target` and `references`, of a task's samples, one row an answer."""
+        from .arrays import read_gold
+
+        return read_gold(self._path(SAMPLES), _where(task=task, model=model))
+
+    def texts(self, task: str, model: str, ids: Sequence[str]) -> dict[str, SampleTexts]:
+        """What there is to see of some samples of a task on a model: prompt, gold and the first answer, by id."""
+        from .arrays import read_texts
+
+        return read_texts(self._path(SAMPLES), _where(task=task, model=model), ids)
+
+    def _width(self, task: str, model: str, metric: str) -> int:
         whole = [r for r in self.results if (r.task, r.model, r.metric, r.group) == (task, model, metric, None)]
         if not whole:
             known = ", ".join(sorted({f"{r.task}.{r.metric} ({r.model})" for r in self.results})) or "none"
             raise UsageError(f"{self.folder} has no figure {task}.{metric} of model {model!r}; it has: {known}")
-        return read_stats(self._path(STATS), _where(task=task, model=model, metric=metric), len(whole[0].columns))
+        return len(whole[0].columns)
 
     def iter_samples(self, task: str | None = None, model: str | None = None) -> Iterator[SampleRow]:
         """Every question and its answer as it was, read a row group at a time, without pandas."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
 from ..core.types import STATUSES, MetricResult
 from .text import figure, safe
 
-__all__ = ["Scale", "bar", "scale_of", "strip"]
+if TYPE_CHECKING:
+    from ..compare.result import ComparedFigure
+
+__all__ = ["Scale", "bar", "difference_bar", "scale_of", "strip"]
 
 # The drawing is stretched to the width of its column: strokes keep their width and dots stay round, since all of it is
 # lines with round ends.
@@ -60,6 +63,24 @@ def bar(result: MetricResult, scale: Scale | None, *, limits: Iterable[float] = 
             label += f", limit {figure(limit, like=result.value)}"
             parts.append(f'<path class="limit" d="M{scale.x(limit):.2f} 1v18"/>')
     parts.append(_line("dot", scale.x(result.value), scale.x(result.value)))
+    head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
+    return head.format(safe(label)) + Markup("".join(parts) + "</svg>")
+
+
+def difference_bar(one: ComparedFigure, reach: float, css: str) -> Markup:
+    """The SVG of a difference with its interval, right of the line in the middle where it is better."""
+    if not math.isfinite(one.difference):
+        return Markup("")
+    sign = 1.0 if one.higher_is_better else -1.0
+    scale = Scale(-reach, reach) if reach > 0 else Scale(-1.0, 1.0)
+    label = f"difference {figure(one.difference)}"
+    parts = [_line("track", 0.0, _WIDTH), f'<path class="zero" d="M{_WIDTH / 2:.2f} 1v18"/>']
+    if not math.isnan(one.low) and not math.isnan(one.high):
+        label += f", interval {figure(one.low, like=one.difference)} to {figure(one.high, like=one.difference)}"
+        ends = sorted((scale.x(sign * one.low), scale.x(sign * one.high)))
+        parts.append(_line(f"ci {css}", *ends))
+    place = scale.x(sign * one.difference)
+    parts.append(_line(f"dot {css}", place, place))
     head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
     return head.format(safe(label)) + Markup("".join(parts) + "</svg>")
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.types import MetricResult
 from .costs import cost_rows, usage_line
 from .gateview import GateOutcomeLike, GateView
-from .text import amount, duration, figure, interval, joined, plural, single_line
+from .terminal import Printer as _Printer
+from .terminal import make_console
+from .terminal import table as _table
+from .terminal import text as _text
+from .text import amount, duration, figure, interval, joined, plural
 from .view import ReportView, build_view, operations_of
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -24,59 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["make_console", "print_summary", "print_verdicts"]
 
-_PIPED_WIDTH = 120
 _WITH_INTERVAL, _NARROW, _MEDIUM = 56, 76, 96
 _MOST_LINES = 8
 _STATE = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "bold red"), "inconclusive": ("? inconclusive", "yellow")}
 _HEADLINE = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE"}
-
-
-def make_console(file: IO[str] | None = None, *, width: int | None = None) -> Console:
-    """A console on `file` (default: stdout) that folds nothing needlessly in a pipe and keeps to NO_COLOR."""
-    from rich.console import Console
-
-    stream = sys.stdout if file is None else file
-    if width is None and not stream.isatty() and not os.environ.get("COLUMNS"):
-        width = _PIPED_WIDTH
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
-
-
-def _text(value: object, style: str = "") -> Text:
-    from rich.text import Text
-
-    return Text(single_line(str(value)), style=style, overflow="fold")
-
-
-def _table(*columns: tuple[str, str]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for name, justify in columns:
-        fold = justify == "left"
-        table.add_column(name, justify=justify, no_wrap=not fold, overflow="fold")  # type: ignore[arg-type]
-    return table
-
-
-class _Printer:
-    """Prints to a console whose encoding may be too small for our signs."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        encoding = console.encoding or "utf-8"
-        self._plain: str | None = None
-        try:
-            "↑↓✓✗→⏎·—≥≤∞−…␀".encode(encoding)
-        except (UnicodeEncodeError, LookupError):
-            self._plain = encoding
-
-    def __call__(self, *parts: RenderableType) -> None:
-        if self._plain is None:
-            self.console.print(*parts)
-            return
-        with self.console.capture() as captured:
-            self.console.print(*parts)
-        self.console.file.write(captured.get().encode(self._plain, "replace").decode(self._plain))
 
 
 def print_summary(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..record import Rating, Record
     from .people import PeopleView
 
-__all__ = ["embed_json", "iter_html", "load_template", "render_html"]
+__all__ = ["asset", "embed_json", "environment", "iter_html", "load_template", "render_html", "source_hash"]
 
 _SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 _ERRORS_SHOWN = 8
@@ -77,15 +77,15 @@ def iter_html(
     view = build_view(record, gate, ratings)
     bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
-    css, js = _asset("report.css"), _asset("report.js")
+    css, js = asset("report.css"), asset("report.js")
     # No text of the record can know it, and so none can pass for it.
     here = secrets.token_hex(16)
     drawing = _drawing.set(_bar_of(view))
     page = load_template().render(
         css=Markup(css),
         js=Markup(js),
-        css_hash=Markup(_hash(css)),
-        js_hash=Markup(_hash(js)),
+        css_hash=Markup(source_hash(css)),
+        js_hash=Markup(source_hash(js)),
         title=f"{manifest.suite_name} · {manifest.id}",
         manifest=manifest,
         view=view,
@@ -133,26 +133,29 @@ def _data(bundle: SampleBundle) -> Iterator[str]:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file among the templates, with the same line ends everywhere."""
     text = (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
 
 
-def _hash(text: str) -> str:
+def source_hash(text: str) -> str:
+    """How a page's policy names a style sheet or a script of its own."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def load_template() -> Template:
     """The page's template, compiled once: a moment that a command may choose, for it takes a tenth of a second."""
-    _environment().get_template("macros.j2")
-    return _environment().get_template("report.html.j2")
+    environment().get_template("macros.j2")
+    return environment().get_template("report.html.j2")
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with what they may call; what they print is escaped and cannot act."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader(__package__ or "evalharness.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -161,7 +164,7 @@ def _environment() -> Environment:
         # Every value that is printed passes here: control characters never reach the page.
         finalize=lambda value: safe(value) if type(value) is str else value,
     )
-    environment.filters.update(
+    made.filters.update(
         figure=figure,
         like=lambda value, like: figure(value, like=like),
         amount=amount,
@@ -174,7 +177,7 @@ def _environment() -> Environment:
         bar=lambda result: _drawing.get()(result),
         diagram=diagram,
     )
-    return environment
+    return made
 
 
 def _variant(task: str, model: str) -> str:

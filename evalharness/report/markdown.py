@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..record import Rating, Record
     from .people import PeopleView
 
-__all__ = ["escape_markdown", "render_markdown"]
+__all__ = ["code_text", "escape_markdown", "markdown_table", "render_markdown"]
 
 # All of ASCII punctuation that CommonMark or GitHub gives a meaning, inside a line or at its start.
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$^=:-])")
@@ -44,7 +44,7 @@ def render_markdown(
     """The report as GitHub-flavoured Markdown, with what people's `ratings` say."""
     view = build_view(record, gate, ratings)
     manifest = view.manifest
-    lines = [f"# {_e(manifest.suite_name)}", "", f"Run `{_code(manifest.id)}`, {_e(manifest.created_utc)}", ""]
+    lines = [f"# {_e(manifest.suite_name)}", "", f"Run `{code_text(manifest.id)}`, {_e(manifest.created_utc)}", ""]
     description = manifest.suite.get("description")
     if description:
         lines += [_e(str(description), limit=2000), ""]
@@ -73,11 +73,13 @@ def _e(text: str, *, limit: int = _CELL) -> str:
     return escape_markdown(text, limit=limit)
 
 
-def _code(text: str) -> str:
+def code_text(text: str) -> str:
+    """`text` on one line, fit to stand between backticks in a table."""
     return single_line(text).replace("`", "ˋ").replace("|", "\\|")
 
 
-def _table(head: list[str], rows: Iterable[list[str]], *, right: Iterable[int] = ()) -> list[str]:
+def markdown_table(head: list[str], rows: Iterable[list[str]], *, right: Iterable[int] = ()) -> list[str]:
+    """The lines of a table whose cells are Markdown already; the columns `right` are set to the right."""
     numbers = set(right)
     rule = "|".join("--:" if i in numbers else "---" for i in range(len(head)))
     return [
@@ -89,7 +91,7 @@ def _table(head: list[str], rows: Iterable[list[str]], *, right: Iterable[int] =
 
 
 def _gate(gate: GateView) -> list[str]:
-    against = f" against `{_code(gate.baseline_id)}`" if gate.baseline_id else ""
+    against = f" against `{code_text(gate.baseline_id)}`" if gate.baseline_id else ""
     lines = [f"**Gate: {_SIGN.get(gate.state, _e(gate.state))}**{against}. {_e(gate.reason, limit=2000)}", ""]
     rows = [
         [
@@ -102,7 +104,9 @@ def _gate(gate: GateView) -> list[str]:
         ]
         for v in gate.verdicts
     ]
-    return lines + (_table(["verdict", "rule", "value", "n", "tier", "why"], rows, right=(2, 3)) if rows else [])
+    return lines + (
+        markdown_table(["verdict", "rule", "value", "n", "tier", "why"], rows, right=(2, 3)) if rows else []
+    )
 
 
 def _task(task: TaskView) -> list[str]:
@@ -120,7 +124,7 @@ def _task(task: TaskView) -> list[str]:
         for r in task.figures
     ]
     head = ["metric", "model", "value", "interval", "kind of interval", "n", "failed"]
-    lines += _table(head, rows, right=(2, 3, 5, 6)) if rows else ["No figures.", ""]
+    lines += markdown_table(head, rows, right=(2, 3, 5, 6)) if rows else ["No figures.", ""]
     for confusion in task.confusions:
         lines += _confusion(confusion)
     for table in task.reliabilities:
@@ -137,7 +141,11 @@ def _confusion(matrix: Confusion) -> list[str]:
         for gold, counts in zip(matrix.golds, matrix.counts, strict=True)
     ]
     right = range(1, len(head))
-    return [f"Confusion matrix of {_e(matrix.model)} in {_e(matrix.task)}:", "", *_table(head, rows, right=right)]
+    return [
+        f"Confusion matrix of {_e(matrix.model)} in {_e(matrix.task)}:",
+        "",
+        *markdown_table(head, rows, right=right),
+    ]
 
 
 def _reliability(table: Reliability) -> list[str]:
@@ -146,7 +154,7 @@ def _reliability(table: Reliability) -> list[str]:
         [f"{b.low:.3g} to {b.high:.3g}", f"{b.n:,.6g}", figure(b.confidence), figure(b.accuracy)] for b in table.bins
     ]
     where = f"{_e(table.model)} in {_e(table.task)} ({_e(table.metric)})"
-    return [f"Reliability of {where}:", "", *_table(head, rows, right=(1, 2, 3))]
+    return [f"Reliability of {where}:", "", *markdown_table(head, rows, right=(1, 2, 3))]
 
 
 def _groups(table: GroupTable) -> list[str]:
@@ -157,7 +165,7 @@ def _groups(table: GroupTable) -> list[str]:
     return [
         f"{_e(table.metric)} of {_e(table.model)} in {_e(table.task)} by {_e(table.column)}, worst first{gap}:",
         "",
-        *_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
+        *markdown_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
     ]
 
 
@@ -174,11 +182,11 @@ def _people(view: PeopleView) -> list[str]:
     if view.duels is not None:
         scores = [[_e(model), *map(amount, score)] for model, score in view.duels.scores]
         if not rows:
-            return [*lines, *_table(["model", "won", "tied", "lost"], scores, right=(1, 2, 3))]
+            return [*lines, *markdown_table(["model", "won", "tied", "lost"], scores, right=(1, 2, 3))]
         # Both go from the best to the last.
         head += ["won", "tied", "lost"]
         rows = [[*row, *score[1:]] for row, score in zip(rows, scores, strict=True)]
-    return [*lines, *_table(head, rows, right=range(2, len(head)))]
+    return [*lines, *markdown_table(head, rows, right=range(2, len(head)))]
 
 
 def _states(view: ReportView) -> list[str]:
@@ -186,7 +194,7 @@ def _states(view: ReportView) -> list[str]:
         [_e(task), _e(model), amount(sum(states.values())), _e(joined(states)) or MISSING]
         for task, model, states in view.states
     ]
-    return ["## States of the answers", "", *_table(["task", "model", "answers", "states"], rows, right=(2,))]
+    return ["## States of the answers", "", *markdown_table(["task", "model", "answers", "states"], rows, right=(2,))]
 
 
 def _costs(view: ReportView) -> list[str]:
@@ -200,14 +208,14 @@ def _costs(view: ReportView) -> list[str]:
         for row in [*rows, *([total] if total is not None and len(rows) > 1 else [])]
     ]
     head = ["model", "requests sent", "retries", "tokens in", "cached", "tokens out", "reasoning", "cost", "spent now"]
-    return ["## Tokens and cost", "", *_table(head, cells, right=range(1, len(head)))]
+    return ["## Tokens and cost", "", *markdown_table(head, cells, right=range(1, len(head)))]
 
 
 def _provenance(view: ReportView) -> list[str]:
     m = view.manifest
     seconds = m.execution.get("seconds")
     rows = [
-        ["suite digest", f"`{_code(m.suite_digest)}`"],
+        ["suite digest", f"`{code_text(m.suite_digest)}`"],
         *(
             [f"data {_e(n)}", _e(f"{d.get('source')} · {d.get('n_rows')} rows · {d.get('digest')}")]
             for n, d in m.datasets.items()
@@ -218,4 +226,4 @@ def _provenance(view: ReportView) -> list[str]:
         ["evalharness", _e(m.evalharness_version)],
         ["versions", _e(", ".join(f"{k} {v}" for k, v in m.versions.items()))],
     ]
-    return ["## Where it comes from", "", *_table(["what", "is"], rows)]
+    return ["## Where it comes from", "", *markdown_table(["what", "is"], rows)]

@@ -207,7 +207,7 @@ def test_a_metric_of_totals_is_computed_anew_on_the_pairs(make_run):
     assert verdict.value == pytest.approx(matthews_corrcoef(targets, answers))
     answers = [t if i >= 8 else flip[t] for i, t in zip(range(5, N), targets, strict=True)]
     assert verdict.baseline_value == pytest.approx(matthews_corrcoef(targets, answers))
-    assert outcome.pairings[0].method == "paired bootstrap"
+    assert outcome.pairings[0].method == "paired jackknife"
 
 
 def test_clusters_reach_the_interval(make_run):
