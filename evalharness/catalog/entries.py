@@ -125,6 +125,17 @@ MODELS: dict[str, Entry] = _table(
             size_mb=92,
         ),
         Entry(
+            name="minilm-l6",
+            room="models",
+            description="all-MiniLM-L6-v2: a sentence encoder (22.7M parameters, 384 dimensions) for the metrics "
+            "semantic_similarity and bertscore.",
+            licence="Apache-2.0",
+            packages=(_MINILM,),
+            maker="evalharness.catalog.minilm:make",
+            takes="some seconds",
+            size_mb=92,
+        ),
+        Entry(
             name="movie-sentiment-minilm",
             room="models",
             description="A sentiment classifier (negative, positive): MiniLM-L6 (22.7M parameters) fine-tuned here on "

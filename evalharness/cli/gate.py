@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--policy", metavar="FILE", help="gates from this file (gates alone, or a suite's) and not the record's own"
     )
     parser.add_argument(
-        "--baseline", metavar="RUN", help="compare with this run and not the one that gates.baseline names"
+        "--baseline",
+        metavar="RUN",
+        help="compare with this run (named as the record is) and not the one that gates.baseline names",
     )
     parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
@@ -53,9 +55,11 @@ def run(args: argparse.Namespace) -> int:
             "gates:\n  rules:\n    - {metric: TASK.METRIC, at_least: 0.8}"
         )
     publish(outcome, record, junit=Path(args.junit) if args.junit else None)
-    # The page must not go on showing what another policy said.
-    write_reports(record, outcome, ratings=ratings_beside(record, reports, url=args.registry))
-    _register(outcome, record, reports=reports, url=args.registry)
+    # Results of lm-eval's are a record as long as this command takes: there is nothing to keep its report beside.
+    if "/" not in record.id:
+        # The page must not go on showing what another policy said.
+        write_reports(record, outcome, ratings=ratings_beside(record, reports, url=args.registry))
+        _register(outcome, record, reports=reports, url=args.registry)
     if args.json:
         import json
 

@@ -198,7 +198,12 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one gate rule decided, on which figure, and why, in one sentence."""
+    """What one gate rule decided, on which figure, and why, in one sentence.
+
+    Where bounds decide, `p_value` is that of "the rule is violated", `alpha` what it was held against (Holm's step),
+    and `method` the test. `further_samples` says about how many more samples would settle an inconclusive one; None
+    where no number would.
+    """
 
     rule: str
     state: VerdictState
@@ -213,6 +218,10 @@ class Verdict:
     limit: float
     baseline_value: float | None = None
     n: int = 0
+    further_samples: int | None = None
+    p_value: float | None = None
+    alpha: float | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,17 @@
-"""The arithmetic of a rule: a figure or an interval against a limit. Pure, no record in sight."""
+"""A figure against a limit, and how figures are shown in sentences. Pure, no record in sight."""
 
 from __future__ import annotations
 
 import math
 from typing import Literal, NamedTuple
 
-from ..compare.paired import rounded_up
 from ..core.types import VerdictState
-from ..stats.tails import normal_quantile
 
 __all__ = [
-    "NO_VARIATION",
     "TOLERANCE",
     "Condition",
     "Decision",
-    "decide_interval",
     "decide_point",
-    "samples_needed",
     "show",
 ]
 
@@ -24,9 +19,6 @@ Condition = Literal["at_least", "at_most"]
 
 # A figure that equals the limit passes: 0.9 - 0.85 is 0.05000000000000004, and must not fail "by no more than 0.05".
 TOLERANCE = 1e-12
-
-# Methods whose interval is a bound on what was not seen, since all that was seen agrees.
-NO_VARIATION = frozenset({"no-variation", "identical pairs", "constant change"})
 
 
 class Decision(NamedTuple):
@@ -70,58 +62,3 @@ def decide_point(value: float, limit: float, condition: Condition) -> Decision:
     gap = show(abs(value - limit))
     side = "below" if condition == "at_least" else "above"
     return Decision("fail", f"{gap} {side} the limit of {show(limit, value)}")
-
-
-def samples_needed(
-    value: float, low: float, high: float, limit: float, n: int, *, method: str = "", confidence: float = 0.95
-) -> int | None:
-    """About how many samples would take the limit out of the interval, if the figure stayed.
-
-        Wilson          z²·L(1 − L)/gap², since its interval inverts the score test at the limit L
-        no variation    (n + z²)·half/gap − z², since its half-width is a share z²/(n + z²) of what is possible
-        else            n·(half/gap)², since intervals shrink by the square root of n
-
-    `half` is the half-width on the side where the limit lies. None where it cannot be said: the figure is the limit,
-    or the interval is not finite.
-    """
-    half = value - low if limit < value else high - value
-    gap = abs(value - limit)
-    if not math.isfinite(half) or not math.isfinite(gap) or half <= 0 or n <= 0 or gap <= _slack(value, limit):
-        return None
-    z2 = normal_quantile((1 + confidence) / 2) ** 2
-    if method == "wilson" and 0 < limit < 1:
-        needed = z2 * limit * (1 - limit) / gap**2
-    elif method in NO_VARIATION:
-        needed = (n + z2) * half / gap - z2
-    else:
-        needed = n * (half / gap) ** 2
-    return rounded_up(needed, above=n)
-
-
-def decide_interval(
-    value: float,
-    low: float,
-    high: float,
-    limit: float,
-    condition: Condition,
-    *,
-    n: int,
-    needed: int | None = None,
-) -> Decision:
-    """Whether the whole interval fulfils the condition, none of it does, or it straddles the limit.
-
-    `needed` is how many samples would settle it, where that is known.
-    """
-    if math.isnan(value):
-        return decide_point(value, limit, condition)
-    if math.isnan(low) or math.isnan(high):
-        return Decision("inconclusive", f"{n} sample{'' if n == 1 else 's'} are too few for an interval")
-    span = f"[{show(low)}, {show(high)}]"
-    bound = "at least" if condition == "at_least" else "at most"
-    worst, best = (low, high) if condition == "at_least" else (high, low)
-    if _reaches(worst, limit, condition):
-        return Decision("pass", f"its whole interval {span} is {bound} {show(limit)}, as required")
-    if not _reaches(best, limit, condition):
-        return Decision("fail", f"no part of its interval {span} is {bound} {show(limit)}")
-    more = f"about {needed:,} samples would settle it (now {n:,})" if needed else "more samples are needed"
-    return Decision("inconclusive", f"its interval {span} straddles the limit of {show(limit)}; {more}")

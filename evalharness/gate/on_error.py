@@ -11,7 +11,7 @@ from ..suite.schema import OnError
 if TYPE_CHECKING:
     from ..record import RunManifest
 
-__all__ = ["policy_failure"]
+__all__ = ["on_error_of", "policy_failure"]
 
 
 def policy_failure(manifest: RunManifest) -> str | None:
@@ -21,7 +21,7 @@ def policy_failure(manifest: RunManifest) -> str | None:
     the run is not complete. The share is taken of each task and model, so that a task which failed as a whole is not
     drowned by the others.
     """
-    policy = _policy(manifest.suite)
+    policy = on_error_of(manifest.suite)
     for task in manifest.tasks:
         failed = sum(task.states.get(state, 0) for state in FAILED_STATES)
         total = sum(task.states.values())
@@ -37,7 +37,8 @@ def policy_failure(manifest: RunManifest) -> str | None:
     return None
 
 
-def _policy(suite: Mapping[str, Any]) -> OnError:
+def on_error_of(suite: Mapping[str, Any]) -> OnError:
+    """The `execution.on_error` of a resolved suite."""
     execution = suite.get("execution") or {}
     # The default stands in the schema alone.
     return OnError.model_validate(execution.get("on_error") or {})

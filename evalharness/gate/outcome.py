@@ -24,7 +24,7 @@ class GateOutcome:
 
     `pairings` stands in the order of `verdicts`, None where a rule has no baseline. `state` follows from the `block`
     rules alone. `policy_failure` is the sentence that fails every block rule (failed samples, an incomplete run), or
-    None.
+    None. Where bounds decide, `alpha` is the one-sided error of the verdicts and `correction` how it is kept.
     """
 
     run_id: str
@@ -35,6 +35,8 @@ class GateOutcome:
     decide_on: str
     confidence: float
     policy_failure: str | None = None
+    alpha: float = 0.05
+    correction: str = "holm"
 
     @property
     def exit_code(self) -> int:
@@ -57,7 +59,7 @@ class GateOutcome:
         missed = sum(v.state != "pass" for v in self.verdicts if v.tier != "block")
         if not missed:
             return f"{held}."
-        return f"{held}; {missed} warn or info rule{'s do' if missed > 1 else ' does'} not."
+        return f"{held}; {missed} warn or info rule{'s do' if missed > 1 else ' does'} not pass."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; numbers that are not finite become strings."""
@@ -71,6 +73,8 @@ class GateOutcome:
                 "reason": self.reason,
                 "decide_on": self.decide_on,
                 "confidence": self.confidence,
+                "alpha": self.alpha,
+                "correction": self.correction,
                 "policy_failure": self.policy_failure,
             }
         )
@@ -87,8 +91,8 @@ class GateOutcome:
         for entry in body["verdicts"]:
             entry = dict(entry)
             pairing = entry.pop("pairing", None)
-            for key in ("value", "ci_low", "ci_high", "limit", "baseline_value"):
-                entry[key] = None if entry[key] is None else float(entry[key])
+            for key in ("value", "ci_low", "ci_high", "limit", "baseline_value", "p_value", "alpha"):
+                entry[key] = None if entry.get(key) is None else float(entry[key])
             verdicts.append(Verdict(**entry))
             if pairing is not None:
                 pairing = Pairing(**{**pairing, **{k: float(pairing[k]) for k in ("regression", "low", "high")}})
@@ -102,6 +106,8 @@ class GateOutcome:
             decide_on=body["decide_on"],
             confidence=float(body["confidence"]),
             policy_failure=body.get("policy_failure"),
+            alpha=float(body.get("alpha", 0.05)),
+            correction=str(body.get("correction", "none")),
         )
 
     def write(self, folder: Path) -> Path:

@@ -28,7 +28,7 @@ def gates_of(record: Record) -> Gates | None:
 
 def needs_baseline(gates: Gates) -> bool:
     """Whether a rule compares with a baseline."""
-    return any(rule.max_regression is not None for rule in gates.rules)
+    return any(rule.is_paired for rule in gates.rules)
 
 
 def find_baseline(name: str, *, reports: Path, registry_url: str | None = None) -> Record:
@@ -67,7 +67,7 @@ def decide_record(
     gates = gates if gates is not None else gates_of(record)
     if gates is None:
         return None
-    name = baseline or gates.baseline
+    name = baseline or (gates.baseline if isinstance(gates.baseline, str) else None)
     against = None
     if name is not None and needs_baseline(gates):
         against = find_baseline(name, reports=reports, registry_url=registry_url)

@@ -7,11 +7,20 @@ from collections.abc import Iterable, Sequence
 from ..core.registry import suggestion
 from ..core.types import MetricResult
 from ..suite.names import covers
-from ..suite.schema import Rule
+from ..suite.schema import Rule, RuleKind
 
 __all__ = ["describe_missing", "figures_of", "rule_name"]
 
 _LISTED = 12
+_CONDITION: dict[RuleKind, str] = {
+    "at_least": "≥ {}",
+    "at_most": "≤ {}",
+    "non_inferior": "non-inferior within {}",
+    "superior": "superior by {}",
+    "equivalent": "equivalent within {}",
+    "max_regression": "regresses ≤ {}",
+    "max_relative_drop": "worse by ≤ {share} %",
+}
 
 
 def _split(metric: str) -> tuple[str, str]:
@@ -41,13 +50,9 @@ def rule_name(rule: Rule, figure: MetricResult | None = None) -> str:
     """How reports name the rule: `triage.accuracy ≥ 0.8 · model small · language=de`."""
     task, metric = _split(rule.metric)
     subject = f"{figure.task if figure else task}.{metric}"
-    if rule.at_least is not None:
-        text = f"{subject} ≥ {_number(rule.at_least)}"
-    elif rule.at_most is not None:
-        text = f"{subject} ≤ {_number(rule.at_most)}"
-    else:
-        assert rule.max_regression is not None  # the schema holds that one of the three is given
-        text = f"{subject} regresses ≤ {_number(rule.max_regression)}"
+    text = f"{subject} {_CONDITION[rule.kind].format(_number(rule.number), share=_number(100 * rule.number))}"
+    if rule.kind == "superior" and rule.number == 0:
+        text = f"{subject} superior"
     model = figure.model if figure else rule.model
     return " · ".join([text, *([model] if model else []), *([rule.group] if rule.group else [])])
 

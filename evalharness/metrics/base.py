@@ -86,7 +86,9 @@ class BaseMetric:
     """Defaults of the `Metric` protocol.
 
     `counts_states` says that the metric measures the states of responses and must see the failed ones too.
-    `agrees_with` names the package whose figures the metric equals; its version is part of the signature.
+    `agrees_with` names the package whose figures the metric equals; its version is part of the signature. A metric
+    that needs a package or data of its own has a `check_ready(base)`, which raises a `UsageError` with the remedy where
+    they are missing; it is called when the suite is checked, before anything is asked.
     """
 
     __slots__ = ()

@@ -76,6 +76,7 @@ def summarize(
                     resampled). Of more than 50,000 samples (or clusters) `jackknife` takes the place of `bca`
     quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
     its own         what the metric's `interval_rows` gives, under its `interval_name`; in clusters the bootstrap
+    over answers    `jackknife` and `cluster-jackknife` of metrics that a resample would get wrong (distinct-n)
     ==============  ===============================================================================
 
     Rows without anything to measure are left out of proportions and means. Bounds are kept within the metric's own.
@@ -168,10 +169,13 @@ def _quantile(
     metric: RowsMetric, rows: Array, codes: Ints | None, *, confidence: float, seed: int, n_resamples: int
 ) -> tuple[Interval, str]:
     direct = getattr(metric, "interval_rows", None)
+    name = getattr(metric, "interval_name", "order-statistics")
+    if name == "jackknife" and direct is not None:
+        return _left_out(metric, rows, codes, confidence=confidence)
     if codes is None and direct is not None:
         if len(rows) < 2:
             return NO_INTERVAL, "none"
-        return Interval(*direct(rows, confidence=confidence)), "order-statistics"
+        return Interval(*direct(rows, confidence=confidence)), name
     n_units = len(rows) if codes is None else int(codes.max()) + 1
     # A metric whose every figure is dear says how many it will give.
     n_resamples = min(n_resamples, getattr(metric, "n_resamples", n_resamples))
@@ -190,6 +194,17 @@ def _within_bounds(metric: Metric, values: Array) -> bool:
     low, high = metric.bounds
     slack = 1e-12 * (high - low)
     return math.isfinite(slack) and slack > 0 and bool(((values >= low - slack) & (values <= high + slack)).all())
+
+
+def _left_out(metric: RowsMetric, rows: Array, codes: Ints | None, *, confidence: float) -> tuple[Interval, str]:
+    """The metric's own jackknife, which knows clusters; resamples would not do for it."""
+    found = Interval(*metric.interval_rows(rows, confidence=confidence, codes=codes))  # type: ignore[attr-defined]
+    if math.isnan(found.low):
+        return NO_INTERVAL, "none"
+    if found.low == found.high:
+        n_units = len(rows) if codes is None else int(codes.max()) + 1
+        return _no_variation(metric, found.low, n_units, confidence)  # type: ignore[arg-type]
+    return found, "jackknife" if codes is None else "cluster-jackknife"
 
 
 def _no_variation(metric: Metric, value: float, n: int, confidence: float) -> tuple[Interval, str]:

@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from evalharness.core.registry import registry
@@ -35,13 +35,27 @@ _GROUPS = {
     "bleu": "Overlap with references",
     "nltk_bleu": "Overlap with references",
     "chrf": "Overlap with references",
+    "gleu": "Overlap with references",
+    "ter": "Edits",
+    "edits": "Edits",
+    "meteor": "Overlap with references",
     "rouge": "Overlap with references",
+    "diversity": "Answers by themselves",
+    "readability": "Answers by themselves",
+    "language": "Answers by themselves",
+    "semantic": "Meaning",
+    "bertscore": "Meaning",
+    "toxicity": "Toxicity",
+    "retrieval": "Retrieval and answers from documents",
+    "rag": "Retrieval and answers from documents",
+    "code": "Generated code",
     "likelihood": "Likelihood",
     "operations": "Cost",
     "throughput": "Cost",
     "states": "States",
     "judge": "Judges",
-    "hf_metric": "Metrics of other libraries",
+    "hf_metric": "Metrics of other libraries, and your own",
+    "python": "Metrics of other libraries, and your own",
 }
 _NEEDS = {"references": "a `reference`", "target": "a `target`"}
 _INTERVALS = {
@@ -52,6 +66,7 @@ _INTERVALS = {
     "bounded bootstrap": "jackknife score t",
     "quantile": "order statistics",
     "rows": "percentile bootstrap",
+    "jackknife": "delete-a-group jackknife",
 }
 _KINDS = {
     "generate": "generated text",
@@ -140,7 +155,7 @@ def _yaml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
-    return str(value)
+    return str(value) or '""'
 
 
 def _number(value: float) -> str:
@@ -152,7 +167,8 @@ def _facts(cls: Any) -> dict[str, str]:
     metric = cls(**{field.name: "…" for field in dataclasses.fields(cls) if _is_required(field)})
     kinds = [words for kind, words in _KINDS.items() if kind in metric.kinds]
     by_rows = "rows" if hasattr(metric, "finalize_rows") else metric.interval
-    interval = "quantile" if hasattr(metric, "interval_rows") else by_rows
+    own = "jackknife" if getattr(metric, "interval_name", "") == "jackknife" else "quantile"
+    interval = own if hasattr(metric, "interval_rows") else by_rows
     if interval in ("mean", "bootstrap") and all(map(math.isfinite, metric.bounds)):
         interval = f"bounded {interval}"
     return {
@@ -207,7 +223,8 @@ Every metric turns a sample into a row of numbers that may be added up, and a fi
 So shards merge exactly, groups and intervals cost next to nothing, and `evalharness score` computes new figures from a
 record without asking a model. The first number of a row says whether the sample was measured at all: a sample without
 a reference or a target is left out. An answer that could not be read is wrong. A call that failed is treated as the
-suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text.
+suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text, and lacks
+every word in the error rates (`wer`, `cer`, `ter`), of which lower is better.
 
 Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval. Means within bounds get Wilson's
 at their effective sample size with a t quantile (score t), and so do corpus figures, by the jackknife's standard error.
@@ -226,9 +243,10 @@ def markdown() -> str:
     from evalharness.metrics import BUILTIN
 
     found = [explain(name) for name in BUILTIN]
+    anchors = _anchors(e.name for group in dict.fromkeys(e.group for e in found) for e in found if e.group == group)
     lines = [_INTRODUCTION, "| metric | | range | needs | interval |", "|---|---|---|---|---|"]
     lines += [
-        f"| [`{e.name}`](#{e.name.lower()}) | {e.summary.rstrip('.')} | {e.facts['range'].partition(',')[0]} | "
+        f"| [`{e.name}`](#{anchors[e.name]}) | {e.summary.rstrip('.')} | {e.facts['range'].partition(',')[0]} | "
         f"{e.facts['needs']} | {e.facts['interval']} |"
         for e in found
     ]
@@ -238,6 +256,16 @@ def markdown() -> str:
             if explanation.group == group:
                 lines += _section(explanation)
     return "\n".join(lines) + "\n"
+
+
+def _anchors(names: Iterable[str]) -> dict[str, str]:
+    """Where headings are linked to, as GitHub makes it: of chrf and chrf++ the second is chrf-1."""
+    anchors: dict[str, str] = {}
+    for name in names:
+        slug = re.sub(r"[^\w -]", "", name.lower())
+        taken = sum(anchor == slug or anchor.startswith(f"{slug}-") for anchor in anchors.values())
+        anchors[name] = f"{slug}-{taken}" if taken else slug
+    return anchors
 
 
 def _section(found: Explanation) -> list[str]:

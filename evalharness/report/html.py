@@ -241,7 +241,7 @@ def _gate_hint(view: ReportView) -> str:
     how = (
         "The figure itself decides."
         if view.gate.decide_on == "point"
-        else "The whole interval decides: a rule that it straddles is inconclusive."
+        else "One-sided confidence bounds decide: a rule whose limit they straddle is inconclusive."
     )
     return f"{how} Only rules of the tier block decide the outcome."
 

@@ -15,7 +15,7 @@ from evalharness.stats.arrays import Bools, Ints, np
 
 from .columns import Blocks, SampleBlock, SampleColumns
 
-__all__ = ["Answered", "Figure", "FigureStats", "ScoredTask", "failed_verdict", "score_task"]
+__all__ = ["Answered", "Figure", "FigureStats", "ScoredTask", "failed_verdict", "rows_of_task", "score_task"]
 
 CountAs = Literal["failure", "wrong", "excluded"]
 
@@ -117,6 +117,15 @@ def score_task(
     responses are left out, or scored as an empty answer where `count_as` is "wrong" and the metric knows what an
     empty answer is worth.
     """
+    states, samples, made = rows_of_task(answered, figures, count_as=count_as, groups=groups)
+    results = [(stats, _results(task, model, stats, groups, confidence=confidence, seed=seed)) for stats in made]
+    return ScoredTask(states, len(samples), results)
+
+
+def rows_of_task(
+    answered: Iterable[Answered], figures: Sequence[Figure], *, count_as: CountAs, groups: Sequence[str] = ()
+) -> tuple[Counter[Status], SampleColumns, list[FigureStats]]:
+    """What `score_task` computes its figures from: the states, the samples, and each figure's statistics."""
     from evalharness.metrics.text import forget_texts
 
     states: Counter[Status] = Counter()
@@ -145,8 +154,7 @@ def score_task(
         FigureStats(figure, samples, scored.array(), found, failed_here=without.array())
         for figure, found, scored, without in zip(figures, rows, kept, unjudged, strict=True)
     ]
-    results = [(stats, _results(task, model, stats, groups, confidence=confidence, seed=seed)) for stats in made]
-    return ScoredTask(states, len(samples), results)
+    return states, samples, made
 
 
 def _chunks(answered: Iterable[Answered]) -> Iterator[list[Answered]]:

@@ -92,6 +92,9 @@ def check_names(document: Any, root: Node) -> list[Problem]:
     problems += _repeated(ids, root)
     known_ids = [name for name in ids if isinstance(name, str)]
     gates = document.get("gates")
+    baseline = gates.get("baseline") if isinstance(gates, Mapping) else None
+    if isinstance(baseline, Mapping):
+        check(baseline.get("model"), models, "model", ("gates", "baseline", "model"), variants=True)
     for index, rule in enumerate(_list(gates.get("rules")) if isinstance(gates, Mapping) else []):
         if not isinstance(rule, Mapping):
             continue

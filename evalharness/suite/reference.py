@@ -56,8 +56,8 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
     ("Datasets", (schema.Dataset,)),
     ("Tasks", (schema.PromptTask, schema.ClassifyTask, schema.PerplexityTask, schema.LmEvalTask)),
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
-    ("Execution", (schema.Execution, schema.Batching, schema.OnError)),
-    ("Gates", (schema.Gates, schema.Rule)),
+    ("Execution", (schema.Execution, schema.Batching, schema.OnError, schema.StopWhenDecided)),
+    ("Gates", (schema.Gates, schema.BaselineModel, schema.Rule, schema.Margin)),
 )
 _TITLES = {
     "SuiteFile": "",
@@ -82,8 +82,11 @@ _TITLES = {
     "Execution": "",
     "Batching": "batch",
     "OnError": "on_error",
+    "StopWhenDecided": "stop_when_decided",
     "Gates": "",
+    "BaselineModel": "A model as the baseline",
     "Rule": "A rule",
+    "Margin": "A margin",
 }
 _INTRO = {
     "Models": "`models` maps a name to a model; `backend` says which of these it is. Names have letters, digits, `_` "
@@ -144,7 +147,7 @@ def _model(model: type[BaseModel]) -> Iterator[str]:
         yield f"### {title}\n"
     yield " ".join(inspect.cleandoc(model.__doc__ or "").split()) + "\n"
     found = model.model_json_schema(mode="validation")
-    # on_error has a short form beside its keys.
+    # on_error and stop_when_decided have a short form beside its keys.
     found = next((option for option in found.get("anyOf", ()) if "properties" in option), found)
     required = set(found.get("required", ()))
     yield "| key | value | default | meaning |"
@@ -174,9 +177,12 @@ _NAMES = {
     "MessageTemplate": "[message](#a-message)",
     "OnError": "[on_error](#on_error)",
     "Batching": "[batch](#batch)",
+    "StopWhenDecided": "[stop_when_decided](#stop_when_decided)",
     "Execution": "[execution](#execution)",
     "Gates": "[gates](#gates)",
     "Rule": "[rule](#a-rule)",
+    "Margin": "[{margin: …}](#a-margin)",
+    "BaselineModel": "[{model: …}](#a-model-as-the-baseline)",
     "Dataset": "[dataset](#datasets)",
     "JsonValue": "any",
 }
@@ -191,7 +197,7 @@ def _kind(value: dict[str, Any]) -> str:
             kinds = [_kind(part) for part in value[key] if part != {"type": "null"}]
             return " or ".join(dict.fromkeys(kinds))
     if "enum" in value or "const" in value:
-        return " \u00b7 ".join(f"`{option}`" for option in value.get("enum", [value.get("const")]))
+        return " \u00b7 ".join(f"`{_word(option)}`" for option in value.get("enum", [value.get("const")]))
     match value.get("type"):
         case "array":
             return f"list of {_kind(value.get('items', {}))}"
@@ -205,6 +211,10 @@ def _kind(value: dict[str, Any]) -> str:
         case "string":
             return "text"
     return "any"
+
+
+def _word(option: Any) -> str:
+    return option if isinstance(option, str) else json.dumps(option)
 
 
 def _range(value: dict[str, Any]) -> str:

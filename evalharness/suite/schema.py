@@ -29,6 +29,7 @@ from .model_entries import (
     ReplayModel,
     class_of_backend,
 )
+from .stop_entry import StopWhenDecided
 from .task_entries import (
     ClassifyTask,
     DataTask,
@@ -46,7 +47,9 @@ from .task_entries import (
 __all__ = [
     "BACKENDS",
     "PLAIN_NAME",
+    "RULE_KINDS",
     "AnthropicModel",
+    "BaselineModel",
     "Batching",
     "ClassifyTask",
     "DataTask",
@@ -59,6 +62,7 @@ __all__ = [
     "HfModel",
     "HttpModel",
     "LmEvalTask",
+    "Margin",
     "MessageTemplate",
     "MetricSpec",
     "ModelSpec",
@@ -72,6 +76,8 @@ __all__ = [
     "PythonModel",
     "ReplayModel",
     "Rule",
+    "RuleKind",
+    "StopWhenDecided",
     "Strict",
     "Suite",
     "Task",
@@ -86,6 +92,10 @@ def _check_version(value: Any) -> Any:
     if isinstance(value, bool | float):
         raise ValueError(f"must be 1, but is {str(value).lower()}")
     return value
+
+
+def _unless_false(value: Any) -> Any:
+    return None if value is False else value
 
 
 _ON_ERROR = {
@@ -182,6 +192,9 @@ class Execution(Strict):
     max_requests: int | None = Field(None, ge=1, description="Most requests that a run may send, retries included.")
     max_tokens: int | None = Field(None, ge=1, description="Most tokens that a run may use, of prompts and answers.")
     prices: Text | None = Field(None, description="A price file to use instead of the one that comes with evalharness.")
+    stop_when_decided: Annotated[StopWhenDecided | None, BeforeValidator(_unless_false)] = Field(
+        None, description="End the run once every blocking rule is decided: true, or {looks, spending, futility}."
+    )
 
     @model_validator(mode="after")
     def _batches_are_kept(self) -> Execution:
@@ -189,6 +202,11 @@ class Execution(Strict):
             raise ValueError(
                 "cache: off does not go with mode: batch: a batch outlives the command, and its answers are taken "
                 "into the response store; leave cache out, or set mode: online"
+            )
+        if self.mode == "batch" and self.stop_when_decided is not None:
+            raise ValueError(
+                "stop_when_decided does not go with mode: batch: a batch is handed in, and paid, as a whole, and each "
+                "look would wait up to a day; remove one of the two"
             )
         if self.mode != "batch":
             only_with(self.model_fields_set, ("batch",), "mode: batch")
@@ -198,39 +216,117 @@ class Execution(Strict):
 RULE_METRIC = r"^[^.\s]\S*\.[^.\s]+$"
 
 
+class Margin(Strict):
+    """How much a figure may differ from the baseline's, in its own unit."""
+
+    margin: float = Field(ge=0, description="The difference that still counts as none.")
+
+
+class BaselineModel(Strict):
+    """Another model of the same run is the baseline; tasks that name no model run on both."""
+
+    model: Text = Field(description="Name of that model.")
+
+
+RuleKind = Literal[
+    "at_least", "at_most", "non_inferior", "superior", "equivalent", "max_regression", "max_relative_drop"
+]
+RULE_KINDS: tuple[RuleKind, ...] = (
+    "at_least",
+    "at_most",
+    "non_inferior",
+    "superior",
+    "equivalent",
+    "max_regression",
+    "max_relative_drop",
+)
+
+
 class Rule(Strict):
-    """One condition of a release: exactly one of `at_least`, `at_most`, `max_regression`."""
+    """One condition of a release: exactly one of the keys `at_least` to `max_relative_drop`."""
 
     metric: str = Field(pattern=RULE_METRIC, description="`task.metric`, as the summary table names them.")
     at_least: float | None = Field(None, description="The figure must not be lower.")
     at_most: float | None = Field(None, description="The figure must not be higher.")
+    non_inferior: Margin | None = Field(None, description="Not worse than the baseline by more than the margin.")
+    superior: Literal[True] | Margin | None = Field(
+        None, description="Better than the baseline: `true`, or by more than a margin."
+    )
+    equivalent: Margin | None = Field(
+        None, description="Neither worse nor better than the baseline by more than the margin."
+    )
     max_regression: float | None = Field(
         None,
         ge=0,
-        description="The figure may be worse than the baseline's by no more than this, in its own unit.",
+        description="The figure may be worse than the baseline's by no more than this, in its own unit: "
+        "`non_inferior` in short.",
+    )
+    max_relative_drop: float | None = Field(
+        None,
+        ge=0,
+        description="The figure may be worse than the baseline's by no more than this share of it: 0.02 is 2 %.",
     )
     model: str | None = Field(None, description="Only for this model (default: each model of the task).")
     group: str | None = Field(None, pattern=r"^[^=]+=.*$", description="Only for this group: language=de.")
     tier: Literal["block", "warn", "info"] = Field("block", description="Only `block` rules decide the exit code.")
+    decide_on: Literal["point", "interval"] | None = Field(
+        None, description="As `gates.decide_on`, for this rule: point for facts of this run, such as no error at all."
+    )
 
     @model_validator(mode="after")
     def _one_condition(self) -> Rule:
-        given = [k for k in ("at_least", "at_most", "max_regression") if getattr(self, k) is not None]
+        given = [k for k in RULE_KINDS if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"give exactly one of at_least, at_most and max_regression; given: {', '.join(given) or 'none'}"
+                f"give exactly one of {', '.join(RULE_KINDS[:-1])} and {RULE_KINDS[-1]}; "
+                f"given: {', '.join(given) or 'none'}"
             )
+        if self.equivalent is not None and self.equivalent.margin == 0:
+            raise ValueError("equivalent within a margin of 0 can never be shown; give a margin above 0")
         return self
+
+    @property
+    def kind(self) -> RuleKind:
+        """Which condition it is."""
+        return next(k for k in RULE_KINDS if getattr(self, k) is not None)
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether it compares with a baseline."""
+        return self.kind not in ("at_least", "at_most")
+
+    @property
+    def number(self) -> float:
+        """Its limit, margin or share; 0 for `superior: true`."""
+        given = getattr(self, self.kind)
+        if isinstance(given, Margin):
+            return given.margin
+        return 0.0 if given is True else float(given)
 
 
 class Gates(Strict):
-    """What a release must fulfil."""
+    """What a release must fulfil; see [gates](gates.md)."""
 
-    baseline: str | None = Field(None, description="A promoted run, `suite@label`, or a run id or folder.")
+    baseline: Text | BaselineModel | None = Field(
+        None, description="A promoted run, `suite@label`, a run id or a folder; or {model: name}, another model here."
+    )
     decide_on: Literal["point", "interval"] = Field(
-        "point",
-        description="point: the figure itself decides; interval: its whole interval must fulfil the rule, and a rule "
-        "that the interval straddles is inconclusive (exit code 4).",
+        "interval",
+        description="interval: a one-sided confidence bound must fulfil the rule, and a rule that the bounds straddle "
+        "is inconclusive (exit code 4); point: the figure itself decides, however few samples it comes from.",
+    )
+    alpha: float = Field(
+        0.05, gt=0, lt=0.5, description="interval: the chance that a rule passes whose condition just does not hold."
+    )
+    correction: Literal["holm", "none"] = Field(
+        "holm",
+        description="interval: holm keeps the chance that any blocking rule passes wrongly at alpha, none that of "
+        "each.",
+    )
+    missing: Literal["exclude", "worst_case"] = Field(
+        "exclude",
+        description="interval: samples without a figure, or that only one of two runs has, are left out, or taken at "
+        "the worst (and best) that they could have been.",
     )
     rules: tuple[Rule, ...] = Field(min_length=1, description="All of them must hold.")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from .schema import BACKENDS, PLAIN_NAME, Suite, Text
+from .schema import BACKENDS, PLAIN_NAME, RULE_KINDS, Suite, Text
 
 __all__ = ["SCHEMA_ID", "SuiteFile", "file_schema"]
 
@@ -20,7 +20,7 @@ _FIXED = frozenset({"version", "backend", "id", "name", "extends", "vars", "matr
 # What a model validator holds, said in JSON Schema.
 _ONE_OF: dict[str, list[list[str]]] = {
     "Dataset": [["path"], ["rows"], ["hf"]],
-    "Rule": [["at_least"], ["at_most"], ["max_regression"]],
+    "Rule": [[kind] for kind in RULE_KINDS],
     "MessageTemplate": [["role", "content"], ["history"]],
     "PromptTask": [["prompt"], ["messages"]],
 }

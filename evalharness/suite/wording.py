@@ -59,6 +59,7 @@ def described(group: Sequence[Fault], node: Node, path: Key) -> str:
     wanted: list[str] = []
     for item in group:
         name = EXPECTED.get(item.type) or str(item.context.get("expected", "")).replace("'", "")
+        name = "true" if name == "True" else name
         if name and name not in wanted:
             wanted.append(name)
     return f"must be {' or '.join(wanted)}, but is {_value(node, path)}{_remedy(wanted, node)}"

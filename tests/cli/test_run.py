@@ -46,9 +46,9 @@ def suite(text):
     ("gates", "code"),
     [
         ("", 0),
-        ("gates: {rules: [{metric: copy.exact_match, at_least: 0.75}]}\n", 0),
-        ("gates: {rules: [{metric: copy.exact_match, at_least: 0.8}]}\n", 1),
-        ("gates: {rules: [{metric: copy.exact_match, at_least: 0.8, tier: warn}]}\n", 0),
+        ("gates: {decide_on: point, rules: [{metric: copy.exact_match, at_least: 0.75}]}\n", 0),
+        ("gates: {decide_on: point, rules: [{metric: copy.exact_match, at_least: 0.8}]}\n", 1),
+        ("gates: {decide_on: point, rules: [{metric: copy.exact_match, at_least: 0.8, tier: warn}]}\n", 0),
         ("gates: {decide_on: interval, rules: [{metric: copy.exact_match, at_least: 0.7}]}\n", 4),
         ("gates: {rules: [{metric: copy.exact_mach, at_least: 0.8}]}\n", 2),
     ],
@@ -60,13 +60,13 @@ def test_the_exit_code_carries_the_verdict(folder, gates, code, capsys):
 
 
 def test_no_gate_leaves_the_gates_undecided(folder):
-    path = suite("gates: {rules: [{metric: copy.exact_match, at_least: 0.8}]}\n")
+    path = suite("gates: {decide_on: point, rules: [{metric: copy.exact_match, at_least: 0.8}]}\n")
     assert main(["run", path, "--quiet", "--no-gate"]) == 0
 
 
 def test_reports_junit_and_the_step_summary_are_written(folder, monkeypatch, capsys):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
-    path = suite("gates: {rules: [{metric: copy.exact_match, at_least: 0.8}]}\n")
+    path = suite("gates: {decide_on: point, rules: [{metric: copy.exact_match, at_least: 0.8}]}\n")
     assert main(["run", path, "--quiet", "--junit", "gate.xml"]) == 1
     root = ET.parse("gate.xml").getroot()
     assert len(root.findall(".//failure")) == 1
@@ -93,7 +93,8 @@ def test_a_run_with_failures_exits_3_and_says_what_to_do(folder, capsys):
 
 
 def test_promote_then_gate_against_the_baseline(folder, capsys):
-    gates = "gates: {baseline: demo@production, rules: [{metric: copy.exact_match, max_regression: 0.1}]}\n"
+    rule = "{metric: copy.exact_match, max_regression: 0.1}"
+    gates = f"gates: {{decide_on: point, baseline: demo@production, rules: [{rule}]}}\n"
     path = suite(gates)
     assert main(["run", path, "--quiet"]) == 2
     assert "evalharness promote" in capsys.readouterr().err

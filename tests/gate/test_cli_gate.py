@@ -67,8 +67,8 @@ def test_policy_replaces_the_suites_gates(make_run, tmp_path, capsys):
 
 
 def test_baseline_of_the_suite(make_run, capsys):
-    baseline = make_run(right(0), run_id="suite-a-baseline")
-    good, bad = make_run(right(1), gates=REGRESSION), make_run(right(9), gates=REGRESSION)
+    baseline = make_run(right(0, 200), run_id="suite-a-baseline")
+    good, bad = make_run(right(1, 200), gates=REGRESSION), make_run(right(50, 200), gates=REGRESSION)
     with RunRegistry.open(reports="reports") as runs:
         for record in (baseline, good, bad):
             runs.add(record)

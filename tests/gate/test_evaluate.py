@@ -12,8 +12,8 @@ from evalharness.suite.schema import Gates
 RIGHT_80 = [True] * 80 + [False] * 20
 
 
-def gates(*rules, **more):
-    return Gates.model_validate({"rules": list(rules), **more})
+def gates(*rules, decide_on="point", **more):
+    return Gates.model_validate({"rules": list(rules), "decide_on": decide_on, **more})
 
 
 def rule(metric="qa.accuracy", **more):
@@ -50,7 +50,13 @@ def test_interval_rules_have_three_states(make_run, limit, state, code):
     outcome = evaluate_gates(make_run(RIGHT_80), gates(rule(at_least=limit), decide_on="interval"))
     assert (outcome.state, outcome.exit_code) == (state, code)
     if state == "inconclusive":
-        assert "samples would settle it (now 100)" in outcome.reason
+        assert "more samples would settle it (now 100)" in outcome.reason
+        assert outcome.verdicts[0].further_samples > 0
+
+
+def test_the_bounds_decide_unless_a_suite_says_otherwise():
+    policy = Gates.model_validate({"rules": [rule(at_least=0.8)]})
+    assert (policy.decide_on, policy.alpha, policy.correction, policy.missing) == ("interval", 0.05, "holm", "exclude")
 
 
 def test_any_threshold(make_run):
@@ -129,7 +135,7 @@ def test_only_block_decides(make_run):
         outcome = evaluate_gates(record, gates(rule(at_least=0.5), {**failing, "tier": tier}))
         assert outcome.state == "pass"
         assert outcome.verdicts[1].state == "fail"
-        assert "1 warn or info rule does not." in outcome.reason
+        assert "1 warn or info rule does not pass." in outcome.reason
     assert evaluate_gates(record, gates(rule(at_least=0.5), failing)).state == "fail"
     only_warn = evaluate_gates(record, gates({**failing, "tier": "warn"}))
     assert only_warn.state == "pass"

@@ -198,16 +198,16 @@ def test_interval(make_run, now, before, n, limit, state):
 def test_a_metric_of_totals_is_computed_anew_on_the_pairs(make_run):
     from sklearn.metrics import matthews_corrcoef
 
-    current, baseline = make_run(right(9)), make_run(right(3), first=5)
+    current, baseline = make_run(right(19)), make_run(right(3), first=5)
     outcome = evaluate_gates(current, gates(2.0, metric="qa.mcc", decide_on="interval"), baseline=baseline)
     targets = ["yes" if i % 3 else "no" for i in range(5, N)]
     flip = {"yes": "no", "no": "yes"}
-    answers = [t if i >= 9 else flip[t] for i, t in zip(range(5, N), targets, strict=True)]
+    answers = [t if i >= 19 else flip[t] for i, t in zip(range(5, N), targets, strict=True)]
     (verdict,) = outcome.verdicts
     assert verdict.value == pytest.approx(matthews_corrcoef(targets, answers))
     answers = [t if i >= 8 else flip[t] for i, t in zip(range(5, N), targets, strict=True)]
     assert verdict.baseline_value == pytest.approx(matthews_corrcoef(targets, answers))
-    assert outcome.pairings[0].method == "paired jackknife"
+    assert outcome.pairings[0].method == "paired bootstrap and jackknife"
 
 
 def test_clusters_reach_the_interval(make_run):
@@ -215,7 +215,7 @@ def test_clusters_reach_the_interval(make_run):
     clusters = {"clusters": lambda i: f"c{i // 10}", "metrics": ["latency_mean_s"]}
     current, baseline = make_run(right(0), **shift, **clusters), make_run(right(0), latency=lambda i: 0.1, **clusters)
     policy = gates(0.05, metric="qa.latency_mean_s", decide_on="interval")
-    assert evaluate_gates(current, policy, baseline=baseline).pairings[0].method == "paired t, clustered"
+    assert evaluate_gates(current, policy, baseline=baseline).pairings[0].method == "paired t, skew-adjusted, clustered"
 
 
 def test_whole_and_paired_figures_agree_where_all_samples_are_paired(make_run):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.core.errors import EvalHarnessError, MissingExtraError, ModelError, UsageError
+from evalharness.core.location import Location
 
-from .location import Location
 from .spec import Backend, HfSpec
 from .startup import import_for, spare_loading
 
