@@ -98,12 +98,13 @@ def paired_change(
     """The regression of `current` against `baseline`, (n, k) statistics of the same n samples in the same order.
 
     Interval: Tango's score for 0/1 rows, Student's t of the paired differences for means (with `clusters`,
-    cluster-robust and C − 1 degrees of freedom), else a percentile bootstrap that draws the same pairs (or clusters)
-    for both. Of more than 50,000 pairs (or clusters) the jackknife stands for the bootstrap, with which it agrees there
-    (quantiles are resampled all the same, fewer times). `codes` tell clusters apart as `cluster_codes` does, and spare
-    their names; `drawn` is what `drawn_changes` gave, where a test needs it too. Where nothing varies, as with
-    identical pairs, none of them has any width, which is no evidence of equality: then Wilson's upper bound for 0 of n,
-    the share of pairs that may differ unseen, times the range of a value stands for it.
+    cluster-robust and C − 1 degrees of freedom), for functions of totals Student's t with the jackknife's standard
+    error of the difference (each pair, or cluster, left out of both), which holds its level where the percentiles of
+    few resampled pairs fall to 89 % (`docs/statistics.md`). Quantiles get a percentile bootstrap that draws the same
+    pairs (or clusters) for both, fewer times for more than 50,000. `codes` tell clusters apart as `cluster_codes` does,
+    and spare their names; `drawn` is what `drawn_changes` gave, where a test needs it too. Where nothing varies, as
+    with identical pairs, none of them has any width, which is no evidence of equality: then Wilson's upper bound for 0
+    of n, the share of pairs that may differ unseen, times the range of a value stands for it.
 
     Returns NaN for n = 0; a NaN interval for n = 1 and for statistics that are not finite.
     """
@@ -127,7 +128,7 @@ def paired_change(
         low, high = mean_interval(differences, confidence=confidence, codes=codes)
         method = "paired t" if codes is None else "paired t, clustered"
     else:
-        name = "jackknife" if is_jackknifed(metric, units) else "bootstrap"
+        name = "bootstrap" if isinstance(metric, RowsMetric) else "jackknife"
         method = f"paired {name}" if codes is None else f"paired {name} of clusters"
         if name == "jackknife":
             left_out = changes_left_out(current, baseline, metric, codes) if drawn is None else drawn

@@ -165,7 +165,7 @@ def test_corpus_metric_is_resampled_in_pairs():
     samples, before, after = _texts(60, 1)
     base, current = BLEU.sample_stats(samples, before), BLEU.sample_stats(samples, after)
     found = paired_change(current, base, BLEU, confidence=0.95, seed=0)
-    assert found.method == "paired bootstrap"
+    assert found.method == "paired jackknife"
     assert found.regression == pytest.approx(figure_of(BLEU, base) - figure_of(BLEU, current))
     assert 0 < found.low < found.regression < found.high
     assert found == paired_change(current, base, BLEU, confidence=0.95, seed=0)
@@ -180,7 +180,7 @@ def test_corpus_metric_in_clusters_draws_whole_clusters():
     base, current = BLEU.sample_stats(samples, before), BLEU.sample_stats(samples, after)
     names = [f"c{i // 6}" for i in range(60)]
     found = paired_change(current, base, BLEU, confidence=0.95, seed=0, clusters=names)
-    assert found.method == "paired bootstrap of clusters"
+    assert found.method == "paired jackknife of clusters"
     assert found.low < found.regression < found.high
 
 

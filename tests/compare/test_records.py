@@ -64,7 +64,7 @@ def test_a_corpus_figure_is_told_by_randomisation(before, now):
     assert found.test == "approximate randomisation"
     assert 1 / 10_001 <= found.p_value <= 1
     assert found.low < found.difference < found.high
-    assert (found.effect_name, found.interval_method) == ("", "paired bootstrap")
+    assert (found.effect_name, found.interval_method) == ("", "paired jackknife")
 
 
 def test_where_lower_is_better_the_difference_is_still_value_less_baseline(make_run):
