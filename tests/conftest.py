@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,73 @@ def browser() -> Iterator[Any]:
 def contrast() -> str:
     """A script for a page that gives the contrast of each of its texts."""
     return _CONTRAST
+
+
+WORDS = [
+    "The capital of France is Paris, and the capital of Germany is Berlin.",
+    "A film that is as good as it is long; the actors are wonderful. Nobody knows why.",
+    "the cat sat on the mat . He ran quickly through studies. naïve café 北京 numbers 12345!",
+]
+
+
+def _tokenizer(style: str) -> Any:
+    """A byte-level BPE tokenizer that puts what a BERT (or RoBERTa) expects around texts and pairs."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    cls, sep, pad = ("[CLS]", "[SEP]", "[PAD]") if style == "bert" else ("<s>", "</s>", "<pad>")
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=[cls, pad, sep],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    backend.train_from_iterator(WORDS, trainer)
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{cls} $A {sep}",
+        pair=f"{cls} $A {sep} $B:1 {sep}:1",
+        special_tokens=[(cls, backend.token_to_id(cls)), (sep, backend.token_to_id(sep))],
+    )
+    names = ["input_ids", "token_type_ids", "attention_mask"] if style == "bert" else ["input_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        cls_token=cls,
+        sep_token=sep,
+        pad_token=pad,
+        model_max_length=64,
+        model_input_names=names,
+    )
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """`networks(style, labels=…, problem=…, seed=…)`: the folder of a tiny random checkpoint."""
+    torch = pytest.importorskip("torch", reason="needs the hf extra")
+    transformers = pytest.importorskip("transformers", reason="needs the hf extra")
+    torch.set_num_threads(1)
+
+    @functools.cache
+    def make(style: str = "bert", *, labels: tuple[str, ...] = (), problem: str | None = None, seed: int = 0) -> Path:
+        folder = tmp_path_factory.mktemp(f"{style}-{'-'.join(labels) or 'encoder'}".replace(" ", "_"))
+        settings = {
+            "vocab_size": 400, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "max_position_embeddings": 66, "pad_token_id": 1, "initializer_range": 0.4,
+        }  # fmt: skip
+        if labels:
+            settings |= {"id2label": dict(enumerate(labels)), "problem_type": problem}
+            settings |= {"label2id": {label: i for i, label in enumerate(labels)}}
+        name = "Bert" if style == "bert" else "Roberta"
+        config = getattr(transformers, f"{name}Config")(**settings)
+        torch.manual_seed(seed)
+        kind = getattr(transformers, f"{name}ForSequenceClassification" if labels else f"{name}Model")
+        kind(config).eval().save_pretrained(folder)
+        _tokenizer(style).save_pretrained(folder)
+        return folder
+
+    return make
 
 
 @pytest.hookimpl(wrapper=True)

@@ -92,6 +92,50 @@ MODELS: dict[str, Entry] = _table(
             size_mb=273,
         ),
         Entry(
+            name="smollm2-135m-int8",
+            room="models",
+            description="smollm2-135m with the weights of its linear layers rounded to int8, one scale a row, and kept "
+            "in bfloat16: it answers as the quantised model does, and is as large and as fast as before.",
+            licence="Apache-2.0",
+            packages=(_SMOLLM2,),
+            maker="evalharness.catalog.compress:make_int8",
+            takes="about ten seconds, and the time of smollm2-135m where that is not there",
+            size_mb=273,
+        ),
+        Entry(
+            name="smollm2-135m-pruned",
+            room="models",
+            description="smollm2-135m without the smallest 30 % of the weights of each linear layer (set to 0 by "
+            "torch.nn.utils.prune, by magnitude).",
+            licence="Apache-2.0",
+            packages=(_SMOLLM2,),
+            maker="evalharness.catalog.compress:make_pruned",
+            takes="about ten seconds, and the time of smollm2-135m where that is not there",
+            size_mb=273,
+        ),
+        Entry(
+            name="movie-sentiment-minilm-frozen",
+            room="models",
+            description="movie-sentiment-minilm before fine-tuning: the encoder as it came, under a head trained on "
+            "the same rows.",
+            licence="MIT",
+            packages=(_MINILM, _VADER),
+            maker="evalharness.catalog.train_sentiment:make_frozen",
+            takes="about half a minute",
+            size_mb=92,
+        ),
+        Entry(
+            name="minilm-l6",
+            room="models",
+            description="all-MiniLM-L6-v2: a sentence encoder (22.7M parameters, 384 dimensions) for the metrics "
+            "semantic_similarity and bertscore.",
+            licence="Apache-2.0",
+            packages=(_MINILM,),
+            maker="evalharness.catalog.minilm:make",
+            takes="some seconds",
+            size_mb=92,
+        ),
+        Entry(
             name="movie-sentiment-minilm",
             room="models",
             description="A sentiment classifier (negative, positive): MiniLM-L6 (22.7M parameters) fine-tuned here on "

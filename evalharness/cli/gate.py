@@ -21,7 +21,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `gate`."""
     parser.add_argument(
-        "record", help="folder of the record, run id or its beginning, suite@label, latest, or results of lm-eval's"
+        "record", help="folder of the record, run id or its beginning, suite@label, latest, or lm-eval's results_….json"
     )
     parser.add_argument(
         "--policy", metavar="FILE", help="gates from this file (gates alone, or a suite's) and not the record's own"

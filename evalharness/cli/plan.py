@@ -3,17 +3,23 @@
 Tokens of prompts are estimated (four bytes each), or measured where answers of the same task are in the store; answers
 may have as many tokens as max_tokens allows, and likely have what stored ones have. A cost is a range from the likely
 to the highest; "unknown" is a model without a price, which may cost. Retries are not in it.
+
+Where the suite has gates, each of their rules follows: the difference that it can see with the samples there are, the
+samples (or repeats) that its margin takes for a power of .8, and a warning where it cannot be won.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .run import add_plan_arguments
 
 if TYPE_CHECKING:
+    from evalharness.gate.power_plan import RulePlan
     from evalharness.runner.forecast import Forecast, Work
+    from evalharness.runner.prepare import Prepared
 
 __all__ = ["add_arguments", "print_forecast", "run"]
 
@@ -24,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `plan`."""
     add_plan_arguments(parser)
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of the response store")
+    parser.add_argument(
+        "--baseline", metavar="RUN", help="plan the gates against this run and not the one that gates.baseline names"
+    )
+    parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -36,21 +46,41 @@ def run(args: argparse.Namespace) -> int:
 def print_forecast(args: argparse.Namespace, *, as_json: bool = False) -> None:
     """Print what a run with these arguments would do."""
     from evalharness.runner.forecast import forecast
+    from evalharness.runner.prepare import prepare
 
     from .columns import print_json
 
-    found = forecast(
-        args.suite,
-        overrides=args.overrides,
-        limit=args.limit,
-        reports=args.reports,
-        cache=args.cache,
+    ready = prepare(args.suite, overrides=args.overrides, limit=args.limit, allow_code=args.allow_code)
+    found = forecast(args.suite, reports=args.reports, cache=args.cache, ready=ready)
+    rules, notes = ([], []) if ready.suite.gates is None else _rules(args, ready, found)
+    if as_json:
+        print_json({**_fields(found), "rules": rules, "rule_notes": notes})
+        return
+    print(_table(found))
+    if rules or notes:
+        from .plan_rules import rule_table
+
+        print(rule_table(rules, notes))
+
+
+def _fields(found: Forecast) -> dict[str, object]:
+    """The forecast as it has always been printed: its fields on the first level."""
+    from dataclasses import fields
+
+    return {field.name: getattr(found, field.name) for field in fields(found)}
+
+
+def _rules(args: argparse.Namespace, ready: Prepared, found: Forecast) -> tuple[list[RulePlan], list[str]]:
+    from .plan_rules import planned_rules
+
+    return planned_rules(
+        ready,
+        found,
+        baseline=getattr(args, "baseline", None),
+        reports=Path(args.reports),
+        registry_url=args.registry,
         allow_code=args.allow_code,
     )
-    if as_json:
-        print_json(found)
-    else:
-        print(_table(found))
 
 
 def _table(found: Forecast) -> str:

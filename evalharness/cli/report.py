@@ -41,13 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the report; returns the exit code."""
     from evalharness.core.errors import UsageError
-    from evalharness.record import Record
-    from evalharness.record.resolve import resolve_run
+    from evalharness.record.foreign import open_record
     from evalharness.report import frames
     from evalharness.report.gatefile import read_gate
 
     kind = args.format or _format_of(args.out)
-    record = Record.open(resolve_run(args.record, Path(args.reports), url=args.registry))
+    record = open_record(args.record, reports=Path(args.reports), url=args.registry)
     gate = read_gate(record.folder)
     ratings = ratings_beside(record, Path(args.reports), url=args.registry) if kind in _WITH_RATINGS else ()
     if kind == "console":

@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING
 from evalharness.core.types import FAILED_STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalharness.compare.planned import LookDecider, MakeDecider, PlannedFigure
     from evalharness.gate import GateOutcome
     from evalharness.record import Record
+    from evalharness.suite.schema import Suite
 
 __all__ = ["add_arguments", "add_output_arguments", "add_plan_arguments", "add_suite_arguments", "conclude", "run"]
 
@@ -94,8 +98,20 @@ def run(args: argparse.Namespace) -> int:
         allow_code=args.allow_code,
         registry_url=args.registry,
         progress=OnFirstAnswer(progress_for(quiet=args.quiet), _load_what_follows),
+        decide=_decide_looks(args),
     )
     return conclude(record, args)
+
+
+def _decide_looks(args: argparse.Namespace) -> MakeDecider:
+    """What decides the gates while the run goes on, where the suite asks for it (`stop_when_decided`)."""
+
+    def make(suite: Suite, figures: Sequence[PlannedFigure]) -> LookDecider:
+        from evalharness.gate.looks import decide_looks
+
+        return decide_looks(reports=Path(args.reports), registry_url=args.registry)(suite, figures)
+
+    return make
 
 
 def _load_what_follows() -> None:

@@ -106,8 +106,10 @@ class _Validation:
         from evalharness.runner.lm_eval_plan import lm_eval_problems
         from evalharness.suite.batches import batch_problems
         from evalharness.suite.check import check_references
+        from evalharness.suite.stop_check import stop_problems
 
-        more = [*lm_eval_problems(self.loaded), *self._price_problems(), *batch_problems(self.loaded)]
+        more = [*lm_eval_problems(self.loaded), *self._price_problems()]
+        more += [*batch_problems(self.loaded), *stop_problems(self.loaded)]
         check_references(self.loaded, more=more)
         metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")

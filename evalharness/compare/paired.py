@@ -54,38 +54,16 @@ def tango_interval(b: int, c: int, n: int, confidence: float) -> tuple[float, fl
     891-908. Unlike Wald's or Newcombe's it does not shrink to [0, 0] where no pair differs: ten identical pairs give
     ±0.28.
     """
-    z = normal_quantile((1 + confidence) / 2)
+    from ..stats.paired_intervals import tango
 
-    def statistic(delta: float) -> float:
-        return _tango_statistic(delta, b, c, n)
-
-    def root(target: float, left: float, right: float) -> float:
-        # The statistic falls from left to right; at the ends of the range it may not reach the target.
-        edge = 1e-12
-        left, right = max(left, -1 + edge), min(right, 1 - edge)
-        ends = statistic(left) - target, statistic(right) - target
-        if ends[0] <= 0:
-            return left
-        if ends[1] >= 0:
-            return right
-        for _ in range(60):  # bisection to 2^-59 of the range
-            middle = (left + right) / 2
-            left, right = (middle, right) if statistic(middle) > target else (left, middle)
-        return (left + right) / 2
-
-    point = (b - c) / n
-    low = root(z, -1.0, point) if point > -1 else -1.0
-    high = root(-z, point, 1.0) if point < 1 else 1.0
-    return low, high
+    return tango(b, c, n, confidence=confidence)
 
 
 def _tango_statistic(delta: float, b: int, c: int, n: int) -> float:
     """How far the difference observed lies from `delta`, in standard errors under `delta`."""
-    first, second, third = 2 * n, (2 * n - b + c) * delta - b - c, -c * delta * (1 - delta)
-    share = (math.sqrt(max(second * second - 4 * first * third, 0.0)) - second) / (2 * first)
-    variance = n * (2 * share + delta * (1 - delta))
-    gap = b - c - n * delta
-    return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap) if gap else 0.0
+    from ..stats.paired_intervals import tango_statistic
+
+    return tango_statistic(delta, b, c, n)
 
 
 def tango_needed(b: int, c: int, n: int, limit: float, confidence: float) -> int | None:

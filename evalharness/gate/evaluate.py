@@ -11,6 +11,7 @@ from ..core.types import Verdict
 from ..suite.schema import Gates
 from .cases import Case, cases_of
 from .decide import Decision
+from .looked import spent_gates, stand_by_looks
 from .on_error import policy_failure
 from .outcome import GateOutcome, overall_state
 from .verdicts import Settled, because, further_samples, settle
@@ -42,13 +43,14 @@ def evaluate_gates(record: Record, gates: Gates, *, baseline: Record | None = No
                     f"a {rule.kind} rule compares with a baseline, and there is none; promote a run: evalharness "
                     "promote RUN --as production, and name it: gates.baseline: SUITE@production (or --baseline RUN)"
                 )
+    given, gates = gates, spent_gates(record, gates)
     cases = [case for rule in gates.rules for case in cases_of(rule, gates, record, baseline)]
     settled = _settled(cases, gates)
     failure = policy_failure(record.manifest)
     found = [_verdict(case, one) for case, one in zip(cases, settled, strict=True)]
     verdicts = tuple(_fail_by_policy(verdict, failure) for verdict in found)
     of_model = getattr(gates.baseline, "model", None)
-    return GateOutcome(
+    outcome = GateOutcome(
         run_id=record.manifest.id,
         baseline_id=baseline.manifest.id if baseline is not None else of_model if _compares(gates) else None,
         verdicts=verdicts,
@@ -60,6 +62,7 @@ def evaluate_gates(record: Record, gates: Gates, *, baseline: Record | None = No
         alpha=gates.alpha,
         correction=gates.correction,
     )
+    return stand_by_looks(outcome, record, given)
 
 
 def _compares(gates: Gates) -> bool:

@@ -24,7 +24,7 @@ from .verdicts import Asked, Question
 if TYPE_CHECKING:
     from ..record import Record
 
-__all__ = ["paired_case", "question_of"]
+__all__ = ["baseline_figure", "paired_case", "question_of"]
 
 _NAN = math.nan
 
@@ -52,7 +52,7 @@ def paired_case(rule: Rule, figure: MetricResult, gates: Gates, record: Record, 
     other = record if baseline is None else baseline
     of_model = gates.baseline.model if baseline is None and isinstance(gates.baseline, BaselineModel) else None
     case = Case(rule, rule_name(rule, figure), figure.task, figure.model, figure.metric, figure.value)
-    against = _baseline_figure(figure, other, of_model)
+    against = baseline_figure(figure, other, of_model)
     where = other.manifest.id if of_model is None else of_model
     if isinstance(against, str):
         lead = f"{subject_of(figure)} has nothing to be compared with in {where}"
@@ -168,7 +168,7 @@ def _lead(figure: MetricResult, now: float, before: float, pairing: Pairing, n_n
     return f"{subject_of(figure)} is {show(now, before)} against {show(before, now)} in the baseline ({samples})"
 
 
-def _baseline_figure(figure: MetricResult, baseline: Record, of_model: str | None) -> MetricResult | str:
+def baseline_figure(figure: MetricResult, baseline: Record, of_model: str | None) -> MetricResult | str:
     """The figure to compare with, or the reason why there is none.
 
     A baseline whose task ran on one model only is compared with it whatever its name: the model is what changes

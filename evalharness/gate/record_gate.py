@@ -32,7 +32,7 @@ def needs_baseline(gates: Gates) -> bool:
 
 
 def find_baseline(name: str, *, reports: Path, registry_url: str | None = None) -> Record:
-    """The record that `suite@label`, a run id, its beginning, `latest`, a folder or lm-eval's result file names.
+    """The record that `suite@label`, a run id, its beginning, `latest`, a folder or a file of lm-eval's names.
 
     Raises:
         UsageError: if there is none, with the command that makes one.

@@ -18,6 +18,7 @@ __all__ = [
     "F1Macro",
     "F1Micro",
     "F1Weighted",
+    "PerClass",
     "PrecisionBinary",
     "PrecisionMacro",
     "PrecisionMicro",
@@ -40,7 +41,7 @@ def _figure(figure: Figure, gold: Array, answered: Array, correct: Array) -> Arr
     return ratio(2.0 * correct, gold + answered, empty=0.0)
 
 
-class _PerClass(LabelledMetric):
+class PerClass(LabelledMetric):
     """A figure from the counts of each class (gold, answered, correct): 3K columns, not the K² matrix."""
 
     __slots__ = ()
@@ -74,14 +75,14 @@ class _PerClass(LabelledMetric):
         raise NotImplementedError
 
 
-class _Micro(_PerClass):
+class _Micro(PerClass):
     __slots__ = ()
 
     def average(self, gold: Array, answered: Array, correct: Array) -> Array:
         return _figure(self.figure, gold.sum(axis=-1), answered.sum(axis=-1), correct.sum(axis=-1))
 
 
-class _Macro(_PerClass):
+class _Macro(PerClass):
     __slots__ = ()
 
     def average(self, gold: Array, answered: Array, correct: Array) -> Array:
@@ -89,7 +90,7 @@ class _Macro(_PerClass):
         return result
 
 
-class _Weighted(_PerClass):
+class _Weighted(PerClass):
     __slots__ = ()
 
     def average(self, gold: Array, answered: Array, correct: Array) -> Array:
@@ -98,7 +99,7 @@ class _Weighted(_PerClass):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Binary(_PerClass):
+class _Binary(PerClass):
     positive: str | None = None
 
     def for_task(self, labels: tuple[str, ...]) -> Metric:

@@ -27,6 +27,7 @@ __all__ = [
     "BaseMetric",
     "MeanMetric",
     "MetricOptionError",
+    "RepeatsMetric",
     "RowsMetric",
     "answer_text",
     "check_batch",
@@ -63,11 +64,31 @@ class RowsMetric(Protocol):
         ...
 
 
+@runtime_checkable
+class RepeatsMetric(Protocol):
+    """A metric that sees all answers to a sample together, and gives one row for them: pass@k, agreement.
+
+    Other metrics give a row for each answer, and the scorer takes the mean. Its `sample_stats` is `repeat_stats` of
+    groups of one. `least_repeats` is how many answers it takes for a figure.
+    """
+
+    @property
+    def least_repeats(self) -> int:
+        """The fewest answers to a sample that it can measure."""
+        ...
+
+    def repeat_stats(self, samples: Sequence[Sample], groups: Sequence[Sequence[Response]]) -> Array:
+        """(n, k) statistics, one row a sample, from all answers to it in the order of the repeats."""
+        ...
+
+
 class BaseMetric:
     """Defaults of the `Metric` protocol.
 
     `counts_states` says that the metric measures the states of responses and must see the failed ones too.
-    `agrees_with` names the package whose figures the metric equals; its version is part of the signature.
+    `agrees_with` names the package whose figures the metric equals; its version is part of the signature. A metric
+    that needs a package or data of its own has a `check_ready(base)`, which raises a `UsageError` with the remedy where
+    they are missing; it is called when the suite is checked, before anything is asked.
     """
 
     __slots__ = ()

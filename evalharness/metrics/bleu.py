@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from evalharness.core.errors import MissingExtraError
+from evalharness.core.errors import MissingExtraError, UsageError
 from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
 from evalharness.stats.arrays import np
@@ -27,8 +28,13 @@ _TOKENIZERS = {
     "none": "tokenizer_none:NoneTokenizer",
     "ja-mecab": "tokenizer_ja_mecab:TokenizerJaMecab",
     "ko-mecab": "tokenizer_ko_mecab:TokenizerKoMecab",
+    "flores101": "tokenizer_spm:Flores101Tokenizer",
     "flores200": "tokenizer_spm:Flores200Tokenizer",
+    "spBLEU-1K": "tokenizer_spm:spBLEU1KTokenizer",
 }
+_MECAB = ("ja-mecab", "ko-mecab")
+_PIECES = ("flores101", "flores200", "spBLEU-1K")
+_PACKAGES = {"ja-mecab": "mecab-python3", "ko-mecab": "mecab-ko"} | dict.fromkeys(_PIECES, "sentencepiece")
 _AUTO = {"": "13a", "han": "zh", "other": "char"}
 _SMOOTH_VALUES = {"floor": 0.1, "add-k": 1.0}
 _LOG_ZERO = -9999999999.0  # what sacrebleu takes for log(0)
@@ -38,11 +44,27 @@ _LOG_ZERO = -9999999999.0  # what sacrebleu takes for log(0)
 def _tokenizer(name: str) -> Callable[[str], str]:
     module, _, attribute = _TOKENIZERS[name].partition(":")
     try:
+        _check_pieces(name)
         made: Callable[[str], str] = getattr(import_module(f"sacrebleu.tokenizers.{module}"), attribute)()
     except (ImportError, RuntimeError) as error:
-        package = {"ja-mecab": "mecab-python3", "ko-mecab": "mecab-ko", "flores200": "sentencepiece"}.get(name, name)
-        raise MissingExtraError(package, "bleu", purpose=f"bleu with tokenize: {name}") from error
+        raise MissingExtraError(_PACKAGES[name], "bleu", purpose=f"bleu with tokenize: {name}") from error
     return made
+
+
+def _check_pieces(name: str) -> None:
+    """Raise where the model of a sentencepiece tokenizer is not there: sacrebleu would download it in mid-run."""
+    if name not in _PIECES:
+        return
+    import sentencepiece  # noqa: F401
+    from sacrebleu.tokenizers import tokenizer_spm
+
+    url: str = tokenizer_spm.SPM_MODELS[name]["url"]
+    path = Path(tokenizer_spm.SACREBLEU_DIR) / "models" / url.rpartition("/")[2]
+    if not path.is_file():
+        raise UsageError(
+            f"bleu with tokenize: {name} needs sacrebleu's sentencepiece model, and {path} is not there; download it "
+            f"from {url} to that place"
+        )
 
 
 def closest_length(length: int, references: Sequence[int]) -> int:
@@ -67,8 +89,9 @@ class Bleu(BaseMetric):
 
     Options:
         tokenize: auto takes 13a, but zh for a sample whose references are mostly Chinese, and char for Japanese, Thai
-            and other scripts without spaces, where 13a would give 0 to identical texts. ja-mecab, ko-mecab and
-            flores200 need packages of their own.
+            and other scripts without spaces, where 13a would give 0 to identical texts. ja-mecab, ko-mecab,
+            flores101 (sacrebleu's spm), flores200 and spBLEU-1K need packages of their own, and the last three a file
+            that sacrebleu downloads; `validate` says what is missing.
         smooth: how precisions of 0 are treated: exp (halved once more for each), floor, add-k or none.
         smooth_value: the value of floor (default 0.1) or add-k (default 1).
         lowercase: ignore case.
@@ -79,7 +102,9 @@ class Bleu(BaseMetric):
     options to 1e-8.
     """
 
-    tokenize: Literal["auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab", "flores200"] = "auto"
+    tokenize: Literal[
+        "auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab", "flores101", "flores200", "spBLEU-1K"
+    ] = "auto"
     smooth: Literal["exp", "floor", "add-k", "none"] = "exp"
     smooth_value: float | None = None
     lowercase: bool = False
@@ -107,7 +132,7 @@ class Bleu(BaseMetric):
     def signature(self) -> str:
         """In sacrebleu's form; `tok:auto` names the choice that is made for each sample by the script of its gold."""
         smooth = self.smooth if self._smooth_value is None else f"{self.smooth}[{self._smooth_value:.2f}]"
-        tokenizer = "auto[13a;zh:chinese;char:unspaced]" if self.tokenize == "auto" else self.tokenize
+        tokenizer = "auto[13a;zh:chinese;char:unspaced]" if self.tokenize == "auto" else self._named_tokenizer()
         parts = [
             "bleu",
             "nrefs:var",
@@ -119,6 +144,21 @@ class Bleu(BaseMetric):
             f"version:{package_version('sacrebleu')}",
         ]
         return "|".join(parts)
+
+    def _named_tokenizer(self) -> str:
+        if self.tokenize not in _MECAB:
+            return self.tokenize
+        try:
+            made: Any = _tokenizer(self.tokenize)
+        except MissingExtraError:
+            return f"{self.tokenize}-not-installed"
+        named: str = made.signature()  # with the version of MeCab, on which its words depend
+        return named
+
+    def check_ready(self, base: Path) -> None:
+        """Raise a `UsageError` where the tokenizer lacks a package or a file."""
+        if self.tokenize in _PACKAGES:
+            _tokenizer(self.tokenize)
 
     @property
     def _smooth_value(self) -> float | None:

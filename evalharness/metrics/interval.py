@@ -10,6 +10,7 @@ from evalharness.core.protocols import Array, Metric
 from evalharness.stats.arrays import Ints, np
 from evalharness.stats.bootstrap import (
     bca_interval,
+    bounded_jackknife_interval,
     cluster_totals,
     jackknife,
     jackknife_interval,
@@ -20,6 +21,7 @@ from evalharness.stats.bootstrap import (
 from evalharness.stats.intervals import (
     NO_INTERVAL,
     Interval,
+    bounded_mean_interval,
     cluster_codes,
     cluster_wilson,
     mean_interval,
@@ -67,11 +69,14 @@ def summarize(
 
     ==============  ===============================================================================
     proportion      `wilson`; in clusters `cluster-wilson` (effective sample size, t quantile)
-    mean            `t`; in clusters `cluster-t` (cluster-robust, C − 1 degrees of freedom)
-    bootstrap       `bca`; in clusters `cluster-bca` (whole clusters are resampled). Of more than 50,000 samples
-                    (or clusters) `jackknife` and `cluster-jackknife`, which agree with it there
+    mean            `score-t` within finite bounds (Wilson's at the effective sample size, t quantile), else `t`; in
+                    clusters `cluster-score-t` and `cluster-t` (cluster-robust, C − 1 degrees of freedom)
+    bootstrap       `jackknife-score-t` within finite bounds (as for means, with the jackknife's standard error), else
+                    `bca`; in clusters `cluster-jackknife-score-t` and `cluster-bca` (whole clusters are left out and
+                    resampled). Of more than 50,000 samples (or clusters) `jackknife` takes the place of `bca`
     quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
     its own         what the metric's `interval_rows` gives, under its `interval_name`; in clusters the bootstrap
+    over answers    `jackknife` and `cluster-jackknife` of metrics that a resample would get wrong (distinct-n)
     ==============  ===============================================================================
 
     Rows without anything to measure are left out of proportions and means. Bounds are kept within the metric's own.
@@ -126,7 +131,10 @@ def _mean(metric: Metric, rows: Array, value: float, codes: Ints | None, *, conf
     n_units = values.size if kept is None else int(kept.max()) + 1
     if n_units > 1 and np.ptp(values) == 0:
         return _no_variation(metric, value, n_units, confidence)
-    return mean_interval(values, confidence=confidence, codes=kept), "t" if kept is None else "cluster-t"
+    cluster = "" if kept is None else "cluster-"
+    if _within_bounds(metric, values):
+        return bounded_mean_interval(values, metric.bounds, confidence=confidence, codes=kept), f"{cluster}score-t"
+    return mean_interval(values, confidence=confidence, codes=kept), f"{cluster}t"
 
 
 def _bootstrap(
@@ -144,7 +152,10 @@ def _bootstrap(
         return NO_INTERVAL, "none"
     left_out = jackknife(units, metric.finalize)
     name = "bca" if len(units) <= MAX_RESAMPLED else "jackknife"
-    if name == "bca":
+    if _within_bounds(metric, left_out):
+        name = "jackknife-score-t"
+        bounds = bounded_jackknife_interval(value, left_out, metric.bounds, confidence=confidence)
+    elif name == "bca":
         found = replicates(units, metric.finalize, n_resamples=n_resamples, seed=seed)
         bounds = bca_interval(found, value, left_out, confidence=confidence)
     else:
@@ -158,10 +169,13 @@ def _quantile(
     metric: RowsMetric, rows: Array, codes: Ints | None, *, confidence: float, seed: int, n_resamples: int
 ) -> tuple[Interval, str]:
     direct = getattr(metric, "interval_rows", None)
+    name = getattr(metric, "interval_name", "order-statistics")
+    if name == "jackknife" and direct is not None:
+        return _left_out(metric, rows, codes, confidence=confidence)
     if codes is None and direct is not None:
         if len(rows) < 2:
             return NO_INTERVAL, "none"
-        return Interval(*direct(rows, confidence=confidence)), "order-statistics"
+        return Interval(*direct(rows, confidence=confidence)), name
     n_units = len(rows) if codes is None else int(codes.max()) + 1
     # A metric whose every figure is dear says how many it will give.
     n_resamples = min(n_resamples, getattr(metric, "n_resamples", n_resamples))
@@ -173,6 +187,24 @@ def _quantile(
     ]
     bounds = percentile_interval(np.concatenate(found), confidence=confidence)
     return bounds, "percentile" if codes is None else "cluster-percentile"
+
+
+def _within_bounds(metric: Metric, values: Array) -> bool:
+    """Whether the metric has an end on both sides; one of a user's own may promise ends and not keep to them."""
+    low, high = metric.bounds
+    slack = 1e-12 * (high - low)
+    return math.isfinite(slack) and slack > 0 and bool(((values >= low - slack) & (values <= high + slack)).all())
+
+
+def _left_out(metric: RowsMetric, rows: Array, codes: Ints | None, *, confidence: float) -> tuple[Interval, str]:
+    """The metric's own jackknife, which knows clusters; resamples would not do for it."""
+    found = Interval(*metric.interval_rows(rows, confidence=confidence, codes=codes))  # type: ignore[attr-defined]
+    if math.isnan(found.low):
+        return NO_INTERVAL, "none"
+    if found.low == found.high:
+        n_units = len(rows) if codes is None else int(codes.max()) + 1
+        return _no_variation(metric, found.low, n_units, confidence)  # type: ignore[arg-type]
+    return found, "jackknife" if codes is None else "cluster-jackknife"
 
 
 def _no_variation(metric: Metric, value: float, n: int, confidence: float) -> tuple[Interval, str]:

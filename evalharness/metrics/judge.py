@@ -22,6 +22,8 @@ from evalharness.core.types import FAILED_STATES, Response, Sample
 from .base import NEEDS_NOTHING, NEEDS_REFERENCES, MeanMetric, distinct, require
 from .judge_companions import PositionBias, Spread, WithinSd, verdicts_of
 from .judge_verdict import PAIR_VALUES, VerdictForm
+from .places import parse_place
+from .rubrics import BUILTIN, rubric_words
 
 __all__ = ["LlmJudge", "rubric_file"]
 
@@ -66,7 +68,8 @@ class LlmJudge(MeanMetric):
     Options:
         model: the judge, or a list of judges: names of models of the suite.
         rubric: what the judges go by: a text, or the path of a .md, .txt or .j2 file, from the suite's folder; a
-            template over the row's fields and answer, question and reference.
+            template over the row's fields and answer, question and reference. Or one of ours: builtin:groundedness,
+            builtin:answer_relevance, builtin:context_relevance.
         scale: the lowest and the highest number that a judge can give (default: 1 to 5); whole numbers, but for
             [0, 1], where any number between counts.
         classes: instead of a scale: labels from the worst to the best, which count from 0 to 1 in equal steps, or
@@ -78,6 +81,9 @@ class LlmJudge(MeanMetric):
         structured: hold the judge to a JSON Schema where its backend can; false for servers that know none.
         calibrate: a file with people's ratings (sample_id, value or label, perhaps model, repeat, rater), from the
             suite's folder. The figure is then the mean that people would give, and FIGURE_raw that of the judges.
+
+        context: where the documents of an answer stand, which the judges are shown as a text of their own (in the
+            rubric {{ documents }}): meta.docs.text (what the answer brought along), row.column.
 
     Source: Zheng et al. 2023 (MT-Bench): single answers and pairs in both orders; no tool's figure is claimed.
     """
@@ -91,6 +97,7 @@ class LlmJudge(MeanMetric):
     explain: bool = True
     structured: bool = True
     calibrate: str | None = None
+    context: str | None = None
 
     name = "llm_judge"
     scores_blank = True
@@ -100,6 +107,11 @@ class LlmJudge(MeanMetric):
         require(bool(judges) and all(judges), "model: name a model of the suite, or several: [judge, other]")
         require(distinct(judges), "model: no judge may stand twice; ask one several times with `repeats`")
         require(_is_rubric(self.rubric), "rubric: give a text, or the path of a file, or {file: PATH}")
+        if self.rubric_path is None:
+            try:
+                rubric_words(str(self.rubric))
+            except UsageError as error:
+                require(False, f"rubric: {error}")
         require(self.scale is None or self.classes is None, "give either scale or classes, not both")
         if self.against is not None:
             require(self.scale is None, "scale has no effect with against: a pair is won, lost or a tie; remove it")
@@ -117,6 +129,8 @@ class LlmJudge(MeanMetric):
             values = tuple(self.values_of_classes.values())
             require(all(map(math.isfinite, values)), "classes: what they count must be numbers")
             require(len(set(values)) > 1, "classes: they must not all count the same")
+        if self.context is not None:
+            parse_place(self.context, option="context")
         require(1 <= self.repeats <= _MAX_REPEATS, f"repeats must be from 1 to {_MAX_REPEATS}, not {self.repeats}")
         object.__setattr__(self, "_bound", _Bound())
 
@@ -157,6 +171,17 @@ class LlmJudge(MeanMetric):
         return rubric_file(self.rubric)
 
     @property
+    def rubric_source(self) -> str | dict[str, str]:
+        """The rubric as it is written, or the text of the built-in one that it names."""
+        return self.rubric if self.rubric_path is not None else rubric_words(str(self.rubric))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the rubric sees beside the names that every rubric sees."""
+        ours = isinstance(self.rubric, str) and self.rubric.startswith(BUILTIN)
+        return frozenset({"documents"}) if ours or self.context is not None else frozenset()
+
+    @property
     def figure(self) -> str:
         """What the figure is called in the suite."""
         return self._known.figure
@@ -175,7 +200,11 @@ class LlmJudge(MeanMetric):
     @property
     def _known(self) -> _Bound:
         found: _Bound = self._bound  # type: ignore[attr-defined]
-        return found if found.rubric is not None or rubric_file(self.rubric) else _with(found, rubric=str(self.rubric))
+        return (
+            found
+            if found.rubric is not None or rubric_file(self.rubric)
+            else _with(found, rubric=str(self.rubric_source))
+        )
 
     @property
     def points(self) -> tuple[float, ...]:
@@ -220,7 +249,7 @@ class LlmJudge(MeanMetric):
             UsageError: a file cannot be read.
         """
         path = self.rubric_path
-        rubric = str(self.rubric) if path is None else _bytes(base / path, path).decode("utf-8-sig")
+        rubric = str(self.rubric_source) if path is None else _bytes(base / path, path).decode("utf-8-sig")
         rated = "" if self.calibrate is None else sha256(_bytes(base / self.calibrate, self.calibrate)).hexdigest()
         return self._changed(rubric=rubric, ratings=rated[:16])
 

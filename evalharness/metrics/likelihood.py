@@ -1,4 +1,4 @@
-"""How well a model predicts whole texts: perplexity by word and byte, bits per byte."""
+"""How well a model predicts whole texts: perplexity by word, byte and token, bits per byte."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evalharness.stats.arrays import np
 
 from .base import BOOTSTRAP, NEEDS_NOTHING, BaseMetric, check_batch, ratio
 
-__all__ = ["BitsPerByte", "BytePerplexity", "WordPerplexity"]
+__all__ = ["BitsPerByte", "BytePerplexity", "TokenPerplexity", "WordPerplexity"]
 
 _ROLLING: frozenset[Kind] = frozenset({"loglikelihood_rolling"})
 
@@ -112,3 +112,30 @@ class BitsPerByte(_Rolling):
     def figure(self, nats: Array) -> Array:
         result: Array = nats / math.log(2)
         return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPerplexity(_Rolling):
+    """Perplexity a token of the model's own tokenizer.
+
+        exp(−Σ log-likelihood / Σ tokens)
+
+    over all texts together, each token scored once; the first counts where the model gives it a likelihood. Models with
+    other tokenizers are not comparable by it: one that cuts texts into more pieces has the lower figure. Take
+    `word_perplexity` or `bits_per_byte` for that. `evaluate`'s perplexity is another quantity: the mean of the texts'
+    own perplexities. Texts whose tokens the backend does not count are left out.
+
+    Source: Jelinek et al. 1977; what transformers' guide to perplexity computes, with windows that overlap nowhere.
+    """
+
+    name = "token_perplexity"
+    unit = "tokens"
+
+    def sample_stats(self, samples: Sequence[Sample], responses: Sequence[Response]) -> Array:
+        check_batch(samples, responses)
+        stats = np.zeros((len(samples), 3))
+        for row, response in enumerate(responses):
+            found = response.loglikelihoods
+            if found and all(part.n_tokens > 0 for part in found):
+                stats[row] = 1.0, math.fsum(part.total for part in found), sum(part.n_tokens for part in found)
+        return stats

@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from evalharness.core.registry import registry
@@ -20,25 +20,53 @@ __all__ = ["Explanation", "Option", "explain", "markdown", "plain"]
 
 _GROUPS = {
     "match": "Answers against references",
+    "numeric": "Answers against references",
+    "json_match": "Structured answers",
+    "tool_calls": "Structured answers",
     "classification": "Labels",
     "averages": "Labels",
+    "chance": "Labels",
+    "choices": "Labels",
+    "multilabel": "Sets of labels",
+    "curves": "Probabilities of labels",
+    "probabilities": "Probabilities of labels",
+    "calibration": "Probabilities of labels",
+    "repeats": "Several answers to one question",
     "bleu": "Overlap with references",
     "nltk_bleu": "Overlap with references",
     "chrf": "Overlap with references",
+    "gleu": "Overlap with references",
+    "ter": "Edits",
+    "edits": "Edits",
+    "meteor": "Overlap with references",
     "rouge": "Overlap with references",
+    "diversity": "Answers by themselves",
+    "readability": "Answers by themselves",
+    "language": "Answers by themselves",
+    "semantic": "Meaning",
+    "bertscore": "Meaning",
+    "toxicity": "Toxicity",
+    "retrieval": "Retrieval and answers from documents",
+    "rag": "Retrieval and answers from documents",
+    "code": "Generated code",
     "likelihood": "Likelihood",
     "operations": "Cost",
+    "throughput": "Cost",
     "states": "States",
     "judge": "Judges",
-    "hf_metric": "Metrics of other libraries",
+    "hf_metric": "Metrics of other libraries, and your own",
+    "python": "Metrics of other libraries, and your own",
 }
 _NEEDS = {"references": "a `reference`", "target": "a `target`"}
 _INTERVALS = {
     "proportion": "Wilson",
     "mean": "Student's t",
     "bootstrap": "BCa bootstrap",
+    "bounded mean": "score t",
+    "bounded bootstrap": "jackknife score t",
     "quantile": "order statistics",
     "rows": "percentile bootstrap",
+    "jackknife": "delete-a-group jackknife",
 }
 _KINDS = {
     "generate": "generated text",
@@ -113,6 +141,7 @@ def _takes(annotation: str) -> str:
         "dict[str, Any]": "mapping",
         "dict[str, str]": "mapping of texts",
         "dict[str, float]": "mapping to numbers",
+        "dict[str, dict[str, Any]]": "mapping of a name to options",
     }
     return " or ".join(words.get(part, "null" if part == "None" else part) for part in annotation.split(" | "))
 
@@ -126,7 +155,7 @@ def _yaml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
-    return str(value)
+    return str(value) or '""'
 
 
 def _number(value: float) -> str:
@@ -138,7 +167,10 @@ def _facts(cls: Any) -> dict[str, str]:
     metric = cls(**{field.name: "…" for field in dataclasses.fields(cls) if _is_required(field)})
     kinds = [words for kind, words in _KINDS.items() if kind in metric.kinds]
     by_rows = "rows" if hasattr(metric, "finalize_rows") else metric.interval
-    interval = "quantile" if hasattr(metric, "interval_rows") else by_rows
+    own = "jackknife" if getattr(metric, "interval_name", "") == "jackknife" else "quantile"
+    interval = own if hasattr(metric, "interval_rows") else by_rows
+    if interval in ("mean", "bootstrap") and all(map(math.isfinite, metric.bounds)):
+        interval = f"bounded {interval}"
     return {
         "range": f"{_number(metric.bounds[0])} to {_number(metric.bounds[1])}, "
         f"{'higher' if metric.higher_is_better else 'lower'} is better",
@@ -191,15 +223,18 @@ Every metric turns a sample into a row of numbers that may be added up, and a fi
 So shards merge exactly, groups and intervals cost next to nothing, and `evalharness score` computes new figures from a
 record without asking a model. The first number of a row says whether the sample was measured at all: a sample without
 a reference or a target is left out. An answer that could not be read is wrong. A call that failed is treated as the
-suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text.
+suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text, and lacks
+every word in the error rates (`wer`, `cer`, `ter`), of which lower is better.
 
-Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval, means Student's t, corpus
-figures the BCa bootstrap over their rows (2,000 resamples, seeded; the jackknife above 50,000 samples), quantiles the
-interval between order statistics.
-Where samples come in clusters, proportions take the effective sample size, means the cluster-robust standard error
-with C − 1 degrees of freedom, and the bootstrap draws whole clusters. Where no sample differs from the others, the
-interval is not of width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound
-for 0 of n. Without anything to measure the figure is NaN, and a gate on it fails.
+Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval. Means within bounds get Wilson's
+at their effective sample size with a t quantile (score t), and so do corpus figures, by the jackknife's standard error.
+Without bounds on both sides means get Student's t, and corpus figures the BCa bootstrap over their rows (2,000
+resamples, seeded; the jackknife above 50,000 samples). Quantiles get the interval between order statistics. Where
+samples come in clusters, the standard error is the cluster-robust one, with C − 1 degrees of freedom; the jackknife
+leaves out, and the bootstrap draws, whole clusters. Where no sample differs from the others, the interval is not of
+width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound for 0 of n. How often
+these intervals hold the truth has been measured: see [Statistics](statistics.md).
+Without anything to measure the figure is NaN, and a gate on it fails.
 """
 
 
@@ -208,9 +243,10 @@ def markdown() -> str:
     from evalharness.metrics import BUILTIN
 
     found = [explain(name) for name in BUILTIN]
+    anchors = _anchors(e.name for group in dict.fromkeys(e.group for e in found) for e in found if e.group == group)
     lines = [_INTRODUCTION, "| metric | | range | needs | interval |", "|---|---|---|---|---|"]
     lines += [
-        f"| [`{e.name}`](#{e.name.lower()}) | {e.summary.rstrip('.')} | {e.facts['range'].partition(',')[0]} | "
+        f"| [`{e.name}`](#{anchors[e.name]}) | {e.summary.rstrip('.')} | {e.facts['range'].partition(',')[0]} | "
         f"{e.facts['needs']} | {e.facts['interval']} |"
         for e in found
     ]
@@ -220,6 +256,16 @@ def markdown() -> str:
             if explanation.group == group:
                 lines += _section(explanation)
     return "\n".join(lines) + "\n"
+
+
+def _anchors(names: Iterable[str]) -> dict[str, str]:
+    """Where headings are linked to, as GitHub makes it: of chrf and chrf++ the second is chrf-1."""
+    anchors: dict[str, str] = {}
+    for name in names:
+        slug = re.sub(r"[^\w -]", "", name.lower())
+        taken = sum(anchor == slug or anchor.startswith(f"{slug}-") for anchor in anchors.values())
+        anchors[name] = f"{slug}-{taken}" if taken else slug
+    return anchors
 
 
 def _section(found: Explanation) -> list[str]:

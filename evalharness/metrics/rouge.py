@@ -1,4 +1,4 @@
-"""ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum as the package rouge-score computes them, for any script."""
+"""ROUGE-1, -2, -3, -N, -L and -Lsum as the package rouge-score computes them, for any script."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from evalharness.stats.arrays import NDArray, np
 from evalharness.stats.lcs import lcs_indices, lcs_length
 from evalharness.stats.ngrams import matched_ngrams
 
-from .base import MeanMetric, answer_text, golds
+from .base import MeanMetric, answer_text, golds, require
 from .bleu import ngram_totals
 from .text import TextCache, Vocabulary, ascii_words, porter_stems, sentences, unicode_words
 
-__all__ = ["Rouge1", "Rouge2", "RougeL", "RougeLsum"]
+__all__ = ["Rouge1", "Rouge2", "Rouge3", "RougeL", "RougeLsum", "RougeN"]
 
 Pairs = Sequence[tuple[str, str]]
 Counts = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
@@ -133,6 +133,64 @@ class Rouge2(_RougeN):
 
     name = "rouge2"
     order: ClassVar[int] = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rouge3(_RougeN):
+    """Mean ROUGE-3, 0–1: the runs of three words that answer and reference share.
+
+        P = shared/|answer triples|,  R = shared/|reference triples|,  F1 = 2PR/(P+R)
+
+    over multisets of triples; the reference with the best F1 counts. A text of two words has no triples and scores 0.
+
+    Options:
+        measure: f1, precision or recall.
+        stemmer: compare Porter stems of English words longer than 3 letters.
+        tokenizer: ascii, unicode or auto, as for rouge1.
+
+    Source: Lin 2004 (W04-1013); on ASCII text equal, to the last bit, to rouge-score `RougeScorer.score_multi`.
+    """
+
+    measure: Literal["f1", "precision", "recall"] = "f1"
+    stemmer: bool = False
+    tokenizer: Literal["auto", "ascii", "unicode"] = "auto"
+
+    name = "rouge3"
+    order: ClassVar[int] = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RougeN(_RougeN):
+    """Mean ROUGE-N, 0–1: the runs of n words that answer and reference share.
+
+        P = shared/|answer runs|,  R = shared/|reference runs|,  F1 = 2PR/(P+R)
+
+    over multisets of runs; the reference with the best F1 counts. A text shorter than n words has no runs and scores
+    0. Name the figure for what it is: `{rougeN: {n: 4, as: rouge4}}`.
+
+    Options:
+        n: how many words a run has.
+        measure: f1, precision or recall.
+        stemmer: compare Porter stems of English words longer than 3 letters.
+        tokenizer: ascii, unicode or auto, as for rouge1.
+
+    Source: Lin 2004 (W04-1013); on ASCII text equal, to the last bit, to rouge-score `RougeScorer.score_multi`.
+    """
+
+    n: int = 4
+    measure: Literal["f1", "precision", "recall"] = "f1"
+    stemmer: bool = False
+    tokenizer: Literal["auto", "ascii", "unicode"] = "auto"
+
+    name = "rougeN"
+
+    def __post_init__(self) -> None:
+        require(1 <= self.n <= 9, f"n must be 1 to 9; got {self.n}")
+
+    @property
+    def order(self) -> int:  # type: ignore[override]
+        """How many words a run has."""
+        return self.n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

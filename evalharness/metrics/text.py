@@ -106,13 +106,23 @@ def tokenize_13a(text: str) -> list[str]:
     text = text.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     if "&" in text:
         text = text.replace("&quot;", '"').replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
-    text = _13A_SYMBOL.sub(r" \1 ", f" {text} ")
+    text = _apart(_13A_SYMBOL.split(f" {text} "), 1, 2)
     if "." in text or "," in text:
-        text = _13A_STOP_AFTER.sub(r"\1 \2 ", text)
-        text = _13A_STOP_BEFORE.sub(r" \1 \2", text)
+        text = _apart(_13A_STOP_AFTER.split(text), 2, 3)
+        text = _apart(_13A_STOP_BEFORE.split(text), 1, 3)
     if "-" in text:
-        text = _13A_DASH.sub(r"\1 \2 ", text)
+        text = _apart(_13A_DASH.split(text), 2, 3)
     return text.split()
+
+
+def _apart(parts: list[Any], first: int, step: int) -> str:
+    """The text of a split by a pattern, with blanks around the groups at `first`, `first + step` and so on.
+
+    As `sub` with a template, which in Python 3.11 is filled in by Python code for each match.
+    """
+    if len(parts) > 1:
+        parts[first::step] = [f" {part} " for part in parts[first::step]]
+    return "".join(parts)
 
 
 def sentences(text: str) -> list[str]:

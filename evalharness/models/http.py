@@ -3,7 +3,8 @@
 The strings of `body`, at any depth, are templates over prompt, messages, sampling, sample_id and repeat; one that is
 exactly one expression, `"{{ messages }}"`, keeps the type of its value. With GET the fields of the body become the
 query. `response` says where the answer stands in the reply: `text`, `choices.0.text`, `$.data[0].text`, or `.` for
-the whole reply, which may then be plain text. An answer that is no text is taken as JSON text.
+the whole reply, which may then be plain text. An answer that is no text is taken as JSON text. `keep` names further
+places, whose values become part of the response's meta: the documents that an answer was made from.
 
 With `stream` the reply is a stream of events, and `response` says where a piece of the answer stands in each of them;
 events without one are passed over. So the answer depends on it, and it is part of the identity.
@@ -11,6 +12,7 @@ events without one are passed over. So the answer depends on it, and it is part 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets as random_secrets
 from collections.abc import Callable, Mapping
@@ -65,6 +67,11 @@ class Spec(EndpointSpec, Protocol):
         ...
 
     @property
+    def keep(self) -> Mapping[str, str]:
+        """What else is kept of the reply: a name for each place in it."""
+        ...
+
+    @property
     def stream_end(self) -> str | None:
         """Where an event says that it is the last."""
         ...
@@ -105,6 +112,7 @@ class HttpModel(ConcurrentModel):
         if spec.method == "GET" and not isinstance(spec.body, Mapping | None):
             raise UsageError(f"{place}.body: with GET the fields of the body become the query: it must be a mapping")
         self._path = _path(spec.response, place=f"{place}.response")
+        self._keep = {name: _path(path, place=f"{place}.keep.{name}") for name, path in spec.keep.items()}
         end = None if spec.stream_end is None else _path(spec.stream_end, place=f"{place}.stream_end")
         self._reader = (
             partial(HttpStream, timing.clock, path=self._path, end=end, response=spec.response) if spec.stream else None
@@ -136,6 +144,7 @@ class HttpModel(ConcurrentModel):
             "version": spec.version,
             "by_sample_id": any("sample_id" in text for text in strings_in(spec.body)),
             **({"stream": True, "stream_end": spec.stream_end} if spec.stream else {}),
+            **({"keep": dict(spec.keep)} if spec.keep else {}),
         }
 
     async def open(self) -> None:
@@ -164,10 +173,18 @@ class HttpModel(ConcurrentModel):
         exchange = await self._endpoint.ask(sent)
         tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
         try:
-            found = Response(key=request.key, text=self._read(exchange.reply), **tries)
+            found = Response(key=request.key, text=self._read(exchange.reply), meta=self._kept(exchange.reply), **tries)
         except RequestFailed as failure:
             raise RequestFailed(str(failure), **tries) from failure
         return with_ttft(found, exchange.reply)
+
+    def _kept(self, reply: HttpReply) -> dict[str, Json]:
+        """What the spec keeps of the reply beside the answer; what is not there is left out."""
+        found: dict[str, Json] = {}
+        for name, path in self._keep.items():
+            with contextlib.suppress(RequestFailed):
+                found[name] = find(parsed(reply, self._secrets), path)
+        return found
 
     def _read(self, reply: HttpReply) -> str:
         if self._reader is not None:

@@ -28,12 +28,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from evalharness.core.errors import UsageError
+from evalharness.core.importing import import_function
+from evalharness.core.sources import find_source, sources, sources_digest
 from evalharness.core.types import Json, Request, Response
 
 from .concurrent import ConcurrentModel, RequestFailed
-from .importing import import_function
 from .outputs import label_response, likelihood_response, prompt_turns, text_response
-from .sources import find_source, sources, sources_digest
 from .values import Secrets
 
 __all__ = ["PythonModel", "make"]

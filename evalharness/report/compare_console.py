@@ -15,6 +15,7 @@ from .compare_text import (
     how_text,
     rows_of,
     summary_text,
+    won_text,
 )
 from .terminal import Printer, make_console
 from .terminal import table as table_of
@@ -93,7 +94,7 @@ def _table(rows: list[Row], out: Printer) -> None:
         cells += [text_of(row.difference, style)]
         cells += [text_of(row.interval)] if width >= _MEDIUM else []
         cells += [text_of(row.p)]
-        cells += [text_of(f"+{row.of.wins:,} −{row.of.losses:,}" if row.of.n_paired else "—")] if width >= _WIDE else []
+        cells += [text_of(won_text(row.of))] if width >= _WIDE else []
         cells += [text_of(row.n), text_of(f"{row.sign} {row.of.finding}" if row.sign in "✓✗" else row.sign, style)]
         table.add_row(*cells)
     out(table)

@@ -22,6 +22,7 @@ __all__ = [
     "rows_of",
     "signed",
     "summary_text",
+    "won_text",
 ]
 
 SECTIONS: tuple[tuple[Section, str], ...] = (
@@ -61,9 +62,15 @@ def rows_of(comparison: Comparison, section: Section) -> list[Row]:
     models = len({f.model for f in comparison.figures}) > 1 or any(
         f.model != f.baseline_model for f in comparison.figures
     )
-    order = {key: i for i, key in enumerate(dict.fromkeys(_key(f) for f in comparison.of(section)))}
-    figures = sorted(comparison.of(section), key=lambda f: order[_key(f)])
+    wanted = [f for f in comparison.of(section) if section != "operations" or _is_something(f)]
+    order = {key: i for i, key in enumerate(dict.fromkeys(_key(f) for f in wanted))}
+    figures = sorted(wanted, key=lambda f: order[_key(f)])
     return [_row(f, several=several, models=models) for f in figures]
+
+
+def _is_something(one: ComparedFigure) -> bool:
+    """Rates that are 0 on both sides, and costs that nobody knows, are not worth a line."""
+    return any(v != 0 and not math.isnan(v) for v in (one.value, one.baseline))
 
 
 def _key(one: ComparedFigure) -> tuple[str, str, str | None]:
@@ -121,9 +128,19 @@ def p_text(p: float) -> str:
 
 def pairs_text(one: ComparedFigure) -> str:
     """How many samples got better, worse, and stayed."""
-    if not one.n_paired:
+    if not _tells_samples(one):
         return MISSING
     return f"{amount(one.wins)} / {amount(one.losses)} / {amount(one.ties)}"
+
+
+def won_text(one: ComparedFigure) -> str:
+    """How many samples got better, and worse."""
+    return f"+{amount(one.wins)} −{amount(one.losses)}" if _tells_samples(one) else MISSING
+
+
+def _tells_samples(one: ComparedFigure) -> bool:
+    """Whether the samples have values of their own: MCC is 0 of each of them, and does not say which changed."""
+    return bool(one.n_paired) and (one.wins + one.losses > 0 or one.difference == 0)
 
 
 def _alone(one: ComparedFigure) -> str:

@@ -27,6 +27,7 @@ from ..core.types import MetricResult
 from .bars import bar, scale_of, strip
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
+from .reliability import diagram
 from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
 from .view import ReportView, build_view, operations_of
@@ -174,6 +175,7 @@ def environment() -> Environment:
         utc=_utc,
         variant=lambda result: _variant(result.task, result.model),
         bar=lambda result: _drawing.get()(result),
+        diagram=diagram,
     )
     return made
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .costs import cost_rows, cost_total, usd
 from .gateview import GateOutcomeLike, GateView
+from .reliability import Reliability
 from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
 from .view import Confusion, GroupTable, ReportView, TaskView, build_view
 
@@ -126,6 +127,8 @@ def _task(task: TaskView) -> list[str]:
     lines += markdown_table(head, rows, right=(2, 3, 5, 6)) if rows else ["No figures.", ""]
     for confusion in task.confusions:
         lines += _confusion(confusion)
+    for table in task.reliabilities:
+        lines += _reliability(table)
     for group in task.groups:
         lines += _groups(group)
     return lines
@@ -143,6 +146,15 @@ def _confusion(matrix: Confusion) -> list[str]:
         "",
         *markdown_table(head, rows, right=right),
     ]
+
+
+def _reliability(table: Reliability) -> list[str]:
+    head = ["confidence", "n", "mean confidence", "right"]
+    rows = [
+        [f"{b.low:.3g} to {b.high:.3g}", f"{b.n:,.6g}", figure(b.confidence), figure(b.accuracy)] for b in table.bins
+    ]
+    where = f"{_e(table.model)} in {_e(table.task)} ({_e(table.metric)})"
+    return [f"Reliability of {where}:", "", *markdown_table(head, rows, right=(1, 2, 3))]
 
 
 def _groups(table: GroupTable) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
+from .reliability import Reliability, reliability_of
 
 if TYPE_CHECKING:
     from ..record import Rating, Record, RunManifest, TaskSummary
@@ -75,6 +76,7 @@ class TaskView:
     runs: tuple[TaskSummary, ...]
     confusions: tuple[Confusion, ...]
     groups: tuple[GroupTable, ...]
+    reliabilities: tuple[Reliability, ...] = ()
 
     @property
     def figures(self) -> tuple[MetricResult, ...]:
@@ -199,6 +201,7 @@ def build_view(
         own = [r for r in results if _base(r.task) == base]
         whole = [r for r in own if r.group is None]
         matrices = [c for c in map(confusion_of, whole) if c is not None]
+        reliabilities = [table for table in map(reliability_of, whole) if table is not None]
         task_runs = tuple(t for t in runs if _base(t.id) == base)
         tasks.append(
             TaskView(
@@ -209,6 +212,7 @@ def build_view(
                 runs=task_runs,
                 confusions=tuple(matrices),
                 groups=_groups([r for r in own if _is_asked(r, asked) and confusion_of(r) is None]),
+                reliabilities=tuple(reliabilities),
             )
         )
     states = tuple((t.id, t.model, _by_status(t.states)) for t in runs)

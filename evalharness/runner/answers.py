@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from evalharness.core.spool import Lazy
-from evalharness.core.types import FAILED_STATES, LogLikelihood, Request, Response, Sample
+from evalharness.core.types import FAILED_STATES, Request, Response, Sample
+from evalharness.metrics.choices import best_choice
 
 from .refusals import marked
 from .scoring import Answered
@@ -27,27 +27,6 @@ __all__ = [
 
 Normalize = Literal["none", "tokens", "bytes"]
 AnswerReader = Callable[[Sample, Response], Response]
-
-
-def best_choice(
-    choices: tuple[str, ...], loglikelihoods: tuple[LogLikelihood, ...], *, normalize: Normalize = "none"
-) -> str | None:
-    """The choice with the highest log-likelihood, the first one of equals; None where none is a number.
-
-    `normalize` divides each log-likelihood by its number of tokens, or by the UTF-8 bytes of the choice
-    (lm-eval's `acc_norm`, which counts the choice without its delimiter).
-    """
-
-    def score(choice: str, found: LogLikelihood) -> float:
-        if normalize == "tokens":
-            return found.total / max(found.n_tokens, 1)
-        if normalize == "bytes":
-            return found.total / max(len(choice.encode("utf-8", "surrogatepass")), 1)
-        return found.total
-
-    scores = [score(c, found) for c, found in zip(choices, loglikelihoods, strict=True)]
-    usable = [(value, -index) for index, value in enumerate(scores) if not math.isnan(value)]
-    return choices[-max(usable)[1]] if usable else None
 
 
 def extracted(pattern: re.Pattern[str], text: str) -> str | None:

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Ints = NDArray[np.int64]
+
 __all__ = ["ResponseBook"]
 
 _MOST_NAMES = 10_000  # a server that gives each reply a name of its own is not followed further
 _LONGEST_NAME = 200
+_TAKEN = 500  # responses that are handed on at once
 
 
 class ResponseBook(Mapping[str, Response]):
@@ -83,6 +86,29 @@ class ResponseBook(Mapping[str, Response]):
         if (places < 0).any():
             raise KeyError("a request has no response")
         return Picked(self._responses, array("q", places.tobytes()))
+
+    def at(self, places: Ints) -> Sequence[Response]:
+        """The responses to the keys at `places`, all of which have one."""
+        found = self._places[self.index.number_of[places]]
+        if (found < 0).any():
+            raise KeyError("a request has no response")
+        return Picked(self._responses, array("q", found.tobytes()))
+
+    def lacking(self, places: Ints) -> Ints:
+        """Those of `places` whose key has no response yet."""
+        found: Ints = places[self._places[self.index.number_of[places]] < 0]
+        return found
+
+    def take(self, other: ResponseBook) -> None:
+        """Add the responses of `other`, which knows of each whether it came from the store."""
+        some: list[Response] = []
+        for place, response in enumerate(other._responses, start=1):
+            some.append(response)
+            if len(some) == _TAKEN or place == len(other):
+                stored = other.was_stored[other.index.numbers([r.key for r in some])].tolist()
+                for flag in (True, False):
+                    self.add((r for r, own in zip(some, stored, strict=True) if own is flag), from_store=flag)
+                some = []
 
     def is_from_store(self, key: str) -> bool:
         """Whether the response to `key` came from the store."""

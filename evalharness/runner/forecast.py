@@ -78,13 +78,17 @@ def forecast(
     cache: CacheMode | None = None,
     allow_code: bool = False,
     environ: Mapping[str, str] | None = None,
+    ready: Prepared | None = None,
 ) -> Forecast:
     """What `run` with the same arguments would do. No model is opened, nothing is sent or written.
+
+    `ready` is what these arguments prepare, where it is there already.
 
     Raises:
         UsageError: the suite, its data or its settings are wrong.
     """
-    ready = prepare(suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ)
+    if ready is None:
+        ready = prepare(suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ)
     mode = cache or ready.suite.execution.cache
     path = Path(reports) / "responses.sqlite3"
     # A store that is not there holds nothing, and opening it would make it.

@@ -60,7 +60,10 @@ def probes(planned: Sequence[PlannedTask], judgements: Judgements) -> Iterator[t
     for place, found in judgements.items():
         samples = by_place[place].samples
         for judgement in found if len(samples) else ():
-            yield judgement, list(judgement.requests(samples[0], _STAND_IN, _STAND_IN))
+            yield (
+                judgement,
+                list(judgement.requests(samples[0], _STAND_IN, _STAND_IN, judgement.documents_before(samples[0]))),
+            )
 
 
 def live_probes(planned: Sequence[PlannedTask], judgements: Judgements) -> Iterator[tuple[str, Request]]:
@@ -99,7 +102,8 @@ def _requests(
                 known = known and known_too
             if text is None:
                 continue
-        for number, request in enumerate(judgement.requests(sample, answer, text)):
+        documents = judgement.documents_before(sample)
+        for number, request in enumerate(judgement.requests(sample, answer, text, documents)):
             yield request if known else replace(request, key=f"?{judgement.model} {place} {number} {judgement.figure}")
 
 

@@ -19,6 +19,7 @@ from evalharness.metrics.judge import LlmJudge
 from evalharness.metrics.judge_companions import outcomes_of
 from evalharness.metrics.judge_prompt import PROMPT_VERSION, Part, judge_messages
 from evalharness.metrics.judge_verdict import PAIR_VALUES, VerdictFault, read_verdict
+from evalharness.metrics.places import parse_place, texts_of
 from evalharness.models.outputs import prompt_text
 from evalharness.suite.check import obeys_schemas
 from evalharness.suite.judges import speaks_turns
@@ -37,7 +38,7 @@ __all__ = ["Judgement", "Slot", "judgement_parts"]
 _SETTINGS: Mapping[str, Json] = {"max_tokens": 1024, "temperature": 0.0}
 """How a judge is asked where its entry does not say otherwise: a reason takes tokens, and no chance is wanted."""
 _ANSWER, _FIRST, _SECOND = "ANSWER", "ANSWER A", "ANSWER B"
-_QUESTION, _REFERENCE = "QUESTION", "REFERENCE"
+_QUESTION, _REFERENCE, _CONTEXT = "QUESTION", "REFERENCE", "CONTEXT"
 _PLACES = {
     "answer": f"the text {_ANSWER}",
     "answers": f"the texts {_FIRST} and {_SECOND}",
@@ -130,11 +131,32 @@ class Judgement:
             UsageError: the sample has no such field.
         """
         row = dict(sample.fields)
-        return compiled(self.metric.rubric_text).text({**row, "row": row, **_PLACES})
+        return compiled(self.metric.rubric_text).text({**row, "row": row, **self._places})
+
+    @property
+    def _places(self) -> Mapping[str, str]:
+        documents = _PLACES["question"] if self.metric.context is None else f"the text {_CONTEXT}"
+        return {**_PLACES, **dict.fromkeys(self.metric.names, documents)}
+
+    def documents_before(self, sample: Sample) -> list[str]:
+        """The documents, as far as they are known before there is an answer."""
+        if self.metric.context is None or self.metric.context.startswith(("meta.", "answer")):
+            return []
+        return self.documents_of(sample, Response("")) or []
+
+    def documents_of(self, sample: Sample, response: Response) -> list[str] | None:
+        """The documents that `context` names; None where nothing stands there.
+
+        Raises:
+            UsageError: the row has no such column, or what stands there is no text.
+        """
+        place = parse_place(self.metric.context or "", option="context")
+        value = place.found(sample, response)
+        return None if value is None else texts_of(value, place=place, sample=sample)
 
     def names_fields(self) -> bool:
         """Whether the rubric is another one for other samples."""
-        return bool(compiled(self.metric.rubric_text).names - _PLACES.keys())
+        return bool(compiled(self.metric.rubric_text).names - self._places.keys())
 
     def other_answer(self, sample: Sample, response: Response | None) -> str | None:
         """The other text of a pair, None where it never came: the reference, or what the other model answered."""
@@ -144,13 +166,18 @@ class Judgement:
             return None
         return answer_text(response)
 
-    def requests(self, sample: Sample, answer: str, other: str | None = None) -> Iterator[Request]:
-        """The requests for the verdicts on `answer`, one for each of the slots; `other` is that of a pair."""
+    def requests(
+        self, sample: Sample, answer: str, other: str | None = None, documents: Sequence[str] = ()
+    ) -> Iterator[Request]:
+        """The requests for the verdicts on `answer`, one for each of the slots; `other` is that of a pair.
+
+        `documents` are shown where the judging has a `context`.
+        """
         rubric = self.rubric_of(sample)
         asked: dict[str | None, tuple[Message, ...]] = {}
         for judge, repeat, order in self.slots:
             if order not in asked:
-                asked[order] = self._turns(rubric, sample, answer, other, order)
+                asked[order] = self._turns(rubric, sample, answer, other, order, documents)
             prompt = asked[order] if judge in self.turns else _as_text(asked[order])
             model_digest, by_sample = self.keys[judge]
             sampling = self.samplings[judge][repeat]
@@ -173,12 +200,20 @@ class Judgement:
             )
 
     def _turns(
-        self, rubric: str, sample: Sample, answer: str, other: str | None, order: str | None
+        self,
+        rubric: str,
+        sample: Sample,
+        answer: str,
+        other: str | None,
+        order: str | None,
+        documents: Sequence[str],
     ) -> tuple[Message, ...]:
         parts = [Part(_QUESTION, prompt_text(sample.prompt))]
         named = compiled(self.metric.rubric_text).names & {"reference", "references"}
         if named and not self.metric.against_reference:
             parts.append(Part(_REFERENCE, "\n\n".join(sample.references)))
+        if self.metric.context is not None:
+            parts.append(Part(_CONTEXT, "\n\n".join(documents)))
         if order is None:
             judged = [Part(_ANSWER, answer)]
         else:
@@ -264,6 +299,7 @@ def judgement_parts(
         "repeats": metric.repeats,
         "against": against,
         "prompt": PROMPT_VERSION,
+        **({} if metric.context is None else {"context": metric.context}),
     }
 
 

@@ -16,6 +16,7 @@ from evalharness.core.spool import Lazy, Spool
 from evalharness.core.types import FAILED_STATES, Json, Request, Response
 from evalharness.metrics.base import answer_text
 from evalharness.metrics.judge import LlmJudge
+from evalharness.metrics.places import absent_everywhere, parse_place
 from evalharness.suite.judgings import judgings_of
 from evalharness.suite.metric_specs import build_metric
 from evalharness.suite.plan import models_of
@@ -125,6 +126,7 @@ def _misfits(loaded: LoadedSuite, path: Key, judgement: Judgement, samples: Sequ
     for sample in samples if judgement.names_fields() else samples[:1]:
         try:
             judgement.rubric_of(sample)
+            judgement.documents_before(sample)
         except UsageError as error:
             n += 1
             if n <= _MAX_SHOWN:
@@ -177,6 +179,8 @@ def _plan(
     if metric.against is not None and not metric.against_reference:
         others = _paired(entry, by_place[judgement.task, metric.against])
     starts: array[int] = array("q")
+    documents: list[str] | None = None
+    n_documented = 0
     for item in entry.answered:
         response = next(others, None)
         if item.response.status in FAILED_STATES:
@@ -186,8 +190,15 @@ def _plan(
         if metric.against is not None and other is None:
             starts.append(_NO_PAIR)
             continue
+        if metric.context is not None:
+            documents = judgement.documents_of(item.sample, item.response)
+            n_documented += documents is not None
         starts.append(len(requests))
-        requests.extend(judgement.requests(item.sample, answer_text(item.response), other))
+        requests.extend(judgement.requests(item.sample, answer_text(item.response), other, documents or ()))
+    if metric.context is not None and not n_documented:
+        place = parse_place(metric.context, option="context")
+        answers = [item.response for item in entry.answered]
+        absent_everywhere(judgement.figure, place, [None] * len(answers), answers)
     return _Asked(judgement, starts)
 
 

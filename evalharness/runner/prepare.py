@@ -75,11 +75,13 @@ def prepare(
     from evalharness.suite.judgings import judges_of
     from evalharness.suite.load import load_suite
     from evalharness.suite.plan import make_plan
+    from evalharness.suite.stop_check import stop_problems
 
     from .lm_eval_plan import lm_eval_problems, plan_lm_eval
 
     loaded = load_suite(suite, overrides=overrides)
-    more = [*lm_eval_problems(loaded), *price_problems(loaded, environ), *batch_problems(loaded)]
+    more = [*lm_eval_problems(loaded), *price_problems(loaded, environ)]
+    more += [*batch_problems(loaded), *stop_problems(loaded)]
     check_references(loaded, environ=environ, more=more)
     datasets = load_datasets(loaded)
     models = make_models(

@@ -120,13 +120,15 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
     "judges": lambda value: f"other judges, or other settings of these ({', '.join(value)})",
     "repeats": lambda value: f"another number of repeats ({value})",
     "against": lambda value: f"another opponent ({str(value).split(' ')[0]})",
+    "context": lambda value: f"other documents shown ({value or 'none'})",
     "prompt": lambda value: "other words around the rubric, of another version of evalharness",
 }
 
 
 def _difference(body: Mapping[str, Any], judgement: Judgement) -> str:
     old = body.get("parts") or {}
-    differing = [_WORDS[key](old.get(key)) for key, value in judgement.parts.items() if old.get(key) != value]
+    new = judgement.parts
+    differing = [words(old.get(key)) for key, words in _WORDS.items() if old.get(key) != new.get(key)]
     return f"its {body['figure']!r} has {'; '.join(differing) or 'another identity'}"
 
 

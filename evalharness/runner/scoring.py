@@ -15,7 +15,7 @@ from evalharness.stats.arrays import Bools, Ints, np
 
 from .columns import Blocks, SampleBlock, SampleColumns
 
-__all__ = ["Answered", "Figure", "FigureStats", "ScoredTask", "failed_verdict", "score_task"]
+__all__ = ["Answered", "Figure", "FigureStats", "ScoredTask", "failed_verdict", "rows_of_task", "score_task"]
 
 CountAs = Literal["failure", "wrong", "excluded"]
 
@@ -112,10 +112,20 @@ def score_task(
     """Each figure's statistics and its results: over all samples, then for each value of each group column.
 
     The repeats of a sample stand together in `answered`, which is gone through once. A sample's statistics are the
-    mean over its repeats, so that n counts samples and a repeat adds no evidence that it does not have. Failed
+    mean over its repeats (or what a `RepeatsMetric` makes of them together), so that n counts samples and a repeat
+    adds no evidence that it does not have. Failed
     responses are left out, or scored as an empty answer where `count_as` is "wrong" and the metric knows what an
     empty answer is worth.
     """
+    states, samples, made = rows_of_task(answered, figures, count_as=count_as, groups=groups)
+    results = [(stats, _results(task, model, stats, groups, confidence=confidence, seed=seed)) for stats in made]
+    return ScoredTask(states, len(samples), results)
+
+
+def rows_of_task(
+    answered: Iterable[Answered], figures: Sequence[Figure], *, count_as: CountAs, groups: Sequence[str] = ()
+) -> tuple[Counter[Status], SampleColumns, list[FigureStats]]:
+    """What `score_task` computes its figures from: the states, the samples, and each figure's statistics."""
     from evalharness.metrics.text import forget_texts
 
     states: Counter[Status] = Counter()
@@ -144,8 +154,7 @@ def score_task(
         FigureStats(figure, samples, scored.array(), found, failed_here=without.array())
         for figure, found, scored, without in zip(figures, rows, kept, unjudged, strict=True)
     ]
-    results = [(stats, _results(task, model, stats, groups, confidence=confidence, seed=seed)) for stats in made]
-    return ScoredTask(states, len(samples), results)
+    return states, samples, made
 
 
 def _chunks(answered: Iterable[Answered]) -> Iterator[list[Answered]]:
@@ -177,9 +186,11 @@ def _rows_of(
     kept = np.zeros(n_samples, dtype=bool)
     if not scored:
         return kept, np.zeros((0, len(metric.columns)))
-    rows = metric.sample_stats([sample for sample, _ in scored], [response for _, response in scored])
     owners, owner = np.unique(owner[places], return_inverse=True)
     kept[owners] = True
+    if hasattr(metric, "repeat_stats"):
+        return kept, _of_repeats(metric, scored, owner)
+    rows = metric.sample_stats([sample for sample, _ in scored], [response for _, response in scored])
     if len(owners) < len(scored) and hasattr(metric, "merge_repeats"):
         rows = metric.merge_repeats(rows, owner)
     elif len(owners) < len(scored):
@@ -187,6 +198,18 @@ def _rows_of(
         np.add.at(sums, owner, rows)
         rows = sums / np.bincount(owner)[:, None]
     return kept, rows
+
+
+def _of_repeats(metric: Any, scored: Sequence[tuple[Sample, Response]], owner: Ints) -> Array:
+    """The rows of a metric that sees all answers to a sample together; `owner` is the index of each one's sample."""
+    samples: dict[int, Sample] = {}
+    groups: dict[int, list[Response]] = {}
+    for place, (sample, response) in zip(owner.tolist(), scored, strict=True):
+        samples[place] = sample
+        groups.setdefault(place, []).append(response)
+    order = sorted(samples)
+    rows: Array = metric.repeat_stats([samples[place] for place in order], [groups[place] for place in order])
+    return rows
 
 
 def _unjudged(figure: Figure, chunk: Sequence[Answered]) -> Bools:

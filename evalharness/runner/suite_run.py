@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
 from evalharness.core.files import remove_abandoned
+from evalharness.core.spool import Picked
 from evalharness.core.types import Json, Request
 from evalharness.record import Record
 from evalharness.suite.judges import judge_notes
@@ -23,8 +24,9 @@ from .budget import Budget, Limits
 from .disclosure import disclosed, filed_under
 from .estimate import most_output_tokens
 from .execute import Answers, CacheMode, execute
+from .held import held_open, release
 from .judged import Judged, judged_bodies, judgement_digests
-from .prepare import prepare
+from .prepare import Prepared, prepare
 from .progress import Progress, SilentProgress
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 from .sent import SentJournal
@@ -33,13 +35,18 @@ from .store import ResponseStore
 from .usage import usage_block
 
 if TYPE_CHECKING:
+    from evalharness.compare.planned import MakeDecider
     from evalharness.data.load import LoadedDataset
     from evalharness.suite.plan import Plan, PlannedTask
     from evalharness.suite.schema import Suite
 
     from .lm_eval_plan import LmEvalWork
+    from .looks import Looks
 
 __all__ = ["run"]
+
+# Models of these share the memory of one machine, so that several of them are not kept there at once.
+_HEAVY = frozenset({"hf-causal", "hf-seq2seq", "hf-classifier", "hf-masked"})
 
 
 def run(
@@ -54,6 +61,7 @@ def run(
     registry_url: str | None = None,
     environ: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    decide: MakeDecider | None = None,
 ) -> Record:
     """Run the suite file and return its sealed record, which lies in `reports/runs/<id>/`.
 
@@ -68,6 +76,8 @@ def run(
         registry_url: Database of runs (default: SQLite in `reports`).
         environ: Environment variables for `${env:NAME}` (default: the process's).
         progress: Told how the run goes (default: silent).
+        decide: What decides the gates while the run goes on, for `execution.stop_when_decided`:
+            `evalharness.gate.decide_looks(reports=reports)`.
 
     Raises:
         UsageError: the suite, its data or its settings are wrong; nothing was asked.
@@ -84,6 +94,7 @@ def run(
     limits = Limits.of(loaded.suite.execution)
     most_output = most_output_tokens(loaded.suite)
     in_batches = loaded.suite.execution.mode == "batch"
+    looks = _looks(ready, decide, allow_code=allow_code)
     budget = None
     if limits is not None:
         budget = Budget(limits, keeps=mode != "off", most_output=most_output, in_batches=in_batches)
@@ -101,6 +112,8 @@ def run(
         stack.enter_context(progress)
         asked = stack.enter_context(batches).watching(ready.models)
         asked = asked if journal is None else journal.watching(asked)
+        if looks is not None:
+            asked = held_open(asked, heavy=frozenset(n for n in asked if loaded.suite.models[n].backend in _HEAVY))
 
         async def ask(some: Sequence[Request]) -> Answers:
             return await execute(
@@ -109,13 +122,16 @@ def run(
 
         async def ask_all() -> tuple[Answers, Judged]:
             # Both phases in one event loop: a model may answer and judge, and keeps what it has opened in its loop.
-            answers = await ask(requests)
-            tasks = _answered(loaded.suite, plan.tasks, answers)
-            if not ready.judgements:
-                return answers, Judged(tasks)
-            from .judging import ask_judges
+            try:
+                answers = await (ask(requests) if looks is None else looks.ask(requests, ask, progress.say))
+                tasks = _answered(loaded.suite, plan.tasks, answers, looks)
+                if not ready.judgements:
+                    return answers, Judged(tasks)
+                from .judging import ask_judges
 
-            return answers, await ask_judges(tasks, ready.judgements, ask)
+                return answers, await ask_judges(tasks, ready.judgements, ask)
+            finally:
+                await release(asked)
 
         answers, judged = run_async(ask_all())
         asked_s = time.monotonic() - began
@@ -139,13 +155,27 @@ def run(
                 datasets={key: _describe(dataset) for key, dataset in ready.datasets.items()} | _bridged_data(bridged),
                 execution={
                     "suite_path": str(suite),
-                    **_execution(len(requests), answers, judged, mode=mode, asked_s=asked_s, limit=limit),
+                    **_execution(
+                        len(requests) if looks is None else looks.n_asked,
+                        answers,
+                        judged,
+                        mode=mode,
+                        asked_s=asked_s,
+                        limit=limit,
+                    ),
                     **_judging(judged),
+                    **({} if looks is None else {"looks": looks.body()}),
                     "usage": usage_block(accounts.usage, ready.tariff),
                     **told.execution,
                 },
                 from_store=answers.responses.is_from_store,
-                notes=(*_notes(plan, limit), *judge_notes(loaded.suite), *told.notes, *batches.notes),
+                notes=(
+                    *_notes(plan, limit),
+                    *([] if looks is None else [looks.sentence]),
+                    *judge_notes(loaded.suite),
+                    *told.notes,
+                    *batches.notes,
+                ),
             ),
             runs=folder / "runs",
             base=loaded.base,
@@ -164,14 +194,31 @@ def run(
     return record
 
 
-def _answered(suite: Suite, tasks: Sequence[PlannedTask], answers: Answers) -> list[AnsweredTask]:
-    """The tasks with their answers; their requests are the first ones that were asked, in order."""
+def _looks(ready: Prepared, decide: MakeDecider | None, *, allow_code: bool) -> Looks | None:
+    """The parts that the run is asked in; None where it is asked as a whole."""
+    if ready.suite.execution.stop_when_decided is None:
+        return None
+    from .looks import Looks
+
+    return Looks(ready, decide, allow_code=allow_code)
+
+
+def _answered(suite: Suite, tasks: Sequence[PlannedTask], answers: Answers, looks: Looks | None) -> list[AnsweredTask]:
+    """The tasks with their answers; their requests are the first ones that were asked, in order.
+
+    Of a run that was stopped they are those that were asked.
+    """
     found, start = [], 0
-    for planned in tasks:
-        task, requests = planned.task, planned.requests
+    for place, planned in enumerate(tasks):
+        task, requests, samples = planned.task, planned.requests, planned.request_samples
         read = reader_of(task, refusals=planned.kind == "generate" and suite.execution.detect_refusals)
-        responses = answers.responses.in_order(start, len(requests))
-        start += len(requests)
+        some = None if looks is None else looks.asked_of(place)
+        if some is None:
+            responses = answers.responses.in_order(start, len(requests))
+        else:
+            responses = answers.responses.at(start + some)
+            requests, samples = Picked(requests, some.tolist()), Picked(samples, some.tolist())
+        start += len(planned.requests)
         found.append(
             AnsweredTask(
                 task=task,
@@ -180,7 +227,7 @@ def _answered(suite: Suite, tasks: Sequence[PlannedTask], answers: Answers) -> l
                 identity=planned.identity,
                 labels=planned.labels,
                 requests=requests,
-                answered=AnswerList(planned.request_samples, requests, responses, read),
+                answered=AnswerList(samples, requests, responses, read),
             )
         )
     return found

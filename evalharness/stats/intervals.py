@@ -17,10 +17,12 @@ __all__ = [
     "NO_INTERVAL",
     "Interval",
     "beta_posterior",
+    "bounded_mean_interval",
     "clopper_pearson",
     "cluster_codes",
     "cluster_standard_error",
     "cluster_wilson",
+    "leaning_interval",
     "mean_interval",
     "wilson",
 ]
@@ -34,6 +36,9 @@ class Interval(NamedTuple):
 
 
 NO_INTERVAL = Interval(math.nan, math.nan)
+
+_ADDED = 0.1  # of a unit, at the ends: see `leaning_interval`
+_SLACK = 1e-12  # beyond a bound by so much of the range is rounding
 
 
 def _check_confidence(confidence: float) -> None:
@@ -178,24 +183,108 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95, codes: Ints | 
 
 
 def cluster_wilson(values: ArrayLike, codes: Ints, *, confidence: float = 0.95) -> Interval:
-    """Wilson's interval for 0/1 `values` in clusters, at the effective sample size, with a t quantile.
+    """Wilson's interval for 0/1 `values` in clusters, by their effective sample size: `bounded_mean_interval`.
 
-        n_eff = p(1−p)/SE², at most n;  quantile t(C−1)
+    Source: the effective-sample-size construction of Korn and Graubard 1998 with Wilson's interval (Franco et al. 2019,
+    J Surv Stat Methodol 7:334). Fewer than two clusters give NaN.
+    """
+    return bounded_mean_interval(values, (0.0, 1.0), confidence=confidence, codes=codes)
 
-    SE is the cluster-robust standard error with its small-sample factor. Where all values agree, SE says nothing:
-    n_eff is then C, as if each cluster were one answer. Source: the effective-sample-size construction of Korn and
-    Graubard 1998 with Wilson's interval (Franco et al. 2019, J Surv Stat Methodol 7:334). Fewer than two clusters
-    give NaN.
+
+def bounded_mean_interval(
+    values: ArrayLike, bounds: tuple[float, float], *, confidence: float = 0.95, codes: Ints | None = None
+) -> Interval:
+    """`leaning_interval` of the mean of `values` within `bounds`; with `codes` by the cluster-robust standard error.
+
+    Clusters never make the interval narrower than samples that stand alone would. Fewer than two samples (or clusters)
+    give NaN. Values that are all one, within the bounds, give an interval of width zero.
+
+    Raises:
+        ValueError: for bounds that are not finite and ascending, values outside of them or not one-dimensional, codes
+            of another length.
+    """
+    low, high = bounds
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"values must be one-dimensional; got shape {array.shape}")
+    if codes is not None and codes.shape != array.shape:
+        raise ValueError(f"codes must have one entry a value: {codes.shape} against {array.shape}")
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"bounds must be finite and ascending; got {bounds!r}")
+    scaled = (array - low) / (high - low)
+    if not ((scaled >= -_SLACK) & (scaled <= 1 + _SLACK)).all():
+        raise ValueError(f"values must lie between the bounds {low:g} and {high:g}")
+    n = scaled.size
+    units = n if codes is None else np.unique(codes).size
+    if units < 2:
+        return NO_INTERVAL
+    point = float(scaled.mean())
+    variance = float(scaled.var()) / (n - 1)
+    spread = min(float(scaled.var()) / (point * (1 - point)), 1.0) if 0 < point < 1 else 1.0
+    sums, sizes = scaled, np.ones(n)
+    if codes is not None:
+        numbers = np.unique(codes, return_inverse=True)[1]
+        sums = np.asarray(np.bincount(numbers, weights=scaled), dtype=np.float64)
+        sizes = np.bincount(numbers).astype(np.float64)
+        variance = max(variance, float(((sums - point * sizes) ** 2).sum()) / n**2 * units / (units - 1))
+    at_ends = float((sums <= sizes * _SLACK).mean()), float((sums >= sizes * (1 - _SLACK)).mean())
+    return leaning_interval(
+        float(array.mean()),
+        variance * (high - low) ** 2,
+        units,
+        bounds,
+        confidence=confidence,
+        spread=spread,
+        at_ends=at_ends,
+    )
+
+
+def leaning_interval(
+    value: float,
+    variance: float,
+    units: int,
+    bounds: tuple[float, float],
+    *,
+    confidence: float = 0.95,
+    spread: float = 1.0,
+    at_ends: tuple[float, float] = (0.0, 0.0),
+) -> Interval:
+    """Wilson's interval of a figure within `bounds`, at its effective sample size and with a t quantile.
+
+        n_eff = p(1 − p)/SE²,  quantile t(units − 1),  on values moved to [0, 1]
+
+    `variance` is SE² of `value` from so many independent `units`. In the middle it is Student's interval; near an end,
+    where that one reaches beyond the bounds on one side and falls short on the other, it leans inwards as Wilson's does
+    for 0/1 values. Where most values lie near one end, few units may hold none of the values far off that make the
+    variance; so a tenth of a unit is added at each end, times the weight that the other end has: `spread` times the
+    nearness of the figure, at least the share of units that lie `at_ends` themselves. `spread` is the variance of
+    single values in parts of p(1 − p): 1 for zeros and ones, next to nothing where all are close together.
+
+    95 % intervals of .5, .9 and .97 hold the truth in 93 to 99 % of simulations, from 30 samples and 6 clusters on,
+    where Student's fall to 89 % and in 60 clusters to 87 % (`docs/statistics.md`, with an exception).
+    Source: the effective sample size of Korn and Graubard 1998 in Wilson's interval (Franco et al. 2019, J Surv Stat
+    Methodol 7:334), and a prior observation as Agresti and Coull 1998 add four. Fewer than two units, and a value or
+    variance that is not finite, give NaN; no variance and no spread width zero.
+
+    Raises:
+        ValueError: for bounds that are not finite and ascending, or a confidence outside (0, 1).
     """
     _check_confidence(confidence)
-    array = np.asarray(values, dtype=np.float64)
-    n_clusters = np.unique(codes).size
-    if n_clusters < 2:
+    low, high = bounds
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"bounds must be finite and ascending; got {bounds!r}")
+    if units < 2 or not (math.isfinite(value) and math.isfinite(variance)):
         return NO_INTERVAL
-    p = float(array.mean())
-    variance = cluster_standard_error(array, codes) ** 2 * n_clusters / (n_clusters - 1)
-    if 0 < p < 1:
-        n_effective = min(p * (1 - p) / variance, array.size) if variance > 0 else float(array.size)
-    else:
-        n_effective = float(n_clusters)
-    return _wilson(p, n_effective, t_quantile((1 + confidence) / 2, n_clusters - 1))
+    point = min(max((value - low) / (high - low), 0.0), 1.0)
+    at_low = _ADDED * max(at_ends[1], spread * point)
+    at_high = _ADDED * max(at_ends[0], spread * (1 - point))
+    total = units + at_low + at_high
+    mean = (point * units + at_high) / total
+    squares = variance / (high - low) ** 2 * units * (units - 1) + units * (mean - point) ** 2
+    squares += at_low * mean**2 + at_high * (1 - mean) ** 2
+    # What rounding leaves of equal values is no spread.
+    if squares <= _SLACK**2 * total:
+        return Interval(value, value)
+    n_effective = mean * (1 - mean) * total * (total - 1) / squares
+    found = _wilson(mean, n_effective, t_quantile((1 + confidence) / 2, units - 1))
+    return Interval(low + (high - low) * min(found.low, point), low + (high - low) * max(found.high, point))

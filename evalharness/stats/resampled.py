@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 
 from .arrays import ArrayLike, Floats, Ints, np
-from .bootstrap import Finalize, cluster_totals, resample_weights
+from .bootstrap import Finalize, cluster_totals, resample_total_chunks
 from .tests import Alternative, TestResult, check_alternative
 
 __all__ = ["approximate_randomisation", "paired_bootstrap"]
@@ -56,8 +56,7 @@ def paired_bootstrap(
     k = ours.shape[1]
     both = np.concatenate([ours, theirs], axis=1)
     found = []
-    for weights in resample_weights(len(ours), n_resamples=n_resamples, seed=seed):
-        totals = weights @ both
+    for totals in resample_total_chunks(both, n_resamples=n_resamples, seed=seed):
         found.append(np.asarray(finalize(totals[:, :k]) - finalize(totals[:, k:]), dtype=np.float64))
     return TestResult(observed, _p(np.concatenate(found) - observed, observed - shift, alternative), method)
 

@@ -21,6 +21,7 @@ from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_names, 
 from .names import check_names, covers, owner_of
 from .node import plain
 from .plan import Plan, models_of
+from .repeats import few_repeats
 from .schema import (
     BaselineModel,
     ClassifyTask,
@@ -58,6 +59,8 @@ _KIND_WORDS = {
     "loglikelihood_rolling": "score whole texts by likelihood",
     "classify": "classify",
 }
+# The conditions of a rule that compare with a baseline.
+_PAIRED_CONDITIONS = ("max_regression", "non_inferior", "superior", "equivalent", "max_relative_drop")
 # What the templates of a request see; `models.outputs.request_values` gives it.
 _REQUEST_NAMES = frozenset({"prompt", "messages", "sampling", "sample_id", "repeat"})
 
@@ -137,6 +140,7 @@ class _Checker:
             else:
                 yield from self._task(index, task)
         yield from self._gates()
+        yield from self._unpaired()
 
     # ── models and datasets ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -276,15 +280,29 @@ class _Checker:
                     message = f"a second figure called {figure!r}; give one of them another name: {{{name}: {{as: …}}}}"
                     yield self.problem(path, message)
                 seen[figure] = index
-            for message in _misfits(task, name, metric):
+            for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
+            yield from self._not_ready(path, metric)
             if name == JUDGE_METRIC:
                 yield from self._judging((*path, name), task, metric)
+            for option, message in getattr(metric, "faults", _no_faults)(self.loaded.base):
+                short = isinstance(spec, Mapping) and not isinstance(spec[name], Mapping)
+                yield self.problem((*path, name) if short else (*path, name, option), message)
+
+    def _not_ready(self, path: Key, metric: Any) -> Iterator[Problem]:
+        """What a metric needs and does not find: a package, or data."""
+        check = getattr(metric, "check_ready", None)
+        if check is not None:
+            try:
+                check(self.loaded.base)
+            except UsageError as error:
+                yield self.problem(path, str(error))
 
     def _judging(self, path: Key, task: DataTask, metric: Any) -> Iterator[Problem]:
         """Files that a judging names, and its template."""
         columns = self._columns(task.dataset)
-        for message in rubric_problems(self.loaded.base, task, metric.rubric, metric.rubric_path, columns):
+        columns |= metric.names if columns else frozenset()
+        for message in rubric_problems(self.loaded.base, task, metric.rubric_source, metric.rubric_path, columns):
             yield self.problem((*path, "rubric"), message)
         if metric.calibrate is not None:
             try:
@@ -361,6 +379,25 @@ class _Checker:
                 near = suggestion(column, columns) or f"; it has: {', '.join(columns) or 'none'}"
                 yield self.problem((*base, "group"), f"the task {name!r} has no group column {column!r}{near}")
 
+    def _unpaired(self) -> Iterator[Problem]:
+        """Rules that compare with a baseline what cannot be computed from two records."""
+        gates = self.suite.gates
+        for index, rule in enumerate(gates.rules if gates is not None else ()):
+            name, _, figure = rule.metric.rpartition(".")
+            found = next((condition for condition in _PAIRED_CONDITIONS if getattr(rule, condition, None)), None)
+            if found is None:
+                continue
+            tasks = [
+                task for task in self.suite.tasks if covers(owner_of(name), task.id) and task.id not in self.unclear
+            ]
+            specs = [spec for task in tasks for spec in task.metrics if figure in figure_names(spec)]
+            if any(not getattr(build_metric(spec)[1], "paired", True) for spec in specs):
+                message = (
+                    f"the figure {figure!r} is one of all answers together and cannot be compared with a baseline "
+                    "sample by sample; use at_least or at_most"
+                )
+                yield self.problem(("gates", "rules", index, found), message)
+
     def secrets(self, environ: Mapping[str, str]) -> Iterator[Problem]:
         """Placeholders of variables that are not set."""
         for name, entry in (self.loaded.root.get("models") or self.loaded.root).mapping.items():
@@ -422,6 +459,11 @@ def obeys_schemas(spec: object) -> bool:
     if isinstance(spec, OpenAIModel):
         return spec.api != "completions"
     return isinstance(spec, FakeModel | PluginModel | PythonModel | ReplayModel)
+
+
+def _no_faults(base: object) -> tuple[tuple[str, str], ...]:
+    """What is wrong with the files of a metric that has none."""
+    return ()
 
 
 def _own_columns(dataset: Dataset) -> frozenset[str]:

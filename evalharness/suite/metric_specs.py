@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -40,8 +41,9 @@ OPERATIONAL: tuple[str, ...] = (
 """Metrics that every task has, in this order, without being asked."""
 
 
-# Figures of metrics that are many in one are called by what the option names: {evaluate: ./my_metric} is my_metric.
-_CALLED_BY = {"evaluate": "path"}
+# Figures of metrics that are many in one are called by what the option names: {evaluate: ./my_metric} is my_metric,
+# {python: my_metrics:Politeness} is Politeness.
+_CALLED_BY = {"evaluate": "path", "python": "path"}
 _UNKNOWN_OPTION = ("extra_forbidden", "unexpected_keyword_argument")
 _WITH_COMPANIONS = frozenset({JUDGE_METRIC})
 
@@ -72,7 +74,12 @@ def build_metric(spec: MetricSpec) -> tuple[str, Metric]:
         options = {_CALLED_BY[name]: options}
     given = {key: value for key, value in options.items() if key != "as"}
     try:
-        metric: Metric = factory() if not given and _needs_nothing(factory) else _checked(factory, given)
+        metric: Metric
+        typed = dataclasses.is_dataclass(factory)
+        if not typed:
+            metric = _plain(name, factory, given)
+        else:
+            metric = factory() if not given and _needs_nothing(factory) else _checked(factory, given)
     except ValidationError as error:
         raise _fault(name, factory, given, error) from error
     except UsageError as error:
@@ -106,6 +113,28 @@ def _needs_nothing(factory: Any) -> bool:
     )
 
 
+def _plain(name: str, factory: Any, options: Mapping[str, Any]) -> Metric:
+    """The metric of somebody's class or function, whose options have no types that could be checked.
+
+    Raises:
+        MetricFault: it takes other options, or cannot be made.
+    """
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        given = ", ".join(f"{key}=…" for key in options)
+        raise MetricFault(f"the metric {name!r} cannot be made as {name}({given}): {error}") from error
+    except ValueError:
+        pass  # a class written in C has no signature to look at
+    try:
+        metric: Metric = factory(**options)
+    except UsageError:
+        raise
+    except Exception as error:  # somebody else's code
+        raise MetricFault(f"the metric {name!r} cannot be made: {type(error).__name__}: {error}") from error
+    return metric
+
+
 def _checked(factory: Any, options: Mapping[str, Any]) -> Metric:
     metric: Metric = _checker(factory).validate_json(json.dumps(options), strict=True)
     return metric
@@ -129,7 +158,7 @@ def _called(name: str, options: Mapping[str, Any] | str) -> str:
         return name
     by = options if isinstance(options, str) else options.get(_CALLED_BY[name])
     parts = [part for part in str(by or "").replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    return re.sub(r"[\s.@]", "_", parts[-1].removesuffix(".py")) if parts else name
+    return re.sub(r"[\s.@]", "_", parts[-1].rpartition(":")[2].removesuffix(".py")) if parts else name
 
 
 def figure_name(spec: MetricSpec) -> str:

@@ -202,6 +202,10 @@ def _default_body() -> JsonValue:
     return {"prompt": "{{ prompt }}"}
 
 
+# What a run itself writes beside an answer.
+_OUR_META = frozenset({"batch_id", "cost_usd", "judged", "reasoning_content", "ttft_s"})
+
+
 class HttpModel(_Model):
     """Any JSON endpoint, such as the classic /ask of a Flask app."""
 
@@ -214,6 +218,10 @@ class HttpModel(_Model):
         description="JSON body; strings are templates over prompt, messages, sampling and sample_id.",
     )
     response: Text = Field("text", description="Where the answer stands in the JSON that comes back: `choices.0.text`.")
+    keep: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Text] = Field(
+        default_factory=dict,
+        description="What else is kept of the JSON that comes back, for metrics: {docs: sources} is at `meta.docs`.",
+    )
     stream: bool = Field(
         False,
         description="The answer comes in events (server-sent events or JSON lines) or as text; `response` says where "
@@ -235,6 +243,10 @@ class HttpModel(_Model):
     def _end_of_streams(self) -> HttpModel:
         if not self.stream:
             only_with(self.model_fields_set, ("stream_end",), "stream: true")
+        elif self.keep:
+            raise ValueError("keep has no effect with stream: true, whose events are not kept; remove one of them")
+        if taken := sorted(_OUR_META & self.keep.keys()):
+            raise ValueError(f"keep: the name {taken[0]!r} is one of ours; choose another")
         return self
 
 

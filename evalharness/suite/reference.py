@@ -56,7 +56,7 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
     ("Datasets", (schema.Dataset,)),
     ("Tasks", (schema.PromptTask, schema.ClassifyTask, schema.PerplexityTask, schema.LmEvalTask)),
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
-    ("Execution", (schema.Execution, schema.Batching, schema.OnError)),
+    ("Execution", (schema.Execution, schema.Batching, schema.OnError, schema.StopWhenDecided)),
     ("Gates", (schema.Gates, schema.BaselineModel, schema.Rule, schema.Margin)),
 )
 _TITLES = {
@@ -82,6 +82,7 @@ _TITLES = {
     "Execution": "",
     "Batching": "batch",
     "OnError": "on_error",
+    "StopWhenDecided": "stop_when_decided",
     "Gates": "",
     "BaselineModel": "A model as the baseline",
     "Rule": "A rule",
@@ -146,7 +147,7 @@ def _model(model: type[BaseModel]) -> Iterator[str]:
         yield f"### {title}\n"
     yield " ".join(inspect.cleandoc(model.__doc__ or "").split()) + "\n"
     found = model.model_json_schema(mode="validation")
-    # on_error has a short form beside its keys.
+    # on_error and stop_when_decided have a short form beside its keys.
     found = next((option for option in found.get("anyOf", ()) if "properties" in option), found)
     required = set(found.get("required", ()))
     yield "| key | value | default | meaning |"
@@ -176,6 +177,7 @@ _NAMES = {
     "MessageTemplate": "[message](#a-message)",
     "OnError": "[on_error](#on_error)",
     "Batching": "[batch](#batch)",
+    "StopWhenDecided": "[stop_when_decided](#stop_when_decided)",
     "Execution": "[execution](#execution)",
     "Gates": "[gates](#gates)",
     "Rule": "[rule](#a-rule)",

@@ -29,6 +29,7 @@ from .model_entries import (
     ReplayModel,
     class_of_backend,
 )
+from .stop_entry import StopWhenDecided
 from .task_entries import (
     ClassifyTask,
     DataTask,
@@ -76,6 +77,7 @@ __all__ = [
     "ReplayModel",
     "Rule",
     "RuleKind",
+    "StopWhenDecided",
     "Strict",
     "Suite",
     "Task",
@@ -90,6 +92,10 @@ def _check_version(value: Any) -> Any:
     if isinstance(value, bool | float):
         raise ValueError(f"must be 1, but is {str(value).lower()}")
     return value
+
+
+def _unless_false(value: Any) -> Any:
+    return None if value is False else value
 
 
 _ON_ERROR = {
@@ -186,6 +192,9 @@ class Execution(Strict):
     max_requests: int | None = Field(None, ge=1, description="Most requests that a run may send, retries included.")
     max_tokens: int | None = Field(None, ge=1, description="Most tokens that a run may use, of prompts and answers.")
     prices: Text | None = Field(None, description="A price file to use instead of the one that comes with evalharness.")
+    stop_when_decided: Annotated[StopWhenDecided | None, BeforeValidator(_unless_false)] = Field(
+        None, description="End the run once every blocking rule is decided: true, or {looks, spending, futility}."
+    )
 
     @model_validator(mode="after")
     def _batches_are_kept(self) -> Execution:
@@ -193,6 +202,11 @@ class Execution(Strict):
             raise ValueError(
                 "cache: off does not go with mode: batch: a batch outlives the command, and its answers are taken "
                 "into the response store; leave cache out, or set mode: online"
+            )
+        if self.mode == "batch" and self.stop_when_decided is not None:
+            raise ValueError(
+                "stop_when_decided does not go with mode: batch: a batch is handed in, and paid, as a whole, and each "
+                "look would wait up to a day; remove one of the two"
             )
         if self.mode != "batch":
             only_with(self.model_fields_set, ("batch",), "mode: batch")

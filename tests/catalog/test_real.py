@@ -113,6 +113,29 @@ def test_smollm2(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
+def test_minilm_tells_meanings_apart(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from evalharness.metrics.bertscore import BertScore
+    from evalharness.metrics.functional import score
+    from evalharness.metrics.semantic import SemanticSimilarity
+
+    _fetched(MODELS["minilm-l6"], tmp_path / "downloads")
+    metric = SemanticSimilarity(checkpoint="catalog:minilm-l6")
+    answers = ["That is a happy dog", "That is a very happy person", "Today is a sunny day"]
+    found = score(metric, answers, references=[["That is a happy person"]] * 3)
+    # torch 2.13, transformers 5.23, float32.
+    assert found.values == pytest.approx([0.69458, 0.94292, 0.25688], abs=1e-4)
+    assert "pooling:mean|" in found.signature
+    assert "max_tokens:256|" in found.signature
+    # The trap that the docstring tells of: what contradicts is near.
+    denied = score(metric, ["The medicine is not safe."], references=[["The medicine is safe."]])
+    assert denied.value > 0.7
+    by_words = score(BertScore(checkpoint="catalog:minilm-l6", layer=6), answers, references=[[answers[1]]] * 3)
+    assert by_words.values[1] == pytest.approx(1, abs=1e-6)
+    assert by_words.values[0] > by_words.values[2]
+
+
+@pytest.mark.model
 def test_movie_sentiment_minilm(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")

@@ -130,7 +130,8 @@ def test_dollars_without_a_price_are_refused_by_validate(folder, capsys):
 
 
 def test_figures_of_cost_can_be_gated(folder):
-    gates = "gates: {rules: [{metric: ask.cost_usd, at_most: LIMIT}, {metric: ask.cost_total_usd, at_most: 0.25}]}\n"
+    rules = "[{metric: ask.cost_usd, at_most: LIMIT}, {metric: ask.cost_total_usd, at_most: 0.25}]"
+    gates = f"gates: {{decide_on: point, rules: {rules}}}\n"
     text = SUITE.replace("max_tokens: 10}}", "max_tokens: 10}, metrics: [cost_total_usd]}") + gates
     Path("suite.yaml").write_text(text.replace("LIMIT", "0.09"), "utf-8")
     assert main(["run", "suite.yaml", "--quiet"]) == 0

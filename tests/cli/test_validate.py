@@ -272,3 +272,30 @@ def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "0 []"
+
+
+def test_what_a_metric_needs_and_does_not_find_is_said_with_the_remedy(
+    validate: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sacrebleu.tokenizers import tokenizer_spm
+
+    monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", str(tmp_path))
+    result = validate(
+        SUITE.replace("metrics: [bleu]", "metrics: [{meteor: {wordnet: nowhere}}, {bleu: {tokenize: flores200}}]")
+    )
+    assert result.code == 2
+    assert "level reached: syntax" in result.out
+    assert "suite.yaml:8:" in result.err
+    assert f"tasks[0].metrics[0]: no WordNet in {tmp_path / 'nowhere'}: it needs the database files" in result.err
+    assert "tasks[0].metrics[1]: bleu with tokenize: flores200 needs sacrebleu's sentencepiece model" in result.err
+    assert validate(SUITE.replace("metrics: [bleu]", "metrics: [{meteor: {match: stem}}, chrf++]")).code == 0
+
+
+def test_a_rule_cannot_compare_what_is_of_all_answers_together(validate: Callable[..., Result]) -> None:
+    rules = "gates:\n  baseline: demo@production\n  rules:\n    - {metric: ask.variety, %s}\n"
+    suite = SUITE.replace("metrics: [bleu]", "metrics: [bleu, {distinct_n: {as: variety}}]")
+    result = validate(suite + rules % "max_regression: 0.1")
+    assert result.code == 2
+    assert "gates.rules[0].max_regression: the figure 'variety' is one of all answers together" in result.err
+    assert "use at_least or at_most" in result.err
+    assert validate(suite + rules % "at_least: 0.1").code == 0

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -77,6 +79,14 @@ def judged(i):
     return {"judged": {"llm_judge": {"value": value, "label": None, "verdicts": [verdict]}}}
 
 
+def probabilities(i):
+    """What a classifier says of text i; of one it knows only another label."""
+    if i == 7:
+        return {"no such label": 1.0}
+    shares = [1 + (i * 3) % 5, 1 + (i * 11) % 7, 2]
+    return {label: share / sum(shares) for label, share in zip(LABELS, shares, strict=True)}
+
+
 @pytest.fixture(scope="session")
 def batch():
     """(samples, responses) of every kind of answer that any metric may meet, measured and not."""
@@ -101,11 +111,88 @@ def batch():
                 status=status,
                 text=text,
                 answer=None if status == "unparsed" else (*LABELS, "nonsense")[(i * 5) % 4] if i % 2 else text,
-                loglikelihoods=(LogLikelihood(-3.5 * i - 1, 7),) if i != 5 else (),
+                loglikelihoods=tuple(LogLikelihood(-c * i - 1, 7 + j) for j, c in enumerate((3.5, 3.4, 3.6))),
+                label_probabilities=probabilities(i) if i % 2 else {},
                 latency_s=0.1 + i / 7 if i != 6 else None,
+                created_utc=f"2026-01-01T00:00:{i:02}.125+00:00" if i != 9 else "",
                 input_tokens=i,
                 output_tokens=i % 5 if i != 7 else None,
                 meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9, **judged(i)} if i != 8 else {},
             )
         )
+    responses[5] = replace(responses[5], loglikelihoods=(), label_probabilities={})
     return samples, responses
+
+
+_PARTS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
+_SYNSETS = [
+    ("noun", ["car", "auto", "automobile", "motor_car"]),
+    ("noun", ["car", "railcar"]),
+    ("noun", ["wolf"]),
+    ("noun", ["city", "metropolis", "Berlin"]),
+    ("noun", ["box", "loge"]),
+    ("verb", ["go", "travel", "move"]),
+    ("verb", ["obey", "heed"]),
+    ("verb", ["box"]),
+    ("adj", ["big", "large(a)"]),
+    ("adj", ["fast(p)", "quick"]),
+    ("adv", ["fast", "quickly"]),
+]
+_EXCEPTIONS = {"verb": ["went go", "gone go"], "noun": ["wolves wolf"], "adj": [], "adv": []}
+_LICENCE = "  1 This software and database is provided under the licence. WordNet 3.0 Copyright 2006 by Princeton.  \n"
+
+
+def _wordnet(folder):
+    """A WordNet of a few synsets in `folder`, with the files that only nltk's reader opens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, letter in _PARTS.items():
+        data, index = _LICENCE, {}
+        for kind, lemmas in _SYNSETS:
+            if kind != part:
+                continue
+            offset = len(data.encode())
+            words = " ".join(f"{lemma} 0" for lemma in lemmas)
+            frames = " 01 + 02 00" if part == "verb" else ""
+            data += f"{offset:08d} 03 {letter} {len(lemmas):02x} {words} 000{frames} | a meaning  \n"
+            for lemma in lemmas:
+                index.setdefault(lemma.partition("(")[0].lower(), []).append(offset)
+        lines = "".join(
+            f"{lemma} {letter} {len(offsets)} 0 {len(offsets)} 0 {' '.join(f'{o:08d}' for o in offsets)}  \n"
+            for lemma, offsets in sorted(index.items())
+        )
+        (folder / f"data.{part}").write_text(data)
+        (folder / f"index.{part}").write_text(_LICENCE + lines)
+        (folder / f"{part}.exc").write_text("".join(f"{line}\n" for line in _EXCEPTIONS[part]))
+    (folder / "lexnames").write_text("".join(f"{i:02d}\tname{i}\t1\n" for i in range(45)))
+    (folder / "index.sense").write_text("")
+    (folder / "cntlist.rev").write_text("")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_wordnet():
+    return _wordnet
+
+
+@pytest.fixture(scope="session")
+def wordnet_folder(tmp_path_factory):
+    return _wordnet(tmp_path_factory.mktemp("data") / "corpora" / "wordnet")
+
+
+@pytest.fixture(scope="session")
+def nltk_wordnet(wordnet_folder):
+    """nltk's own reader of the same files."""
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+
+    class Reader(WordNetCorpusReader):
+        def map_wn(self, version="wordnet"):  # would look for a second WordNet
+            return None
+
+    from nltk import data
+
+    data.path.append(str(wordnet_folder))  # nltk reads no other folders
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = Reader(str(wordnet_folder), None)
+    yield made
+    data.path.remove(str(wordnet_folder))

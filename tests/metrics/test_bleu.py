@@ -84,6 +84,73 @@ def test_corpus_equals_sacrebleu(options, make_pairs, figure):
     check()
 
 
+@pytest.mark.parametrize("options", [{}, {"smooth_method": "floor"}, {"effective_order": True}], ids=str)
+def test_samples_may_have_different_numbers_of_references(options, make_pairs, figure):
+    """sacrebleu wants None where a sample has no second or third reference."""
+    theirs, metric = sacrebleu.BLEU(**{"tokenize": "13a"} | options), ours(options)
+
+    @given(st.lists(st.tuples(TEXT, st.lists(TEXT, min_size=1, max_size=3)), min_size=1, max_size=6))
+    def check(corpus):
+        answers, references = [a for a, _ in corpus], [r for _, r in corpus]
+        streams = [[r[i] if i < len(r) else None for r in references] for i in range(max(map(len, references)))]
+        expected = theirs.corpus_score(answers, streams).score
+        assert figure(metric, *make_pairs(answers, references)) == pytest.approx(expected, abs=1e-8)
+
+    check()
+
+
+def test_all_of_sacrebleus_tokenizers_can_be_chosen():
+    from typing import get_args, get_type_hints
+
+    choices = {*get_args(get_type_hints(Bleu)["tokenize"])}
+    # `spm` is sacrebleu's old name of flores101, about which it warns.
+    assert choices - {"auto"} == {*sacrebleu.BLEU.TOKENIZERS} - {"spm"}
+
+
+@pytest.fixture
+def pieces(tmp_path, monkeypatch):
+    """Small sentencepiece models where sacrebleu keeps those that it downloads."""
+    import io
+
+    from sacrebleu.tokenizers import tokenizer_spm
+
+    from evalharness.metrics import bleu
+
+    sentencepiece = pytest.importorskip("sentencepiece")
+    monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", str(tmp_path))
+    bleu._tokenizer.cache_clear()
+    lines = ["the cat sat on the mat", "a dog-house stands on the hill", "the dogs had sat there", "日本語です"] * 20
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=model, vocab_size=30, minloglevel=2
+    )
+
+    def install(name):
+        path = tmp_path / "models" / tokenizer_spm.SPM_MODELS[name]["url"].rpartition("/")[2]
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(model.getvalue())
+
+    yield install
+    bleu._tokenizer.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["flores101", "flores200", "spBLEU-1K"])
+def test_sentencepiece_tokenizers_equal_sacrebleus(name, pieces, make_pairs, figure, tmp_path):
+    from evalharness.core.errors import UsageError
+
+    metric = Bleu(tokenize=name)
+    with pytest.raises(UsageError, match="download it from"):
+        metric.check_ready(tmp_path)
+    pieces(name)
+    metric.check_ready(tmp_path)
+    theirs = sacrebleu.BLEU(tokenize=name)
+    answers, references = ["the cats sat on a mat there", "日本語で"], [["the cat sat on the mat"], ["日本語です"]]
+    expected = theirs.corpus_score(answers, [[r[0] for r in references]])
+    assert figure(metric, *make_pairs(answers, references)) == pytest.approx(expected.score, abs=1e-8)
+    signature = str(theirs.get_signature()).replace("nrefs:1", "nrefs:var")
+    assert metric.signature == f"bleu|{signature}"
+
+
 @given(corpus=CORPUS)
 def test_samples_equal_sacrebleu_with_effective_order(corpus, make_pairs):
     theirs = sacrebleu.BLEU(tokenize="13a", effective_order=True)
@@ -149,6 +216,13 @@ def test_signature_is_sacrebleus(make_pairs):
     assert "tok:auto[" in Bleu().signature
 
 
+@pytest.mark.parametrize("options", [each for each in OPTIONS if "max_ngram_order" not in each], ids=str)
+def test_the_signature_of_each_option_is_sacrebleus(options):
+    theirs = sacrebleu.BLEU(**{"tokenize": "13a"} | options)
+    theirs.corpus_score(["a b"], [["a b"]])
+    assert ours(options).signature == "bleu|" + str(theirs.get_signature()).replace("nrefs:1", "nrefs:var")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -163,7 +237,7 @@ def test_refuses_options(options, message):
         Bleu(**options)
 
 
-def test_a_tokenizer_that_is_not_installed_names_its_package(make_pairs):
+def test_a_tokenizer_that_is_not_installed_names_its_package(make_pairs, tmp_path):
     from importlib.util import find_spec
 
     from evalharness.core.errors import MissingExtraError
@@ -172,3 +246,18 @@ def test_a_tokenizer_that_is_not_installed_names_its_package(make_pairs):
         pytest.skip("mecab is installed here")
     with pytest.raises(MissingExtraError, match="mecab"):
         Bleu(tokenize="ja-mecab").sample_stats(*make_pairs(["x"], [["x"]]))
+    with pytest.raises(MissingExtraError, match="mecab"):
+        Bleu(tokenize="ja-mecab").check_ready(tmp_path)
+    assert "tok:ja-mecab-not-installed" in Bleu(tokenize="ja-mecab").signature
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("ja-mecab", "東京は日本の首都です。"), ("ko-mecab", "안녕하세요 오늘 날씨가 좋네요")]
+)
+def test_mecab_equals_sacrebleus(name, text, make_pairs, figure):
+    pytest.importorskip({"ja-mecab": "MeCab", "ko-mecab": "mecab_ko"}[name])
+    theirs = sacrebleu.BLEU(tokenize=name)
+    expected = theirs.corpus_score([text[2:]], [[text]])
+    metric = Bleu(tokenize=name)
+    assert figure(metric, *make_pairs([text[2:]], [[text]])) == pytest.approx(expected.score, abs=1e-8)
+    assert metric.signature == "bleu|" + str(theirs.get_signature()).replace("nrefs:1", "nrefs:var")

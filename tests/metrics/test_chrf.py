@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.metrics.base import MetricOptionError
-from evalharness.metrics.chrf import Chrf
+from evalharness.metrics.chrf import Chrf, ChrfPlusPlus
 from evalharness.metrics.interval import sample_values
 
 WORDS = ["the", "cat", "a", ".", "(hi)", "naïve", "北京", "don't", "x\ty", "👍🏽", "é", "end."]
@@ -54,3 +54,13 @@ def test_signature_is_sacrebleus():
 def test_refuses_options(options):
     with pytest.raises(MetricOptionError, match=next(iter(options))):
         Chrf(**options)
+
+
+def test_chrf_plus_plus_has_a_name_of_its_own(make_pairs, figure):
+    from evalharness.metrics.functional import score
+
+    answers, references = ["the cat sat", "北京 city"], ["a cat sat there", "北京 is a city"]
+    expected = sacrebleu.corpus_chrf(answers, [references], word_order=2).score
+    assert score("chrf++", answers, references=[[r] for r in references]).value == pytest.approx(expected, abs=1e-8)
+    assert expected != pytest.approx(sacrebleu.corpus_chrf(answers, [references]).score, abs=0.1)
+    assert ChrfPlusPlus().signature == Chrf(word_order=2).signature

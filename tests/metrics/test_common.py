@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib
+import json
 import math
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from evalharness.core.protocols import Metric
 from evalharness.core.registry import registry
 from evalharness.core.types import KINDS, LogLikelihood, Response, Sample
 from evalharness.metrics import BUILTIN
-from evalharness.metrics.base import RowsMetric
+from evalharness.metrics.base import RowsMetric, check_batch
 from evalharness.metrics.interval import sample_values, summarize
 
 ROOM = registry("metrics")
@@ -55,11 +57,58 @@ def script(tmp_path_factory):
     return str(folder)
 
 
+OWN = """
+from evalharness.metrics.base import MeanMetric, answer_text, golds
+
+
+class Longer(MeanMetric):
+    name = "longer"
+
+    def values(self, samples, responses):
+        return [
+            None if not golds(s) else float(r.status != "error" and len(answer_text(r)) >= len(golds(s)[0]))
+            for s, r in zip(samples, responses, strict=True)
+        ]
+"""
+
+
+@pytest.fixture(scope="session")
+def own_metric(tmp_path_factory):
+    """A metric of a user's own, where Python finds it."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "evalharness_test_longer.py").write_text(OWN)
+    sys.path.append(str(folder))
+    yield "evalharness_test_longer:Longer"
+    sys.path.remove(str(folder))
+
+
+CLASSIFIERS = ("toxicity", "groundedness", "context_recall", "context_precision")
+RETRIEVAL = ("recall_at_k", "precision_at_k", "mrr", "ndcg_at_k", "map")
+
+
 @pytest.fixture
-def required(cls, script):
+def required(cls, request):
     """The options that a metric cannot be made without."""
+    if cls.name in ("semantic_similarity", "bertscore"):
+        return {"checkpoint": str(request.getfixturevalue("networks")()), "dtype": "float64"}
+    if cls.name in CLASSIFIERS:
+        labels = ("toxic", "entailment", "neutral")
+        found = {"checkpoint": str(request.getfixturevalue("networks")(labels=labels)), "dtype": "float64"}
+        return found if cls.name == "toxicity" else {**found, "context": "prompt", "threshold": 0.3}
+    if cls.name == "python":
+        return {"path": request.getfixturevalue("own_metric")}
+    if cls.name == "code_execution":
+        return {"timeout_s": 30.0}
+    script = request.getfixturevalue("script")
     if cls.name == "llm_judge":
         return {"model": "judge", "rubric": "Is it good?", "classes": {"bad": 0.0, "good": 1.0}}
+    if cls.name == "json_schema_match":
+        pytest.importorskip("jsonschema", reason="needs the json-schema extra")
+        return {"schema": {"type": "object"}}
+    if cls.name == "meteor":
+        return {"match": "stem"}  # synonyms need WordNet's data; its own tests have some
+    if cls.name == "language_match":
+        return {"language": "en"}
     if cls.name != "evaluate":
         return {}
     pytest.importorskip("evaluate", reason="needs the evaluate extra")
@@ -69,8 +118,26 @@ def required(cls, script):
 @pytest.fixture
 def metric(cls, labels, required):
     options = {"positive": labels[-1]} if "positive" in {f.name for f in dataclasses.fields(cls)} else {}
-    made = cls(**options, **required).for_task(labels)
+    made = doubled(cls)(**options, **required).for_task(labels)
     return made.for_run(base=Path(), allow_code=True) if hasattr(made, "for_run") else made
+
+
+def doubled(cls):
+    """A metric that compares the answers to one sample gets two of each here: every other time they are the same."""
+    if not hasattr(cls, "repeat_stats") or cls().least_repeats == 1:
+        return cls
+
+    def sample_stats(self, samples, responses):
+        check_batch(samples, responses)
+        others = [
+            dataclasses.replace(r, answer="x") if r.key.startswith("k") and r.key[-1] in "38" else r for r in responses
+        ]
+        return self.repeat_stats(samples, list(zip(responses, others, strict=True)))
+
+    name = f"Doubled{cls.__name__}"
+    made = type(name, (cls,), {"sample_stats": sample_stats, "__module__": __name__})
+    globals()[name] = dataclasses.dataclass(frozen=True)(made)
+    return globals()[name]
 
 
 @pytest.fixture
@@ -84,6 +151,12 @@ def value_of(metric, rows):
     if isinstance(metric, RowsMetric):
         return float(metric.finalize_rows(rows))
     return float(metric.finalize(rows.sum(axis=0)))
+
+
+def worthless(metric, rows):
+    """No better than an answer in which nothing is right; error rates can be worse still."""
+    value = value_of(metric, rows)
+    return value <= 0.0 if metric.higher_is_better else value >= 1.0
 
 
 def same(first, second):
@@ -109,6 +182,13 @@ def test_holds_the_protocol(metric, cls):
 def test_name_is_the_registered_one():
     for name in BUILTIN:
         assert ROOM.load(name).name == name
+
+
+def test_a_suite_has_its_figure(metric):
+    from evalharness.suite.metric_specs import figures_of_metric
+
+    named = metric.for_figure("shown") if hasattr(metric, "for_figure") else metric
+    assert "shown" in dict(figures_of_metric("shown", named))
 
 
 def test_columns(metric):
@@ -288,6 +368,9 @@ def test_summary(metric, stats):
     found = summarize(metric, stats, seed=3)
     assert found == summarize(metric, stats, seed=3)
     same(found.value, value_of(metric, stats))
+    if getattr(metric, "n_resamples", None) == 0:
+        assert found.method == "none"
+        return
     assert metric.bounds[0] <= found.low <= found.high <= metric.bounds[1]
     narrow = summarize(metric, stats, seed=3, confidence=0.6)
     assert found.low <= narrow.low <= narrow.high <= found.high
@@ -307,7 +390,8 @@ def test_means_over_repeats_are_rows_too(metric, stats):
     assert (known >= metric.bounds[0]).all()
     assert (known <= metric.bounds[1]).all()
     found = summarize(metric, rows, seed=0)
-    assert metric.bounds[0] <= found.low <= found.high <= metric.bounds[1]
+    if found.method != "none":
+        assert metric.bounds[0] <= found.low <= found.high <= metric.bounds[1]
 
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -323,10 +407,10 @@ def test_blank_answers(metric, batch):
         by_target = metric.needs == {"target"}
         golds = [s.target is not None if by_target else bool(s.references) or not metric.needs for s in samples]
         assert stats[:, 0].tolist() == golds
-        assert value_of(metric, stats) <= 0.0
+        assert worthless(metric, stats)
     if metric.scores_blank and metric.needs == {"references"}:
         empty = [dataclasses.replace(s, references=("", "the")) for s in samples]
-        assert value_of(metric, metric.sample_stats(empty, blank)) <= 0.0, "an error is not the right empty answer"
+        assert worthless(metric, metric.sample_stats(empty, blank)), "an error is not the right empty answer"
 
 
 def test_unmeasured_samples_are_zero_rows(metric):
@@ -338,19 +422,35 @@ def test_unmeasured_samples_are_zero_rows(metric):
 
 
 def test_a_perfect_answer_is_best(metric, labels):
-    if metric.bounds[1] == math.inf or not metric.higher_is_better or metric.name == "llm_judge":
+    others = ("llm_judge", "meteor", "code_execution", "groundedness", "context_recall", "context_precision")
+    if metric.bounds[1] == math.inf or not metric.higher_is_better or metric.name in (*others, "precision_at_k"):
         pytest.skip("nothing is perfect here")
+    if metric.name == "language_match":
+        pytest.skip("the answers are in several languages")
     golds = ["the quick brown fox jumps", "a lazy dog", "naïve", "你好，世界"]
+    if metric.name.startswith(("json_", "tool_call")):
+        golds = [f'{{"name": "{gold}"}}' for gold in golds]
     samples = [
-        Sample(id=str(i), digest="", prompt="", references=(gold, "something else"), target=labels[i % 3])
+        Sample(id=str(i), digest="", prompt="", references=(gold, "else"), target=labels[i % 3], choices=labels)
         for i, gold in enumerate(golds)
     ]
     by_label = metric.needs == {"target"}
     answers = [s.target if by_label else s.references[0] for s in samples]
-    responses = [Response(key=s.id, text=a, answer=a) for s, a in zip(samples, answers, strict=True)]
+    responses = [
+        Response(
+            key=s.id,
+            text=a,
+            answer=a,
+            loglikelihoods=tuple(LogLikelihood(-1.0 if c == s.target else -99.0, 1) for c in labels),
+            label_probabilities={label: float(label == s.target) for label in labels},
+        )
+        for s, a in zip(samples, answers, strict=True)
+    ]
+    if metric.name in RETRIEVAL:
+        responses = [Response(key=s.id, text=json.dumps(s.references)) for s in samples]
     if metric.name == "regex":
         samples = [dataclasses.replace(s, references=(re.escape(s.references[0]),)) for s in samples]
-    if metric.name in ("rouge2", "nltk_bleu"):  # a text of one word has no word pairs
+    if metric.name in ("rouge2", "rouge3", "rougeN", "nltk_bleu"):  # a text of one word has no word pairs
         samples, responses = samples[:1], responses[:1]
     stats = metric.sample_stats(samples, responses)
     assert value_of(metric, stats) == pytest.approx(metric.bounds[1], abs=1e-9)
@@ -372,8 +472,8 @@ def test_wrong_types_are_refused(metric, samples, responses, error):
 
 
 def test_references_as_one_text_are_refused(metric):
-    if metric.needs != {"references"}:
-        pytest.skip("it reads no references")
+    if metric.needs != {"references"} or metric.name == "python":
+        pytest.skip("it reads no references, or the user's own code does")
     with pytest.raises(TypeError, match="not a str"):
         metric.sample_stats([Sample(id="x", digest="", prompt="", references="abc")], [Response(key="x", text="abc")])
 

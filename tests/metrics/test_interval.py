@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from evalharness.metrics.averages import F1Macro
+from evalharness.metrics.base import MeanMetric
 from evalharness.metrics.bleu import Bleu
 from evalharness.metrics.classification import Accuracy, Mcc
 from evalharness.metrics.interval import sample_values, summarize
 from evalharness.metrics.likelihood import WordPerplexity
 from evalharness.metrics.match import TokenF1
-from evalharness.stats.intervals import cluster_wilson, mean_interval, wilson
+from evalharness.stats.bootstrap import bca_interval, bounded_jackknife_interval, jackknife, replicates
+from evalharness.stats.intervals import bounded_mean_interval, cluster_wilson, mean_interval, wilson
 
 
 def rows(values):
@@ -37,17 +40,42 @@ def test_unmeasured_rows_take_their_clusters_along():
     assert with_hole == without
 
 
-def test_averages_over_repeats_get_t():
+def test_averages_over_repeats_are_means():
     found = summarize(Accuracy(), rows([1.0, 0.5, 0.0, 1.0]))
-    assert found.method == "t"
-    assert found[1:3] == pytest.approx(np.clip(mean_interval([1.0, 0.5, 0.0, 1.0]), 0, 1))
+    assert found == (0.625, *bounded_mean_interval([1.0, 0.5, 0.0, 1.0], (0, 1)), "score-t")
 
 
-def test_means_get_t_within_bounds():
-    found = summarize(TokenF1(), rows([0.9, 1.0, 1.0]))
-    low, high = mean_interval([0.9, 1.0, 1.0])
+def test_means_within_bounds_lean_inwards():
+    values = [0.9, 1.0, 1.0, 0.8, 1.0]
+    found = summarize(TokenF1(), rows(values))
+    low, high = mean_interval(values)
     assert high > 1.0
-    assert found == (pytest.approx(2.9 / 3), low, 1.0, "t")
+    assert found.method == "score-t"
+    assert found.low < low
+    assert 0.94 < found.high <= 1.0
+    names = list("aabbc")
+    clustered = summarize(TokenF1(), rows(values), clusters=names)
+    codes = np.array([0, 0, 1, 1, 2])
+    assert clustered == (found.value, *bounded_mean_interval(values, (0, 1), codes=codes), "cluster-score-t")
+
+
+@dataclass(frozen=True, slots=True)
+class Points(MeanMetric):
+    """A metric of a user's own, with ends or without."""
+
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    name = "points"
+
+
+@pytest.mark.parametrize("bounds", [(-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0), (2.0, 2.0)])
+def test_means_without_bounds_that_hold_get_t(bounds):
+    """The third promises values up to 1 and does not keep to it."""
+    values = [0.5, 2.0, 7.0]
+    found = summarize(Points(bounds), rows(values))
+    assert found.method == "t"
+    low, high = mean_interval(values)
+    assert found[1:3] == (max(low, bounds[0]), min(high, bounds[1]))
+    assert summarize(Points(bounds), rows(values), clusters=["a", "a", "b"]).method == "cluster-t"
 
 
 def test_equal_samples_do_not_prove_certainty():
@@ -85,27 +113,45 @@ def test_clusters_widen_the_bootstrap(make_labelled):
     stats = metric.sample_stats(*make_labelled(gold, answers))
     plain = summarize(metric, stats)
     clustered = summarize(metric, stats, clusters=[str(i // 10) for i in range(300)])
-    assert (plain.method, clustered.method) == ("bca", "cluster-bca")
+    assert (plain.method, clustered.method) == ("jackknife-score-t", "cluster-jackknife-score-t")
     assert clustered.high - clustered.low > 2 * (plain.high - plain.low)
     alone = summarize(metric, stats, clusters=[str(i) for i in range(300)])
     assert alone == plain
 
 
-def test_seed_and_resamples(make_labelled):
+def test_corpus_figures_within_bounds_get_the_jackknife(make_labelled):
     rng = np.random.default_rng(0)
-    gold, answers = ([str(x) for x in rng.integers(0, 3, 200)] for _ in range(2))
+    gold, answers = ([str(x) for x in rng.integers(0, 3, 60)] for _ in range(2))
     metric = F1Macro(labels=("0", "1", "2"))
     stats = metric.sample_stats(*make_labelled(gold, answers))
+    found = summarize(metric, stats)
+    left_out = [float(metric.finalize(np.delete(stats, i, axis=0).sum(axis=0))) for i in range(60)]
+    expected = bounded_jackknife_interval(found.value, np.array(left_out), (0, 1))
+    assert found[1:] == (*map(pytest.approx, expected), "jackknife-score-t")
+    # In the middle of the range it is about the bootstrap's.
+    resampled = bca_interval(
+        replicates(stats, metric.finalize, n_resamples=4000, seed=0), found.value, jackknife(stats, metric.finalize)
+    )
+    assert expected == pytest.approx(resampled, abs=0.02)
+
+
+def perplexity_rows(n):
+    rng = np.random.default_rng(0)
+    words = rng.integers(20, 200, size=n).astype(float)
+    return np.stack([np.ones(n), -words * rng.gamma(16, 0.25, size=n), words], axis=1)
+
+
+def test_seed_and_resamples():
+    metric, stats = WordPerplexity(), perplexity_rows(200)
+    assert summarize(metric, stats).method == "bca"
+    assert summarize(metric, stats, clusters=[str(i // 2) for i in range(200)]).method == "cluster-bca"
     assert summarize(metric, stats, seed=1) == summarize(metric, stats, seed=1)
     assert summarize(metric, stats, seed=1) != summarize(metric, stats, seed=2)
     assert summarize(metric, stats, n_resamples=100) != summarize(metric, stats, n_resamples=101)
 
 
-def test_many_samples_get_the_jackknife(monkeypatch, make_labelled):
-    rng = np.random.default_rng(0)
-    gold, answers = ([str(x) for x in rng.integers(0, 3, 3000)] for _ in range(2))
-    metric = F1Macro(labels=("0", "1", "2"))
-    stats = metric.sample_stats(*make_labelled(gold, answers))
+def test_many_samples_get_the_jackknife(monkeypatch):
+    metric, stats = WordPerplexity(), perplexity_rows(3000)
     names = [str(i // 2) for i in range(3000)]
     slow = summarize(metric, stats), summarize(metric, stats, clusters=names)
     monkeypatch.setattr("evalharness.metrics.interval.MAX_RESAMPLED", 1000)

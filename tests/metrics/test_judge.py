@@ -13,6 +13,7 @@ from evalharness.core.errors import UsageError
 from evalharness.core.types import Response, Sample
 from evalharness.metrics.base import MetricOptionError
 from evalharness.metrics.judge import LlmJudge, rubric_file
+from evalharness.metrics.rubrics import RUBRICS
 from evalharness.suite.metric_specs import MetricFault, build_metric, figure_names
 
 SAMPLE = Sample(id="s", digest="d", prompt="p")
@@ -164,3 +165,18 @@ def test_a_signature_tells_judgements_apart_and_is_built_again_from_a_record() -
         again = dict(judge(repeats=2).for_figure("f").as_recorded(own.signature).figures())[name]
         assert again.signature == own.signature
     assert metric.for_judgement("abc124").signature != metric.signature
+
+
+@pytest.mark.parametrize("name", RUBRICS)
+def test_built_in_rubrics(name, tmp_path):
+    from evalharness.core.templating import Template
+
+    metric = judge(rubric=f"builtin:{name}")
+    assert metric.rubric_path is None
+    assert metric.rubric_text == metric.for_run(base=tmp_path, allow_code=False).rubric_text == RUBRICS[name]
+    assert "answer" in Template(RUBRICS[name]).names <= {"answer", "question", "reference", "documents"}
+
+
+def test_a_built_in_rubric_that_is_not_there():
+    with pytest.raises(ValueError, match="rubric: there is no built-in rubric 'grounded'; did you mean 'groundedness'"):
+        judge(rubric="builtin:grounded")

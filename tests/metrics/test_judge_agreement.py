@@ -136,10 +136,12 @@ def test_the_interval_that_a_run_reports_covers(n):
     assert held / 200 >= 0.93
 
 
-def test_in_clusters_the_interval_is_the_bootstraps():
+def test_in_clusters_the_interval_is_the_jackknifes():
     metric = FIGURES["faithful"]
     rows = metric.sample_stats(*batch_of(PAIRS))
-    assert summarize(metric, rows, clusters=[f"c{i // 2}" for i in range(len(rows))]).method == "cluster-bca"
+    assert summarize(metric, rows, clusters=[f"c{i // 2}" for i in range(len(rows))]).method == (
+        "cluster-jackknife-score-t"
+    )
 
 
 def test_the_corrected_mean_stays_on_the_scale():
@@ -384,7 +386,7 @@ def test_summary(metric, stats):
     found = summarize(metric, stats, seed=3)
     assert found == summarize(metric, stats, seed=3)
     assert metric.bounds[0] <= found.low <= found.value <= found.high <= metric.bounds[1]
-    assert found.method in ("t", "bca", "percentile", "ppi-t")
+    assert found.method in ("score-t", "jackknife-score-t", "percentile", "ppi-t")
     clustered = summarize(metric, stats, clusters=[f"c{i % 9}" for i in range(len(stats))], seed=3)
     same(clustered.value, found.value)
     assert "cluster" in clustered.method

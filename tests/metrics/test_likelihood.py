@@ -7,7 +7,7 @@ import pytest
 
 from evalharness.core.types import LogLikelihood, Message, Response, Sample
 from evalharness.metrics.interval import sample_values, summarize
-from evalharness.metrics.likelihood import BitsPerByte, BytePerplexity, WordPerplexity
+from evalharness.metrics.likelihood import BitsPerByte, BytePerplexity, TokenPerplexity, WordPerplexity
 
 TEXTS = ["It was a dark night.", "naïve 北京", "one two three four five"]
 LOGS = [-20.5, -13.25, -9.0]
@@ -64,3 +64,11 @@ def test_impossible_text_is_infinite_and_has_no_interval():
     assert found.method == "none"
     huge = [Response(key="0", loglikelihoods=(LogLikelihood(-1e6, 5),))]
     assert WordPerplexity().finalize(WordPerplexity().sample_stats(SAMPLES[:1], huge)).tolist() == [np.inf]
+
+
+def test_token_perplexity(figure):
+    assert figure(TokenPerplexity(), SAMPLES, RESPONSES) == pytest.approx(math.exp(42.75 / 15), rel=1e-14)
+    windows = Response(key="0", loglikelihoods=(LogLikelihood(-12.0, 3), LogLikelihood(-8.5, 2)))
+    assert figure(TokenPerplexity(), SAMPLES[:1], [windows]) == pytest.approx(math.exp(20.5 / 5), rel=1e-14)
+    unknown = Response(key="0", loglikelihoods=(LogLikelihood(-12.0, 0),))
+    assert not TokenPerplexity().sample_stats(SAMPLES[:1], [unknown]).any()

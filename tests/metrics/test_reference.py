@@ -45,3 +45,13 @@ def test_an_explanation():
 def test_unknown():
     with pytest.raises(UsageError, match="did you mean 'bleu'"):
         explain("blue")
+
+
+def test_links_lead_to_the_headings():
+    """As GitHub makes them: signs left out, a second heading of the same name numbered."""
+    text, seen = markdown(), []
+    for heading in (line[4:] for line in text.splitlines() if line.startswith("### ")):
+        slug = heading.lower().replace("+", "")
+        seen.append(f"{slug}-{seen.count(slug)}" if slug in seen else slug)
+        assert f"[`{heading}`](#{seen[-1]})" in text
+    assert "[`chrf++`](#chrf-1)" in text

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
+from evalharness.metrics.base import MetricOptionError
 from evalharness.metrics.interval import sample_values
-from evalharness.metrics.rouge import Rouge1, Rouge2, RougeL, RougeLsum
+from evalharness.metrics.rouge import Rouge1, Rouge2, Rouge3, RougeL, RougeLsum, RougeN
 
-CLASSES = [Rouge1, Rouge2, RougeL, RougeLsum]
+CLASSES = [Rouge1, Rouge2, Rouge3, RougeL, RougeLsum]
 ASCII_WORDS = [
     "the",
     "Cats",
@@ -56,6 +57,25 @@ def test_equals_rouge_score_to_the_last_bit(cls, stemmer, make_pairs):
     check(ANY, "ascii")
 
 
+@pytest.mark.parametrize("n", [1, 4, 9])
+def test_any_n_equals_rouge_score_to_the_last_bit(n, make_pairs):
+    theirs = RougeScorer([f"rouge{n}"])
+    metric = RougeN(n=n)
+
+    @given(ASCII, ASCII)
+    def equal(answer, reference):
+        expected = theirs.score(reference, answer)[f"rouge{n}"].fmeasure
+        assert sample_values(metric, metric.sample_stats(*make_pairs([answer], [[reference]])))[0] == expected
+
+    equal()
+
+
+@pytest.mark.parametrize("n", [0, 10])
+def test_refuses_runs_of_other_lengths(n):
+    with pytest.raises(MetricOptionError, match="1 to 9"):
+        RougeN(n=n)
+
+
 def test_a_batch_equals_rouge_score(make_pairs, figure):
     import random
 
@@ -76,10 +96,10 @@ def test_a_batch_equals_rouge_score(make_pairs, figure):
         "北京是中国的首都",
         "東京は日本の首都です",
         "กรุงเทพเป็นเมืองหลวง",
-        "Привет, мир",
-        "مرحبا بالعالم",
-        "안녕 세계",
-        "नमस्ते दुनिया",
+        "Привет, большой мир",
+        "مرحبا بالعالم الكبير",
+        "안녕 넓은 세계",
+        "नमस्ते बड़ी दुनिया",
     ],
 )
 def test_identical_text_of_any_script_is_perfect(cls, text, make_pairs, figure):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evalharness.metrics.text import (
@@ -54,6 +54,7 @@ PIECES = [*" .,-09aB&;!'/\"~[\\\n\t$", "&amp;", "&quot;", "<skipped>", "é"]
 
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("".join)))
+@example("3.x 3,x x.3 x,3 ..x.. 3..3 7-a a-7")
 def test_13a_is_sacrebleus(text):
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 

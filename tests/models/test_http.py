@@ -165,3 +165,34 @@ def test_identity(kit: Any) -> None:
     assert "planted" not in str(identity)
     keyed = kit.api_model({**ENTRY, "body": {"id": "{{ sample_id }}"}}).identity()
     assert keyed["by_sample_id"] is True
+
+
+def test_parts_of_the_reply_are_kept_for_metrics(kit: Any) -> None:
+    entry = {**ENTRY, "keep": {"docs": "found.docs", "first": "found.docs[0].id", "none": "no.such.thing"}}
+    reply = {"text": "yes", "found": {"docs": [{"id": "d1", "text": "one"}, {"id": "d2"}]}}
+    found = kit.answer(kit.api_model(entry, kit.FakeTransport([kit.reply(reply)])))
+    assert found.text == "yes"
+    assert found.meta == {"docs": [{"id": "d1", "text": "one"}, {"id": "d2"}], "first": "d1"}
+    plain, keeping = kit.api_model(ENTRY).identity(), kit.api_model(entry).identity()
+    assert "keep" not in plain
+    assert keeping["keep"] == entry["keep"], "a stored answer without its parts is another one"
+    with pytest.raises(UsageError, match=r"models.m.keep.docs: 'a..b' is no path"):
+        kit.api_model({**ENTRY, "keep": {"docs": "a..b"}})
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"keep": {"docs": "x"}, "stream": True}, "keep has no effect with stream: true"),
+        ({"keep": {"judged": "x"}}, "keep: the name 'judged' is one of ours; choose another"),
+        ({"keep": {"a b": "x"}}, "keep"),
+        ({"keep": {"docs": ""}}, "keep.docs"),
+    ],
+)
+def test_what_cannot_be_kept(entry: Any, says: str) -> None:
+    from pydantic import ValidationError
+
+    from evalharness.suite.model_entries import HttpModel
+
+    with pytest.raises(ValidationError, match=says):
+        HttpModel(**ENTRY, **entry)

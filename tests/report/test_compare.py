@@ -121,6 +121,17 @@ def test_what_differs_is_said_everywhere():
     assert " differ:" not in printed(comparison())
 
 
+def test_what_has_nothing_to_tell_takes_no_place():
+    rate = replace(FIGURE, section="operations", metric="error_rate", value=0.0, baseline=0.0, difference=0.0)
+    cost = replace(FIGURE, section="operations", metric="cost_usd", value=NONE, baseline=NONE, difference=NONE)
+    for text in (printed(comparison(FIGURE, rate, cost)), compare_html(comparison(FIGURE, rate, cost))):
+        assert "error_rate" not in text
+        assert "cost_usd" not in text
+    mcc = replace(FIGURE, metric="mcc", wins=0, losses=0, ties=1000)
+    assert "+0" not in printed(comparison(mcc, changed=()))
+    assert "0 / 0 / 1,000" not in compare_markdown(comparison(mcc, changed=()))
+
+
 def test_many_rows_of_groups_are_cut_on_the_terminal_only():
     groups = [
         replace(FIGURE, section="groups", group=f"language={i}", finding="worse" if i == 17 else "no difference shown")

@@ -97,7 +97,7 @@ def test_means_by_model():
     assert small.n == 6  # answers, not ratings: two people on one answer are no two answers
     assert small.ci_low < small.value < small.ci_high
     assert small.bounds == (1.0, 5.0)
-    assert small.ci_method == "t"
+    assert small.ci_method == "score-t"
 
 
 def test_repeats_of_a_sample_are_a_cluster():
@@ -108,7 +108,7 @@ def test_repeats_of_a_sample_are_a_cluster():
     ]
     (view,) = people_view(ratings)
     (result,) = view.results
-    assert (result.n, result.ci_method) == (60, "cluster-t")
+    assert (result.n, result.ci_method) == (60, "cluster-score-t")
     once = people_view([r for r in ratings if r.repeat == 0])[0].results[0]
     assert (result.ci_low, result.ci_high) == pytest.approx((once.ci_low, once.ci_high), abs=1e-9)
 

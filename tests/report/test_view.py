@@ -51,6 +51,40 @@ def test_confusion_matrix_of_labels_that_hold_arrows(make_record):
     assert len(found.answers) == 4  # one for answers that are no label
 
 
+def calibrated(base):
+    """A result of `ece` over 40 answers of a classifier that is too sure of itself."""
+    from evalharness.core.registry import registry
+    from evalharness.core.types import Response, Sample
+
+    metric = registry("metrics").load("ece")(bins=4).for_task(("neg", "pos"))
+    samples = [Sample(str(i), str(i), "p", target="pos" if i % 5 else "neg") for i in range(40)]
+    shares = [0.95 if i % 2 else 0.7 for i in range(40)]
+    responses = [Response(str(i), label_probabilities={"neg": 1 - p, "pos": p}) for i, p in enumerate(shares)]
+    totals = metric.sample_stats(samples, responses).sum(axis=0)
+    changes = {"metric": "ece", "columns": tuple(metric.columns), "totals": tuple(totals), "group": None}
+    return dataclasses.replace(base, **changes)
+
+
+def test_reliability_is_shown_for_calibration_errors(make_record):
+    from evalharness.report.html import render_html
+    from evalharness.report.markdown import render_markdown
+
+    record = make_record()
+    assert build_view(record).tasks[0].reliabilities == ()
+    results = (calibrated(record.results[0]), *record.results)
+    changed = make_record(run_id="quick-20261121-110000-abcd", results=results)
+    (table,) = build_view(changed).tasks[0].reliabilities
+    assert [(b.low, b.high, b.n) for b in table.bins] == [(0.5, 0.75, 20.0), (0.75, 1.0, 20.0)]
+    assert [round(b.confidence, 3) for b in table.bins] == [0.7, 0.95]
+    assert [round(b.accuracy, 3) for b in table.bins] == [0.8, 0.8]
+    text = render_markdown(changed)
+    assert "Reliability of small in sentiment" in text
+    assert "| 0.75 to 1 | 20 | 0.950 | 0.800 |" in text
+    page = render_html(changed)
+    assert 'class="reliability"' in page
+    assert "confidence 0.950: right 0.800 of 20" in page
+
+
 @pytest.mark.parametrize("columns", [(), ("n", "sum"), ("n", "a", "b", "c", "d"), ("n", "a→a", "a→b", "x→a", "b→b")])
 def test_other_columns_are_no_matrix(make_record, columns):
     base = make_record().results[0]

@@ -79,6 +79,49 @@ def test_repeats_are_averaged_within_their_sample():
     assert [i for block in stats.blocks() for i in block.ids] == ["s0", "s1"]
 
 
+def test_a_metric_of_repeats_sees_all_answers_to_a_sample_together():
+    answered = [item(0, a, repeat=i) for i, a in enumerate(["yes", "no", "no"])]
+    answered += [item(1, a, repeat=i) for i, a in enumerate(["yes", "yes", "yes"])]
+    scored = score_task(
+        "t",
+        "m",
+        answered,
+        [figure("pass_at_k", k=2), figure("pass_hat_k", k=2), figure("repeat_agreement"), figure("accuracy")],
+        count_as="failure",
+        confidence=0.95,
+        seed=0,
+    )
+    found = {results[0].metric: results[0] for _, results in scored.figures}
+    assert {name: r.value for name, r in found.items()} == pytest.approx(
+        {"pass_at_k": (2 / 3 + 1) / 2, "pass_hat_k": 0.5, "repeat_agreement": 2 / 3, "accuracy": 2 / 3}
+    )
+    assert {r.n for r in found.values()} == {2}
+    (stats, _), *_ = scored.figures
+    assert stats.values.tolist() == pytest.approx([2 / 3, 1.0])
+
+
+def test_intervals_of_repeats_draw_samples_and_not_answers():
+    def width(n_repeats):
+        answered = [item(i, "yes" if i % 2 else "no", repeat=r) for i in range(40) for r in range(n_repeats)]
+        scored = score_task("t", "m", answered, [figure("pass_at_k")], count_as="failure", confidence=0.95, seed=0)
+        ((_, (only,)),) = scored.figures
+        return only.ci_high - only.ci_low
+
+    assert width(8) == pytest.approx(width(1))
+
+
+@pytest.mark.parametrize(("count_as", "expected", "n"), [("failure", 1.0, 1), ("wrong", 0.75, 2)])
+def test_failed_repeats(count_as, expected, n):
+    """Three of four calls for sample 1 failed: one answer is too few for k = 2, unless failures are wrong answers."""
+    answered = [item(0, "yes", repeat=r) for r in range(4)]
+    answered += [item(1, "yes", status="ok" if r == 0 else "error", repeat=r) for r in range(4)]
+    scored = score_task("t", "m", answered, [figure("pass_at_k", k=2)], count_as=count_as, confidence=0.95, seed=0)
+    ((stats, (only,)),) = scored.figures
+    assert only.value == pytest.approx(expected)
+    assert only.totals[0] == n
+    assert len(stats.rows.array()) == 2
+
+
 def test_a_sample_with_more_repeats_weighs_no_more_than_another():
     answered = [item(0, "no", repeat=i) for i in range(3)] + [item(1, "yes")]
     _, (only,) = results(answered)

@@ -13,10 +13,12 @@ from statsmodels.stats.proportion import proportion_confint
 
 from evalharness.stats.intervals import (
     beta_posterior,
+    bounded_mean_interval,
     clopper_pearson,
     cluster_codes,
     cluster_standard_error,
     cluster_wilson,
+    leaning_interval,
     mean_interval,
     wilson,
 )
@@ -144,6 +146,116 @@ def test_cluster_wilson_is_wider_where_clusters_agree_and_never_of_width_zero():
     assert all_right.high == 1.0
     assert all_right.low < wilson(4, 4).low
     assert all(map(math.isnan, cluster_wilson([1.0, 0.0], np.array([0, 0]))))
+
+
+def test_the_leaning_interval_by_hand():
+    """Wilson's formula at the effective size, with a tenth of an answer at each end times the other's weight."""
+    x = np.array([1, 1, 1, 1, 1, 1, 1, 0.5, 0.8, 0.0])
+    n, p, spread = 10, x.mean(), x.var() / (x.mean() * (1 - x.mean()))
+    low_weight, high_weight = 0.1 * max(0.7, spread * p), 0.1 * max(0.1, spread * (1 - p))
+    total = n + low_weight + high_weight
+    m = (x.sum() + high_weight) / total
+    squares = ((x - m) ** 2).sum() + low_weight * m**2 + high_weight * (1 - m) ** 2
+    size = m * (1 - m) / (squares / (total * (total - 1)))
+    t = scipy_stats.t.ppf(0.975, n - 1)
+    centre = (m + t * t / (2 * size)) / (1 + t * t / size)
+    half = t * math.sqrt(m * (1 - m) / size + t * t / (4 * size * size)) / (1 + t * t / size)
+    assert bounded_mean_interval(x, (0, 1)) == pytest.approx((centre - half, centre + half), abs=1e-12)
+
+
+def test_zeros_and_ones_are_near_wilson():
+    """A little wider, for the t quantile."""
+    for right in (0, 1, 15, 28, 30):
+        found, plain = bounded_mean_interval(np.arange(30) < right, (0, 1)), wilson(right, 30)
+        assert found == pytest.approx(plain, abs=0.02)
+        assert found.low <= plain.low + 1e-3
+        assert found.high >= plain.high - 1e-3
+
+
+def test_in_the_middle_it_is_students():
+    values = np.random.default_rng(0).beta(30, 30, 400)
+    assert bounded_mean_interval(values, (0, 1)) == pytest.approx(mean_interval(values), abs=2e-5)
+
+
+@given(
+    st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0])), min_size=2, max_size=30),
+    st.integers(1, 4),
+    st.sampled_from([(0.0, 1.0), (-3.0, 5.0), (0.0, 100.0)]),
+)
+def test_bounded_intervals_keep_their_promises(values, size, bounds):
+    low, high = bounds
+    array = low + (high - low) * np.array(values)
+    array = np.clip(array, low, high)
+    codes = np.arange(array.size) // size
+    found = bounded_mean_interval(array, bounds, codes=codes)
+    if codes.max() < 1:
+        assert all(map(math.isnan, found))
+        return
+    slack = 1e-9 * (high - low)
+    assert low - slack <= found.low <= array.mean() + slack
+    assert array.mean() - slack <= found.high <= high + slack
+    # The other way round it is its mirror image.
+    mirrored = bounded_mean_interval(low + high - array, bounds, codes=codes)
+    assert (low + high - mirrored.high, low + high - mirrored.low) == pytest.approx(found, abs=1e-6 * (high - low))
+    # Clusters of one sample each are no clusters.
+    alone = bounded_mean_interval(array, bounds, codes=np.arange(array.size))
+    assert alone == pytest.approx(bounded_mean_interval(array, bounds), abs=1e-9 * (high - low))
+
+
+def test_in_clusters_the_variance_is_the_cluster_robust_one():
+    rng = np.random.default_rng(6)
+    codes = np.repeat(np.arange(9), rng.integers(1, 8, 9))
+    values = np.clip(rng.beta(4, 2, 9)[codes] + rng.normal(0, 0.05, codes.size), 0.01, 0.99)
+    variance = cluster_standard_error(values, codes) ** 2 * 9 / 8
+    p = values.mean()
+    expected = leaning_interval(p, variance, 9, (0, 1), spread=values.var() / (p * (1 - p)))
+    assert bounded_mean_interval(values, (0, 1), codes=codes) == pytest.approx(expected, abs=1e-12)
+    wide = values.var(ddof=1) / values.size
+    assert variance > 1.5 * wide
+
+
+def test_clusters_never_narrow_the_interval():
+    values = np.tile([0.0, 1.0], 20)
+    codes = np.arange(40) // 2  # every cluster has one of each
+    plain, clustered = bounded_mean_interval(values, (0, 1)), bounded_mean_interval(values, (0, 1), codes=codes)
+    assert clustered.high - clustered.low >= plain.high - plain.low
+
+
+def test_degenerate_bounded_means():
+    assert bounded_mean_interval([0.1] * 10, (0, 1)) == (0.1, 0.1)
+    assert bounded_mean_interval([1.0] * 10, (0, 1)).low < 0.75
+    assert all(map(math.isnan, bounded_mean_interval([0.5], (0, 1))))
+    assert all(map(math.isnan, bounded_mean_interval([], (0, 1))))
+    assert all(map(math.isnan, leaning_interval(math.nan, 0.1, 9, (0, 1))))
+    assert all(map(math.isnan, leaning_interval(0.5, 0.1, 1, (0, 1))))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: bounded_mean_interval([0.5, 1.5], (0, 1)), "between the bounds"),
+        (lambda: bounded_mean_interval([0.5, math.nan], (0, 1)), "between the bounds"),
+        (lambda: bounded_mean_interval([0.5, 0.6], (1, 1)), "ascending"),
+        (lambda: bounded_mean_interval([0.5, 0.6], (0, math.inf)), "finite"),
+        (lambda: bounded_mean_interval([[0.5, 0.6]], (0, 1)), "one-dimensional"),
+        (lambda: bounded_mean_interval([0.5, 0.6], (0, 1), codes=np.array([1])), "codes"),
+        (lambda: leaning_interval(0.5, 0.1, 9, (1, 0)), "ascending"),
+        (lambda: leaning_interval(0.5, 0.1, 9, (0, 1), confidence=95), "confidence"),
+    ],
+)
+def test_bounded_intervals_refuse(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(("mean", "n"), [(0.97, 30), (0.97, 100), (0.9, 30)])
+def test_bounded_means_cover_where_students_do_not(mean, n):
+    """Scores that are mostly 1 and else anywhere between 0 and 1."""
+    rng = np.random.default_rng(12)
+    draws = [np.where(rng.random(n) < 2 * mean - 1, 1.0, rng.random(n)) for _ in range(1500)]
+    found, plain = ([f(x) for x in draws] for f in (lambda x: bounded_mean_interval(x, (0, 1)), mean_interval))
+    assert 0.93 < np.mean([low <= mean <= high for low, high in found]) < 0.99
+    assert np.mean([low <= mean <= high for low, high in plain]) < 0.93
 
 
 @pytest.mark.slow

@@ -20,10 +20,14 @@ from evalharness.suite.load import LoadedSuite, load_suite
 Load = Callable[..., LoadedSuite]
 
 
-# `evaluate` is many metrics: which one is its option; a judge needs a model and a rubric.
-@pytest.mark.parametrize(
-    "name", [name for name in registry("metrics").names() if name not in ("evaluate", "llm_judge")]
-)
+# `evaluate` and `python` are many metrics: which one is their option; a judge needs a model and a rubric, a schema must
+# be given.
+NEED_OPTIONS = {"evaluate", "python", "llm_judge", "json_schema_match"}
+# What they compute with is an option.
+NEED_OPTIONS |= {"semantic_similarity", "bertscore", "toxicity", "groundedness", "context_recall", "context_precision"}
+
+
+@pytest.mark.parametrize("name", [name for name in registry("metrics").names() if name not in NEED_OPTIONS])
 def test_every_metric_can_be_named_without_options(name: str) -> None:
     shown, metric = build_metric(name)
     assert shown == name
@@ -50,6 +54,11 @@ def test_options_reach_the_metric() -> None:
         ({"chrf": {"char_order": 2.5}}, "char_order must be a whole number"),
         ({"rougeL": {"measure": "f2"}}, "must be one of f1, precision, recall"),
         ({"regex": {"pattern": "("}}, "no regular expression"),
+        ({"pass_at_k": {"k": 0}}, "k must be at least 1"),
+        ({"pass_at_k": {"of": "exact_mach"}}, "did you mean 'exact_match'"),
+        ({"pass_at_k": {"of": {"numeric_match": {"absolut": 1}}}}, "numeric_match.absolut"),
+        ({"ece": {"edges": [0.5, 0.1]}}, "edges must ascend"),
+        ("json_schema_match", "needs the option 'schema'"),
         ({"bleu": {"as": ""}}, "a name of a figure"),
         ({"bleu": {"as": "a b"}}, "a name of a figure"),
         ({"bleu": {"as": "a@b"}}, "a name of a figure"),
@@ -136,6 +145,33 @@ def test_places_are_found_by_path(load_text: Load, base_text: str) -> None:
 def test_guarded_fields_need_not_be_there(load_text: Load, base_text: str) -> None:
     guarded = "{{ context | default('') }}{% if hint is defined %}{{ hint }}{% endif %}{{ text }}"
     load_text(base_text.replace('perplexity: "{{ text }}"', f'perplexity: "{guarded}"'))
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "says"),
+    [
+        ("", "", "api is asked once"),
+        ("generate: {repeats: 2}", "", "api is asked 2 times"),
+        ("generate: {repeats: 5}", "", None),
+        ("generate: {repeats: 5}", "repeats: 1, ", "api is asked once"),
+        ("", "repeats: 5, ", None),
+    ],
+)
+def test_metrics_of_repeats_need_as_many_answers(
+    load_text: Load, base_text: str, task: str, model: str, says: str | None
+) -> None:
+    text = base_text.replace("generate: {temperature: 0.5", f"generate: {{{model}temperature: 0.5")
+    metrics = "metrics: [{pass_at_k: {k: 5}}]"
+    text = text.replace(
+        "    model: [gen, api]", f'    model: api\n    reference: "{{{{ q }}}}"\n    {metrics}\n    {task}'
+    )
+    if says is None:
+        load_text(text)
+        return
+    with pytest.raises(SuiteError, match=r"tasks\[3\]\.metrics\[0\]: .*'pass_at_k' compares 5 or more") as caught:
+        load_text(text)
+    assert says in str(caught.value)
+    assert f"the {'model' if model else 'task'}'s generate: {{repeats: 5" in str(caught.value)
 
 
 def test_a_metric_that_the_labels_do_not_suit_is_refused_before_anything_is_asked(

@@ -177,6 +177,8 @@ class EvaluateMetric:
         Raises:
             UsageError: code is not allowed, or the module cannot be loaded.
         """
+        if self._source is not None:  # type: ignore[attr-defined]
+            return self
         source = locate(self.path, base=base, config=self.config, revision=self.revision)
         if not allow_code:
             raise UsageError(

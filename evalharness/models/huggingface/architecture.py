@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evalharness.core.digests import checkpoint_files
 from evalharness.core.errors import UsageError
 
-from .digests import checkpoint_files
 from .spec import Backend
 
 __all__ = ["check_architecture", "check_folder"]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evalharness.core.location import Location
 from evalharness.core.types import Json
 
 from .identity import read_config
-from .location import Location
 
 __all__ = ["sampling_defaults"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.core.canonical import digest
+from evalharness.core.digests import adapter_files, checkpoint_files, files_digest, tokenizer_files
 from evalharness.core.errors import MissingExtraError, UsageError
+from evalharness.core.location import Location
 from evalharness.core.types import Json
 
-from .digests import adapter_files, checkpoint_files, files_digest, tokenizer_files
-from .location import Location
 from .spec import Backend, HfSpec
 
 __all__ = ["chat_template_digest", "describe", "package_versions", "read_config"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import warnings
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.core.errors import EvalHarnessError, MissingExtraError, ModelError, UsageError
+from evalharness.core.location import Location
 
-from .location import Location
 from .spec import Backend, HfSpec
 from .startup import import_for, spare_loading
 
@@ -196,7 +197,7 @@ def _model(
         # The head comes with the adapter; the base model has none that would say how many labels there are.
         arguments["num_labels"] = len(spec.labels)
     auto_class = getattr(transformers, _AUTO_CLASS[backend])
-    with spare_loading(spec):
+    with spare_loading(spec), _hushed("torchao", "torch.utils._pytree"):
         model, info = auto_class.from_pretrained(source, **arguments, output_loading_info=True)
     missing = sorted(str(key) for key in info["missing_keys"])
     if missing and adapter is None:
@@ -209,6 +210,20 @@ def _model(
             f"{location.source}: weights and config.json disagree in shape: {sorted(map(str, mismatched))[0]}"
         )
     return model
+
+
+@contextlib.contextmanager
+def _hushed(*names: str) -> Iterator[None]:
+    """Without the warnings of these loggers, which nobody here can act on: kernels of other cards, other versions."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _quantization(spec: HfSpec) -> Any:

@@ -214,8 +214,12 @@ def test_code_is_not_run_unasked(script):
         EvaluateMetric(path=str(folder)).for_run(base=folder, allow_code=False)
     with pytest.raises(UsageError, match="SystemError: it ran"):
         EvaluateMetric(path=str(folder)).for_run(base=folder, allow_code=True)
-    with pytest.raises(UsageError, match="not loaded"):
+    with pytest.raises(UsageError, match="pass --allow-code"):
         score(EvaluateMetric(path=str(folder)), ["a"], references=[["a"]])
+    unloaded, sample = EvaluateMetric(path=str(folder)), Sample(id="x", digest="", prompt="", references=("a",))
+    rows = unloaded.sample_stats([sample], [Response(key="x", text="a")])
+    with pytest.raises(UsageError, match="not loaded"):
+        unloaded.finalize_rows(rows)
 
 
 def test_no_such_script(script, tmp_path):

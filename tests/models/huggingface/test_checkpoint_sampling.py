@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from evalharness.core.location import Location
 from evalharness.models.huggingface.checkpoint_sampling import sampling_defaults
 from evalharness.models.huggingface.identity import read_config
-from evalharness.models.huggingface.location import Location
 
 pytestmark = pytest.mark.model
 

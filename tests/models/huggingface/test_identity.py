@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from evalharness.core import digests
 from evalharness.core.canonical import digest
 from evalharness.core.errors import MissingExtraError
-from evalharness.models.huggingface import digests, identity
+from evalharness.models.huggingface import identity
 
 pytestmark = pytest.mark.model
 

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalharness.core.errors import UsageError
-from evalharness.core.files import cache_dir
-from evalharness.core.registry import suggestion
+from .errors import UsageError
+from .files import cache_dir
+from .registry import suggestion
 
 __all__ = ["CATALOG", "Location", "locate"]
 

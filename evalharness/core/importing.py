@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from evalharness.core.errors import UsageError
-from evalharness.core.registry import suggestion
+from .errors import UsageError
+from .registry import suggestion
 
 __all__ = ["import_function"]
 
@@ -33,14 +33,17 @@ def _search(base: Path) -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-def import_function(function: str, *, base: Path, fresh: Mapping[str, Path], place: str) -> Callable[..., Any]:
+def import_function(
+    function: str, *, base: Path, fresh: Mapping[str, Path], place: str, what: str = "function"
+) -> Callable[..., Any]:
     """The callable that `function`, "module:name", stands for, looked for in `base` first.
 
     The modules of `fresh` that lie under `base` are imported anew, so that what runs is what their digest names, also
     after an edit and also where another suite has a module of the same name.
 
     Raises:
-        UsageError: the module cannot be imported, or has no such function; the message begins with `place`.
+        UsageError: the module cannot be imported, or has no such function (`what` it is called in the message, which
+            begins with `place`).
     """
     module_name, _, attribute = function.partition(":")
     with _LOCK, _search(base):
@@ -56,7 +59,7 @@ def import_function(function: str, *, base: Path, fresh: Mapping[str, Path], pla
     for part in attribute.split("."):
         if not hasattr(target, part):
             known = [name for name, value in vars(target).items() if callable(value) and not name.startswith("_")]
-            raise UsageError(f"{place}: {module_name} has no function {attribute!r}{suggestion(part, known)}")
+            raise UsageError(f"{place}: {module_name} has no {what} {attribute!r}{suggestion(part, known)}")
         target = getattr(target, part)
     if not callable(target):
         raise UsageError(f"{place}: {function} is a {type(target).__name__}, which cannot be called")

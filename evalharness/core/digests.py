@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from evalharness.core.canonical import digest, file_digest
-from evalharness.core.files import cache_dir, write_atomic
+from .canonical import digest, file_digest
+from .files import cache_dir, write_atomic
 
 __all__ = ["adapter_files", "cached_file_digest", "checkpoint_files", "files_digest", "tokenizer_files"]
 

@@ -3,9 +3,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from evalharness.models.sources import find_source, sources, sources_digest
+import pytest
+
+from evalharness.core.sources import find_source, sources, sources_digest
 
 Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Puts a file into the test's folder."""
+
+    def put(name: str, content: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return put
 
 
 def test_imports_are_followed_within_the_folder_only(write: Write, tmp_path: Path) -> None:
@@ -36,3 +51,12 @@ def test_what_has_no_source_is_not_found(tmp_path: Path) -> None:
     assert find_source("nowhere.at.all", tmp_path) is None
     assert find_source("_json", tmp_path) is None
     assert sources("nowhere", tmp_path) == {}
+
+
+def test_our_own_modules_are_not_those_of_a_user(write: Write, tmp_path: Path) -> None:
+    """In a checkout of evalharness they lie under the suite's folder, and importing them anew would double them."""
+    write("evalharness/__init__.py", "")
+    write("evalharness/base.py", "")
+    write("mine.py", "import evalharness.base\nimport other\n")
+    write("other.py", "")
+    assert list(sources("mine", tmp_path)) == ["mine", "other"]

@@ -1,0 +1,342 @@
+"""What a gate can see before it is run: for each rule the difference it detects, and what its margin takes.
+
+Power is that of the normal approximation, at the level that the rule has at first under Holm: alpha over all blocking
+rules; of a run that stops when decided, that of all looks together. A rule whose test cannot pass however good the
+answers are cannot be won: the very test that the gate will use says so, on the best answers that there could be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..compare.planned import PlannedFigure, figures_planned
+from ..compare.sequential import Design
+from ..stats.power import minimum_detectable_proportion, power_of_proportion, samples_for_proportion
+from ..stats.sequential import boundaries, crossings, drift, futility
+from ..stats.tails import normal_probability, normal_quantile
+from ..suite.names import covers
+from ..suite.schema import BaselineModel, Gates, Rule, StopWhenDecided
+from .cases import decided_by
+from .decide import show
+from .evidence import Evidence, mean_evidence, paired_values_evidence
+from .looks import as_result
+from .paired_cases import question_of
+from .select import rule_name
+from .spread import Spread, spread_of
+from .verdicts import Question
+
+if TYPE_CHECKING:
+    from ..record import Record
+
+__all__ = ["POWER", "RulePlan", "RuleTest", "plan_rules"]
+
+POWER = 0.8
+_MOST_REPEATS = 1_000
+_MOST_SAMPLES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RulePlan:
+    """What a rule can see on one figure, with `n` samples of `repeats` answers each. None is what cannot be told.
+
+    `number` counts the rules of the gates from 0. `detectable` is how far beyond its limit the true figure (or
+    difference) must lie for the rule to pass with a probability of .8. `distance` is how far it is believed to lie: the
+    margin, for a candidate as good as the baseline, or what an earlier run had; `power` is that of this distance,
+    `samples_needed` and `repeats_needed` what takes it to .8 (repeats with the samples that there are).
+    `requests_more`, `usd_more` and `seconds_more` go beyond this plan.
+    """
+
+    number: int
+    rule: str
+    tier: str
+    task: str
+    model: str
+    metric: str
+    group: str | None
+    n: int
+    repeats: int
+    alpha: float
+    variance: float | None
+    variance_from: str
+    detectable: float | None
+    distance: float | None
+    power: float | None
+    samples_needed: int | None
+    repeats_needed: int | None
+    requests_more: int | None = None
+    usd_more: float | None = None
+    seconds_more: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class _Case(NamedTuple):
+    number: int
+    rule: Rule
+    figure: PlannedFigure
+    n: int
+
+
+def plan_rules(
+    gates: Gates,
+    figures: Sequence[PlannedFigure],
+    *,
+    baseline: Record | None = None,
+    past: Record | None = None,
+    stop: StopWhenDecided | None = None,
+) -> list[RulePlan]:
+    """The plan of each rule on each figure; `past` is an earlier run, `stop` how the run is looked at.
+
+    Rules on the point have none: figures decide them as they are.
+    """
+    cases = [
+        case
+        for number, rule in enumerate(gates.rules)
+        if decided_by(rule, gates) == "interval"
+        for case in _cases(number, rule, gates, figures)
+    ]
+    n_blocking = sum(case.rule.tier == "block" for case in cases)
+    return [_planned(case, gates, n_blocking, baseline, past, stop) for case in cases]
+
+
+def _cases(number: int, rule: Rule, gates: Gates, figures: Sequence[PlannedFigure]) -> Iterator[_Case]:
+    own = gates.baseline.model if isinstance(gates.baseline, BaselineModel) else None
+    for figure in figures_planned(rule, figures):
+        if own is None or not covers(own, figure.model) or not (rule.is_paired or rule.model is None):
+            yield _Case(number, rule, figure, figure.n if rule.group is None else figure.groups[rule.group])
+
+
+def _planned(
+    case: _Case,
+    gates: Gates,
+    n_blocking: int,
+    baseline: Record | None,
+    past: Record | None,
+    stop: StopWhenDecided | None,
+) -> RulePlan:
+    number, rule, figure, n = case
+    among = n_blocking if rule.tier == "block" and gates.correction == "holm" else 1
+    looked = stop if rule.tier == "block" else None
+    first, last = (RuleTest(gates.alpha, m, looked) for m in (among, 1))
+    own = gates.baseline.model if isinstance(gates.baseline, BaselineModel) else None
+    spread = spread_of(rule, figure, baseline, past, of_model=own)
+    distance = _distance(rule, spread)
+    least = _least(case, first.level)
+    found = _Found()
+    if math.isfinite(spread.variance) and spread.variance > 0 and n > 0:
+        found = _found(case, spread, distance, first, least)
+    warned = _warnings(case, spread, found.power, least, first.level, last.level, among)
+    return RulePlan(
+        number=number,
+        rule=rule_name(rule, as_result(figure, rule.group)),
+        tier=rule.tier,
+        task=figure.task,
+        model=figure.model,
+        metric=figure.name,
+        group=rule.group,
+        n=n,
+        repeats=figure.repeats,
+        alpha=first.level,
+        variance=spread.variance if math.isfinite(spread.variance) else None,
+        variance_from=spread.source,
+        detectable=found.detectable,
+        distance=distance,
+        power=found.power,
+        samples_needed=found.needed,
+        repeats_needed=None if found.needed is None else _repeats_needed(n, found.needed, spread, figure.repeats),
+        requests_more=None if found.needed is None else max(found.needed - n, 0) * figure.repeats,
+        warnings=tuple(warned),
+    )
+
+
+class _Found(NamedTuple):
+    detectable: float | None = None
+    power: float | None = None
+    needed: int | None = None
+
+
+def _found(case: _Case, spread: Spread, distance: float | None, test: RuleTest, least: int | None) -> _Found:
+    """What the samples can see and what they lack; `least` samples are needed whatever the power."""
+    _, rule, figure, n = case
+    both = rule.kind == "equivalent"
+    is_share = figure.metric.interval == "proportion" and figure.repeats == 1 and 0 < rule.number < 1
+    if is_share and test.stop is None and not rule.is_paired:
+        above = rule.kind == "at_least"
+        far = minimum_detectable_proportion(rule.number, n, alpha=test.level, power=POWER, above=above)
+        detectable = None if math.isnan(far) else far
+        if spread.expected is None or distance is None:
+            return _Found(detectable)
+        if distance <= 0:
+            return _Found(detectable, 0.0)  # of the order of alpha, or less
+        power = power_of_proportion(n, spread.expected, rule.number, alpha=test.level)
+        needed = samples_for_proportion(spread.expected, rule.number, alpha=test.level, power=POWER)
+        return _Found(detectable, power, max(needed, least or 0))
+    eta = test.drift((1 + POWER) / 2 if both else POWER)
+    detectable = test.drift(POWER) * math.sqrt(spread.variance / n)
+    if distance is None:
+        return _Found(detectable)
+    power = test.power(distance / math.sqrt(spread.variance / n))
+    power = max(2 * power - 1, 0.0) if both else power
+    if distance <= 0:
+        return _Found(detectable, power)
+    needed = math.ceil(eta**2 * spread.variance / distance**2 * (1 - 1e-9))
+    return _Found(detectable, power, max(needed, least or 0, 2))
+
+
+@dataclass(frozen=True)
+class RuleTest:
+    """How a rule is tested, once or at the looks of `stop`, where `among` rules share the error."""
+
+    alpha: float
+    among: int
+    stop: StopWhenDecided | None
+
+    @property
+    def _shares(self) -> tuple[float, ...]:
+        assert self.stop is not None
+        return tuple((number + 1) / self.stop.looks for number in range(self.stop.looks))
+
+    @cached_property
+    def level(self) -> float:
+        """The one-sided p-value that passes the rule on all samples."""
+        if self.stop is None:
+            return self.alpha / self.among
+        return Design(self._shares, self.stop.spending, self.alpha).level(self.stop.looks - 1, self.among)
+
+    def drift(self, power: float) -> float:
+        """How many standard errors beyond its limit the truth must lie for this power."""
+        if self.stop is None:
+            return normal_quantile(power) - normal_quantile(self.level)
+        spending, alpha = self.stop.spending, self.alpha / self.among
+        return drift(spending, self._shares, alpha, power, with_futility=self.stop.futility and power == POWER)
+
+    def power(self, eta: float) -> float:
+        """The chance to pass where the truth lies `eta` standard errors beyond the limit."""
+        if self.stop is None:
+            return normal_probability(eta + normal_quantile(self.level))
+        spending, alpha = self.stop.spending, self.alpha / self.among
+        upper = boundaries(spending, self._shares, alpha)
+        lower = futility(spending, self._shares, alpha, POWER) if self.stop.futility else None
+        return float(crossings(upper, self._shares, lower=lower, drift=eta).upper.sum())
+
+
+def _distance(rule: Rule, spread: Spread) -> float | None:
+    """How far on the good side of its limit the truth is believed to lie: of candidates as good as the baseline."""
+    match rule.kind:
+        case "at_least":
+            return None if spread.expected is None else spread.expected - rule.number
+        case "at_most":
+            return None if spread.expected is None else rule.number - spread.expected
+        case "superior":
+            return None  # a candidate as good as the baseline should not pass
+        case "max_relative_drop":
+            return None if spread.baseline_value is None else rule.number * abs(spread.baseline_value)
+    return rule.number
+
+
+def _repeats_needed(n: int, needed: int, spread: Spread, repeats: int) -> int | None:
+    """The repeats at which the samples that there are suffice; None where that is not known, or none suffices."""
+    if needed <= n:
+        return repeats
+    if not spread.within:
+        return None
+    # The variance shrinks by the part within samples: v(r) = v − within·(1/r₀ − 1/r), and n must be enough for it.
+    wanted = spread.variance * n / needed
+    left = spread.within / repeats - (spread.variance - wanted)
+    if left <= 0:
+        return None
+    found = math.ceil(spread.within / left)
+    return found if found <= _MOST_REPEATS else None
+
+
+def _warnings(
+    case: _Case, spread: Spread, power: float | None, least: int | None, first: float, last: float, among: int
+) -> Iterator[str]:
+    _, rule, figure, n = case
+    name = rule_name(rule, as_result(figure, rule.group))
+    if rule.number == 0 and rule.kind in ("non_inferior", "max_regression", "max_relative_drop"):
+        yield (
+            f"{name}: a margin of 0 passes only what is better than the baseline beyond doubt; give a margin that "
+            "counts as no loss, or write superior: true"
+        )
+        return
+    best = _best(rule, figure, n)
+    p = 0.0 if best is None else best.question.holds(best.evidence)
+    if best is not None and not p <= last:
+        could = "" if least is None else f"; from n = {least:,} on they could"
+        who = "a candidate as good as the baseline cannot pass" if rule.is_paired else "cannot be won"
+        yield f"{name}: {who}: with n = {n:,} not even {best.what} would pass{_reach(best, last)}{could}"
+    elif best is not None and not p <= first:
+        yield (
+            f"{name}: with n = {n:,} {best.what} would pass only after other rules: Holm holds it against "
+            f"{show(first)} at first (alpha over {among} rules), and its p-value is {show(p)}"
+        )
+    elif power is not None and power < POWER:
+        known = "" if spread.is_measured else ", if the figures vary as is assumed here"
+        yield f"{name}: {_believed(rule, spread)} passes with a probability of {power:.0%} only{known}"
+
+
+def _believed(rule: Rule, spread: Spread) -> str:
+    if rule.is_paired:
+        return "a candidate as good as the baseline"
+    return f"a figure of {show(spread.expected or 0.0)}, as it was,"
+
+
+class _Best(NamedTuple):
+    """A question, the evidence of the best answers that there could be, and what those are."""
+
+    question: Question
+    evidence: Evidence
+    what: str
+
+
+def _reach(best: _Best, alpha: float) -> str:
+    low, high = best.evidence.bounds(alpha)
+    limit, condition = best.question.limits[0]
+    bound, side = (low, "lower") if condition == "at_least" else (high, "upper")
+    return f" (the {side} bound would be {show(bound, limit)}, and {show(limit, bound)} is required)"
+
+
+def _best(rule: Rule, figure: PlannedFigure, n: int) -> _Best | None:
+    """The best that `n` samples could say; None where the metric has no best value."""
+    metric = figure.metric
+    low, high = metric.bounds
+    if n < 1 or not math.isfinite(high - low):
+        return None
+    if rule.kind == "at_least" or rule.kind == "at_most":
+        value = high if rule.kind == "at_least" else low
+        question = Question(((rule.number, rule.kind),))
+        return _Best(question, mean_evidence(np.full(n, value), metric.bounds), f"{n:,} perfect answers")
+    if rule.kind in ("non_inferior", "max_regression", "equivalent"):
+        question = question_of(rule, higher_is_better=metric.higher_is_better)
+        same = np.full(n, high if metric.interval == "proportion" else (low + high) / 2)
+        evidence = paired_values_evidence(same, same, metric)
+        return _Best(question, evidence, "answers that all equal the baseline's")
+    return None
+
+
+def _least(case: _Case, alpha: float) -> int | None:
+    """The fewest samples with which the best answers would pass; None where that is not known, or none would do."""
+    _, rule, figure, _ = case
+
+    def passes(n: int) -> bool:
+        best = _best(rule, figure, n)
+        return best is not None and best.question.holds(best.evidence) <= alpha
+
+    if rule.is_paired and rule.number == 0:
+        return None  # to be as good is not to be better
+    high = 1
+    while not passes(high):
+        high *= 2
+        if high > _MOST_SAMPLES:
+            return None
+    low = high // 2  # does not pass, or is 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high

@@ -1,0 +1,75 @@
+"""Multiple choice by log-likelihood: which choice is the likeliest, and whether it is the right one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from evalharness.core.types import Kind, LogLikelihood, Response, Sample
+
+from .base import NEEDS_TARGET, PROPORTION, MeanMetric
+
+__all__ = ["ChoiceAccuracy", "Normalize", "best_choice"]
+
+Normalize = Literal["none", "tokens", "bytes", "chars"]
+_CHOICES: frozenset[Kind] = frozenset({"loglikelihood"})
+
+
+def best_choice(
+    choices: tuple[str, ...], loglikelihoods: tuple[LogLikelihood, ...], *, normalize: Normalize = "none"
+) -> str | None:
+    """The choice with the highest log-likelihood, the first one of equals; None where none is a number.
+
+    `normalize` divides each log-likelihood by its number of tokens, or by the UTF-8 bytes or the characters of the
+    choice (lm-eval's `acc_bytes` and `acc_norm`, which count the choice without its delimiter).
+    """
+
+    def score(choice: str, found: LogLikelihood) -> float:
+        if normalize == "tokens":
+            return found.total / max(found.n_tokens, 1)
+        if normalize == "bytes":
+            return found.total / max(len(choice.encode("utf-8", "surrogatepass")), 1)
+        return found.total / max(len(choice), 1) if normalize == "chars" else found.total
+
+    scores = [score(c, found) for c, found in zip(choices, loglikelihoods, strict=True)]
+    usable = [(value, -index) for index, value in enumerate(scores) if not math.isnan(value)]
+    return choices[-max(usable)[1]] if usable else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceAccuracy(MeanMetric):
+    """Share of samples whose likeliest choice is the gold one, with a length that is taken out, or not.
+
+        accuracy = Σ_i [argmax_c ll_ic / length_ic = target_i] / n
+
+    A long choice is less likely than a short one because it is long. Dividing by its length favours long ones instead;
+    neither is right as such, so the length is part of the figure: give both, `{choice_accuracy: {normalize: chars, as:
+    acc_norm}}`. All forms come from the same log-likelihoods, whatever the task's own `normalize`, which decides what
+    `accuracy` counts. The first of equals is taken. Samples without a log-likelihood for each choice are left out.
+
+    Options:
+        normalize: none compares sums; chars divides by the choice's characters (lm-eval's acc_norm), bytes by its
+            UTF-8 bytes (acc_bytes; the same for ASCII), tokens by the model's tokens, which is not comparable between
+            models.
+
+    Source: lm-evaluation-harness 0.4.13 `acc`, `acc_norm` and `acc_bytes`, equal.
+    """
+
+    normalize: Literal["none", "chars", "bytes", "tokens"] = "none"
+
+    name = "choice_accuracy"
+    kinds = _CHOICES
+    needs = NEEDS_TARGET
+    interval = PROPORTION
+    scores_blank = False
+    total = "correct"
+
+    def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
+        return [
+            float(best_choice(sample.choices, response.loglikelihoods, normalize=self.normalize) == sample.target)
+            if sample.target is not None and sample.choices and len(sample.choices) == len(response.loglikelihoods)
+            else None
+            for sample, response in zip(samples, responses, strict=True)
+        ]
