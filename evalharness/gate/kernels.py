@@ -156,7 +156,9 @@ def _of_deviations(value: float, deviations: Array, n_units: int, n: int) -> One
     spread = math.sqrt(squares / n_units)
     skew = float(np.mean((deviations / spread) ** 3))
     # A sample seldom holds the end of a long tail: of a lognormal's skewness of 3.7, 100 values show 2.4, 300 show 2.9.
-    return SkewedMean(value, error, skew * (1 + 5 / math.sqrt(n_units)), n_units)
+    # What is hardly skewed has no such tail.
+    unseen = 5 * min(abs(skew) / 2, 1.0) / math.sqrt(n_units)
+    return SkewedMean(value, error, skew * (1 + unseen), n_units)
 
 
 def resampled(

@@ -38,7 +38,7 @@ def question_of(rule: Rule, *, higher_is_better: bool = True) -> Question:
         return Question(((-margin, "at_least"), (margin, "at_most")), "the improvement")
     if rule.kind == "max_relative_drop":
         share = f"{1 - margin if higher_is_better else 1 + margin:.12g}·baseline"
-        subject = f"current − {share}" if higher_is_better else f"{share} − current"
+        subject = f"(current − {share})" if higher_is_better else f"({share} − current)"
         return Question(((0.0, "at_least"),), subject)
     return Question(((-margin, "at_least"),), "the improvement")
 

@@ -211,7 +211,8 @@ def _more(asked: Asked, more: int | None) -> str:
 
 
 def _bound(question: Question, side: str, alpha: float, bound: float, limit: float) -> str:
-    return f"{_of(question, f'{side} {_level(alpha)} bound')} {show(bound, limit)}"
+    text = _of(question, f"{side} {_level(alpha)} bound")
+    return f"{text} {show(bound, limit)}" if question.subject == "its" else f"{text}, {show(bound, limit)},"
 
 
 def _of(question: Question, what: str) -> str:

@@ -194,7 +194,8 @@ def _bar_of(view: ReportView) -> Callable[[MetricResult], Markup]:
     scales = {key: scale_of(own) for key, own in by_metric.items()}
     limits: dict[tuple[str, str, str, str | None], list[float]] = {}
     for v in view.gate.verdicts if view.gate else ():
-        if " regresses " not in v.rule:
+        # The limit of a rule that compares is a difference, and stands on no scale of figures.
+        if v.rule.startswith((f"{v.task}.{v.metric} ≥ ", f"{v.task}.{v.metric} ≤ ")):
             group = next((r.group for r in results if r.group and v.rule.endswith(f" · {r.group}")), None)
             limits.setdefault((v.task, v.model, v.metric, group), []).append(v.limit)
 

@@ -139,7 +139,7 @@ def test_lower_is_better_in_every_rule(make_run):
     assert state(faster, superior=True).state == "pass"
     assert state(slower, max_relative_drop=0.1).state == "pass"
     assert state(slower, max_relative_drop=0.05).state == "fail"
-    assert "bound of 1.05·baseline − current" in state(slower, max_relative_drop=0.05).reason
+    assert "bound of (1.05·baseline − current), " in state(slower, max_relative_drop=0.05).reason
 
 
 def test_a_share_of_nothing_is_no_drop(make_run):

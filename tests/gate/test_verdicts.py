@@ -118,7 +118,7 @@ def test_equivalence_needs_both_bounds():
     assert said(of(0.0)).state == "pass"
     assert "bounds of the improvement" in said(of(0.0)).because
     assert "lie within −0.01 and 0.01" in said(of(0.0)).because
-    assert said(of(0.02)).because.startswith("the lower 95 % bound of the improvement 0.0")
+    assert said(of(0.02)).because.startswith("the lower 95 % bound of the improvement, 0.0")
     assert said(of(0.02)).state == said(of(-0.02)).state == "fail"
     near = said(of(0.0095))
     assert near.state == "inconclusive"
@@ -128,7 +128,7 @@ def test_equivalence_needs_both_bounds():
 def test_superior_is_more_than_the_limit():
     evidence = interval_evidence(0.05, 0.01, 0.09, confidence=0.95, n=100)
     one = Asked(Question(((0.0, "at_least"),), "the improvement", strict=True), evidence)
-    assert said(one).because == "the lower 95 % bound of the improvement 0.01643 is above 0, as required"
+    assert said(one).because == "the lower 95 % bound of the improvement, 0.01643, is above 0, as required"
 
 
 def test_what_excludes_nothing_decides_nothing():

@@ -169,6 +169,9 @@ def test_limits_of_rules_are_drawn(make_record):
     record = make_record(run_id="two")
     text = render_html(record, {"state": "pass", "reason": "fine", "verdicts": [group]})
     assert text.count('class="limit"') == 1
+    compared = {**verdict, "rule": "sentiment.accuracy non-inferior within 0.5 · small", "baseline_value": 0.7}
+    text = render_html(make_record(run_id="three"), {"state": "pass", "reason": "fine", "verdicts": [compared]})
+    assert 'class="limit"' not in text
 
 
 def test_a_large_record_says_what_it_left_out(make_record):
