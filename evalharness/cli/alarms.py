@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Alarm", "Tested", "hold_alarms"]
 
+Worse = Literal["clearly", "within its interval", "no"]
 Result = Literal["rings", "never rings", "not green", "not tested"]
 
 _GREENER: Final[dict[VerdictState, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}
+# A figure may move in its last digit where the order of additions does.
+_TOLERANCE: Final = 1e-9
 
 
 @dataclass(slots=True)
@@ -115,9 +118,11 @@ def hold_alarms(gates: Gates, made: Iterable[tuple[KnownBad | None, Record]]) ->
         for rule in gates.rules:
             for name, figure in _figures(rule, spoilt):
                 key = name, rule.tier
-                if key not in sound or not _is_worse(rule, sound[key], figure):
-                    continue
+                worse = "no" if key not in sound else _worse(rule, sound[key], figure)
                 state = states[key]
+                # What stays within its interval may be noise: it need not ring, and a doubt about it is no ring.
+                if worse == "no" or (worse == "within its interval" and state != "fail"):
+                    continue
                 if _GREENER[state] > _GREENER[alarms[key].state]:
                     alarms[key].caught.append(bad.name)
                 elif state == "pass":
@@ -139,20 +144,21 @@ def _states(outcome: GateOutcome) -> dict[tuple[str, str], VerdictState]:
     return {(verdict.rule, verdict.tier): verdict.state for verdict in outcome.verdicts}
 
 
-def _is_worse(rule: Rule, before: MetricResult, after: MetricResult) -> bool:
-    """Whether the figure left its interval the way that the rule watches; a figure that is gone is worse, too.
-
-    What stays within is noise: half of the answers have another mean, and no alarm should ring for it.
-    """
+def _worse(rule: Rule, before: MetricResult, after: MetricResult) -> Worse:
+    """Whether the figure went the way that the rule watches; a figure that is gone is worse, too."""
     if math.isnan(after.value) or math.isnan(before.value):
-        return math.isnan(after.value) and not math.isnan(before.value)
+        return "clearly" if math.isnan(after.value) and not math.isnan(before.value) else "no"
     low, high = _ends(before)
-    lower, higher = after.value < low, after.value > high
     if getattr(rule, "equivalent", None) is not None:
-        return lower or higher
-    if rule.at_least is not None or rule.at_most is not None:
-        return lower if rule.at_least is not None else higher
-    return lower if before.higher_is_better else higher
+        ways = [before.value - after.value, after.value - before.value]
+        beyond = [low - after.value, after.value - high]
+    elif rule.at_least is not None or (rule.at_most is None and before.higher_is_better):
+        ways, beyond = [before.value - after.value], [low - after.value]
+    else:
+        ways, beyond = [after.value - before.value], [after.value - high]
+    if max(beyond) > 0:
+        return "clearly"
+    return "within its interval" if max(ways) > _TOLERANCE * max(1.0, abs(before.value)) else "no"
 
 
 def _ends(figure: MetricResult) -> tuple[float, float]:

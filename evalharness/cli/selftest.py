@@ -134,4 +134,4 @@ def _explained(alarm: Alarm) -> str:
     if alarm.result == "not green":
         word = "fails" if alarm.state == "fail" else "is inconclusive"
         return f"? {alarm.rule} {word} on the record as it is, so that it cannot be told whether it would ring"
-    return f"· {alarm.rule} is not tested: no known-bad model makes its figure worse"
+    return f"· {alarm.rule} is not tested: no known-bad model takes its figure out of its interval"

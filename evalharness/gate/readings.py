@@ -61,13 +61,18 @@ def _raw(verdict: Verdict, pairing: Pairing | None) -> tuple[Reading, bool]:
         span = (pairing.regression, pairing.low, pairing.high)
         # A regression is worse the greater it is; people read the change, which is better the greater it is.
         figures = _text(-span[0], -span[2], -span[1], change=True)
-        return _reading(verdict, _distances(span, verdict.limit, smaller=True), figures), True
+        condition, limit = _condition(verdict), verdict.limit
+        if condition.startswith("superior"):
+            limit = -limit
+        elif condition.startswith("drops"):
+            limit *= abs(math.nan if verdict.baseline_value is None else verdict.baseline_value)
+        elif condition.startswith("equivalent") and pairing.regression < 0:
+            # Of its two limits the one that is nearer.
+            span = (-span[0], -span[2], -span[1])
+        return Reading(verdict, *_distances(span, limit, smaller=True), figures=figures), True
     span = (verdict.value, verdict.ci_low, verdict.ci_high)
-    return _reading(verdict, _distances(span, verdict.limit, smaller=_asks_for_less(verdict)), _text(*span)), False
-
-
-def _reading(verdict: Verdict, span: tuple[float, float, float], figures: str) -> Reading:
-    return Reading(verdict, *span, figures=figures)
+    distances = _distances(span, verdict.limit, smaller=_asks_for_less(verdict))
+    return Reading(verdict, *distances, figures=_text(*span)), False
 
 
 def _distances(span: Iterable[float], limit: float, *, smaller: bool) -> tuple[float, float, float]:
@@ -77,13 +82,17 @@ def _distances(span: Iterable[float], limit: float, *, smaller: bool) -> tuple[f
 
 def _asks_for_less(verdict: Verdict) -> bool:
     """Whether the rule holds below its limit."""
-    subject = f"{verdict.task}.{verdict.metric}"
-    condition = verdict.rule.removeprefix(subject).lstrip()
+    condition = _condition(verdict)
     if condition.startswith(("≥", "≤")):
         return condition.startswith("≤")
     # A verdict by other means than ours: what was decided tells, where anything was.
     holds = verdict.state == "pass"
     return verdict.value < verdict.limit if holds else verdict.value > verdict.limit
+
+
+def _condition(verdict: Verdict) -> str:
+    """What the rule asks, and what stands behind it: `≥ 0.8 · small`, `regresses ≤ 0.02 · small`."""
+    return verdict.rule.removeprefix(f"{verdict.task}.{verdict.metric}").lstrip()
 
 
 def _text(value: float, low: float, high: float, *, change: bool = False) -> str:

@@ -43,6 +43,26 @@ def test_a_comparison_is_drawn_by_its_change():
     assert reading.figures == "−0.08 [−0.13, −0.03]"
 
 
+@pytest.mark.parametrize(
+    ("condition", "limit", "change", "interval", "expected"),
+    [
+        ("non-inferior within 0.02", 0.02, -0.01, (-0.03, 0.01), (-0.01, 0.01, 0.03)),
+        ("superior", 0.0, 0.04, (0.01, 0.07), (0.01, 0.04, 0.07)),
+        ("superior by 0.02", 0.02, 0.04, (0.01, 0.07), (-0.01, 0.02, 0.05)),
+        ("equivalent within 0.05", 0.05, 0.01, (-0.01, 0.03), (0.02, 0.04, 0.06)),
+        ("equivalent within 0.05", 0.05, -0.06, (-0.08, -0.04), (-0.03, -0.01, 0.01)),
+        ("drops ≤ 5 %", 0.05, -0.02, (-0.03, -0.01), (0.01, 0.02, 0.03)),
+    ],
+)
+def test_each_kind_of_comparison_holds_right_of_its_limit(condition, limit, change, interval, expected):
+    pairing = Pairing(100, 0, 0, 9, 1, -change, -interval[1], -interval[0], "t", 0.9)
+    rule = f"t.acc {condition} · m"
+    found = Verdict(rule, "pass", "block", "because", "t", "m", "acc", 0.8, 0.7, 0.9, limit, 0.8, 100)
+    (reading,) = readings(outcome(found, pairings=(pairing,)))
+    farthest = max(map(abs, expected))
+    assert (reading.low, reading.value, reading.high) == pytest.approx([x / farthest for x in expected])
+
+
 def test_figures_of_one_metric_share_a_scale():
     near, far = verdict(0.81, 0.8, 0.82, 0.8, model="a"), verdict(0.9, 0.8, 1.0, 0.8, model="b")
     slow = verdict(1.9, 1.8, 2.0, 2.0, sign="≤", metric="latency")
