@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalharness.core.types import FAILED_STATES, Response
+from evalharness.core.types import Kind, Response
 from evalharness.record import Record
 from evalharness.suite.check import check_references
 from evalharness.suite.schema import LmEvalTask, OnError
@@ -87,7 +87,7 @@ def _spoilt(task: AnsweredTask, bad: KnownBad, suite: Suite) -> AnsweredTask | N
         return None
     items = list(task.answered)
     samples = [item.sample for item in items]
-    raw = [_as_it_came(item.response, keep_answer=task.kind == "classify") for item in items]
+    raw = [_as_it_came(item.response, task.kind) for item in items]
     rng = np.random.default_rng(suite.seed)
     responses = bad.spoil(task.kind, samples, raw, rng)
     if responses is None:
@@ -100,11 +100,11 @@ def _spoilt(task: AnsweredTask, bad: KnownBad, suite: Suite) -> AnsweredTask | N
     return replace(task, answered=answered, done=())
 
 
-def _as_it_came(response: Response, *, keep_answer: bool) -> Response:
-    """The response before anything was read from it or said about it."""
+def _as_it_came(response: Response, kind: Kind) -> Response:
+    """The response in the state that it came in, before anything was read from its text or said about it."""
     response = unmarked(response)
     if "judged" in response.meta:
         response = replace(response, meta={name: value for name, value in response.meta.items() if name != "judged"})
-    if keep_answer or response.status in FAILED_STATES:
-        return response
-    return replace(response, answer=None, status="ok" if response.status == "unparsed" else response.status)
+    if kind != "classify" and response.status == "unparsed":
+        return replace(response, status="ok")
+    return response

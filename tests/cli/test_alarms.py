@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from evalharness.cli.alarms import Alarm, Tested, _worse
+from evalharness.cli import alarms
+from evalharness.cli.alarms import Alarm, _worse
 from evalharness.core.types import MetricResult
 from evalharness.suite.schema import Rule
 
@@ -63,4 +64,4 @@ def test_an_open_end_is_as_far_away_as_the_other_one():
 def test_what_comes_of_an_alarm(state, caught, missed, result):
     alarm = Alarm("r", "block", 0.5, state, caught, missed)
     assert alarm.result == result
-    assert Tested((alarm,), {}).to_dict()["passed"] is (result != "never rings")
+    assert alarms.Tested((alarm,), {}).to_dict()["passed"] is (result != "never rings")

@@ -7,7 +7,7 @@ from evalharness.core.types import Verdict
 from evalharness.gate import GateOutcome
 from evalharness.gate.annotations import annotation_lines
 
-HOSTILE = "50% a:b,c::d\r\n::error::forged\n##[add-mask]x\x1b[2J\ud800"
+HOSTILE = "50%0A a:b,c::d\r\n::error::forged\n##[add-mask]x\x1b[2J\ud800"
 
 
 def outcome(*pairs, text="plain", state="fail"):
@@ -54,8 +54,8 @@ def test_no_text_ends_its_command_or_begins_another():
     assert "\n" not in line
     command, properties, message = parsed(line)
     assert (command, list(properties)) == ("error", ["title"])
-    assert properties["title"].startswith("Gate of 50% a:b,c::d")
-    assert "because 50% a:b,c::d" in message
+    assert properties["title"].startswith("Gate of 50%0A a:b,c::d")
+    assert "because 50%0A a:b,c::d" in message
 
 
 def test_no_more_than_github_shows():

@@ -118,8 +118,9 @@ def test_the_mark_is_one_comment_that_shows_nothing(name):
     assert marker_of(name) != marker_of(name + "2")
 
 
-def test_a_long_gate_stays_within_what_github_takes():
-    many = outcome(*(verdict(text=f"{i} {HOSTILE * 5}") for i in range(400)))
+@pytest.mark.parametrize("text", [HOSTILE * 5, "<|" * 700, "`" * 900])
+def test_a_long_gate_stays_within_what_github_takes(text):
+    many = outcome(*(verdict(text=f"{i} {text}") for i in range(400)))
     text = comment_markdown(many, suite="s")
     assert len(text) < 65_536
     assert "more rules; all stand in the report" in text
