@@ -100,29 +100,39 @@ def _interval(low: float, high: float) -> str:
 
 
 def _changes(outcome: GateOutcome, most: int) -> list[str]:
-    compared = [(v, p) for v, p in zip(outcome.verdicts, outcome.pairings, strict=True) if p is not None]
+    # Several rules may ask of one figure.
+    compared = {
+        _compared_figure(v): (v, p) for v, p in zip(outcome.verdicts, outcome.pairings, strict=True) if p is not None
+    }
     if not compared:
         return []
+    level = f"{100 * next(iter(compared.values()))[1].confidence:g} %"
     return [
         "**Against the baseline**, on the samples that both runs have; a change above 0 is for the better",
         "",
-        "| figure | baseline | now | change | samples worse / same / better |",
+        f"| figure | baseline | now | change, {level} interval | samples worse / same / better |",
         "|---|--:|--:|--:|:-:|",
-        *(_change(v, p) for v, p in compared[:most]),
+        *(_change(name, v, p) for name, (v, p) in list(compared.items())[:most]),
         "",
     ]
 
 
-def _change(verdict: Verdict, pairing: Pairing) -> str:
-    figure = code(f"{verdict.task}.{verdict.metric} · {verdict.model}", cell=True)
+def _compared_figure(verdict: Verdict) -> str:
+    """The figure with its model and group, which stand behind the rule's condition."""
+    behind = verdict.rule.partition(" · ")[2] or verdict.model
+    return f"{verdict.task}.{verdict.metric} · {behind}"
+
+
+def _change(name: str, verdict: Verdict, pairing: Pairing) -> str:
     before = "—" if verdict.baseline_value is None else show(verdict.baseline_value, verdict.value)
-    change = -pairing.regression
+    change = 0.0 - pairing.regression  # and not −0
     moved = f"+{show(change)}" if change > 0 else _figure(change)
     if pairing.low == pairing.low and pairing.high == pairing.high:
-        moved += f" [{show(-pairing.high)}, {show(-pairing.low)}]"
+        moved += f" [{show(0.0 - pairing.high)}, {show(0.0 - pairing.low)}]"
     same = pairing.n_paired - pairing.n_worse - pairing.n_better
     counts = f"{pairing.n_worse:,} / {same:,} / {pairing.n_better:,}"
-    return f"| {figure} | {before} | {_figure(verdict.value, verdict.baseline_value)} | {moved} | {counts} |"
+    now = _figure(verdict.value, verdict.baseline_value)
+    return f"| {code(name, cell=True)} | {before} | {now} | {moved} | {counts} |"
 
 
 def _chart(outcome: GateOutcome, most: int) -> list[str]:

@@ -60,7 +60,7 @@ def _raw(verdict: Verdict, pairing: Pairing | None) -> tuple[Reading, bool]:
     if pairing is not None:
         span = (pairing.regression, pairing.low, pairing.high)
         # A regression is worse the greater it is; people read the change, which is better the greater it is.
-        figures = _text(-span[0], -span[2], -span[1], change=True)
+        figures = _text(*(0.0 - x for x in (span[0], span[2], span[1])), change=True)  # and not −0
         condition, limit = _condition(verdict), verdict.limit
         if condition.startswith("superior"):
             limit = -limit

@@ -82,7 +82,17 @@ def test_what_changed_against_the_baseline_is_said_in_the_direction_of_better():
     text = gate_markdown(outcome(verdict(baseline_value=0.58), pairings=(pairing,), baseline="run-0"), suite="s")
     seen = Text(page(text))
     assert seen.cells[-5:] == ["task.acc · plain", "0.58", "0.5", "−0.08 [−0.15, −0.01]", "12 / 84 / 4"]
+    assert "change, 95 % interval" in text
     assert "against `run-0`" in text
+
+
+def test_a_figure_that_several_rules_compare_stands_once():
+    pairing = Pairing(100, 0, 0, 0, 0, 0.0, -0.0, 0.0, "identical pairs", 0.9)
+    rules = ["task.acc regresses ≤ 0.1 · m", "task.acc superior · m", "task.acc superior · m · language=de"]
+    found = outcome(*(verdict(rule=rule, baseline_value=0.5) for rule in rules), pairings=(pairing,) * 3)
+    cells = Text(page(gate_markdown(found, suite="s"))).cells[-10:]
+    assert cells[::5] == ["task.acc · m", "task.acc · m · language=de"]
+    assert cells[3] == "0 [0, 0]"
 
 
 def test_nothing_in_a_name_or_a_reason_acts():
