@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .ci import add_ci_arguments, hand_to_ci
 from .rated import ratings_beside
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="compare with this run (named as the record is) and not the one that gates.baseline names",
     )
-    parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
+    add_ci_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Decide the gates; returns 0 pass, 1 fail, 4 inconclusive."""
     from evalharness.core.errors import UsageError
-    from evalharness.gate import decide_record, publish
+    from evalharness.gate import decide_record
     from evalharness.gate.policy import load_policy
     from evalharness.record.foreign import open_record
     from evalharness.report import print_verdicts, write_reports
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             f"the suite of {record.id} has no gates; write some into a file and name it: --policy gates.yaml\n"
             "gates:\n  rules:\n    - {metric: TASK.METRIC, at_least: 0.8}"
         )
-    publish(outcome, record, junit=Path(args.junit) if args.junit else None)
+    hand_to_ci(outcome, record, args)
     # Results of lm-eval's are a record as long as this command takes: there is nothing to keep its report beside.
     if "/" not in record.id:
         # The page must not go on showing what another policy said.

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.types import FAILED_STATES
 
+from .ci import add_ci_arguments, hand_to_ci, wanted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,7 +46,10 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
     parser.add_argument("--name", help="what to call the run (default: the suite's name)")
     parser.add_argument("--no-gate", action="store_true", help="do not decide the suite's gates")
-    parser.add_argument("--junit", metavar="FILE", help="write the gates' verdicts as JUnit XML")
+    parser.add_argument(
+        "--baseline", metavar="RUN", help="compare with this run and not the one that gates.baseline names"
+    )
+    add_ci_arguments(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress; the summary is still printed")
 
 
@@ -131,6 +136,9 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
 
     trim_memory()  # what scoring has left behind: the report needs memory of other sizes
     outcome = None if args.no_gate else _decide(record, args)
+    if outcome is None and (files := wanted(args)):
+        why = "--no-gate was given" if args.no_gate else "the suite has no gates"
+        print(f"evalharness: {' and '.join(files)} wrote nothing, since {why}", file=sys.stderr)
     paths = write_reports(record, outcome)
     print_summary(record, outcome, report=paths.get("html"))
     _say_errors(record)
@@ -165,12 +173,12 @@ def _say_errors(record: Record) -> None:
 
 
 def _decide(record: Record, args: argparse.Namespace) -> GateOutcome | None:
-    from evalharness.gate import decide_record, publish
+    from evalharness.gate import decide_record
     from evalharness.record import RunRegistry
 
-    outcome = decide_record(record, reports=Path(args.reports), registry_url=args.registry)
+    outcome = decide_record(record, baseline=args.baseline, reports=Path(args.reports), registry_url=args.registry)
     if outcome is not None:
-        publish(outcome, record, junit=Path(args.junit) if args.junit else None)
+        hand_to_ci(outcome, record, args)
         with RunRegistry.open(args.registry, reports=args.reports) as runs:
             runs.set_verdict(record.manifest.id, outcome.state)
     return outcome

@@ -19,14 +19,13 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 def junit_xml(outcome: GateOutcome, *, suite: str) -> str:
     """One test case a verdict: a failed block rule is a failure, an inconclusive one an error.
 
-    Rules of the tiers `warn` and `info` never fail a build: where they do not hold they are skipped, with the reason.
+    JUnit means by a failure that the test says no, by an error that it could not say: so it is here, and both fail a
+    build. Rules of the tiers `warn` and `info` never do: where they do not hold they are skipped, with the reason.
+    Valid by the schema of Jenkins's xUnit plugin (junit-10.xsd).
     """
     cases = [_case(verdict, suite) for verdict in outcome.verdicts]
     kinds = [_element(verdict) for verdict in outcome.verdicts]
-    counts = (
-        f'tests="{len(cases)}" failures="{kinds.count("failure")}" errors="{kinds.count("error")}" '
-        f'skipped="{kinds.count("skipped")}" time="0"'
-    )
+    counts = f'tests="{len(cases)}" failures="{kinds.count("failure")}" errors="{kinds.count("error")}" time="0"'
     name = quoteattr(_clean(f"evalharness gate: {suite}"))
     properties = {
         "run_id": outcome.run_id,
@@ -37,7 +36,7 @@ def junit_xml(outcome: GateOutcome, *, suite: str) -> str:
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f"<testsuites {counts}>",
-        f"  <testsuite name={name} {counts}>",
+        f'  <testsuite name={name} {counts} skipped="{kinds.count("skipped")}">',
         "    <properties>",
         *(f"      <property name={quoteattr(k)} value={quoteattr(_clean(v))}/>" for k, v in properties.items()),
         "    </properties>",

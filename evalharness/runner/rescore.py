@@ -26,11 +26,12 @@ from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
 from .usage import nothing_spent
 
 if TYPE_CHECKING:
+    from evalharness.suite.load import LoadedSuite
     from evalharness.suite.schema import Suite, Task
 
     from .judgement import Judgement
 
-__all__ = ["score"]
+__all__ = ["answered_again", "score"]
 
 # What may differ between the recorded task and the new one: how answers are read and scored, not what was asked.
 _FREE = frozenset({"metrics", "groups", "extract", "labels", "normalize", "model", "limit"})
@@ -62,18 +63,7 @@ def score(
     loaded = load_suite(suite, overrides=overrides)
     check_references(loaded, environ=None, secrets=False)  # lm-eval is not needed: its figures are kept
     manifest = record.manifest
-    tasks: list[AnsweredTask] = []
-    judgements: dict[tuple[str, str], tuple[Judgement, ...]] = {}
-    for task in loaded.suite.tasks:
-        for entry in _entries(record, loaded.suite, task):
-            judged = Rejudged()
-            if any(judgings_of(task)):
-                from .rejudge import rejudged
-
-                judged = rejudged(record, loaded, task, entry)
-            tasks.append(_recorded(record, loaded.suite, task, entry, judged))
-            if judged.judgements:
-                judgements[task.id, entry.model] = judged.judgements
+    tasks, judgements = answered_again(record, loaded)
     execution: dict[str, Any] = {**manifest.execution, "n_asked": 0, "seconds": round(time.monotonic() - began, 3)}
     if "judging" in execution:
         execution["judging"] = {**execution["judging"], "n_asked": 0, "judgements": judged_bodies(judgements)}
@@ -101,6 +91,30 @@ def score(
     with RunRegistry.open(registry_url, reports=Path(reports)) as runs:
         runs.add(scored)
     return scored
+
+
+def answered_again(
+    record: Record, loaded: LoadedSuite
+) -> tuple[list[AnsweredTask], dict[tuple[str, str], tuple[Judgement, ...]]]:
+    """The recorded answers to the tasks of the suite, read as the suite says, and the judgings by task and model.
+
+    Raises:
+        NotComparableError: the suite asks something else than the record has answers for; it names the field.
+        UsageError: the suite names a task or models that the record does not have.
+    """
+    tasks: list[AnsweredTask] = []
+    judgements: dict[tuple[str, str], tuple[Judgement, ...]] = {}
+    for task in loaded.suite.tasks:
+        for entry in _entries(record, loaded.suite, task):
+            judged = Rejudged()
+            if any(judgings_of(task)):
+                from .rejudge import rejudged
+
+                judged = rejudged(record, loaded, task, entry)
+            tasks.append(_recorded(record, loaded.suite, task, entry, judged))
+            if judged.judgements:
+                judgements[task.id, entry.model] = judged.judgements
+    return tasks, judgements
 
 
 def _entries(record: Record, suite: Suite, task: Task) -> list[TaskSummary]:

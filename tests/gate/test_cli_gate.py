@@ -115,7 +115,7 @@ def test_junit_and_summary(make_run, tmp_path, monkeypatch):
     record = make_run(right(30), gates=RULES)
     assert main(["gate", str(record.folder), "--junit", "out/junit.xml"]) == 1
     assert ET.parse("out/junit.xml").getroot().get("failures") == "1"
-    assert "### Gate of suite: ❌ fail" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "### ❌ Gate of suite: fail" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
 def test_unknown_and_damaged_records(make_run, capsys):

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -25,12 +26,8 @@ def test_junit_has_a_case_a_verdict():
     tree = ET.fromstring(junit_xml(outcome("pass", "fail", "inconclusive"), suite="s").encode())
     (suite,) = tree.findall("testsuite")
     for element in (tree, suite):
-        assert {k: element.get(k) for k in ("tests", "failures", "errors", "skipped")} == {
-            "tests": "3",
-            "failures": "1",
-            "errors": "1",
-            "skipped": "0",
-        }
+        assert [element.get(k) for k in ("tests", "failures", "errors")] == ["3", "1", "1"]
+    assert suite.get("skipped") == "0"
     cases = suite.findall("testcase")
     assert [c.get("classname") for c in cases] == ["s.taskplain.m"] * 3
     assert [[e.tag for e in c] for c in cases] == [["system-out"], ["failure", "system-out"], ["error", "system-out"]]
@@ -41,19 +38,40 @@ def test_junit_has_a_case_a_verdict():
 def test_junit_never_fails_a_build_for_other_tiers(tier):
     tree = ET.fromstring(junit_xml(outcome("fail", "inconclusive", "pass", tier=tier), suite="s").encode())
     assert tree.get("failures") == tree.get("errors") == "0"
-    assert tree.get("skipped") == "2"
+    assert tree.find("testsuite").get("skipped") == "2"
     assert tier in tree.find(".//skipped").get("message")
 
 
-def test_junit_follows_the_common_schema():
-    """The order and attributes of the schema that Jenkins and the windyroad project publish."""
-    tree = ET.fromstring(junit_xml(outcome("pass", "fail"), suite="s").encode())
-    suite = tree.find("testsuite")
-    assert [child.tag for child in suite] == ["properties", "testcase", "testcase"]
-    assert {"name", "tests", "failures", "errors", "time"} <= set(suite.attrib)
-    for case in suite.findall("testcase"):
-        assert {"name", "classname", "time"} == set(case.attrib)
-        assert float(case.get("time")) == 0
+# What the schema of Jenkins's xUnit plugin (junit-10.xsd) allows of what we write: attributes, and children.
+JENKINS = {
+    "testsuites": ({"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors", "group", "time", "skipped", "timestamp", "hostname", "id", "package"},
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "properties": (set(), {"property"}),
+    "property": ({"name", "value"}, set()),
+    "testcase": (
+        {"name", "time", "classname", "group"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "failure": ({"type", "message"}, set()),
+    "error": ({"type", "message"}, set()),
+    "skipped": ({"type", "message"}, set()),
+    "system-out": (set(), set()),
+}
+NEEDED = {"testsuite": {"name", "tests", "failures", "errors"}, "testcase": {"name"}, "property": {"name", "value"}}
+
+
+@pytest.mark.parametrize("tier", ["block", "warn"])
+def test_junit_follows_the_common_schema(tier):
+    tree = ET.fromstring(junit_xml(outcome("pass", "fail", "inconclusive", tier=tier), suite="s").encode())
+    for element in tree.iter():
+        attributes, children = JENKINS[element.tag]
+        assert NEEDED.get(element.tag, set()) <= set(element.attrib) <= attributes
+        assert {child.tag for child in element} <= children
+    for case in tree.iter("testcase"):
+        assert re.fullmatch(r"[0-9]+(\.[0-9]{0,3})?", case.get("time"))
 
 
 def test_junit_survives_any_text():
@@ -72,17 +90,6 @@ def test_empty_outcome_is_valid():
     assert "| rule |" not in summary_markdown(outcome(), suite="s")
 
 
-def test_summary_is_a_table_that_no_text_breaks():
-    text = summary_markdown(outcome("pass", "fail", text=NASTY + "\n\n# heading"), suite=NASTY)
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert len(rows) == 3
-    unescaped = [row.replace("\\|", "") for row in rows]
-    assert {row.count("|") for row in unescaped} == {7}
-    assert "<b>" not in text.replace("\\<b\\>", "")
-    assert "\x1b" not in text
-    assert "\n# heading" not in text
-
-
 def test_summary_is_appended(tmp_path):
     target = tmp_path / "summary.md"
     target.write_text("before\n")
@@ -90,8 +97,8 @@ def test_summary_is_appended(tmp_path):
     assert append_summary(outcome("fail", text=NASTY), suite="s", environ=environ)
     assert append_summary(outcome("pass"), suite="s", environ=environ)
     text = target.read_text(encoding="utf-8")
-    assert text.startswith("before\n### Gate of s: ❌ fail")
-    assert text.count("### Gate") == 2
+    assert text.startswith("before\n### ❌ Gate of s: fail")
+    assert text.count(" Gate of s: ") == 2
     assert not append_summary(outcome("pass"), suite="s", environ={})
 
 

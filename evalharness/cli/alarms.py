@@ -1,0 +1,177 @@
+"""Which rules of a gate ring under which known-bad models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from evalharness.core.types import MetricResult, VerdictState
+    from evalharness.gate import GateOutcome
+    from evalharness.record import Record
+    from evalharness.runner.knownbad import KnownBad
+    from evalharness.suite.schema import Gates, Rule
+
+__all__ = ["Alarm", "Tested", "hold_alarms"]
+
+Worse = Literal["clearly", "within its interval", "no"]
+Result = Literal["rings", "never rings", "not green", "not tested"]
+
+_GREENER: Final[dict[VerdictState, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}
+# A figure may move in its last digit where the order of additions does.
+_TOLERANCE: Final = 1e-9
+
+
+@dataclass(slots=True)
+class Alarm:
+    """One rule on one figure: which known-bad models it catches, and which it lets pass although its figure is worse.
+
+    `state` is that on the record as it is: a rule that does not hold there rings only if it comes to fail.
+    """
+
+    rule: str
+    tier: str
+    value: float
+    state: VerdictState
+    caught: list[str] = field(default_factory=list)
+    missed: dict[str, float] = field(default_factory=dict)
+    """By model, the worse figure that the rule passes all the same."""
+
+    @property
+    def result(self) -> Result:
+        """Rings under a model at least; under none that makes its figure worse; was not green before; or not tested."""
+        if self.caught:
+            return "rings"
+        if self.state != "pass":
+            return "not green"
+        return "never rings" if self.missed else "not tested"
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether this is a fault of the suite: a rule that people rely on, and that never rings."""
+        return self.result == "never rings" and self.tier != "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """All alarms, and by known-bad model the state of the gate under it.
+
+    The state is that of the blocking rules whose figures the model makes worse; None where there is no such rule.
+    """
+
+    alarms: tuple[Alarm, ...]
+    models: dict[str, VerdictState | None]
+
+    @property
+    def silent(self) -> tuple[Alarm, ...]:
+        """The rules that never ring."""
+        return tuple(alarm for alarm in self.alarms if alarm.is_silent)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; there is no NaN in JSON, and no figure is null."""
+        return {
+            "passed": not self.silent,
+            "rules": [
+                {
+                    "rule": alarm.rule,
+                    "tier": alarm.tier,
+                    "result": alarm.result,
+                    "value": _plain(alarm.value),
+                    "state": alarm.state,
+                    "caught": alarm.caught,
+                    "missed": {name: _plain(value) for name, value in alarm.missed.items()},
+                }
+                for alarm in self.alarms
+            ],
+            "models": self.models,
+        }
+
+
+def hold_alarms(gates: Gates, made: Iterable[tuple[KnownBad | None, Record]]) -> Tested:
+    """Hold `gates` against the records of known-bad models; rules on a baseline are held against the first of them.
+
+    `made` is what `spoilt_records` gives: first the record as it is.
+    """
+    from evalharness.gate import evaluate_gates
+    from evalharness.gate.select import rule_name
+
+    records = iter(made)
+    _, control = next(records)
+    states = _states(evaluate_gates(control, gates, baseline=control))
+    alarms: dict[tuple[str, str], Alarm] = {}
+    sound: dict[tuple[str, str], MetricResult] = {}
+    for rule in gates.rules:
+        figures = list(_figures(rule, control))
+        for name, figure in figures:
+            key = name, rule.tier
+            alarms[key] = Alarm(name, rule.tier, figure.value, states[key])
+            sound[key] = figure
+        if not figures:
+            alarms[rule_name(rule), rule.tier] = Alarm(rule_name(rule), rule.tier, math.nan, "fail")
+    models: dict[str, VerdictState | None] = {}
+    for bad, spoilt in records:
+        assert bad is not None  # only the first is no model's
+        states = _states(evaluate_gates(spoilt, gates, baseline=control))
+        seen: list[VerdictState] = []
+        for rule in gates.rules:
+            for name, figure in _figures(rule, spoilt):
+                key = name, rule.tier
+                worse = "no" if key not in sound else _worse(rule, sound[key], figure)
+                state = states[key]
+                # What stays within its interval may be noise: it need not ring, and a doubt about it is no ring.
+                if worse == "no" or (worse == "within its interval" and state != "fail"):
+                    continue
+                if _GREENER[state] > _GREENER[alarms[key].state]:
+                    alarms[key].caught.append(bad.name)
+                elif state == "pass":
+                    alarms[key].missed[bad.name] = figure.value
+                if rule.tier == "block":
+                    seen.append(state)
+        seen.sort(key=_GREENER.__getitem__)
+        models[bad.name] = seen[-1] if seen else None
+    return Tested(tuple(alarms.values()), models)
+
+
+def _figures(rule: Rule, record: Record) -> Iterator[tuple[str, MetricResult]]:
+    from evalharness.gate.select import figures_of, rule_name
+
+    return ((rule_name(rule, figure), figure) for figure in figures_of(rule, record.results))
+
+
+def _states(outcome: GateOutcome) -> dict[tuple[str, str], VerdictState]:
+    return {(verdict.rule, verdict.tier): verdict.state for verdict in outcome.verdicts}
+
+
+def _worse(rule: Rule, before: MetricResult, after: MetricResult) -> Worse:
+    """Whether the figure went the way that the rule watches; a figure that is gone is worse, too."""
+    if math.isnan(after.value) or math.isnan(before.value):
+        return "clearly" if math.isnan(after.value) and not math.isnan(before.value) else "no"
+    low, high = _ends(before)
+    if getattr(rule, "equivalent", None) is not None:
+        ways = [before.value - after.value, after.value - before.value]
+        beyond = [low - after.value, after.value - high]
+    elif rule.at_least is not None or (rule.at_most is None and before.higher_is_better):
+        ways, beyond = [before.value - after.value], [low - after.value]
+    else:
+        ways, beyond = [after.value - before.value], [after.value - high]
+    if max(beyond) > 0:
+        return "clearly"
+    return "within its interval" if max(ways) > _TOLERANCE * max(1.0, abs(before.value)) else "no"
+
+
+def _ends(figure: MetricResult) -> tuple[float, float]:
+    """The figure's interval; an end that is open is as far away as the other one, none at all is the figure itself."""
+    below = figure.value - figure.ci_low if math.isfinite(figure.ci_low) else math.inf
+    above = figure.ci_high - figure.value if math.isfinite(figure.ci_high) else math.inf
+    nearest = min(below, above)
+    known = nearest if math.isfinite(nearest) else 0.0
+    return (
+        figure.value - (below if math.isfinite(below) else known),
+        figure.value + (above if math.isfinite(above) else known),
+    )
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
