@@ -56,6 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="keep N samples of each figure that got worse and N that got better (default: 10)",
     )
+    parser.add_argument(
+        "--preset",
+        choices=("compression",),
+        help="for a quantised, pruned, distilled or fine-tuned model: also what it has kept of its base",
+    )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        metavar="SHARE",
+        help="with --preset: how much worse a figure may be and count as kept, as a share of its range (default: 0.02)",
+    )
     parser.add_argument("--html", metavar="FILE", help="write one page, with the samples that changed")
     parser.add_argument("--markdown", metavar="FILE", help="write Markdown, for a pull request; - is standard output")
     parser.add_argument("--csv", metavar="FILE", help="write one row a figure; - is standard output")
@@ -66,7 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and show; returns the exit code."""
+    from evalharness.compare.compression import DEFAULT_MARGIN
     from evalharness.compare.operands import compare
+    from evalharness.core.errors import UsageError
+
+    if args.margin is not None and args.preset is None:
+        raise UsageError("--margin goes with --preset compression; add that, or leave it out")
 
     comparison = compare(
         *args.runs,
@@ -78,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
         tasks=args.task,
         metrics=args.metric,
         n_changed=args.changed,
+        preset=args.preset,
+        margin=DEFAULT_MARGIN if args.margin is None else args.margin,
         reports=args.reports,
         registry_url=args.registry,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
-from .records import Allowed, compare_records
+from .compression import DEFAULT_MARGIN
+from .records import Allowed, Preset, compare_records
 from .result import Comparison, Correction
 from .subjects import Subject, subject_of
 
@@ -27,6 +28,8 @@ def compare(
     tasks: Iterable[str] = (),
     metrics: Iterable[str] = (),
     n_changed: int = 10,
+    preset: Preset | None = None,
+    margin: float = DEFAULT_MARGIN,
     reports: str | Path = "reports",
     registry_url: str | None = None,
 ) -> Comparison:
@@ -43,6 +46,8 @@ def compare(
         tasks: Only these tasks.
         metrics: Only these metrics.
         n_changed: How many samples of each figure that got worse, and that got better, are kept with their texts.
+        preset: `compression` adds what a quantised, pruned, distilled or fine-tuned model has kept of its base.
+        margin: With the preset, how much worse a figure may be and count as kept, as a share of its range.
         reports: The folder of records.
         registry_url: The database of runs, where it is not in `reports`.
 
@@ -68,6 +73,8 @@ def compare(
         tasks=tasks,
         metrics=metrics,
         n_changed=n_changed,
+        preset=preset,
+        margin=margin,
     )
 
 

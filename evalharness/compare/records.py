@@ -13,6 +13,7 @@ from ..core.types import MetricResult
 from ..suite.metric_specs import OPERATIONAL
 from .changed import Picked, changed_samples, pick
 from .comparable import Difference, differences
+from .compression import DEFAULT_MARGIN, Compressed, compression_rows
 from .matching import Matcher
 from .paired import drawn_changes, figure_of, paired_change
 from .pairing import identity_of, paired_rows
@@ -26,9 +27,10 @@ from .subjects import FigurePair, Subject, labels_of, pairs_of
 if TYPE_CHECKING:
     from ..record import Record
 
-__all__ = ["Allowed", "compare_records"]
+__all__ = ["Allowed", "Preset", "compare_records"]
 
 Allowed = Literal["prompts", "decoding"]
+Preset = Literal["compression"]
 _ALLOWS: Final[Mapping[str, str]] = {"prompts": "prompt", "decoding": "generation"}
 _REMEDY: Final[Mapping[str, str]] = {
     "data": "run both on the same data, and on as many samples (--limit)",
@@ -50,6 +52,8 @@ def compare_records(
     tasks: Iterable[str] = (),
     metrics: Iterable[str] = (),
     n_changed: int = 10,
+    preset: Preset | None = None,
+    margin: float = DEFAULT_MARGIN,
 ) -> Comparison:
     """Each figure of `candidates` against `baseline`'s, with interval, test and the samples that changed.
 
@@ -63,6 +67,8 @@ def compare_records(
         tasks: Only these tasks.
         metrics: Only these metrics.
         n_changed: At most so many samples that got worse, and as many that got better, of each figure.
+        preset: `compression` adds what a quantised, pruned, distilled or fine-tuned model has kept of its base.
+        margin: With the preset, how much worse a figure may be and count as kept, as a share of its range.
 
     Raises:
         NotComparableError: what must agree differs; the message names each field.
@@ -70,6 +76,7 @@ def compare_records(
     """
     allowed = _allowed(allow_different)
     _check(confidence, correction)
+    _check_preset(preset, margin)
     against = baseline if isinstance(baseline, Subject) else Subject(baseline)
     subjects = [c if isinstance(c, Subject) else Subject(c) for c in candidates]
     if not subjects:
@@ -86,16 +93,19 @@ def compare_records(
         notes += said if not wanted.some else []
     differing = _require(subjects, against, pairs, allowed)
     figures: list[ComparedFigure] = []
+    compressed: list[Compressed] = []
     picked: list[Picked] = []
     their_rows = RowSource(against.record)
     for subject, label, own in zip(subjects, labels, pairs, strict=True):
         if "prompt" in {name for pair in own for name in differing[pair]}:
             require_same_gold(subject.record, against.record, [p for p in own if "prompt" in differing[p]])
         our_rows, matcher = RowSource(subject.record), Matcher()
+        first = len(figures)
         for pair in own:
             figure, more = _figure(pair, our_rows, their_rows, matcher, label, differing[pair], confidence, n_changed)
             figures.append(figure)
             picked += more
+        compressed.append(Compressed(label, subject.record, against.record, own, figures[first:]))
     notes += [_incomplete(s.record) for s in [*subjects, against] if not s.record.manifest.complete]
     return Comparison(
         baseline=_side(against, base_label),
@@ -106,6 +116,7 @@ def compare_records(
         correction=correction,
         differs=tuple(sorted({name for names in differing.values() for name in names})),
         notes=tuple(dict.fromkeys(notes)),
+        compression=compression_rows(compressed, margin=margin, confidence=confidence) if preset else (),
     )
 
 
@@ -122,6 +133,13 @@ def _check(confidence: float, correction: str) -> None:
         raise UsageError(f"confidence: {confidence!r}: it lies between 0 and 1, as in 0.95")
     if correction not in CORRECTIONS:
         raise UsageError(f"correction: {correction!r}: it is one of {', '.join(CORRECTIONS)}")
+
+
+def _check_preset(preset: str | None, margin: float) -> None:
+    if preset not in (None, "compression"):
+        raise UsageError(f"preset: {preset!r}: there is one, compression")
+    if not 0 <= margin < 1:
+        raise UsageError(f"margin: {margin!r}: a share of a figure's range, as in 0.02")
 
 
 class _Wanted:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.canonical import to_jsonable
+from .compression import CompressionRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,6 +128,7 @@ class Comparison:
 
     `figures` hold all rows, sections together and in the order of the candidate's record. `changed` are samples of each
     figure, worst first. `differs` names what the runs differ in and were allowed to: it must be said with the figures.
+    `compression` is filled by the preset of that name.
     """
 
     baseline: Side
@@ -137,6 +139,7 @@ class Comparison:
     correction: Correction
     differs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    compression: tuple[CompressionRow, ...] = ()
 
     def of(self, section: Section) -> tuple[ComparedFigure, ...]:
         """The rows of one table."""

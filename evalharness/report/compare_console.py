@@ -10,6 +10,7 @@ from .compare_text import (
     Row,
     changed_by_figure,
     changes_text,
+    compression_text,
     differs_text,
     headline,
     how_text,
@@ -52,6 +53,13 @@ def print_comparison(comparison: Comparison, *, console: Console | None = None) 
             _table(rows, out)
         if hidden:
             out(text_of(f"… {hidden:,} more rows of groups: --html, --csv or --json", "dim"))
+    heads, lines = compression_text(comparison)
+    if lines:
+        out(text_of("What is kept of the base", "underline"))
+        kept = table_of(*((name, "right" if name in ("value", "interval", "n") else "left") for name in heads))
+        for line in lines:
+            kept.add_row(*map(text_of, line))
+        out(kept)
     out(text_of(summary_text(comparison), "bold"))
     out(text_of(how_text(comparison), "dim"))
     for note in comparison.notes:

@@ -10,6 +10,7 @@ from .compare_text import (
     Row,
     changed_by_figure,
     changes_text,
+    compression_text,
     differs_text,
     headline,
     how_text,
@@ -36,6 +37,11 @@ def compare_markdown(comparison: Comparison) -> str:
         rows = rows_of(comparison, section)
         if rows:
             lines += [f"## {title}", "", *_table(rows)]
+    heads, kept = compression_text(comparison)
+    if kept:
+        body = [[_e(cell) for cell in line] for line in kept]
+        numbers = [index for index, name in enumerate(heads) if name in ("value", "interval", "n")]
+        lines += ["## What is kept of the base", "", *markdown_table(list(heads), body, right=numbers)]
     lines += [how_text(comparison).replace("<", "&lt;"), ""]
     several = len({f.model for f in comparison.figures}) > 1
     changed = list(changed_by_figure(comparison))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..compare.compression import CompressionRow
 from ..compare.result import CORRECTIONS, ChangedSample, ComparedFigure, Comparison, Section
 from .text import MISSING, amount, figure, interval, plural
 
@@ -14,6 +15,7 @@ __all__ = [
     "Row",
     "changed_by_figure",
     "changes_text",
+    "compression_text",
     "differs_text",
     "headline",
     "how_text",
@@ -195,6 +197,35 @@ def how_text(comparison: Comparison) -> str:
         f"Figures are those of the samples that both have; intervals are {level} of the paired difference. "
         f"{adjusted[0].upper()}{adjusted[1:]}; a difference counts as shown where p ≤ {limit}."
     )
+
+
+_ASPECTS = {
+    "retained": "",
+    "flips": "answers that flipped",
+    "kl": "KL(base ‖ candidate), nats a token",
+    "same_top": "same likeliest token",
+    "perplexity_ratio": "perplexity, candidate / base",
+    "size": "weights in memory, candidate / base",
+    "speed": "mean time an answer, candidate / base",
+}
+_COMPRESSION = ("candidate", "task", "what", "value", "interval", "n", "kept")
+
+
+def compression_text(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(heads, lines) of the preset `compression`; the candidate is named where there are several."""
+    first = 0 if len(comparison.candidates) > 1 else 1
+    return _COMPRESSION[first:], [_compression(row)[first:] for row in comparison.compression]
+
+
+def _compression(row: CompressionRow) -> tuple[str, ...]:
+    span = MISSING if math.isnan(row.low) else interval(row.low, row.high, like=row.value)
+    if row.aspect == "retained":
+        what, value = f"{row.metric}, difference", signed(row.value)
+        said = {"kept": "✓ kept", "lost": "✗ lost", "open": "· open"}[row.kept or "open"]
+        return row.candidate, row.task, what, value, span, amount(row.n), f"{said} (margin {figure(row.margin or 0)})"
+    n = f"{row.n / 2**20:,.0f} MiB" if row.aspect == "size" else amount(row.n)
+    what = _ASPECTS[row.aspect] if row.aspect != "flips" else f"{row.metric}, {_ASPECTS['flips']}"
+    return row.candidate, row.task, what, figure(row.value), span, n, ""
 
 
 def changes_text(one: ComparedFigure) -> str:

@@ -82,7 +82,7 @@ def test_other_lines_are_errors(line: str) -> None:
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_escapes_are_undone(text: str) -> None:
     escaped = (
-        text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\0", "\\0")
+        text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\0", "\\000")
     )
     # What is not escaped may stand in a line, but no line separator that Python would end a literal at.
     (message,) = parse_po(f'msgid "{escaped}"\nmsgstr ""\n')

@@ -111,3 +111,20 @@ def test_comparing_loads_no_model_and_no_pandas(runs, tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
     )
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_the_preset_for_compressed_models(runs, tmp_path, capsys):
+    old, new = runs("{{ prompt[-1] | int % 2 }}"), runs("1")
+    capsys.readouterr()
+    assert main(["compare", old, new, "--preset", "compression", "--html", "c.html", "--markdown", "c.md"]) == 0
+    told = capsys.readouterr().out
+    assert "What is kept of the base" in told
+    assert "✗ lost (margin 0.02" in " ".join(told.split())
+    assert "answers that flipped" in " ".join(told.split())
+    assert 'id="kept"' in (tmp_path / "c.html").read_text()
+    assert "## What is kept of the base" in (tmp_path / "c.md").read_text()
+    assert main(["compare", old, new, "--json", "--preset", "compression", "--margin", "0.9"]) == 0
+    found = json.loads(capsys.readouterr().out)["compression"]
+    assert {row["kept"] for row in found if row["aspect"] == "retained"} == {"kept"}
+    assert main(["compare", old, new, "--margin", "0.1"]) == 2
+    assert "--margin goes with --preset compression" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def test_a_mean(write, tmp_path):
     assert (metric.columns, metric.bounds, metric.interval) == (("n", "sum"), (0.0, 1.0), "mean")
     found = score(write(MEAN, "own:Politeness"), [r.text for r in RESPONSES], base=tmp_path, allow_code=True)
     assert found.value == pytest.approx(2 / 3)
-    assert found.summary.method == "t"
+    assert found.summary.method == "score-t"
 
 
 def test_a_class_of_ones_own_without_any_of_ours(write, tmp_path):

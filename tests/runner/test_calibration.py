@@ -189,6 +189,9 @@ def test_a_judge_that_is_one_too_kind_is_corrected(folder: Path, rated: Any) -> 
     rules = "gates={rules: [{metric: ask.f_kappa, at_least: 0.6}]}"
     gates = load_suite("suite.yaml", overrides=[rules]).suite.gates
     assert gates is not None
+    # Five ratings prove nothing, and the gate does not pass on them.
+    assert evaluate_gates(record, gates).state == "inconclusive"
+    gates = gates.model_copy(update={"decide_on": "point"})
     assert evaluate_gates(record, gates).state == "fail"
 
 
