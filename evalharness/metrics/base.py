@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from evalharness.core.errors import UsageError
@@ -86,9 +87,7 @@ class BaseMetric:
     """Defaults of the `Metric` protocol.
 
     `counts_states` says that the metric measures the states of responses and must see the failed ones too.
-    `agrees_with` names the package whose figures the metric equals; its version is part of the signature. A metric
-    that needs a package or data of its own has a `check_ready(base)`, which raises a `UsageError` with the remedy where
-    they are missing; it is called when the suite is checked, before anything is asked.
+    `agrees_with` names the package whose figures the metric equals; its version is part of the signature.
     """
 
     __slots__ = ()
@@ -125,6 +124,13 @@ class BaseMetric:
 
     def for_task(self, labels: tuple[str, ...]) -> Metric:
         return self
+
+    def faults(self, base: Path) -> Iterable[tuple[str, str]]:
+        """(option, message with the remedy) of what the metric needs and does not find: a package, a file from `base`.
+
+        Asked when a suite is checked, before anything is sent; nothing large is loaded.
+        """
+        return ()
 
     def sample_stats(self, samples: Sequence[Sample], responses: Sequence[Response]) -> Array:
         raise NotImplementedError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
@@ -155,10 +155,13 @@ class Bleu(BaseMetric):
         named: str = made.signature()  # with the version of MeCab, on which its words depend
         return named
 
-    def check_ready(self, base: Path) -> None:
-        """Raise a `UsageError` where the tokenizer lacks a package or a file."""
+    def faults(self, base: Path) -> Iterator[tuple[str, str]]:
+        """Where the tokenizer lacks a package or a file."""
         if self.tokenize in _PACKAGES:
-            _tokenizer(self.tokenize)
+            try:
+                _tokenizer(self.tokenize)
+            except UsageError as error:
+                yield "tokenize", str(error)
 
     @property
     def _smooth_value(self) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -151,14 +151,18 @@ class LanguageMatch(MeanMetric):
             parts.append(f"py3langid:{package_version('py3langid')}")
         return "|".join([*parts, f"version:{self.version}"])
 
-    def check_ready(self, base: Path) -> None:
-        """Raise a `UsageError` where the detector is missing, or does not know the language."""
+    def faults(self, base: Path) -> Iterator[tuple[str, str]]:
+        """Where the detector is missing, or does not know the language."""
         if self.detector != "py3langid":
             return
-        known = _identifier().labels
+        try:
+            known = _identifier().labels
+        except UsageError as error:
+            yield "detector", str(error)
+            return
         if self.language is not None and _base_code(self.language) not in known:
             near = suggestion(self.language, known) or f"; it knows: {', '.join(sorted(known))}"
-            raise UsageError(f"language: py3langid does not know {self.language!r}{near}")
+            yield "language", f"language: py3langid does not know {self.language!r}{near}"
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
         detect: Callable[[str], str] = _script if self.detector == "script" else _language

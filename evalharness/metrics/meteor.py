@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -129,14 +129,20 @@ class Meteor(MeanMetric):
         except UsageError:
             return "not-installed"
 
-    def check_ready(self, base: Path) -> None:
-        """Raise a `UsageError` where synonyms are asked for and WordNet's data is missing; paths are from `base`."""
+    def faults(self, base: Path) -> Iterator[tuple[str, str]]:
+        """Where synonyms are asked for and WordNet's data is missing; paths are from `base`."""
+        try:
+            self._find(base)
+        except UsageError as error:
+            yield "wordnet", str(error)
+
+    def _find(self, base: Path) -> None:
         if self.match == "synonym":
             find_wordnet(None if self.wordnet is None else base / self.wordnet)
 
     def for_run(self, *, base: Path, allow_code: bool) -> Meteor:
         """With WordNet's place looked up from `base`, the suite's folder."""
-        self.check_ready(base)
+        self._find(base)
         return self if self.wordnet is None else replace(self, wordnet=str(base / self.wordnet))
 
     def as_recorded(self, signature: str) -> Meteor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -78,6 +78,11 @@ class _OfAnother(_OfRepeats):
 
     def for_task(self, labels: tuple[str, ...]) -> Metric:
         return self._judged_by(self.judge.for_task(labels))
+
+    def faults(self, base: Path) -> Iterator[tuple[str, str]]:
+        """What the other metric needs and does not find."""
+        for _, message in getattr(self.judge, "faults", lambda base: ())(base):
+            yield "of", message
 
     def for_run(self, *, base: Path, allow_code: bool) -> Metric:
         """With the other metric ready to compute: it may be the user's code."""

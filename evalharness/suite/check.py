@@ -282,21 +282,12 @@ class _Checker:
                 seen[figure] = index
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
-            yield from self._not_ready(path, metric)
             if name == JUDGE_METRIC:
                 yield from self._judging((*path, name), task, metric)
             for option, message in getattr(metric, "faults", _no_faults)(self.loaded.base):
-                short = isinstance(spec, Mapping) and not isinstance(spec[name], Mapping)
-                yield self.problem((*path, name) if short else (*path, name, option), message)
-
-    def _not_ready(self, path: Key, metric: Any) -> Iterator[Problem]:
-        """What a metric needs and does not find: a package, or data."""
-        check = getattr(metric, "check_ready", None)
-        if check is not None:
-            try:
-                check(self.loaded.base)
-            except UsageError as error:
-                yield self.problem(path, str(error))
+                options = spec[name] if isinstance(spec, Mapping) else None
+                there = isinstance(options, Mapping) and option in options
+                yield self.problem((*path, name, option) if there else path, message)
 
     def _judging(self, path: Key, task: DataTask, metric: Any) -> Iterator[Problem]:
         """Files that a judging names, and its template."""

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from evalharness.core.errors import MissingExtraError, UsageError
+from evalharness.core.errors import UsageError
 from evalharness.core.types import Response, Sample
 from evalharness.metrics import language as language_module
 from evalharness.metrics.base import MetricOptionError
@@ -77,14 +77,15 @@ def test_what_has_no_letters_has_no_language(detector):
 
 def test_regions_are_left_aside(tmp_path):
     metric = LanguageMatch(language="de_AT")
-    metric.check_ready(tmp_path)
+    assert not list(metric.faults(tmp_path))
     assert values(metric, [TEXTS["de"]]) == [1.0]
     assert values(LanguageMatch(language="zh-Hant", detector="script"), [TEXTS["zh"]]) == [1.0]
 
 
 def test_codes_that_nobody_knows(tmp_path):
-    with pytest.raises(UsageError, match="py3langid does not know 'deutsch'"):
-        LanguageMatch(language="deutsch").check_ready(tmp_path)
+    ((option, message),) = LanguageMatch(language="deutsch").faults(tmp_path)
+    assert option == "language"
+    assert "py3langid does not know 'deutsch'" in message
     with pytest.raises(MetricOptionError, match="which script 'tlh' is written in"):
         LanguageMatch(language="tlh", detector="script")
     with pytest.raises(UsageError, match=r"sample '0'.*'tlh'"):
@@ -101,9 +102,11 @@ def test_options_exclude_each_other():
 def test_without_the_detector_the_remedy_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     language_module._identifier.cache_clear()
-    with pytest.raises(MissingExtraError, match=r"py3langid.*evalharness\[language\]"):
-        LanguageMatch(language="de").check_ready(tmp_path)
-    LanguageMatch(language="de", detector="script").check_ready(tmp_path)
+    ((option, message),) = LanguageMatch(language="de").faults(tmp_path)
+    assert option == "detector"
+    assert "py3langid" in message
+    assert "evalharness[language]" in message
+    assert not list(LanguageMatch(language="de", detector="script").faults(tmp_path))
 
 
 def test_the_signature_names_the_detector():

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.translate.meteor_score import meteor_score
 
-from evalharness.core.errors import UsageError
 from evalharness.metrics.base import MetricOptionError
 from evalharness.metrics.meteor import Meteor
 
@@ -102,9 +101,10 @@ def test_the_signature_names_wordnets_version_not_its_place(wordnet_folder, tmp_
 
 
 def test_missing_wordnet_is_said_before_anything_is_asked(tmp_path, wordnet_folder):
-    with pytest.raises(UsageError, match=r"no WordNet in"):
-        Meteor(wordnet="nowhere").check_ready(tmp_path)
-    Meteor(match="stem").check_ready(tmp_path)
+    ((option, message),) = Meteor(wordnet="nowhere").faults(tmp_path)
+    assert option == "wordnet"
+    assert "no WordNet in" in message
+    assert not list(Meteor(match="stem").faults(tmp_path))
     loaded = Meteor(wordnet=wordnet_folder.name).for_run(base=wordnet_folder.parent, allow_code=False)
     assert loaded.wordnet == str(wordnet_folder)
 

@@ -253,3 +253,19 @@ def test_the_likeliest_tokens_are_told_by_checkpoints_alone(load_text: Load) -> 
         load_text(LIKELIEST.replace("MORE", "top_logprobs: 50"))
     (problem,) = caught.value.problems
     assert problem.path == "tasks[0].top_logprobs"
+
+
+def test_what_a_metric_lacks_is_said_at_its_option_and_within_others(tmp_path: Path, load_text: Load) -> None:
+    text = LIKELIEST.replace(
+        'perplexity: "{{ q }}", MORE', 'prompt: "{{ q }}", model: there, generate: {repeats: 2}, METRICS'
+    )
+
+    def path_of(metrics: str) -> str:
+        with pytest.raises(SuiteError, match="py3langid does not know 'deutsch'") as caught:
+            load_text(text.replace("METRICS", f"metrics: [{metrics}]"))
+        (problem,) = caught.value.problems
+        return problem.path
+
+    wrong = "{language_match: {language: deutsch}}"
+    assert path_of(wrong) == "tasks[0].metrics[0].language_match.language"
+    assert path_of(f"{{pass_at_k: {{k: 2, of: {wrong}}}}}") == "tasks[0].metrics[0].pass_at_k.of"
