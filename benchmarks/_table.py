@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import platform
 import re
@@ -20,6 +21,13 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
 def machine() -> str:
     """One line on where the figures come from."""
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+def as_installed() -> None:
+    """Compile the package to bytecode, as pip does with what it installs: an editable checkout may not have it."""
+    import evalharness
+
+    compileall.compile_dir(Path(evalharness.__file__).parent, quiet=2)
 
 
 def replace_section(name: str, text: str, *, path: Path = RESULTS) -> None:

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from _table import machine, markdown_table, replace_section
+from _table import as_installed, machine, markdown_table, replace_section
 from api_throughput import _serve, bare_aiohttp
 
 SUITE = """
@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME", help="measure one contender alone")
     parser.add_argument("--write", action="store_true", help="write the tables to RESULTS.md")
     args = parser.parse_args()
+    as_installed()
     load = os.getloadavg()[0]
     names = ["bare aiohttp", "evalharness", "lm-eval", *(["Inspect"] if args.inspect else [])]
     names = [name for name in names if args.only in (None, name)]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _table import machine, markdown_table, replace_section
+from _table import as_installed, machine, markdown_table, replace_section
 
 from evalharness.core.canonical import digest
 from evalharness.core.registry import registry
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     args = parser.parse_args()
+    as_installed()
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

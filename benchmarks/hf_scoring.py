@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from _table import machine, markdown_table, replace_section
+from _table import as_installed, machine, markdown_table, replace_section
 
 from evalharness.core.files import cache_dir
 
@@ -331,6 +331,7 @@ def main() -> None:
         Path(out).write_text(json.dumps(result), encoding="utf-8")
         return
     names = [name for name in WORK if not args.only or any(part in name for part in args.only.split(","))]
+    as_installed()
     sizes = args.batch_sizes.split(",")
     models = ["small", "smollm2"] if args.model == "both" else [args.model]
     header = [

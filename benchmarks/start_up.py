@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from _table import machine, markdown_table, replace_section
+from _table import as_installed, machine, markdown_table, replace_section
 from hf_scoring import checkpoint
 
 # Written into the child. It must load nothing that the program would not load: it waits for transformers to come.
@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--without-peer", action="store_true", help="leave lm_eval itself out")
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     args = parser.parse_args()
+    as_installed()
     model, load = checkpoint(args.model), os.getloadavg()[0]
     programs = [program for program in PROGRAMS if not (args.without_peer and program.startswith("lm_eval"))]
     with tempfile.TemporaryDirectory() as temporary:
