@@ -9,6 +9,7 @@ evalharness list lm-eval-tasks   the tasks, groups and tags of lm-eval, which `l
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.core.errors import UsageError
@@ -119,6 +120,9 @@ def source_docstring(room: str, name: str) -> str | None:
     spec = find_spec(module)
     loader = None if spec is None else spec.loader
     source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
+    if source is None and spec is not None and spec.origin is not None and spec.has_location:
+        # Under pytest, which loads packages with plug-ins of its own by itself.
+        source = Path(spec.origin).read_text(encoding="utf-8")
     if source is None:
         return None
     for node in ast.parse(source).body:

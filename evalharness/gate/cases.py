@@ -125,14 +125,15 @@ def _evidence(figure: MetricResult, gates: Gates, record: Record) -> tuple[Evide
     )
     try:
         metric = metric_of(record, figure)
+        found = figure_rows(record, figure)
+        n_missing = missing_of(record, figure, metric, len(found.values)) if gates.missing == "worst_case" else 0
+        seed = record.manifest.seed
+        if n_missing:
+            return bounded_absolute(metric, found.values, n_missing, clusters=found.clusters, seed=seed), n_missing
+        evidence = absolute_evidence(metric, found.values, clusters=found.clusters, seed=seed)
     except NotComparableError:
+        # Its rows alone do not make the figure: it needs the texts, or somebody's code.
         return recorded, 0
-    found = figure_rows(record, figure)
-    n_missing = missing_of(record, figure, metric, len(found.values)) if gates.missing == "worst_case" else 0
-    seed = record.manifest.seed
-    if n_missing:
-        return bounded_absolute(metric, found.values, n_missing, clusters=found.clusters, seed=seed), n_missing
-    evidence = absolute_evidence(metric, found.values, clusters=found.clusters, seed=seed)
     same = math.isclose(evidence.value, figure.value, rel_tol=1e-6, abs_tol=1e-9)
     return (evidence if same else recorded), 0
 
