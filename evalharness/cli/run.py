@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import sys
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from evalharness.suite.schema import Suite
 
 __all__ = ["add_arguments", "add_output_arguments", "add_plan_arguments", "add_suite_arguments", "conclude", "run"]
+
+# From here on a look for garbage, some 50 ms, is worth the memory.
+_MANY_SAMPLES = 20_000
 
 
 def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
@@ -134,6 +138,8 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
     from evalharness.models.huggingface.memory import trim_memory
     from evalharness.report import print_summary, write_reports
 
+    if sum(task.n_samples for task in record.manifest.tasks) > _MANY_SAMPLES:
+        gc.collect()  # what was asked and answered holds itself in circles, which are seldom looked for
     trim_memory()  # what scoring has left behind: the report needs memory of other sizes
     outcome = None if args.no_gate else _decide(record, args)
     if outcome is None and (files := wanted(args)):
