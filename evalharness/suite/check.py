@@ -286,8 +286,11 @@ class _Checker:
                 yield from self._judging((*path, name), task, metric)
             for option, message in getattr(metric, "faults", _no_faults)(self.loaded.base):
                 options = spec[name] if isinstance(spec, Mapping) else None
-                there = isinstance(options, Mapping) and option in options
-                yield self.problem((*path, name, option) if there else path, message)
+                if isinstance(options, Mapping) and option in options:
+                    place: Key = (*path, name, option)
+                else:  # its one option in short, or one that has its default
+                    place = (*path, name) if isinstance(options, str) else path
+                yield self.problem(place, message)
 
     def _judging(self, path: Key, task: DataTask, metric: Any) -> Iterator[Problem]:
         """Files that a judging names, and its template."""

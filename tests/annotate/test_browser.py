@@ -14,7 +14,7 @@ from evalharness.record import RunRegistry
 from .conftest import MODELS, RUN
 
 Make = Callable[..., Any]
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 XSS = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1><svg onload=window.hacked=1>\u2028\ud800"
 GONE = "The server does not answer"
 

@@ -286,7 +286,10 @@ def test_what_a_metric_needs_and_does_not_find_is_said_with_the_remedy(
     assert result.code == 2
     assert "level reached: syntax" in result.out
     assert "suite.yaml:8:" in result.err
-    assert f"tasks[0].metrics[0]: no WordNet in {tmp_path / 'nowhere'}: it needs the database files" in result.err
+    assert (
+        f"tasks[0].metrics[0].meteor.wordnet: no WordNet in {tmp_path / 'nowhere'}: it needs the database files"
+        in result.err
+    )
     assert "tasks[0].metrics[1]: bleu with tokenize: flores200 needs sacrebleu's sentencepiece model" in result.err
     assert validate(SUITE.replace("metrics: [bleu]", "metrics: [{meteor: {match: stem}}, chrf++]")).code == 0
 

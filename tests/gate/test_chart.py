@@ -125,6 +125,7 @@ def test_the_svg_of_many_rules_says_what_it_leaves_out():
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_the_svg_in_a_browser(browser, tmp_path):
     """No text leaves the picture or runs into the chart, in any colour scheme."""
     path = tmp_path / "gate.svg"

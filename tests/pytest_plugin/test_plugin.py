@@ -12,6 +12,8 @@ import pytest
 
 from evalharness.record import RunRegistry
 
+pytestmark = pytest.mark.slow  # each starts processes of its own
+
 ROOT = Path(__file__).parents[2]
 SUITE = """\
 version: 1

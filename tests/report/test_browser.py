@@ -7,7 +7,7 @@ import pytest
 from evalharness.record import Rating
 from evalharness.report.html import render_html
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 XSS = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1><svg onload=window.hacked=1>\u2028\ud800"
 VERDICT = {
     "rule": "sentiment.accuracy ≥ 0.9 · small",

@@ -238,6 +238,7 @@ def test_p_values_are_never_nothing(p, text):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 def test_the_page_opens_without_a_word_and_fits(browser, tmp_path, width, scheme):
     changed = replace(CHANGED, answer=XSS, sample_id="W" * 300, gold=("W" * 400,))
