@@ -290,7 +290,10 @@ def test_what_a_metric_needs_and_does_not_find_is_said_with_the_remedy(
         f"tasks[0].metrics[0].meteor.wordnet: no WordNet in {tmp_path / 'nowhere'}: it needs the database files"
         in result.err
     )
-    assert "tasks[0].metrics[1]: bleu with tokenize: flores200 needs sacrebleu's sentencepiece model" in result.err
+    assert (
+        "tasks[0].metrics[1].bleu.tokenize: bleu with tokenize: flores200 needs sacrebleu's sentencepiece model"
+        in result.err
+    )
     assert validate(SUITE.replace("metrics: [bleu]", "metrics: [{meteor: {match: stem}}, chrf++]")).code == 0
 
 
