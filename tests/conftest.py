@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# CI looks at a hundred examples of each property, a developer's machine at twenty.
+settings.register_profile("quick", max_examples=20)
+if not os.environ.get("EVALHARNESS_CI"):
+    settings.load_profile("quick")
 
 # The contrast (WCAG 2) of each text that is seen with what is behind it, by tag and class.
 _CONTRAST = """() => {
