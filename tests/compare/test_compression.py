@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from evalharness.compare.compression import CompressionRow, _bytes, _retained
+from evalharness.compare.compression import Compressed, CompressionRow, _bytes, _retained, _size
 from evalharness.compare.records import compare_records
+from evalharness.compare.subjects import FigurePair
 from evalharness.core.errors import UsageError
 
 GOLD = "the cat sat on the mat by the door"
@@ -69,12 +70,35 @@ def test_margins_follow_the_range_or_the_base(make_run):
     assert _retained("c", nothing, (0.0, 1.0), 0.02).kept == "open"
 
 
+def test_time_is_the_candidates_over_the_bases(make_run):
+    metrics = ("exact_match", "latency_mean_s")
+    base, slow = (make_run({("qa", "m"): [text] * 60}, metrics=metrics) for text in (OTHER, OTHER * 40))
+    (row,) = lines(compare_records([slow], base, preset="compression"), "speed").values()
+    assert row.metric == "latency_mean_s"
+    assert row.value > 2  # a longer text takes longer there
+
+
 class _Manifest:
-    execution = {"work": {"big": {"weights": {"bytes": 1000, "n_parameters": 5}}, "api": {"batches": []}}}  # noqa: RUF012
+    execution = {  # noqa: RUF012
+        "work": {
+            "big": {"weights": {"bytes": 1000, "n_parameters": 5}},
+            "small": {"weights": {"bytes": 250, "n_parameters": 5}},
+            "api": {"batches": []},
+        }
+    }
 
 
 class _Record:
     manifest = _Manifest()
+
+
+def test_the_size_is_the_candidates_over_the_bases(make_run):
+    result = make_run(answers(60)).results[0]
+    pairs = [FigurePair(dataclasses.replace(result, model="small"), dataclasses.replace(result, model="big"))]
+    (row,) = _size(Compressed("c", _Record(), _Record(), pairs, ()))
+    assert (row.value, row.n) == (0.25, 250)
+    unknown = [FigurePair(dataclasses.replace(result, model="api"), dataclasses.replace(result, model="big"))]
+    assert not list(_size(Compressed("c", _Record(), _Record(), unknown, ())))
 
 
 def test_the_size_is_what_the_record_says():

@@ -105,8 +105,9 @@ class Replicas:
         reports = [copy.report() for copy in self._copies]
         kinds = dict.fromkeys(kind for report in reports for kind in report)
         found = {kind: _summed([report[kind] for report in reports if kind in report]) for kind in kinds}
-        # Of each copy, not of all.
-        return found | {"weights": reports[0]["weights"]} if "weights" in found else found
+        # How large the model is: of one copy, not of all.
+        size = next((report["weights"] for report in reports if "weights" in report), None)
+        return found if size is None else found | {"weights": size}
 
     def _verb(self, kind: Kind, requests: Iterable[Request]) -> AsyncIterator[Response]:
         if kind not in self.capabilities:

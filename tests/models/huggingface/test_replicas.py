@@ -118,6 +118,8 @@ def test_both_work_and_the_report_sums_them(checkpoints: Any, build: Any, reques
     assert whole["loglikelihood"]["way"] == "prefix tree"
     assert whole["loglikelihood"]["replicas"] == 2
     assert "generate" not in whole
+    assert whole["weights"] == parts[0]["weights"] == parts[1]["weights"]
+    assert whole["weights"]["bytes"] == 4 * whole["weights"]["n_parameters"] > 0
 
 
 def test_requests_from_an_iterator(checkpoints: Any, build: Any, request_of: Any) -> None:
