@@ -144,7 +144,7 @@ class Bbq:
         lettered = [_LETTERED.match(line) for line in text_of(record, "options", faults).split("\n")]
         texts = [match.group(1).strip() for match in lettered if match]
         answer = record.fields.get("answer")
-        gold = str(answer[0]) if isinstance(answer, list) and len(answer) == 1 else ""
+        gold = str(answer[0]).strip() if isinstance(answer, list) and len(answer) == 1 else ""
         if len(texts) != 3 or gold not in texts:
             faults.add(record.place, f"must have three lettered options, one of them the answer {gold!r}", "options")
         unknown = [is_unknown(text) for text in texts]

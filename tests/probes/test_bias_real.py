@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.model, pytest.mark.real_cache]
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Every so-manieth row: of all types and terms, and no more than a minute of a small machine.
-N_ROWS = 40
+N_ROWS = 24
 
 
 @pytest.fixture(scope="module", autouse=True)
