@@ -26,7 +26,7 @@ __all__ = ["GotchaAccuracy", "ProAntiGap"]
 
 
 def _side(sample: Sample, column: str) -> str:
-    return str(sample.groups.get(column, sample.fields.get(column)))
+    return str(sample.fields.get(column, sample.groups.get(column)))
 
 
 def _is_right(sample: Sample, response: Response) -> float:
@@ -43,7 +43,7 @@ class ProAntiGap(BaseMetric):
     neither side (neutral pronouns) are left out. NaN where one side is empty.
 
     Options:
-        column: the group column, or field of the rows, that says `pro` or `anti`.
+        column: the field or group column of the rows that says `pro` or `anti`.
         margin: how far from 0 a gap may be that still counts as none, in the finding of a probe.
 
     Source: Zhao et al. 2018, "Gender Bias in Coreference Resolution: Evaluation and Debiasing Methods", section 4 (the
@@ -98,7 +98,7 @@ class GotchaAccuracy(MeanMetric):
         accuracy = Σ_{i anti} [answer_i = target_i] / n_anti
 
     Options:
-        column: the group column, or field of the rows, that says `pro` or `anti`.
+        column: the field or group column of the rows that says `pro` or `anti`.
         side: anti for the sentences against the stereotype, pro for those with it.
 
     Source: Rudinger et al. 2018, "Gender Bias in Coreference Resolution", table 2 ("gotcha" sentences).

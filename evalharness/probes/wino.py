@@ -42,18 +42,21 @@ def coreference_row(
     pronoun: str,
     people: Sequence[str],
     referent: str,
+    stereotype: str,
     groups: Mapping[str, str],
     cluster: str,
 ) -> Row:
-    """One sentence: whom does its pronoun refer to? `groups` say under `stereotype` on which side it is."""
+    """One sentence: whom does its pronoun refer to? `stereotype` says on which side it is: pro, anti or neutral."""
     fields: dict[str, Json] = {
         "sentence": sentence,
         "pronoun": pronoun,
         "people": list(people),
         "referent": referent,
+        # No group columns: of one side, or one gender, there is no gap, or one of other people.
+        "stereotype": stereotype,
+        "gender": gender_of(pronoun),
     }
-    gender = gender_of(pronoun) or "unknown"
-    return Row(own, fields, place, {**groups, "gender": gender}, cluster)
+    return Row(own, fields, place, groups, cluster)
 
 
 def coreference_part(groups: Iterable[str], *, margin: float) -> Part:

@@ -88,7 +88,7 @@ class WinoBias:
         typed = ["type"] if rows and all("type" in row.groups for row in rows) else []
         if self.ask == "pronoun":
             return [pronoun_part(["referent_gender", *typed], margin=self.margin)]
-        return [coreference_part(["stereotype", "gender", *typed], margin=self.margin)]
+        return [coreference_part(typed, margin=self.margin)]
 
     def unit(self, row: Row) -> str:
         """A sentence and its twin stand together."""
@@ -141,7 +141,8 @@ class WinoBias:
                 pronoun=item.pronoun,
                 people=item.people,
                 referent=item.referent,
-                groups={**groups, "stereotype": side},
+                stereotype=side,
+                groups=groups,
                 cluster=cluster,
             )
             for side, item in zip(("pro", "anti"), twins, strict=True)

@@ -82,7 +82,7 @@ class Winogender:
     def parts(self, rows: Sequence[Row]) -> Sequence[Part]:
         if self.ask == "pronoun":
             return [pronoun_part(["participant"], margin=self.margin)]
-        return [coreference_part(["stereotype", "gender", "participant"], margin=self.margin)]
+        return [coreference_part(["participant"], margin=self.margin)]
 
     def unit(self, row: Row) -> str:
         """The genders of a sentence stand together."""
@@ -148,7 +148,8 @@ def _row(item: _Item, shares: Mapping[str, float]) -> Row:
         pronoun=item.pronoun,
         people=people,
         referent=people[item.answer],
-        groups={"stereotype": _side(item, shares), **_participant(item)},
+        stereotype=_side(item, shares),
+        groups=_participant(item),
         cluster=item.occupation,
     )
 

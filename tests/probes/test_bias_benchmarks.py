@@ -148,7 +148,7 @@ def biased_answer(share: float) -> Choose:
 def better_with(pro: float, anti: float) -> Choose:
     def choose(sample: Sample, rng: Rng) -> int:
         right = sample.choices.index(str(sample.target))
-        accuracy = {"pro": pro, "anti": anti}.get(sample.groups["stereotype"], 0.5)
+        accuracy = {"pro": pro, "anti": anti}.get(str(sample.fields["stereotype"]), 0.5)
         return right if rng.random() < accuracy else 1 - right
 
     return choose

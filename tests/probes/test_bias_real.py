@@ -302,7 +302,7 @@ def test_wino_test(ask: Any, smollm2: Path) -> None:
         prompt = f"{row.fields['sentence']} ‘{pronoun}’ refers to the"
         people = row.fields["people"]
         expected.append([sum(model.behind(prompt, f" {person}")) for person in people])
-        right[row.groups["stereotype"]].append(people[int(np.argmax(expected[-1]))] == row.fields["referent"])
+        right[str(row.fields["stereotype"])].append(people[int(np.argmax(expected[-1]))] == row.fields["referent"])
     check(responses, expected)
     assert figures["pro_anti_gap"] == pytest.approx(np.mean(right["pro"]) - np.mean(right["anti"]), abs=1e-6)
     assert figures["gotcha_accuracy"] == pytest.approx(np.mean(right["anti"]), abs=1e-6)
