@@ -20,7 +20,7 @@ __all__ = ["HINT", "WITHIN", "Design", "Question", "State", "finding_of", "held_
 
 HINT = (
     "By question, each design beside the others. A design finds something where its whole interval lies beyond the "
-    "margin around the value that means no effect, and nothing where it lies within the margin; else it is not decided, "
+    "margin around the value that means no effect, and nothing where it lies within; else it is not decided, "
     "which is no clearance. No design measures all of a question: what one does not find, another may."
 )
 
