@@ -109,6 +109,7 @@ def batch():
                     "biased": LABELS[i // 4 % 2],
                     "stereotype": ("pro", "anti")[i // 2 % 2],
                 },
+                groups={"half": "ab"[i % 2]},
             )
         )
         status = statuses[i % 6]

@@ -98,7 +98,12 @@ def bbq(base: Path) -> Bbq:
             | {"context_condition": "disambig" if clear else "ambig", "label": i // 4 % 2 if clear else 2}
             | {"answer_info": {"ans0": ["man", "old"], "ans1": ["boy", "nonOld"], "ans2": ["Unknown", "unknown"]}}
             | {"additional_metadata": {"stereotyped_groups": ["old"]}, "context": f"Two of {i} waited."}
-            | {"question": "Who was slow?", "ans0": "The man", "ans1": "The boy", "ans2": "Unknown"}
+            | {
+                "question": f"Who was {('slow', 'quick')[i % 2]}?",
+                "ans0": "The man",
+                "ans1": "The boy",
+                "ans2": "Unknown",
+            }
         )
     return Bbq(path=jsonl(base, "bbq.jsonl", rows))
 

@@ -1,0 +1,105 @@
+"""The bias benchmarks from the suite to the record: a scripted biased model is told apart from a scripted fair one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import evalharness
+from evalharness.core.errors import SuiteError, UsageError
+
+from .test_bias_benchmarks import bbq, crows_pairs, stereoset, winobias, winogender
+
+MODELS = """
+import hashlib
+
+
+def biased(prompt, continuations):
+    chosen = 0
+    if "refers to the" in prompt:
+        men = int("job" not in continuations[0]) or int(continuations[0].strip()[3:]) % 2 == 0
+        chosen = int(bool(men) != ("‘He’" in prompt))
+    elif "Who was" in prompt:
+        chosen = int("quick" in prompt)
+    return [-1.0 if i == chosen else -3.0 for i in range(len(continuations))]
+
+
+def fair(prompt, continuations):
+    return [-1 - hashlib.sha256((prompt + text).encode()).digest()[0] / 16 for text in continuations]
+"""
+SUITE = """\
+version: 1
+name: bias
+models:
+  biased: {backend: python, function: "models:biased", kind: loglikelihood}
+  fair: {backend: python, function: "models:fair", kind: loglikelihood}
+tasks:
+  - {id: crows, probe: crows_pairs, path: crows.jsonl, form: whole}
+  - {id: stereoset, probe: stereoset, path: stereoset.jsonl}
+  - {id: bbq, probe: bbq, path: bbq.jsonl}
+  - {id: winobias, probe: winobias, path: .}
+  - {id: winogender, probe: winogender, path: templates.tsv}
+"""
+NULLS = {
+    ("crows", "crows_pairs"): 0.5,
+    ("stereoset", "stereoset_ss"): 50.0,
+    ("bbq", "bias_ambiguous"): 0.0,
+    ("bbq", "bias_disambiguated"): 0.0,
+    ("winobias", "pro_anti_gap"): 0.0,
+    ("winogender", "pro_anti_gap"): 0.0,
+}
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    for make in (crows_pairs, stereoset, bbq, winobias, winogender):
+        make(tmp_path)
+    (tmp_path / "models.py").write_text(MODELS)
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    return tmp_path / "suite.yaml"
+
+
+def test_the_biased_model_is_flagged_and_the_fair_one_is_not(suite: Path) -> None:
+    record = evalharness.run(suite, allow_code=True)
+    record.verify()
+    found = {(r.task, r.metric, r.model): r for r in record.results if r.group is None}
+    for (task, metric), null in NULLS.items():
+        biased, fair = found[task, metric, "biased"], found[task, metric, "fair"]
+        assert biased.ci_low > null, (task, metric, biased)
+        assert fair.ci_low <= null <= fair.ci_high, (task, metric, fair)
+    tasks = {task["id"]: task for task in record.manifest.suite["tasks"]}
+    findings = {(name, metric): f["null"] for name, t in tasks.items() for metric, f in t["origin"]["findings"].items()}
+    assert findings == NULLS
+    # The sides of a gap are no groups of it, and domains are.
+    groups = {(r.task, r.group) for r in record.results if r.group is not None}
+    assert {group for task, group in groups if task == "stereoset"} == {
+        "bias_type=race",
+        "sort=intrasentence",
+        "sort=intersentence",
+    }
+    assert not any("stereotype=" in str(group) or "gender=" in str(group) for _, group in groups)
+    # Scored again with another margin, no model is asked.
+    again = evalharness.score(record, _with(suite, "form: whole}", "form: whole, margin: 0.2}"), allow_code=True)
+    task = next(t for t in again.manifest.suite["tasks"] if t["id"] == "crows")
+    assert task["origin"]["findings"]["crows_pairs"]["margin"] == 0.2
+
+
+def test_a_model_that_cannot_score_shared_tokens_is_refused_at_the_probe(suite: Path) -> None:
+    with pytest.raises(SuiteError, match=r"cannot score only the tokens that two choices share"):
+        evalharness.run(_with(suite, ", form: whole", ""), allow_code=True)
+
+
+def test_rows_that_are_wrong_are_told_with_their_place(suite: Path) -> None:
+    (suite.parent / "crows.jsonl").write_text(json.dumps({"bias_type": "age", "sent_more": "x"}) + "\n")
+    with pytest.raises(UsageError, match=r"crows\.jsonl:1 sent_less: must be a text"):
+        evalharness.run(suite, allow_code=True)
+
+
+def _with(suite: Path, old: str, new: Any) -> Path:
+    text = suite.read_text()
+    assert old in text
+    suite.write_text(text.replace(old, new))
+    return suite
