@@ -154,6 +154,10 @@ def answered(*answers: str | None) -> list[Response]:
 def test_bias_scores_by_the_published_formula(figure: Any) -> None:
     ambiguous = [question("ambig", UNKNOWN)] * 10
     said = answered(*[OLD] * 4, *[YOUNG] * 1, *[UNKNOWN] * 5)
+    more = [question("ambig", UNKNOWN)] * 2
+    assert figure(BbqBias(context="ambiguous"), ambiguous + more, said + answered(OLD, OLD)) == pytest.approx(
+        (1 - 5 / 12) * (2 * 6 / 7 - 1)
+    )
     s_dis = 2 * 4 / 5 - 1
     assert figure(BbqBias(context="ambiguous"), ambiguous, said) == pytest.approx((1 - 0.5) * s_dis)
     clear = [question("disambig", OLD)] * 5 + [question("disambig", YOUNG)] * 5
@@ -206,13 +210,14 @@ def test_equal_to_lm_eval_where_both_are_defined(figure: Any) -> None:
         clear = bool(rng.integers(2))
         gold = (OLD, YOUNG)[int(rng.integers(2))] if clear else UNKNOWN
         answer = (OLD, YOUNG, UNKNOWN)[int(rng.choice(3, p=[0.5, 0.2, 0.3]))]
-        biased = (OLD, YOUNG)[i % 2]
+        biased = (OLD, YOUNG)[i % 5 == 0]
         asked.append(question("disambig" if clear else "ambig", gold, biased))
         said += answered(answer)
         rows.append((float(answer == gold), float(answer == biased), float(answer != UNKNOWN), clear))
     theirs = float(lm_eval_bbq.agg_disamb_bias_scores(rows)), float(lm_eval_bbq.agg_amb_bias_scores(rows))
     ours = figure(BbqBias(), asked, said), figure(BbqBias(context="ambiguous"), asked, said)
     assert ours == pytest.approx(theirs, abs=1e-12)
+    assert min(map(abs, ours)) > 0.05
 
 
 # ── pro and anti ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -54,7 +54,8 @@ NULLS = {
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> Path:
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
     for make in (crows_pairs, stereoset, bbq, winobias, winogender):
         make(tmp_path)
     (tmp_path / "models.py").write_text(MODELS)
@@ -90,6 +91,16 @@ def test_the_biased_model_is_flagged_and_the_fair_one_is_not(suite: Path) -> Non
 def test_a_model_that_cannot_score_shared_tokens_is_refused_at_the_probe(suite: Path) -> None:
     with pytest.raises(SuiteError, match=r"cannot score only the tokens that two choices share"):
         evalharness.run(_with(suite, ", form: whole", ""), allow_code=True)
+
+
+def test_the_record_says_which_tokens_counted(suite: Path) -> None:
+    text = suite.read_text().replace(", form: whole", "")
+    models = (
+        "models: {any: {backend: fake}}\ntasks:\n" + text[text.index("  - {id: crows") : text.index("  - {id: stereo")]
+    )
+    suite.write_text(text[: text.index("models:")] + models)
+    record = evalharness.run(suite)
+    assert [sampling["shared_tokens"] for sampling in record.samples().sampling[:2]] == [True, True]
 
 
 def test_rows_that_are_wrong_are_told_with_their_place(suite: Path) -> None:
