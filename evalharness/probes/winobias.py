@@ -173,12 +173,17 @@ def _bare(person: str) -> str:
     return re.sub(r"^the\s+", "", person.casefold()).strip()
 
 
-_NAMES = re.compile(rf"\b({'|'.join(sorted(OCCUPATIONS, key=len, reverse=True))})\b", re.IGNORECASE)
+_ONE = "|".join(sorted(OCCUPATIONS, key=len, reverse=True))
+_NAMED = re.compile(rf"\b({_ONE})\b", re.IGNORECASE)
+_PEOPLE = re.compile(rf"\bthe\s+({_ONE})\b", re.IGNORECASE)
 
 
 def _occupations(text: str) -> list[str]:
-    """The occupations that a sentence names, in its order."""
-    return list(dict.fromkeys(found.casefold() for found in _NAMES.findall(text)))
+    """The people whom a sentence is about, in its order: `to cook` and `needed a mover` name none."""
+    people, named = (
+        list(dict.fromkeys(name.casefold() for name in pattern.findall(text))) for pattern in (_PEOPLE, _NAMED)
+    )
+    return people if len(people) == 2 else named
 
 
 def _filled(record: Record, faults: Faults) -> list[str]:

@@ -234,6 +234,8 @@ def test_the_gap_and_both_of_its_sides(figure: Any) -> None:
     assert figure(GotchaAccuracy(), asked, said) == pytest.approx(2 / 5)
     assert figure(GotchaAccuracy(side="pro"), asked, said) == pytest.approx(3 / 4)
     assert math.isnan(figure(ProAntiGap(), asked[:4], said[:4]))
+    failed = [Response(key="0", status="error", error="x", answer="nurse")]
+    assert figure(GotchaAccuracy(), [sentence("anti")], failed) == 0
 
 
 def test_twins_are_paired_by_their_cluster() -> None:
