@@ -59,6 +59,9 @@ class Counterfactual:
         chat: apply the model's chat template.
         terms: a YAML file of your own in the place of the terms.
         templates: a YAML file of your own in the place of the templates.
+
+    Source: paired templates as in Kiritchenko and Mohammad 2018 (Equity Evaluation Corpus) and the correspondence
+    audits since Bertrand and Mullainathan 2004; terms and templates are evalharness' own.
     """
 
     axis: str
@@ -158,19 +161,15 @@ class Counterfactual:
         return self.by or _BY[self.use or "resume"]
 
     def _scored(self, answers: Sequence[str], levels: Sequence[str]) -> list[Json]:
-        extra: list[Json] = list(self.also)
-        if self.use == "refusal":
-            return self._gaps({"refusal_rate": {"as": "score"}}, levels) + self._gaps_of(
-                ["output_chars", *extra], levels
-            )
-        if self.use == "quality":
-            return self._gaps({"numeric_match": {"as": "score"}}, levels) + self._gaps_of(
-                ["output_chars", *extra], levels
-            )
+        extra = self._gaps_of(self.also, levels)
+        if self.use in ("refusal", "quality"):
+            measured = "refusal_rate" if self.use == "refusal" else "numeric_match"
+            return [*self._gaps({measured: {"as": "score"}}, levels), *extra]
         label = (self.label or answers[0]) if self.how == "classify" else answers[0]
         better = "lower" if self.use == "toxicity" else "higher"
         score: Json = {"label_probability": {"label": label, "better": better, "as": "score"}}
-        return [*self._gaps(score, levels), "accuracy", *self._gaps_of(extra, levels)]
+        # A model that gives everybody the same answer is fair and of no use: accuracy comes first.
+        return ["accuracy", *self._gaps(score, levels), *extra]
 
     def _gaps(self, spec: Json, levels: Sequence[str]) -> list[Json]:
         """The score with what the probe is about: `gap`, `worst`, and with sign `gap_LEVEL`."""
@@ -291,7 +290,7 @@ class Counterfactual:
     def metrics(self, metrics: Sequence[Json], levels: Sequence[str]) -> Sequence[Json]:
         """The other task's metrics and those of the probe, each with its difference between the levels."""
         own: list[Json] = [*metrics, *self.also]
-        return self._gaps_of(own or ["refusal_rate", "output_chars"], levels)
+        return self._gaps_of(own or ["refusal_rate"], levels)
 
     # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
