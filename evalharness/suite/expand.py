@@ -88,7 +88,9 @@ def _expanded(loaded: LoadedSuite, index: int, task: ProbeTask) -> tuple[list[_M
     try:
         probe = build_probe(task)
         found = list(
-            _rewritten(loaded, task, probe) if is_rewriting(probe) else _of_items(loaded.base, task, probe)  # type: ignore[arg-type]
+            _rewritten(loaded, task, probe)  # type: ignore[arg-type]
+            if is_rewriting(probe, task.of)
+            else _of_items(loaded.base, task, probe)  # type: ignore[arg-type]
         )
     except DataError as error:
         return [], list(error.problems)
