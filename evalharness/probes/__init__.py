@@ -5,5 +5,10 @@ from __future__ import annotations
 __all__ = ["BUILTIN"]
 
 BUILTIN: dict[str, str] = {
+    "bbq": "evalharness.probes.bbq:Bbq",
+    "crows_pairs": "evalharness.probes.crows_pairs:CrowsPairs",
+    "stereoset": "evalharness.probes.stereoset:StereoSet",
+    "winobias": "evalharness.probes.winobias:WinoBias",
+    "winogender": "evalharness.probes.winogender:Winogender",
     "counterfactual": "evalharness.probes.counterfactual:Counterfactual",
 }

@@ -125,6 +125,8 @@ def required(cls, request):
         return {"match": "stem"}  # synonyms need WordNet's data; its own tests have some
     if cls.name == "language_match":
         return {"language": "en"}
+    if cls.name.startswith("stereoset_"):
+        return {"terms": ("negative", "neutral", "positive"), "ties": "half"}
     if cls.name != "evaluate":
         return {}
     pytest.importorskip("evaluate", reason="needs the evaluate extra")
@@ -444,11 +446,21 @@ def test_a_perfect_answer_is_best(metric, labels):
         pytest.skip("nothing is perfect here")
     if metric.name == "language_match":
         pytest.skip("the answers are in several languages")
+    if metric.name.startswith("stereoset_"):
+        pytest.skip("its choices have places of their own")
     golds = ["the quick brown fox jumps", "a lazy dog", "naïve", "你好，世界"]
     if metric.name.startswith(("json_", "tool_call")):
         golds = [f'{{"name": "{gold}"}}' for gold in golds]
     samples = [
-        Sample(id=str(i), digest="", prompt="", references=(gold, "else"), target=labels[i % 3], choices=labels)
+        Sample(
+            id=str(i),
+            digest="",
+            prompt="",
+            references=(gold, "else"),
+            target=labels[i % 3],
+            choices=labels,
+            fields={"stereotype": "anti"},
+        )
         for i, gold in enumerate(golds)
     ]
     by_label = metric.needs == {"target"}
