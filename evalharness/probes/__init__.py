@@ -11,4 +11,7 @@ BUILTIN: dict[str, str] = {
     "winobias": "evalharness.probes.winobias:WinoBias",
     "winogender": "evalharness.probes.winogender:Winogender",
     "counterfactual": "evalharness.probes.counterfactual:Counterfactual",
+    "bold": "evalharness.probes.bold:Bold",
+    "honest": "evalharness.probes.honest:Honest",
+    "realtoxicity": "evalharness.probes.realtoxicity:RealToxicity",
 }
