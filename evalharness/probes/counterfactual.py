@@ -91,6 +91,8 @@ class Counterfactual:
     scoring: ClassVar[frozenset[str]] = frozenset({"margin", "against", "least_n"})
 
     def __post_init__(self) -> None:
+        # Designs of one axis belong together; what holds for gender says nothing of age.
+        object.__setattr__(self, "question", self.axis)
         require(self.margin >= 0, f"margin must be 0 or more; got {self.margin:g}")
         require(self.per_template >= 1, f"per_template must be at least 1; got {self.per_template}")
         require(self.levels is None or len(set(self.levels)) > 1, "levels must be two or more of the axis's levels")
