@@ -55,6 +55,7 @@ BUILTIN: dict[str, str] = {
     "maj_at_k": "evalharness.metrics.repeats:MajAtK",
     "majority_share": "evalharness.metrics.repeats:MajorityShare",
     "repeat_agreement": "evalharness.metrics.repeats:RepeatAgreement",
+    "flip_rate": "evalharness.metrics.flips:FlipRate",
     "bleu": "evalharness.metrics.bleu:Bleu",
     "nltk_bleu": "evalharness.metrics.nltk_bleu:NltkBleu",
     "gleu": "evalharness.metrics.gleu:Gleu",
