@@ -282,6 +282,8 @@ def _identity(
     if isinstance(task, PromptTask):
         roles = [message.role for message in task.messages or ()]
         few_shot = task.few_shot.model_dump() if task.few_shot else None
+        if few_shot is not None and few_shot["order"] == 0:
+            del few_shot["order"]  # which came later: records from before are comparable with those of today
         prompt |= {"roles": roles, "few_shot": few_shot, "delimiter": task.delimiter}
         kind |= {"extract": task.extract, "normalize": task.normalize}
         if task.choice_by != "likelihood":
