@@ -4,4 +4,6 @@ from __future__ import annotations
 
 __all__ = ["BUILTIN"]
 
-BUILTIN: dict[str, str] = {}
+BUILTIN: dict[str, str] = {
+    "robustness": "evalharness.probes.robustness:Robustness",
+}
