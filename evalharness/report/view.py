@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
+from .probes import Question, questions_of
 from .reliability import Reliability, reliability_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """Everything but the samples; `people` is what people's ratings of the run say."""
+    """Everything but the samples; `people` is what people's ratings of the run say, `probes` what probes found."""
 
     manifest: RunManifest
     gate: GateView | None
@@ -104,6 +105,7 @@ class ReportView:
     states: tuple[tuple[str, str, Mapping[str, int]], ...]
     total_states: Mapping[str, int]
     people: tuple[PeopleView, ...] = ()
+    probes: tuple[Question, ...] = ()
 
     @property
     def verdicts(self) -> tuple[VerdictView, ...]:
@@ -227,6 +229,7 @@ def build_view(
         states=states,
         total_states=_by_status(total),
         people=_people(ratings, confidence=results[0].confidence if results else 0.95),
+        probes=questions_of(manifest, results),
     )
 
 
