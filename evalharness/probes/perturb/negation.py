@@ -13,19 +13,29 @@ from .words import Span, is_protected, like, replace_spans, span_of
 __all__ = ["Negation"]
 
 _BE = "am|is|are|was|were"
-_MODAL = "can|could|will|would|shall|should|must|may|might|do|does|did"
+# "May not" and "must not" are no opposites of "may" and "must".
+_MODAL = "can|could|will|would|shall|should"
+_DO = "do|does|did"
 _HAVE = "has|have|had"
+_SHORT = r"I['’]m|(?:you|we|they)['’]re|(?:it|he|she|there)['’]s"
 _VERB = regex.compile(
     rf"(?i)(?<![\p{{L}}'’])(?:(?P<plain>{_BE}|{_MODAL})|(?P<have>{_HAVE})(?=\s+(?:been|\p{{L}}+(?:ed|en)|made|had|done|gone|"
     r"left|lost|won|found|said|kept)\b))(?![\p{L}'’\-])"
 )
-_NEGATED = regex.compile(rf"(?i)(?<![\p{{L}}'’])(?P<verb>{_BE}|{_MODAL}|{_HAVE})(?P<not>\s+not\b|n['’]t\b)")
+_NEGATED = regex.compile(
+    rf"(?i)(?<![\p{{L}}'’])(?P<verb>{_BE}|{_MODAL}|{_DO}|{_HAVE}|{_SHORT})(?P<not>\s+not\b|n['’]t\b)"
+)
 _IRREGULAR = regex.compile(r"(?i)(?<![\p{L}'’])(?P<verb>cannot|can['’]t|won['’]t|shan['’]t)(?![\p{L}])")
 _PLAIN_FORM = {"cannot": "can", "can't": "can", "won't": "will", "shan't": "shall"}
-_SHORT_PRONOUN = regex.compile(
-    r"(?i)(?<![\p{L}'’])(?:I['’]m|(?:you|we|they)['’]re|(?:it|he|she|that|there)['’]s)(?=\s)"
-)
+_SHORT_PRONOUN = regex.compile(rf"(?i)(?<![\p{{L}}'’])(?:{_SHORT})(?=\s)")
 _QUESTION = regex.compile(r"[?？]\s*[\"”’)]*\s*\Z")
+# One clause that is denied does not turn the others round.
+_SEVERAL = regex.compile(r"(?i)[.!?…][\"”’)]*\s+\S|[;:]|\bbut\b|\byet\b|\balthough\b|\bnot only\b|\n")
+# After one of these the verb is not that of the main clause.
+_SUBORDINATE = regex.compile(
+    r"(?i)\b(?:that|which|who|whom|whose|what|if|as|because|when|while|though|since|where|how|why|whether|considering|"
+    r"until|unless|before|after|than)\b"
+)
 _OTHER_NO = regex.compile(r"(?i)\b(?:never|nothing|nobody|none|neither|nor|no|without|hardly|scarcely|barely)\b")
 # The longer ones first. 是 within a word (但是, 可是, 还是, 就是, 只是, 于是, 总是, 不是) says something else.
 _HAN_NO = (("不是", "是"), ("没有", "有"), ("不会", "会"), ("不能", "能"), ("不可以", "可以"), ("不应该", "应该"))
@@ -41,7 +51,8 @@ class Negation:
 
     The right answer changes with it, so that what counts is how often the model's does. It is done only where rules
     are safe: statements, with an auxiliary or a form of "be", in which no other word denies ("never", "nothing").
-    Questions, and sentences whose verb would need "do", have nothing to rewrite.
+    Texts of several sentences or with a "but", questions, verbs in a subordinate clause, and verbs that would need "do"
+    have nothing to rewrite.
 
     Options:
         language: en or zh.
@@ -63,12 +74,18 @@ class Negation:
 
 
 def _of_english(text: str) -> Span | None:
-    """The first change that turns the text round."""
+    """The change that turns the text round, where the first verb of one clause can bear it."""
+    if _SEVERAL.search(text):
+        return None
     irregular, negated = _IRREGULAR.search(text), _NEGATED.search(text)
     if irregular is not None and (negated is None or irregular.start() < negated.start()):
         verb = irregular.group()
+        if _SUBORDINATE.search(text, 0, irregular.start()):
+            return None
         return span_of(irregular, like(verb, _PLAIN_FORM[verb.lower().replace("’", "'")]))
     if negated is not None:
+        if _SUBORDINATE.search(text, 0, negated.start()):
+            return None
         return Span(negated.start("not"), negated.end("not"), "")
     if _OTHER_NO.search(text):
         return None
@@ -76,8 +93,12 @@ def _of_english(text: str) -> Span | None:
     if not found:
         return None
     first = min(found, key=lambda match: match.start())
+    if _SUBORDINATE.search(text, 0, first.start()):
+        return None
     if not text[: first.start()].strip() and first.re is _VERB:
         return None  # "Is it good", "Do come": a question without its mark, or an order
+    if first.group().lower() == "can":
+        return Span(first.start(), first.end(), like(first.group(), "cannot"))
     word = " NOT" if first.group().isupper() and len(first.group()) > 1 else " not"
     return Span(first.end(), first.end(), word)
 

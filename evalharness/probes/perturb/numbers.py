@@ -22,12 +22,21 @@ _GROUPED = regex.compile(rf"{_ALONE}[1-9]\d{{0,2}}(?:,\d{{3}})+{_ENDS}")
 _PLAIN = regex.compile(rf"{_ALONE}(?:0|[1-9]\d*){_ENDS}")
 _NUMBER_WORD = (
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
-    r"seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion)"
+    r"seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|"
+    r"billion)"
 )
 _IN_WORDS = regex.compile(
-    rf"(?i)(?<![\p{{L}}\p{{N}}\-]){_NUMBER_WORD}(?:(?:-| | and ){_NUMBER_WORD})*(?![\p{{L}}\p{{N}}\-'’]| half\b)"
+    rf"(?i)(?<![\p{{L}}\p{{N}}\-]){_NUMBER_WORD}(?:(?:-| | and ){_NUMBER_WORD})*"
+    r"(?![\p{L}\p{N}\-'’]| half\b| and a\b)"
 )
 _LATIN = regex.compile(r"\p{Latin}")
+_WORD_BEFORE = regex.compile(r"([\p{L}\p{M}'’]+)\s+\Z")
+_GRAMMAR = frozenset({
+    "a", "about", "after", "all", "almost", "and", "another", "are", "around", "at", "before", "between", "but", "by",
+    "every", "exactly", "for", "from", "had", "has", "have", "he", "i", "in", "is", "it", "its", "just", "less", "more",
+    "my", "nearly", "of", "on", "only", "or", "our", "over", "she", "some", "than", "that", "the", "their", "there",
+    "these", "they", "those", "to", "under", "until", "was", "we", "were", "with", "within", "you", "your",
+})  # fmt: skip
 # So many digits are a number of an account or a part, which nobody says.
 _MOST_DIGITS = 9
 
@@ -37,8 +46,8 @@ class Numbers:
     """Whole numbers written in another way, where that is safe.
 
     What may be a year (four digits from 1000 to 2100 without a separator), a date, a time, a decimal, a version, an
-    amount of money, a percentage or a part of a name is left as it is, and so is "one" alone, which is mostly no
-    number.
+    amount of money, a percentage or a part of a name (after a capitalised word) is left as it is, and so is "one"
+    alone, which is mostly no number.
 
     Options:
         how: plain (1,000 → 1000), grouped (1000000 → 1,000,000), words (1,000 → one thousand), digits (one thousand →
@@ -72,6 +81,8 @@ def _plain(text: str) -> Iterator[Span]:
 def _grouped(text: str) -> Iterator[Span]:
     for found in _PLAIN.finditer(text):
         digits = found.group()
+        if _in_name(text, found.start()):
+            continue
         if 4 <= len(digits) <= _MOST_DIGITS and not _may_be_year(digits):
             yield span_of(found, f"{int(digits):,}")
 
@@ -82,6 +93,8 @@ def _worded(text: str) -> Iterator[Span]:
     for pattern in (_GROUPED, _PLAIN):
         for found in pattern.finditer(text):
             digits = found.group().replace(",", "")
+            if _in_name(text, found.start()):
+                continue
             if len(digits) <= _MOST_DIGITS and (pattern is _GROUPED or not _may_be_year(digits)):
                 said = number_in_words(int(digits))
                 yield span_of(found, said.capitalize() if _opens(text, found.start()) else said)
@@ -96,6 +109,12 @@ def _digits(text: str) -> Iterator[Span]:
 
 def _may_be_year(digits: str) -> bool:
     return len(digits) == 4 and 1000 <= int(digits) <= 2100
+
+
+def _in_name(text: str, place: int) -> bool:
+    """Whether the word before is a capitalised one, but for those of the grammar: "Formula 51", not "In 51 cases"."""
+    before = _WORD_BEFORE.search(text[:place])
+    return before is not None and before.group(1)[0].isupper() and before.group(1).lower() not in _GRAMMAR
 
 
 def _opens(text: str, place: int) -> bool:
