@@ -181,7 +181,7 @@ def _probes(questions: Iterable[Question]) -> list[str]:
             "model",
             "value",
             "interval",
-            "if there were none",
+            "no effect",
             "n",
             "worst group",
             "beside it",

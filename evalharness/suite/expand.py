@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
@@ -24,7 +24,6 @@ from .names import covers, member_id
 from .node import Entry, Node
 from .probe_rows import ORIGINAL, OwnRows, Rewriting
 from .probe_specs import ProbeFault, build_probe, is_rewriting, scoring_options
-from .probed import ProbedTask, probed_class
 from .schema import LmEvalTask, ProbeTask, Suite, Task
 from .sources import sources_of, template_of
 from .variables import Key, shown_path
@@ -32,6 +31,7 @@ from .variables import Key, shown_path
 if TYPE_CHECKING:
     from evalharness.probes.base import ItemsProbe, Part, RewritingProbe, Variant
 
+    from .probed import ProbedTask
     from .schema import DataTask
 
 __all__ = ["expand_probes"]
@@ -43,7 +43,7 @@ _NOT_THEIRS = frozenset({"id", "model", "dataset", "limit", "origin"})
 _OVERRIDES = _PROMPTS | {"chat", "choices", "delimiter", "few_shot", "reference", "target"}
 _LEAST_N = 30
 
-_Made = tuple[ProbedTask, OwnRows | Rewriting]
+_Made: TypeAlias = "tuple[ProbedTask, OwnRows | Rewriting]"
 
 
 def expand_probes(loaded: LoadedSuite) -> tuple[LoadedSuite, list[Problem]]:
@@ -88,7 +88,9 @@ def _expanded(loaded: LoadedSuite, index: int, task: ProbeTask) -> tuple[list[_M
     try:
         probe = build_probe(task)
         found = list(
-            _rewritten(loaded, task, probe) if is_rewriting(probe) else _of_items(loaded.base, task, probe)  # type: ignore[arg-type]
+            _rewritten(loaded, task, probe)  # type: ignore[arg-type]
+            if is_rewriting(probe, task.of)
+            else _of_items(loaded.base, task, probe)  # type: ignore[arg-type]
         )
     except DataError as error:
         return [], list(error.problems)
@@ -268,6 +270,8 @@ def _task(
     Raises:
         UsageError: they are those of no task, which is the probe's fault and no user's.
     """
+    from .probed import probed_class  # most suites have no probe: spare them what it takes
+
     theirs = sorted(_NOT_THEIRS & set(keys))
     schema = probed_class(keys)
     if theirs or schema is None:
