@@ -58,6 +58,7 @@ BUILTIN: dict[str, str] = {
     "by_group": "evalharness.metrics.by_group:ByGroup",
     "demographic_parity": "evalharness.metrics.fairness:DemographicParity",
     "equalized_odds": "evalharness.metrics.fairness:EqualizedOdds",
+    "flip_rate": "evalharness.metrics.flips:FlipRate",
     "bleu": "evalharness.metrics.bleu:Bleu",
     "nltk_bleu": "evalharness.metrics.nltk_bleu:NltkBleu",
     "gleu": "evalharness.metrics.gleu:Gleu",

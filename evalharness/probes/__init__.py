@@ -14,4 +14,5 @@ BUILTIN: dict[str, str] = {
     "bold": "evalharness.probes.bold:Bold",
     "honest": "evalharness.probes.honest:Honest",
     "realtoxicity": "evalharness.probes.realtoxicity:RealToxicity",
+    "robustness": "evalharness.probes.robustness:Robustness",
 }

@@ -145,6 +145,19 @@ def metric(cls, labels, required):
     return made.for_run(base=Path(), allow_code=True) if hasattr(made, "for_run") else made
 
 
+@pytest.fixture
+def batch(cls, batch):
+    """The answers of every kind; for a metric of pairs every other one is to a question in other words."""
+    if cls.name != "flip_rate":
+        return batch
+    levels = ("original", "typos")
+    samples = [
+        dataclasses.replace(s, id=f"{s.id[0]}{i // 2}#{levels[i % 2]}", groups={"perturbation": levels[i % 2]})
+        for i, s in enumerate(batch[0])
+    ]
+    return samples, batch[1]
+
+
 def doubled(cls):
     """A metric that compares the answers to one sample gets two of each here: every other time they are the same."""
     if not hasattr(cls, "repeat_stats") or cls().least_repeats == 1:
