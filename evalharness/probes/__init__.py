@@ -10,4 +10,9 @@ BUILTIN: dict[str, str] = {
     "stereoset": "evalharness.probes.stereoset:StereoSet",
     "winobias": "evalharness.probes.winobias:WinoBias",
     "winogender": "evalharness.probes.winogender:Winogender",
+    "counterfactual": "evalharness.probes.counterfactual:Counterfactual",
+    "bold": "evalharness.probes.bold:Bold",
+    "honest": "evalharness.probes.honest:Honest",
+    "realtoxicity": "evalharness.probes.realtoxicity:RealToxicity",
+    "robustness": "evalharness.probes.robustness:Robustness",
 }

@@ -314,6 +314,8 @@ def _prompt(task: DataTask, base: Path) -> dict[str, Json]:
     if isinstance(task, PromptTask):
         roles = [message.role for message in task.messages or ()]
         few_shot = task.few_shot.model_dump() if task.few_shot else None
+        if few_shot is not None and few_shot["order"] == 0:
+            del few_shot["order"]  # which came later: records from before are comparable with those of today
         prompt |= {"roles": roles, "few_shot": few_shot, "delimiter": task.delimiter}
     return prompt
 

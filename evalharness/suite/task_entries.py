@@ -76,6 +76,9 @@ class FewShot(Strict):
         "first", description="The first n; n drawn once for all samples; or n drawn anew for each sample."
     )
     seed: int = Field(0, ge=0, description="Seed of the draw.")
+    order: int = Field(
+        0, ge=0, description="Order of the examples: 0 as they were drawn, 1 reversed, others shuffled by that seed."
+    )
     separator: str = Field("\n\n", description="Between examples (prompt text; chat tasks use turns).")
     answer: Template | None = Field(
         None, description="Template of an example's answer (default: the task's reference, or its target)."
