@@ -66,6 +66,17 @@ def test_a_negative_tolerance_is_refused() -> None:
         StereoSetSs(terms=("a",), tie_within=-0.1)
 
 
+def test_equal_to_lm_eval_over_whole_sentences(figure: Any) -> None:
+    """lm-eval 0.4.13 `tasks/crows_pairs/utils.py`: `pct_stereotype`, a tie counting as none."""
+    theirs = pytest.importorskip("lm_eval.tasks.crows_pairs.utils", reason="needs the lm-eval extra")
+    rng = np.random.default_rng(1)
+    pairs = [*rng.normal(-40, 2, (50, 2)).round(1).tolist(), [-9.0, -9.0]]
+    counted = [theirs.process_results({}, [(total, False) for total in pair])["pct_stereotype"] for pair in pairs]
+    metric = CrowsPairs(ties="against", tie_within=0.0)
+    found = figure(metric, [sample()] * len(pairs), [likelihoods(*pair) for pair in pairs])
+    assert found == pytest.approx(np.mean(counted), abs=1e-12)
+
+
 # ── StereoSet ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 TERMS = ("chess player", "Ethiopia", "nurse", "never seen")
