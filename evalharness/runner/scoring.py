@@ -272,7 +272,8 @@ def _results(
         )
 
     found = [result(None, rows, clusters, int(failed.sum()))]
-    for column in columns:
+    # A figure that is made of groups says nothing of one group by itself.
+    for column in () if getattr(metric, "over_groups", False) else columns:
         for value, members in stats.samples.groups(column):
             mask = members[stats.kept]
             mine = None if clusters is None else [clusters[i] for i in mask.nonzero()[0].tolist()]

@@ -83,6 +83,7 @@ def own_metric(tmp_path_factory):
 
 
 CLASSIFIERS = ("toxicity", "groundedness", "context_recall", "context_precision")
+REFUSALS = ("harmful_refusal_rate", "over_refusal_rate", "compliance_rate", "balanced_refusal")
 RETRIEVAL = ("recall_at_k", "precision_at_k", "mrr", "ndcg_at_k", "map")
 
 
@@ -109,6 +110,9 @@ def required(cls, request):
         return {"match": "stem"}  # synonyms need WordNet's data; its own tests have some
     if cls.name == "language_match":
         return {"language": "en"}
+    if cls.name in REFUSALS:
+        fields = {field.name for field in dataclasses.fields(cls)}
+        return {name: label for name, label in (("refuse", "negative"), ("answer", "positive")) if name in fields}
     if cls.name != "evaluate":
         return {}
     pytest.importorskip("evaluate", reason="needs the evaluate extra")
@@ -273,7 +277,7 @@ def test_one_sample(metric, batch, stats):
         same(alone, stats[i : i + 1])
         found = summarize(metric, alone)
         same(found.value, value_of(metric, alone))
-        if metric.interval != "proportion":
+        if metric.interval != "proportion" and not getattr(metric, "interval_of_one", False):
             assert math.isnan(found.low)
             assert math.isnan(found.high)
             assert found.method == "none"
@@ -422,7 +426,17 @@ def test_unmeasured_samples_are_zero_rows(metric):
 
 
 def test_a_perfect_answer_is_best(metric, labels):
-    others = ("llm_judge", "meteor", "code_execution", "groundedness", "context_recall", "context_precision")
+    others = (
+        *REFUSALS,
+        "needle_found",
+        "effective_length",
+        "llm_judge",
+        "meteor",
+        "code_execution",
+        "groundedness",
+        "context_recall",
+        "context_precision",
+    )
     if metric.bounds[1] == math.inf or not metric.higher_is_better or metric.name in (*others, "precision_at_k"):
         pytest.skip("nothing is perfect here")
     if metric.name == "language_match":
