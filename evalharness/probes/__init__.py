@@ -4,4 +4,11 @@ from __future__ import annotations
 
 __all__ = ["BUILTIN"]
 
-BUILTIN: dict[str, str] = {}
+BUILTIN: dict[str, str] = {
+    "needle": "evalharness.probes.needle:Needle",
+    "canary": "evalharness.probes.canary:Canary",
+    "extraction": "evalharness.probes.extraction:Extraction",
+    "refusals": "evalharness.probes.refusals:Refusals",
+    "injection": "evalharness.probes.injection:Injection",
+    "jailbreak": "evalharness.probes.jailbreak:Jailbreak",
+}

@@ -19,7 +19,7 @@ from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from evalharness.core.types import Json, Row
 
-__all__ = ["ORIGINAL", "ItemsProbe", "Part", "Probe", "RewritingProbe", "Rewrite", "Variant"]
+__all__ = ["ORIGINAL", "ItemsProbe", "Part", "Probe", "Rewrite", "RewritingProbe", "Variant"]
 
 ORIGINAL = "original"
 """The variant of a row that is the row itself."""
