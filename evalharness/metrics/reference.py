@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from evalharness.core.registry import registry
 
-__all__ = ["Explanation", "Option", "explain", "markdown", "plain"]
+__all__ = ["Explanation", "Option", "explain", "markdown", "option_lines", "options_of", "plain"]
 
 _GROUPS = {
     "match": "Answers against references",
@@ -112,14 +112,15 @@ def explain(name: str) -> Explanation:
         name=name,
         summary=summary,
         body=inspect.cleandoc(body) if body.strip() else "",
-        options=tuple(_options(cls, options)),
+        options=tuple(options_of(cls, options)),
         source=" ".join(source.split()),
         facts=_facts(cls),
         group=_GROUPS.get(cls.__module__.rpartition(".")[2], "Further"),
     )
 
 
-def _options(cls: Any, text: str) -> Iterator[Option]:
+def options_of(cls: Any, text: str) -> Iterator[Option]:
+    """The options of a dataclass, with what the part `Options:` of its docstring says of each."""
     parts = re.split(r"^ {4}(\w+): ", text, flags=re.MULTILINE)
     texts = {name: " ".join(words.split()) for name, words in zip(parts[1::2], parts[2::2], strict=True)}
     for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
@@ -184,17 +185,21 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
+def option_lines(options: Iterable[Option]) -> list[str]:
+    """The options as text for a terminal, with an empty line behind them."""
+    lines = []
+    for option in options:
+        lines += [f"  {option.name}: {option.takes} (default: {option.default})", *_wrapped(option.text, indent=6)]
+    return ["Options:", *lines, ""] if lines else []
+
+
 def plain(name: str) -> str:
     """The explanation as text for a terminal."""
     found = explain(name)
     lines = [f"{found.name}: {found.summary}", ""]
     if found.body:
         lines += [found.body, ""]
-    if found.options:
-        lines.append("Options:")
-        for option in found.options:
-            lines += [f"  {option.name}: {option.takes} (default: {option.default})", *_wrapped(option.text, indent=6)]
-        lines.append("")
+    lines += option_lines(found.options)
     lines += [f"{key.capitalize() + ':':<10}{value.replace('`', '')}" for key, value in found.facts.items()]
     lines += ["", *_wrapped(f"Source: {found.source}", indent=0)]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
 from .grid import Grid, grid_of
+from .probes import Question, questions_of
 from .reliability import Reliability, reliability_of
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """Everything but the samples; `people` is what people's ratings of the run say."""
+    """Everything but the samples; `people` is what people's ratings of the run say, `probes` what probes found."""
 
     manifest: RunManifest
     gate: GateView | None
@@ -106,6 +107,7 @@ class ReportView:
     states: tuple[tuple[str, str, Mapping[str, int]], ...]
     total_states: Mapping[str, int]
     people: tuple[PeopleView, ...] = ()
+    probes: tuple[Question, ...] = ()
 
     @property
     def verdicts(self) -> tuple[VerdictView, ...]:
@@ -232,6 +234,7 @@ def build_view(
         states=states,
         total_states=_by_status(total),
         people=_people(ratings, confidence=results[0].confidence if results else 0.95),
+        probes=questions_of(manifest, results),
     )
 
 

@@ -11,30 +11,34 @@ from evalharness.core.errors import DataError, Problem, SuiteError, UsageError
 from evalharness.core.protocols import Metric, Model
 from evalharness.core.registry import registry
 from evalharness.core.types import Kind
-from evalharness.suite.schema import LmEvalTask, PluginModel, Suite
+from evalharness.suite.schema import LmEvalTask, PluginModel, ProbeTask, Suite
 
 from .scoring import Figure
 
 if TYPE_CHECKING:
     from evalharness.data.load import LoadedDataset
     from evalharness.suite.load import LoadedSuite
-    from evalharness.suite.schema import Task
+    from evalharness.suite.probe_rows import OwnRows, Rewriting
+    from evalharness.suite.schema import DataTask, Task
 
 __all__ = ["figures_of", "load_datasets", "load_metrics", "make_models"]
 
 
 def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
-    """The rows of every dataset that a task of the suite uses.
+    """The rows of every dataset that a task of the suite uses, and those that its probes make.
 
     Raises:
         DataError: files or their rows are wrong; the problems of all datasets at once.
     """
     from evalharness.data.load import load
     from evalharness.suite.template import condition, evaluate
+    from evalharness.suite.variant_render import few_shots_of
 
     suite = loaded.suite
-    used = {task.dataset for task in suite.tasks if not isinstance(task, LmEvalTask)}
-    used |= {few_shot.dataset for task in suite.tasks if (few_shot := getattr(task, "few_shot", None)) is not None}
+    own = [task for task in suite.tasks if not isinstance(task, LmEvalTask | ProbeTask)]
+    used = {task.dataset for task in own} - set(loaded.made)
+    used |= {rows.source for rows in loaded.made.values() if rows.source is not None}
+    used |= {few_shot.dataset for task in own for few_shot in few_shots_of(task)}
     datasets: dict[str, LoadedDataset] = {}
     problems: list[Problem] = []
     for name in sorted(used):
@@ -43,9 +47,28 @@ def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
             datasets[name] = load(name, spec, base=loaded.base, render=evaluate, condition=condition)
         except DataError as error:
             problems += error.problems
+    for task in own if not problems else ():
+        if task.dataset in loaded.made:
+            try:
+                datasets[task.dataset] = _made(task, loaded.made[task.dataset], datasets)
+            except DataError as error:
+                problems += error.problems
     if problems:
         raise DataError(problems)
     return datasets
+
+
+def _made(task: DataTask, rows: OwnRows | Rewriting, datasets: Mapping[str, LoadedDataset]) -> LoadedDataset:
+    """The rows that a probe makes for one of its tasks."""
+    from evalharness.data.load import LoadedDataset
+    from evalharness.suite.probe_rows import rows_digest
+    from evalharness.suite.probed import origin_of
+
+    origin = origin_of(task)
+    assert origin is not None
+    made = rows.made(datasets[rows.source].rows if rows.source is not None else ())
+    of = f" of {origin.of}" if origin.of is not None else ""
+    return LoadedDataset(made, rows_digest(made), f"probe {origin.probe}{of}")
 
 
 def make_models(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from evalharness.core.canonical import digest
 from evalharness.core.types import Json, Kind, MetricResult, Request
 from evalharness.record import Record, RunManifest, SampleRow, ScoreTable, StatsTable, TaskSummary, seal
-from evalharness.suite.schema import LmEvalTask
+from evalharness.suite.schema import LmEvalTask, ProbeTask
 
 from .build import figures_of
 from .scoring import Answered, FigureStats, ScoredTask, score_task
@@ -222,6 +222,6 @@ def score_and_seal(
 
 
 def _group_columns(suite: Suite, task: Task) -> tuple[str, ...]:
-    if task.groups is not None or isinstance(task, LmEvalTask):
+    if task.groups is not None or isinstance(task, LmEvalTask | ProbeTask):
         return task.groups or ()
     return suite.datasets[task.dataset].groups

@@ -6,7 +6,16 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from .fields import Generation, Name, Strict, Template, Text, VariantName, only_with
 
@@ -18,6 +27,7 @@ __all__ = [
     "MessageTemplate",
     "MetricSpec",
     "PerplexityTask",
+    "ProbeTask",
     "PromptFile",
     "PromptTask",
     "Task",
@@ -250,16 +260,63 @@ class LmEvalTask(_AnyTask):
         return self
 
 
+class ProbeTask(_AnyTask):
+    """A probe of bias, robustness or privacy; see [probes](probes.md).
+
+    Every other key is an option of the probe: `evalharness list probes NAME` tells which it has. One of several parts
+    has its figures under `id/part`.
+    """
+
+    # Options of the probe; they are checked against its own fields.
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, defer_build=True)
+
+    probe: Text = Field(description="Which probe (`evalharness list probes`).")
+    of: VariantName | None = Field(
+        None, description="The task whose rows it rewrites; only for probes that bring no rows of their own."
+    )
+    limit: int | None = Field(
+        None, ge=1, description="Use only the first rows: of the probe, or of the other task before they are rewritten."
+    )
+    question: Text | None = Field(
+        None,
+        description="What it asks after: designs of one question stand together in reports (default: its own).",
+    )
+    least_n: int | None = Field(
+        None, ge=1, description="With fewer samples nothing is found (default: the probe's own, or 30)."
+    )
+    fields: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="With `of`: the fields of a row that are rewritten (default: those that the prompt reads, and the "
+        "gold answer does not).",
+    )
+
+    @property
+    def options(self) -> dict[str, JsonValue]:
+        """The probe's own options, as given."""
+        return dict(self.model_extra or {})
+
+    @property
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """Its metrics are those of the tasks that the probe makes."""
+        return ()
+
+    @property
+    def groups(self) -> None:
+        """Its groups are those of the tasks that the probe makes."""
+        return None
+
+
 def _task_tag(value: Any) -> str:
     keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
-    return next((tag for tag in ("lm_eval", "classify", "perplexity") if tag in keys), "prompt")
+    return next((tag for tag in ("lm_eval", "probe", "classify", "perplexity") if tag in keys), "prompt")
 
 
 Task: TypeAlias = Annotated[
     Annotated[PromptTask, Tag("prompt")]
     | Annotated[ClassifyTask, Tag("classify")]
     | Annotated[PerplexityTask, Tag("perplexity")]
-    | Annotated[LmEvalTask, Tag("lm_eval")],
+    | Annotated[LmEvalTask, Tag("lm_eval")]
+    | Annotated[ProbeTask, Tag("probe")],
     Discriminator(_task_tag),
 ]
 DataTask: TypeAlias = PromptTask | ClassifyTask | PerplexityTask
@@ -270,6 +327,7 @@ def class_of_task(keys: Collection[str]) -> type[_AnyTask]:
     """The schema of a task that has these keys."""
     classes: dict[str, type[_AnyTask]] = {
         "lm_eval": LmEvalTask,
+        "probe": ProbeTask,
         "classify": ClassifyTask,
         "perplexity": PerplexityTask,
     }
