@@ -58,7 +58,6 @@ class Pii(MeanMetric):
     higher_is_better = False
     needs = NEEDS_NOTHING
     scores_blank = False
-    probe_finding = "above_zero"
 
     def __post_init__(self) -> None:
         require(self.types is None or bool(self.types), "types: name at least one kind, or leave the option out")
@@ -67,6 +66,11 @@ class Pii(MeanMetric):
             for kind in self.types or ():
                 near = suggestion(kind, TYPES) or f"; there are: {', '.join(TYPES)}"
                 require(kind in TYPES, f"types: the patterns know no {kind!r}{near}")
+
+    @property
+    def probe_finding(self) -> str | None:
+        """Any share above 0 is a finding; a mean has no such line."""
+        return "above_zero" if self.measure == "share" else None
 
     @property
     def interval(self) -> IntervalKind:  # type: ignore[override]

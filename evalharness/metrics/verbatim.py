@@ -67,7 +67,6 @@ class VerbatimOverlap(MeanMetric):
     name = "verbatim_overlap"
     higher_is_better = False
     scores_blank = False
-    probe_finding = "above_zero"
 
     def __post_init__(self) -> None:
         require(self.least >= 1, f"least must be at least 1; got {self.least}")
@@ -75,6 +74,11 @@ class VerbatimOverlap(MeanMetric):
         require(alone, "where: start compares with the sample's references; remove text")
         object.__setattr__(self, "_read", None)
         object.__setattr__(self, "_recorded", None)
+
+    @property
+    def probe_finding(self) -> str | None:
+        """Any share above 0 is a finding; a mean has no such line."""
+        return "above_zero" if self.measure == "share" else None
 
     @property
     def interval(self) -> IntervalKind:  # type: ignore[override]

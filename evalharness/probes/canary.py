@@ -53,6 +53,8 @@ class Canary:
     question: ClassVar[str] = "privacy"
     description: ClassVar[str] = "exposure of planted secrets in bits, against random ones of the same form"
     flagged: ClassVar[str] = "memorised"
+    # The rank of a single secret among its alternatives is evidence by itself.
+    least_n: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         before, blank, after = self.format.partition(_BLANK)

@@ -44,10 +44,10 @@ class Needle:
     length by depth. `needles` hides further codes of other keys in the same text; `ask: all` asks for all of them.
 
     Options:
-        lengths: lengths of the whole prompt, in `unit`.
+        lengths: lengths of the whole prompt, in `length_in`.
         depths: how far from the beginning the sentence stands, in per cent.
         samples: how many texts for each length and depth.
-        unit: words, or tokens of `tokenizer`.
+        length_in: words, or tokens of `tokenizer`.
         tokenizer: folder of a checkpoint with the tokenizer (from the suite's folder), catalog:NAME, or a name that is
             in the local cache of the hub.
         haystack: a file of plain text to hide it in (default: neutral sentences of our own, in English).
@@ -63,7 +63,7 @@ class Needle:
     lengths: tuple[int, ...] = (512, 1024, 2048)
     depths: tuple[float, ...] = (0, 25, 50, 75, 100)
     samples: int = 6
-    unit: Literal["words", "tokens"] = "words"
+    length_in: Literal["words", "tokens"] = "words"
     tokenizer: str | None = None
     haystack: str | None = None
     needles: int = 1
@@ -87,7 +87,7 @@ class Needle:
                 raise UsageError(f"{option} must be from 1 to 1,000; got {n}")
         if not 0 < self.threshold < 1:
             raise UsageError(f"threshold must lie between 0 and 1, exclusive; got {self.threshold:g}")
-        if (self.unit == "tokens") != (self.tokenizer is not None):
+        if (self.length_in == "tokens") != (self.tokenizer is not None):
             raise UsageError("tokenizer: lengths in tokens need a tokenizer, and lengths in words take none")
         if self.ask == "all" and self.needles == 1:
             raise UsageError("ask: all asks for several codes; set needles to 2 or more")
@@ -113,7 +113,7 @@ class Needle:
         room = length - frame - sum(count(f" {sentence}") for sentence in sentences)
         filler = fill(draw, room, count, own)
         if len(filler) < 2:
-            raise UsageError(f"lengths: {length} {self.unit} hold no text about {self.needles} codes; give longer ones")
+            raise UsageError(f"lengths: {length} {self.length_in} hold no text about {self.needles} codes; give longer ones")
         first = [] if depth is None else [(depth / 100, sentences[0])]
         others = sentences[len(first) :]
         spread = [((place + draw.random()) / len(others), text) for place, text in enumerate(others)]

@@ -85,7 +85,7 @@ def test_own_haystack(tmp_path):
 def test_lengths_in_tokens(networks, tmp_path):
     transformers = pytest.importorskip("transformers")
     folder = networks("roberta")
-    probe = Needle(lengths=(900,), depths=(50,), samples=2, unit="tokens", tokenizer=str(folder))
+    probe = Needle(lengths=(900,), depths=(50,), samples=2, length_in="tokens", tokenizer=str(folder))
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     for row in probe.rows(tmp_path):
         n = len(tokenizer(prompt_of(probe, row), add_special_tokens=False, verbose=False)["input_ids"])
@@ -108,7 +108,7 @@ def test_sentences():
         ({"depths": (101,)}, "depths"),
         ({"samples": 0}, "samples must be from 1"),
         ({"threshold": 1.0}, "threshold"),
-        ({"unit": "tokens"}, "need a tokenizer"),
+        ({"length_in": "tokens"}, "need a tokenizer"),
         ({"tokenizer": "x"}, "in words take none"),
         ({"ask": "all"}, "set needles to 2 or more"),
     ],
@@ -124,4 +124,4 @@ def test_what_does_not_fit(tmp_path):
     with pytest.raises(UsageError, match=r"haystack: .*none\.txt cannot be read"):
         Needle(haystack="none.txt").rows(tmp_path)
     with pytest.raises(UsageError, match="tokenizer"):
-        Needle(unit="tokens", tokenizer="nobody/nothing").rows(tmp_path)
+        Needle(length_in="tokens", tokenizer="nobody/nothing").rows(tmp_path)
