@@ -267,7 +267,7 @@ def _show(planned: PlannedTask, models: Sequence[str]) -> None:
 
 def _made_by(planned: PlannedTask) -> str:
     """Which probe the task comes from."""
-    from evalharness.suite.probed import origin_of
+    from evalharness.suite.origins import origin_of
 
     origin = origin_of(planned.task)
     if origin is None:
@@ -278,7 +278,7 @@ def _made_by(planned: PlannedTask) -> str:
 
 def _variants(planned: PlannedTask) -> list[tuple[str, Sample]]:
     """The first row in all its variants, where a probe rewrites rows."""
-    from evalharness.suite.probed import origin_of
+    from evalharness.suite.origins import origin_of
 
     origin = origin_of(planned.task)
     if origin is None or origin.column is None:

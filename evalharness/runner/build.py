@@ -61,8 +61,8 @@ def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
 def _made(task: DataTask, rows: OwnRows | Rewriting, datasets: Mapping[str, LoadedDataset]) -> LoadedDataset:
     """The rows that a probe makes for one of its tasks."""
     from evalharness.data.load import LoadedDataset
+    from evalharness.suite.origins import origin_of
     from evalharness.suite.probe_rows import rows_digest
-    from evalharness.suite.probed import origin_of
 
     origin = origin_of(task)
     assert origin is not None

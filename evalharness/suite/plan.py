@@ -19,8 +19,8 @@ from evalharness.core.spool import Joined, Picked, Spool
 from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 
 from .kinds import kind_of
+from .origins import origin_of
 from .probe_rows import MadeRows, row_notes
-from .probed import origin_of
 from .render import RowFault, is_chat, prompt_json
 from .schema import DataTask, Generation, LmEvalTask, ProbeTask, PromptTask, Suite, Task
 from .sources import read_source, schema_text, sources_of

@@ -16,7 +16,7 @@ from evalharness.core.registry import suggestion
 from evalharness.core.spool import Lazy, Spool
 from evalharness.core.types import Row
 
-from .probed import origin_of
+from .origins import origin_of
 
 if TYPE_CHECKING:
     from evalharness.probes.base import Variant

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from pydantic import Field, JsonValue
 
 from .fields import Strict, Text
-from .task_entries import ClassifyTask, DataTask, PerplexityTask, PromptTask, class_of_task
+from .task_entries import ClassifyTask, PerplexityTask, PromptTask, class_of_task
 
 __all__ = [
     "Finding",
@@ -17,9 +17,7 @@ __all__ = [
     "ProbedPerplexity",
     "ProbedPrompt",
     "ProbedTask",
-    "origin_of",
     "probed_class",
-    "source_of",
 ]
 
 
@@ -92,15 +90,3 @@ _CLASSES: Mapping[type[Any], type[ProbedTask]] = {
 def probed_class(keys: Collection[str]) -> type[ProbedTask] | None:
     """The schema of a task that a probe made with these keys; None where they are those of no task over rows."""
     return _CLASSES.get(class_of_task(keys))
-
-
-def origin_of(task: object) -> Origin | None:
-    """Where a task comes from; None for one that a suite has itself."""
-    found = getattr(task, "origin", None)
-    return found if isinstance(found, Origin) else None
-
-
-def source_of(task: DataTask) -> str:
-    """The dataset that the rows of `task` come from, whether or not a probe rewrote them."""
-    origin = origin_of(task)
-    return task.dataset if origin is None or origin.source is None else origin.source

@@ -12,8 +12,8 @@ from evalharness.core.templating import Template
 from evalharness.core.types import Json, Message, Prompt, Row, Sample
 
 from .fewshot import drawer
+from .origins import source_of
 from .probe_rows import base_id
-from .probed import source_of
 from .schema import ClassifyTask, DataTask, FewShot, PerplexityTask, PromptTask
 from .sources import history_source, template_of
 from .values import as_text, as_texts, as_turns, label_text, right_choice

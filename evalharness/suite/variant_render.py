@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
 from evalharness.core.errors import UsageError
 from evalharness.core.types import Row, Sample
 
-from .probed import ProbedTask, origin_of
+from .origins import origin_of
 from .render import TaskRenderer
 from .schema import DataTask, FewShot
+
+if TYPE_CHECKING:
+    from .probed import ProbedTask
 
 __all__ = ["Renderer", "few_shots_of", "renderer_of", "variant_tasks"]
 
