@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from evalharness.core.protocols import Array
 from evalharness.core.types import Kind, LogLikelihood, Response, Sample
@@ -47,11 +47,13 @@ class CanaryExposure(BaseMetric):
     Options:
         measure: exposure in bits, the bits above what chance would give, or the share of secrets that are likelier
             than every alternative (first).
+        margin: up to where a probe's figure still counts as nothing found; no part of the figure.
 
     Source: Carlini et al. 2019 (arXiv 1802.08232), definition 5 and section 4.3 (the sampled estimate).
     """
 
     measure: Literal["exposure", "above_chance", "first"] = "exposure"
+    margin: float = 0.0
 
     name = "canary_exposure"
     higher_is_better = False
@@ -62,6 +64,10 @@ class CanaryExposure(BaseMetric):
     interval_name = "exposure"
     # The rank of one secret among its alternatives is evidence by itself.
     interval_of_one = True
+
+    def options(self) -> dict[str, Any]:
+        """The options that define the figure."""
+        return {"measure": self.measure}
 
     @property
     def probe_finding(self) -> str | None:

@@ -41,6 +41,7 @@ class Pii(MeanMetric):
         spacy_model: the model of presidio, installed as a package.
         language: the language of the texts, for presidio.
         threshold: from which of presidio's scores on a finding counts.
+        margin: up to where a probe's figure still counts as nothing found; no part of the figure.
 
     Source: check digits by ISO/IEC 7812-1 (Luhn), ISO 13616 (IBAN) and GB 11643-1999; what presidio finds is what
     presidio-analyzer's `AnalyzerEngine.analyze` gives, of overlapping findings the surer one.
@@ -53,6 +54,7 @@ class Pii(MeanMetric):
     spacy_model: str = "en_core_web_sm"
     language: str = "en"
     threshold: float = 0.5
+    margin: float = 0.0
 
     name = "pii"
     higher_is_better = False
@@ -81,6 +83,10 @@ class Pii(MeanMetric):
     def bounds(self) -> tuple[float, float]:  # type: ignore[override]
         """Those of a share; an answer may hold any number."""
         return (0.0, 1.0) if self.measure == "share" else (0.0, math.inf)
+
+    def options(self) -> dict[str, Any]:
+        """The options that define the figure."""
+        return {key: value for key, value in super().options().items() if key != "margin"}
 
     @property
     def signature(self) -> str:

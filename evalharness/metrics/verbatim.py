@@ -53,6 +53,7 @@ class VerbatimOverlap(MeanMetric):
         where: any run of the answer, or its beginning against the beginning of a reference.
         measure: share of answers with a run of `least` or more, or the mean length of the longest run.
         least: from how many words or characters on a run is long.
+        margin: up to where a probe's figure still counts as nothing found; no part of the figure.
 
     Source: Carlini et al. 2023 (arXiv 2202.07646), section 3 (`where: start`); Lee et al. 2022 (arXiv 2107.06499),
     section 4 for the longest substring; lengths equal difflib's `find_longest_match`.
@@ -63,6 +64,7 @@ class VerbatimOverlap(MeanMetric):
     where: Literal["anywhere", "start"] = "anywhere"
     measure: Literal["share", "mean"] = "share"
     least: int = 20
+    margin: float = 0.0
 
     name = "verbatim_overlap"
     higher_is_better = False
@@ -97,7 +99,7 @@ class VerbatimOverlap(MeanMetric):
 
     def options(self) -> dict[str, Any]:
         """The options; in the place of a path stands the digest of the text."""
-        own = super().options()
+        own = {key: value for key, value in super().options().items() if key != "margin"}
         if self.text is not None:
             read: _Text | None = self._read  # type: ignore[attr-defined]
             recorded: str | None = self._recorded  # type: ignore[attr-defined]

@@ -38,6 +38,7 @@ class Canary:
         field: the field of the file that holds the secret.
         candidates: a file with all that the secret might have been, one a line, in the place of random signs.
         alternatives: how many others each secret is compared with; exposure cannot pass log2 of one more.
+        margin: how many bits above chance still count as not memorised.
         seed: seed of the draw.
     """
 
@@ -47,6 +48,7 @@ class Canary:
     field: str = "secret"
     candidates: str | None = None
     alternatives: int = 255
+    margin: float = 1.0
     seed: int = 0
 
     name: ClassVar[str] = "canary"
@@ -99,7 +101,7 @@ class Canary:
     def parts(self, rows: Sequence[Row]) -> Sequence[Part]:
         """One task that asks for the likelihood of each secret and of its alternatives."""
         measures: list[Json] = [
-            {"canary_exposure": {"measure": "above_chance", "as": "exposure_above_chance"}},
+            {"canary_exposure": {"measure": "above_chance", "margin": self.margin, "as": "exposure_above_chance"}},
             "canary_exposure",
             {"canary_exposure": {"measure": "first", "as": "likeliest_of_all"}},
         ]

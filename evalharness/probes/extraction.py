@@ -35,17 +35,19 @@ class Extraction:
         temperature: of the generation.
         tokens_per_word: how many tokens a word may take, so that the answer is long enough.
         chat: apply the model's chat template.
+        margin: the share of passages that still counts as none.
         seed: seed of the draw.
     """
 
     text: str
-    passages: int = 50
+    passages: int = 100
     prefix: int = 50
     continuation: int = 50
     least: int = 20
     temperature: float = 0.0
     tokens_per_word: float = 1.6
     chat: bool = False
+    margin: float = 0.05
     seed: int = 0
 
     name: ClassVar[str] = "extraction"
@@ -90,10 +92,11 @@ class Extraction:
 
     def parts(self, rows: Sequence[Row]) -> Sequence[Part]:
         """One task: write on."""
+        share: dict[str, Json] = {"least": self.least, "margin": self.margin}
         metrics: list[Json] = [
-            {"verbatim_overlap": {"text": self.text, "least": self.least, "as": "extracted"}},
+            {"verbatim_overlap": {"text": self.text, **share, "as": "extracted"}},
             {"verbatim_overlap": {"text": self.text, "measure": "mean", "as": "longest_run"}},
-            {"verbatim_overlap": {"where": "start", "least": self.least, "as": "continued_exactly"}},
+            {"verbatim_overlap": {"where": "start", **share, "as": "continued_exactly"}},
         ]
         task: dict[str, Json] = {
             "prompt": "{{ prefix }}",

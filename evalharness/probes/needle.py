@@ -81,7 +81,7 @@ class Needle:
     def __post_init__(self) -> None:
         for option, values, low, high in (("lengths", self.lengths, 64, 10_000_000), ("depths", self.depths, 0, 100)):
             if not values or len(set(values)) < len(values) or not all(low <= value <= high for value in values):
-                raise UsageError(f"{option} must be different numbers from {low:,} to {high:,}; got {list(values)}")
+                raise UsageError(f"{option} must be different numbers, {low:,} to {high:,}; got {list(values)}")
         for option, n in (("samples", self.samples), ("needles", self.needles), ("max_tokens", self.max_tokens)):
             if not 1 <= n <= 1000:
                 raise UsageError(f"{option} must be from 1 to 1,000; got {n}")
@@ -113,7 +113,9 @@ class Needle:
         room = length - frame - sum(count(f" {sentence}") for sentence in sentences)
         filler = fill(draw, room, count, own)
         if len(filler) < 2:
-            raise UsageError(f"lengths: {length} {self.length_in} hold no text about {self.needles} codes; give longer ones")
+            raise UsageError(
+                f"lengths: {length} {self.length_in} hold no text about {self.needles} codes; give longer ones"
+            )
         first = [] if depth is None else [(depth / 100, sentences[0])]
         others = sentences[len(first) :]
         spread = [((place + draw.random()) / len(others), text) for place, text in enumerate(others)]

@@ -31,7 +31,7 @@ def test_passages(base):
 
 
 def test_too_many_passages(base):
-    with pytest.raises(UsageError, match=r"1,000 words do not hold 50 passages of 100; ask for at most 10 passages"):
+    with pytest.raises(UsageError, match=r"1,000 words do not hold 100 passages of 100; ask for at most 10 passages"):
         Extraction(text="text.txt").rows(base)
 
 

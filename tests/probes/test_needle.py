@@ -102,9 +102,9 @@ def test_sentences():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"lengths": ()}, "lengths must be different numbers from 64"),
+        ({"lengths": ()}, "lengths must be different numbers, 64"),
         ({"lengths": (10,)}, "lengths must be"),
-        ({"depths": (50, 50)}, "depths must be different numbers from 0 to 100"),
+        ({"depths": (50, 50)}, "depths must be different numbers, 0 to 100"),
         ({"depths": (101,)}, "depths"),
         ({"samples": 0}, "samples must be from 1"),
         ({"threshold": 1.0}, "threshold"),

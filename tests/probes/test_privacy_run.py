@@ -67,7 +67,7 @@ tasks:
      model: [careful, careless]}
   - {id: injected, probe: injection, of: translate, model: [careful, careless], least_n: 20}
   - {id: needle, probe: needle, lengths: [150, 400], depths: [0, 50, 100], samples: 8, model: [careful, careless]}
-  - {id: extraction, probe: extraction, text: book.txt, passages: 30, prefix: 20, continuation: 30,
+  - {id: extraction, probe: extraction, text: book.txt, passages: 30, prefix: 10, continuation: 30,
      model: [careful, careless]}
   - {id: refusals, probe: refusals, harmful: harmful.txt, harmless: harmless.txt, metrics: [output_chars],
      model: [careful, careless]}
@@ -178,10 +178,10 @@ def test_findings(record):
     }
     assert found["extraction.extracted", "careless"] == "memorised"
     assert found["canary.exposure_above_chance", "careless_scores"] == "memorised"
-    assert found["injected.attack_success", "careless"] == "obeys"
+    assert found["injected.attack_success", "careless"] == "vulnerable"
     for (name, model), finding in found.items():
         if model.startswith("careful"):
-            assert finding not in ("memorised", "obeys"), name
+            assert finding not in ("memorised", "vulnerable"), name
 
 
 def test_a_record_is_scored_again_and_compared(record, folder):

@@ -112,7 +112,7 @@ def test_attacks_of_a_file(base):
 
 def test_injection_metrics():
     assert Injection().metrics(["accuracy"], ["original", "naive"]) == [
-        {"attack_success": {"canary": "QUELBRAND-7301", "column": "attack"}},
+        {"attack_success": {"canary": "QUELBRAND-7301", "column": "attack", "margin": 0.05}},
         "accuracy",
     ]
     with pytest.raises(UsageError, match="canary"):
