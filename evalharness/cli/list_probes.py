@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from evalharness.core.registry import registry
@@ -21,15 +22,22 @@ def facts(name: str) -> dict[str, Any]:
     text: str = inspect.getdoc(probe) or probe.description
     head, _, source = text.partition("\nSource: ")
     head, _, options = head.partition("\nOptions:\n")
-    rewrites = hasattr(probe, "variants")
     return {
         "name": name,
         "description": head.strip(),
         "question": probe.question,
-        "rows": f"those of another task (`of`), by {probe.column}" if rewrites else "its own",
+        "rows": " or ".join(_rows(probe)),
         "options": [option._asdict() for option in options_of(probe, options)],
         "source": " ".join(source.split()),
     }
+
+
+def _rows(probe: Any) -> Iterator[str]:
+    """Whose rows it asks; a column that depends on an option is not named."""
+    if hasattr(probe, "rows"):
+        yield "its own"
+    if hasattr(probe, "variants"):
+        yield "those of another task (`of`)" + (f", by {probe.column}" if isinstance(probe.column, str) else "")
 
 
 def explained(name: str) -> str:

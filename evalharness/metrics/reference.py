@@ -136,8 +136,6 @@ def options_of(cls: Any, text: str) -> Iterator[Option]:
 
 
 def _takes(annotation: str) -> str:
-    if annotation.startswith("Literal["):
-        return " | ".join(part.strip().strip("\"'") for part in annotation[len("Literal[") : -1].split(","))
     words = {
         "bool": "true | false",
         "str": "text",
@@ -151,8 +149,28 @@ def _takes(annotation: str) -> str:
         "dict[str, str]": "mapping of texts",
         "dict[str, float]": "mapping to numbers",
         "dict[str, dict[str, Any]]": "mapping of a name to options",
+        "tuple[str | dict[str, dict[str, Any] | str | None], ...]": "list of metrics",
+        "None": "null",
     }
-    return " or ".join(words.get(part, "null" if part == "None" else part) for part in annotation.split(" | "))
+
+    def said(part: str) -> str:
+        if part.startswith("Literal["):
+            return " | ".join(choice.strip().strip("\"'") for choice in part[len("Literal[") : -1].split(","))
+        return words.get(part, part)
+
+    return " or ".join(map(said, _alternatives(annotation)))
+
+
+def _alternatives(annotation: str) -> list[str]:
+    """The parts between bars that stand in no brackets."""
+    found, depth = [""], 0
+    for sign in annotation:
+        depth += (sign == "[") - (sign == "]")
+        if sign == "|" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += sign
+    return [part.strip() for part in found]
 
 
 def _yaml(value: object) -> str:

@@ -195,7 +195,7 @@ def _probes(questions: Iterable[Question]) -> list[str]:
             "model",
             "value",
             "interval",
-            "if there were none",
+            "no effect",
             "n",
             "worst group",
             "beside it",
@@ -211,10 +211,15 @@ def _groups(table: GroupTable) -> list[str]:
     rows = [
         [_e(name), figure(r.value), interval(r.ci_low, r.ci_high, like=r.value), amount(r.n)] for name, r in table.rows
     ]
+    rows += [
+        [f"*{what}*", figure(r.value), interval(r.ci_low, r.ci_high, like=r.value), amount(r.n)]
+        for what, r in table.between
+    ]
     return [
         f"{_e(table.metric)} of {_e(table.model)} in {_e(table.task)} by {_e(table.column)}, worst first{gap}:",
         "",
         *markdown_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
+        *([_e(table.doubt), ""] if table.doubt else []),
     ]
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["HINT", "WITHIN", "Design", "Question", "State", "finding_of", "held_bar", "question_lines", "questions_of"]
 
 HINT = (
-    "By question, each design beside the others. Something is found where the whole interval lies outside of what it "
-    "would be if there were none, give or take the margin; nothing, where it lies within; else it is not decided, "
+    "By question, each design beside the others. A design finds something where its whole interval lies beyond the "
+    "margin around the value that means no effect, and nothing where it lies within; else it is not decided, "
     "which is no clearance. No design measures all of a question: what one does not find, another may."
 )
 
@@ -56,7 +56,13 @@ class Design:
     @property
     def expected(self) -> str:
         """What the figure is where there is nothing to find, with the margin."""
-        return f"{figure(self.null)} ± {figure(self.margin)}" if self.margin else figure(self.null)
+        return f"{self.null:g} ± {self.margin:g}" if self.margin else f"{self.null:g}"
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """(the finding, why it is not decided: "" where it is, or where the interval says it)."""
+        word, _, why = self.finding.partition(": ") if self.state == "open" else (self.finding, "", "")
+        return word, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,8 @@ def finding_of(
     samples than `least_n`, it is not decided. `one_sided`: only values above speak for anything.
     """
     low, high = result.ci_low, result.ci_high
+    if result.ci_method.startswith(("too few", "none: ")):  # the metric itself says why its interval tells nothing
+        return "open", f"{_OPEN}: {result.ci_method.removeprefix('none: ')}"
     if math.isnan(result.value) or math.isnan(low) or math.isnan(high):
         return "open", f"{_OPEN}: no interval"
     if result.n < least_n:
@@ -168,7 +176,7 @@ def question_lines(questions: Iterable[Question]) -> Iterator[str]:
             worst = f", worst {design.worst[0]} ({figure(design.worst[1].value)})" if design.worst else ""
             beside = f", {design.beside.metric} {figure(design.beside.value)}" if design.beside else ""
             yield (
-                f"{question.name}: {design.name} of {result.model} is {design.finding}: {figure(result.value)} "
+                f"{question.name}: {design.name} of {result.model}: {design.finding}, {figure(result.value)} "
                 f"{interval(result.ci_low, result.ci_high, like=result.value)}, n = {result.n:,}{worst}{beside}"
             )
         yield from question.disagreements
@@ -191,15 +199,20 @@ def _asked(task: Mapping[str, Any]) -> list[str]:
 def _worst(
     results: Iterable[MetricResult], name: str, null: float, beside: MetricResult | None, column: str | None
 ) -> tuple[str, MetricResult] | None:
-    """The group with the figure farthest from `null`; where the figure has none, that with the worst `beside`."""
+    """The group with the figure farthest from `null`; where the figure has none, that with the worst `beside`.
+
+    None where all groups are alike.
+    """
     groups = [r for r in results if r.group is not None and not math.isnan(r.value)]
     # A probe that rewrites rows says which column speaks for its question.
     groups = [r for r in groups if column is None or str(r.group).startswith(f"{column}=")]
     own = [r for r in groups if r.metric == name]
-    if own:
-        found = max(own, key=lambda r: abs(r.value - null))
-    elif beside is not None and (others := [r for r in groups if r.metric == beside.metric]):
-        found = (min if beside.higher_is_better else max)(others, key=lambda r: r.value)
-    else:
+    if not own and beside is not None:
+        own = [r for r in groups if r.metric == beside.metric]
+    if len({r.value for r in own}) < 2:
         return None
+    if own[0].metric == name:
+        found = max(own, key=lambda r: abs(r.value - null))
+    else:
+        found = (min if own[0].higher_is_better else max)(own, key=lambda r: r.value)
     return str(found.group), found

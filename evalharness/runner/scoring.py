@@ -272,7 +272,7 @@ def _results(
         )
 
     found = [result(None, rows, clusters, int(failed.sum()))]
-    # A figure that is made of groups says nothing of one group by itself.
+    # A disparity between groups has none for each group.
     for column in () if getattr(metric, "over_groups", False) else columns:
         for value, members in stats.samples.groups(column):
             mask = members[stats.kept]

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalharness.core.errors import Problem, SuiteError, UsageError
+from evalharness.core.levels import levels_in
 from evalharness.core.protocols import Metric
+from evalharness.core.registry import suggestion
 from evalharness.core.types import Kind
 
 from .check_entries import entry_problems, no_field, own_columns, unknown_fields
 from .check_rules import rule_problems
 from .check_secrets import secret_problems
+from .groups import group_columns
 from .judges import judge_problems, rubric_problems
 from .judgings import JUDGE_METRIC
 from .kinds import CAPABILITIES, capabilities_of, kind_of, silent_about_tokens
@@ -95,7 +98,11 @@ def check_plan(loaded: LoadedSuite, plan: Plan) -> None:
     for planned in plan.tasks:
         for position, spec in enumerate(planned.task.metrics):
             try:
-                build_metric(spec)[1].for_task(planned.labels)
+                metric = build_metric(spec)[1].for_task(planned.labels)
+                bind = getattr(metric, "for_levels", None)
+                if bind is not None:
+                    # Nothing is asked for a figure that the levels of its column cannot give.
+                    bind(levels_in(planned.samples)).finalize_nothing()
             except (UsageError, ValueError) as error:
                 path: Key = ("tasks", index[planned.task.id], "metrics", position)
                 problems.append(Problem(loaded.place_of(path), shown_path(path), str(error)))
@@ -229,6 +236,14 @@ class _Checker:
                     message = f"a second figure called {figure!r}; give one of them another name: {{{name}: {{as: …}}}}"
                     yield self.problem(path, message)
                 seen[figure] = index
+            column, columns = getattr(metric, "column", None), group_columns(self.suite, task)
+            if hasattr(metric, "for_levels") and column not in columns:
+                known = f"it has: {', '.join(columns)}" if columns else "it has none"
+                message = (
+                    f"{column!r} is no group column of the task{suggestion(str(column), columns)} ({known}); name it "
+                    "under the task's or the dataset's `groups`"
+                )
+                yield self.problem((*path, name, "column"), message)
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
             if name == JUDGE_METRIC:

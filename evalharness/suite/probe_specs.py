@@ -66,9 +66,9 @@ def build_probe(task: ProbeTask) -> ItemsProbe | RewritingProbe:
     return probe
 
 
-def is_rewriting(probe: object) -> bool:
-    """Whether it asks the rows of another task in other words."""
-    return hasattr(probe, "variants")
+def is_rewriting(probe: object, of: str | None) -> bool:
+    """Whether it asks the rows of another task in other words; one that can do both does where `of` names a task."""
+    return hasattr(probe, "variants") and (of is not None or not hasattr(probe, "rows"))
 
 
 def scoring_options(probe: object) -> frozenset[str]:
@@ -77,7 +77,7 @@ def scoring_options(probe: object) -> frozenset[str]:
 
 
 def _misfits(task: ProbeTask, probe: object, own: Collection[str]) -> Iterator[tuple[str, str]]:
-    if is_rewriting(probe):
+    if is_rewriting(probe, task.of):
         if task.of is None:
             yield "", f"the probe {task.probe!r} needs `of`: the task whose rows it rewrites"
         return

@@ -102,6 +102,7 @@ def batch():
                 references=() if i == 20 else references,
                 target=None if i == 21 else LABELS[(i * 7) % 3] if i != 22 else "no such label",
                 choices=LABELS,
+                groups={"half": "ab"[i % 2]},
             )
         )
         status = statuses[i % 6]

@@ -65,6 +65,12 @@ def test_words_are_the_probes_own() -> None:
     assert held(0.0, 0.3, n=3)[1] == "not decided: fewer than 30 samples"
 
 
+def test_a_metric_that_says_why_it_tells_nothing_is_quoted() -> None:
+    result = replace(RESULT, ci_method="too few: 3 of level x")
+    options: Any = {"null": 0.0, "margin": 0.1, "one_sided": False, "least_n": 30, "flagged": "biased"}
+    assert finding_of(result, **options) == ("open", "not decided: too few: 3 of level x")
+
+
 def manifest(*tasks: dict[str, Any]) -> Any:
     return SimpleNamespace(suite={"tasks": list(tasks)})
 
@@ -105,9 +111,9 @@ def test_designs_of_a_question_stand_together_and_their_disagreement_is_said() -
     assert found[1].disagreements == ()
     lines = list(question_lines(found))
     assert lines[0] == (
-        "gender: a.gap of m is biased: 0.200 [0.100, 0.300], n = 100, worst who=she (0.600), accuracy 0.800"
+        "gender: a.gap of m: biased, 0.200 [0.100, 0.300], n = 100, worst who=she (0.600), accuracy 0.800"
     )
-    assert lines[3].startswith("age: c.gap of m is not decided")
+    assert lines[3].startswith("age: c.gap of m: not decided")
 
 
 def test_models_are_told_apart() -> None:
@@ -118,3 +124,15 @@ def test_models_are_told_apart() -> None:
 
 def test_a_suite_without_probes_has_no_such_section() -> None:
     assert questions_of(manifest({"id": "t", "metrics": ["gap"]}), [RESULT]) == ()
+
+
+def test_groups_that_are_all_alike_have_no_worst() -> None:
+    alike = [replace(RESULT, task="a", group="x=1"), replace(RESULT, task="a", group="x=2")]
+    (question,) = questions_of(manifest(task("a")), [replace(RESULT, task="a"), *alike])
+    assert question.designs[0].worst is None
+
+
+def test_the_value_without_effect_is_written_as_it_was_given() -> None:
+    (question,) = questions_of(manifest(task("a")), [replace(RESULT, task="a")])
+    assert question.designs[0].expected == "0 ± 0.05"
+    assert question.designs[0].verdict == ("biased", "")
