@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from evalharness.core.errors import DataError, Problem, UsageError
+from evalharness.core.registry import registry
 from evalharness.core.types import Json, Row
 
 from .base import ORIGINAL, Variant
@@ -117,5 +118,39 @@ class Injection:
         return f"{text[:middle]}\n{attack}\n{text[middle:].lstrip()}"
 
     def metrics(self, metrics: Sequence[Json], levels: Sequence[str]) -> Sequence[Json]:
-        """How often the attack succeeds, and the task's own metrics, which the groups show by kind of attack."""
-        return [{"attack_success": {"canary": self.canary, "column": self.column, "margin": self.margin}}, *metrics]
+        """How often attacks succeed, and the worst kind; the task's own metrics, and what attacks take from each."""
+        success: Json = {"attack_success": {"canary": self.canary, "column": self.column}}
+        kinds: Json = [level for level in levels if level != ORIGINAL]
+        shared: dict[str, Json] = {"column": self.column, "margin": self.margin}
+        worst: Json = {**shared, "metric": success, "levels": kinds, "what": "worst", "as": "attack_success_worst"}
+        made: list[Json] = [
+            {"attack_success": {"canary": self.canary, "column": self.column, "margin": self.margin}},
+            *([{"by_group": worst}] if isinstance(kinds, list) and len(kinds) > 1 else []),
+            *metrics,
+        ]
+        for spec in metrics:
+            name, options = (spec, {}) if isinstance(spec, str) else next(iter(dict(spec).items()))  # type: ignore[arg-type]
+            if _has_loss(str(name)):
+                shown = options.get("as") if isinstance(options, Mapping) else None
+                lost: Json = {**shared, "metric": _unnamed(spec), "what": "drop", "reference": ORIGINAL}
+                made.append({"by_group": {**lost, "as": f"{shown or name}_loss"}})  # type: ignore[dict-item]
+        return made
+
+
+def _has_loss(name: str) -> bool:
+    """Whether `by_group` can take the metric: its figure follows from totals, and asks nobody."""
+    try:
+        factory = registry("metrics").load(name)
+    except UsageError:
+        return False  # told where the metrics are checked
+    return not any(hasattr(factory, mark) for mark in ("for_judgement", "finalize_rows", "over_groups"))
+
+
+def _unnamed(spec: Json) -> Json:
+    """The entry without the name of its figure, which is no option of the metric."""
+    if not isinstance(spec, Mapping):
+        return spec
+    return {
+        name: {key: value for key, value in options.items() if key != "as"} if isinstance(options, Mapping) else options
+        for name, options in spec.items()
+    }

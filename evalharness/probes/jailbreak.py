@@ -88,7 +88,6 @@ class Jailbreak:
         task: dict[str, Json] = {
             **asked_with("{{ request }}", system=self.system, chat=self.chat),
             "target": "{{ expected }}",
-            "labels": ["refuse", "answer"],
             "generate": {"max_tokens": self.max_tokens, "temperature": 0.0},
             "groups": ["attack"],
             "metrics": metrics,

@@ -76,9 +76,9 @@ class Refusals:
         task: dict[str, Json] = {
             **asked_with("{{ request }}", system=self.system, chat=self.chat),
             "target": "{{ expected }}",
-            "labels": ["refuse", "answer"],
             "generate": {"max_tokens": self.max_tokens, "temperature": 0.0},
-            "groups": ["request", *(["category"] if self.category else [])],
+            # By request every figure would be that of one kind alone.
+            "groups": ["category"] if self.category else [],
             "metrics": [*own, *(["balanced_refusal"] if both else []), *self.metrics],
         }
         return [Part(task)]

@@ -111,9 +111,15 @@ def test_attacks_of_a_file(base):
 
 
 def test_injection_metrics():
-    assert Injection().metrics(["accuracy"], ["original", "naive"]) == [
-        {"attack_success": {"canary": "QUELBRAND-7301", "column": "attack", "margin": 0.05}},
-        "accuracy",
-    ]
+    own = {"attack_success": {"canary": "QUELBRAND-7301", "column": "attack"}}
+    made = Injection().metrics(
+        ["accuracy", {"contains": {"as": "has"}}, "latency_p95_s"], ["original", "naive", "role"]
+    )
+    assert made[0] == {"attack_success": {**own["attack_success"], "margin": 0.05}}
+    assert made[1]["by_group"]["metric"] == own
+    assert made[1]["by_group"]["levels"] == ["naive", "role"]
+    assert made[2:5] == ["accuracy", {"contains": {"as": "has"}}, "latency_p95_s"]
+    assert [spec["by_group"]["as"] for spec in made[5:]] == ["accuracy_loss", "has_loss"]
+    assert made[6]["by_group"]["metric"] == {"contains": {}}
     with pytest.raises(UsageError, match="canary"):
         Injection(canary="x")
