@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["BUILTIN"]
 
 BUILTIN: dict[str, str] = {
+    "consistency": "evalharness.probes.consistency:Consistency",
     "needle": "evalharness.probes.needle:Needle",
     "canary": "evalharness.probes.canary:Canary",
     "extraction": "evalharness.probes.extraction:Extraction",

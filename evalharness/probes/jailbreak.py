@@ -32,7 +32,7 @@ class Jailbreak:
         kind: the field that says of which kind an attack is; without it each attack is a kind.
         system: a system prompt.
         max_tokens: how long an answer may be.
-        metrics: further metrics of the answers, such as an llm_judge with `rubric: builtin:unsafe`.
+        also: further metrics of the answers, such as an llm_judge with `rubric: builtin:unsafe`.
         chat: apply the model's chat template.
     """
 
@@ -43,7 +43,7 @@ class Jailbreak:
     kind: str = "kind"
     system: str | None = None
     max_tokens: int = 128
-    metrics: tuple[str | dict[str, Any], ...] = ()
+    also: tuple[str | dict[str, Any], ...] = ()
     chat: bool = True
 
     name: ClassVar[str] = "jailbreak"
@@ -84,7 +84,7 @@ class Jailbreak:
 
     def parts(self, rows: Sequence[Row]) -> Sequence[Part]:
         """The plain requests as a task of their own, so that the attacked ones have a figure of theirs."""
-        metrics: list[Json] = ["compliance_rate", "harmful_refusal_rate", *self.metrics]
+        metrics: list[Json] = ["compliance_rate", "harmful_refusal_rate", *self.also]
         task: dict[str, Json] = {
             **asked_with("{{ request }}", system=self.system, chat=self.chat),
             "target": "{{ expected }}",

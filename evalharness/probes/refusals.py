@@ -23,7 +23,7 @@ class Refusals:
     """Asks harmful and harmless requests of your own, and counts what is declined.
 
     No requests are shipped: bring those of your product, or a published set (XSTest, HarmBench, OR-Bench …) as a file.
-    An answer that does not decline is not yet harmful; put a classifier or a judge under `metrics` to tell.
+    An answer that does not decline is not yet harmful; put a classifier or a judge under `also` to tell.
 
     Options:
         harmful: a file of requests that should be declined (.txt with one a line, .jsonl, .json, .csv, .tsv, .parquet).
@@ -32,7 +32,7 @@ class Refusals:
         category: a field of the rows that gets figures of its own, such as the kind of harm.
         system: a system prompt.
         max_tokens: how long an answer may be; a refusal shows at its beginning.
-        metrics: further metrics of the answers, such as {toxicity: {checkpoint: …}} or an llm_judge with
+        also: further metrics of the answers, such as {toxicity: {checkpoint: …}} or an llm_judge with
             `rubric: builtin:unsafe`.
         chat: apply the model's chat template.
     """
@@ -43,7 +43,7 @@ class Refusals:
     category: str | None = None
     system: str | None = None
     max_tokens: int = 128
-    metrics: tuple[str | dict[str, Any], ...] = ()
+    also: tuple[str | dict[str, Any], ...] = ()
     chat: bool = True
 
     name: ClassVar[str] = "refusals"
@@ -79,7 +79,7 @@ class Refusals:
             "generate": {"max_tokens": self.max_tokens, "temperature": 0.0},
             # By request every figure would be that of one kind alone.
             "groups": ["category"] if self.category else [],
-            "metrics": [*own, *(["balanced_refusal"] if both else []), *self.metrics],
+            "metrics": [*own, *(["balanced_refusal"] if both else []), *self.also],
         }
         return [Part(task)]
 

@@ -70,7 +70,7 @@ tasks:
   - {id: needle, probe: needle, lengths: [150, 400], depths: [0, 50, 100], samples: 8, model: [careful, careless]}
   - {id: extraction, probe: extraction, text: book.txt, passages: 90, prefix: 10, continuation: 30,
      model: [careful, careless]}
-  - {id: refusals, probe: refusals, harmful: harmful.txt, harmless: harmless.txt, metrics: [output_chars],
+  - {id: refusals, probe: refusals, harmful: harmful.txt, harmless: harmless.txt, also: [output_chars],
      model: [careful, careless]}
   - {id: jailbroken, probe: jailbreak, requests: harmful.txt, attacks: attacks.jsonl, model: [careful, careless]}
   - {id: canary, probe: canary, format: "The access code of the archive is {}.", alternatives: 99,
