@@ -61,6 +61,8 @@ def read_corpus(path: str, *, base: Path, option: str, field: str) -> Sequence[R
     problems = [problem for row in rows if (problem := _fault(row, field, option)) is not None]
     if not rows:
         problems = [Problem(Place(str(file)), option, "the file holds no rows; give at least one")]
+    if rows and not any(field in row.fields for row in rows):
+        problems = problems[:1]  # a column that is missing is missing in every row
     if problems:
         raise DataError(problems[:_MOST_SHOWN])
     return rows

@@ -72,10 +72,9 @@ class Extraction:
         needed = self.prefix + self.continuation
         width = len(words) // self.passages
         if width < needed:
-            raise UsageError(
-                f"text: {len(words):,} words do not hold {self.passages} passages of {needed}; ask for at most "
-                f"{len(words) // needed} passages"
-            )
+            most = len(words) // needed
+            remedy = f"ask for at most {most:,} passages" if most else "give a longer text, or a shorter prefix"
+            raise UsageError(f"text: {len(words):,} words do not hold {self.passages} passages of {needed}; {remedy}")
         draw = random.Random(self.seed)
         file = str(base / self.text)
         found = []

@@ -62,7 +62,7 @@ class Needle:
 
     lengths: tuple[int, ...] = (512, 1024, 2048)
     depths: tuple[float, ...] = (0, 25, 50, 75, 100)
-    samples: int = 6
+    samples: int = 8
     length_in: Literal["words", "tokens"] = "words"
     tokenizer: str | None = None
     haystack: str | None = None

@@ -39,6 +39,14 @@ def test_faults_of_all_rows_with_their_places(tmp_path):
     assert "got 3" in lines[2]
 
 
+def test_a_column_that_is_missing_is_told_once(tmp_path):
+    (tmp_path / "a.csv").write_text("text\none\ntwo\n")
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, "a.csv")
+    assert str(caught.value).endswith("a.csv:2 harmful: there is no field 'prompt'; it has: text")
+    assert len(str(caught.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

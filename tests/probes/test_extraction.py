@@ -34,6 +34,9 @@ def test_too_many_passages(base):
     with pytest.raises(UsageError, match=r"1,000 words do not hold 100 passages of 100; ask for at most 10 passages"):
         Extraction(text="text.txt").rows(base)
 
+    with pytest.raises(UsageError, match=r"1,000 words do not hold 100 passages of 2000; give a longer text"):
+        Extraction(text="text.txt", prefix=1000, continuation=1000).rows(base)
+
 
 @pytest.mark.parametrize(
     ("options", "said"),
