@@ -102,15 +102,11 @@ def common_runs(texts: Sequence[ArrayLike], source: ArrayLike) -> list[Ints]:
         automaton.add(codes.tolist())
     best = automaton.matched(_stretches(coded, _codes(ids, known), known.size))
     for runs, codes in zip(found, coded, strict=True):
-        state = place = 0
+        # What was read since the last break is the longest string of its state: `add` has split off any longer one.
+        state = 0
         for index, code in enumerate(codes.tolist()):
-            if code < 0:
-                state = place = 0
-                continue
-            state = automaton.next[state][code]
-            place += 1
-            # The state may stand for longer strings too, that only another text holds.
-            runs[index] = min(best[state], place)
+            state = 0 if code < 0 else automaton.next[state][code]
+            runs[index] = best[state]
     return found
 
 

@@ -44,7 +44,7 @@ def test_longest_equals_difflib(first, second):
         ([[7, 8]], [1, 2], [[0, 0]]),
         ([[1, 2, 3]], [9, 1, 2, 3, 9], [[1, 2, 3]]),
         ([[1, 2, -1, 2, 3]], [1, 2, 3], [[1, 2, 0, 1, 2]]),
-        # The second text's state stands for the longer string of the first, which the source holds.
+        # What the second text reads is the end of a longer string of the first, which the source holds.
         ([[5, 1, 2], [1, 2]], [5, 1, 2], [[1, 2, 3], [1, 2]]),
         ([[1, 1, 1]], [1, 1], [[1, 2, 2]]),
     ],
