@@ -35,6 +35,8 @@ __all__ = ["MAX_RESAMPLED", "N_RESAMPLES", "Summary", "sample_values", "summariz
 N_RESAMPLES = 2000
 # Resampling more would take seconds a figure, and from here on the normal approximation is as good.
 MAX_RESAMPLED = 50_000
+# Intervals of metrics' own that are told of clusters: a metric over all answers (distinct-n), one of pairs (flip_rate).
+_KNOWING_CLUSTERS = ("jackknife", "wilson")
 
 
 class Summary(NamedTuple):
@@ -79,6 +81,7 @@ def summarize(
     over answers    `jackknife` and `cluster-jackknife` of metrics that a resample would get wrong (distinct-n)
     over levels     what `metrics.disparity` says: `max-t` and others, with `cluster-` before them; `too few: …` where
                     a level is too small, and `none: …` where one has no figure
+    of pairs        `wilson` and `cluster-wilson` over pairs of samples (flip_rate)
     ==============  ===============================================================================
 
     Rows without anything to measure are left out of proportions and means. Bounds are kept within the metric's own.
@@ -190,8 +193,8 @@ def _quantile(
 ) -> tuple[Interval, str]:
     direct = getattr(metric, "interval_rows", None)
     name = getattr(metric, "interval_name", "order-statistics")
-    if name == "jackknife" and direct is not None:
-        return _left_out(metric, rows, codes, confidence=confidence)
+    if name in _KNOWING_CLUSTERS and direct is not None:
+        return _left_out(metric, rows, codes, name, confidence=confidence)
     if codes is None and direct is not None:
         if len(rows) < 2:
             return NO_INTERVAL, "none"
@@ -216,15 +219,17 @@ def _within_bounds(metric: Metric, values: Array) -> bool:
     return math.isfinite(slack) and slack > 0 and bool(((values >= low - slack) & (values <= high + slack)).all())
 
 
-def _left_out(metric: RowsMetric, rows: Array, codes: Ints | None, *, confidence: float) -> tuple[Interval, str]:
-    """The metric's own jackknife, which knows clusters; resamples would not do for it."""
+def _left_out(
+    metric: RowsMetric, rows: Array, codes: Ints | None, name: str, *, confidence: float
+) -> tuple[Interval, str]:
+    """The metric's own interval, which knows clusters; resamples would not do for it."""
     found = Interval(*metric.interval_rows(rows, confidence=confidence, codes=codes))  # type: ignore[attr-defined]
     if math.isnan(found.low):
         return NO_INTERVAL, "none"
     if found.low == found.high:
         n_units = len(rows) if codes is None else int(codes.max()) + 1
         return _no_variation(metric, found.low, n_units, confidence)  # type: ignore[arg-type]
-    return found, "jackknife" if codes is None else "cluster-jackknife"
+    return found, name if codes is None else f"cluster-{name}"
 
 
 def _no_variation(metric: Metric, value: float, n: int, confidence: float) -> tuple[Interval, str]:

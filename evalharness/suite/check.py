@@ -18,7 +18,7 @@ from .check_secrets import secret_problems
 from .groups import group_columns
 from .judges import judge_problems, rubric_problems
 from .judgings import JUDGE_METRIC
-from .kinds import CAPABILITIES, capabilities_of, kind_of, silent_about_tokens
+from .kinds import CAPABILITIES, blind_to_shared, capabilities_of, kind_of, silent_about_tokens
 from .load import LoadedSuite, as_written
 from .metric_specs import OPERATIONAL, MetricFault, build_metric, figures_of_metric
 from .names import check_names
@@ -155,6 +155,13 @@ class _Checker:
                 "tokens of a text; leave top_logprobs out, or name models of the backend hf-causal under `model`"
             )
             yield self.problem((*base, "top_logprobs"), message)
+        for name in blind_to_shared(task, known):
+            message = (
+                f"the model {name.partition('@')[0]!r} (backend {known[name].backend}) cannot score only the tokens "
+                "that two choices share; set score: all, or name models of the backends hf-masked and hf-causal under "
+                "`model`"
+            )
+            yield self.problem((*base, "score"), message)
         if not models_of(task, self.suite):
             message = "runs on no model: all models of the suite are judges; name those to be judged under `model`"
             yield self.problem((*base, "id"), message)
