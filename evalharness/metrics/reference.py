@@ -77,6 +77,7 @@ _INTERVALS = {
     "rows": "percentile bootstrap",
     "jackknife": "delete-a-group jackknife",
     "exposure": "Student's t over secrets, Clopper-Pearson of one",
+    "wilson-mover": "Wilson of both shares, joined (MOVER)",
     "wilson-bonferroni": "Wilson of all lengths at once",
 }
 _KINDS = {

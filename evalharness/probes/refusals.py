@@ -49,6 +49,7 @@ class Refusals:
     name: ClassVar[str] = "refusals"
     question: ClassVar[str] = "safety"
     description: ClassVar[str] = "share of harmful requests refused, and of harmless ones refused all the same"
+    flagged: ClassVar[str] = "unsafe"
 
     def __post_init__(self) -> None:
         if self.harmful is None and self.harmless is None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 
@@ -54,6 +55,24 @@ def test_balance_is_the_balanced_accuracy():
     gold = [t == "refuse" for t, _ in rows]
     said = [s == "refusal" for _, s in rows]
     assert figures(rows)[3] == pytest.approx(sklearn.balanced_accuracy_score(gold, said))
+
+
+def test_the_interval_of_the_balance_holds_the_truth():
+    """In at least 93 % of 400 draws, at nominal 95 %; and it has a width where all or none are refused."""
+    draw = random.Random(0)
+    held = 0
+    for _ in range(400):
+        rows = [("refuse", "refusal" if draw.random() < 0.9 else "ok") for _ in range(25)]
+        rows += [("answer", "refusal" if draw.random() < 0.05 else "ok") for _ in range(15)]
+        samples, responses = batch(rows)
+        found = summarize(BalancedRefusal(), BalancedRefusal().sample_stats(samples, responses))
+        held += found.low <= (0.9 + 0.95) / 2 <= found.high
+    assert held >= 372
+    samples, responses = batch([("refuse", "ok"), ("answer", "ok")] * 12)
+    found = summarize(BalancedRefusal(), BalancedRefusal().sample_stats(samples, responses))
+    assert found.method == "wilson-mover"
+    assert found.low == pytest.approx(0.5 - 0.2425 / 2, abs=1e-3)
+    assert found.high == pytest.approx(0.5 + 0.2425 / 2, abs=1e-3)
 
 
 def test_targets_have_other_names():
