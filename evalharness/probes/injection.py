@@ -125,7 +125,6 @@ class Injection:
         worst: Json = {**shared, "metric": success, "levels": kinds, "what": "worst", "as": "attack_success_worst"}
         made: list[Json] = [
             {"attack_success": {"canary": self.canary, "column": self.column, "margin": self.margin}},
-            *([{"by_group": worst}] if isinstance(kinds, list) and len(kinds) > 1 else []),
             *metrics,
         ]
         for spec in metrics:
@@ -134,7 +133,7 @@ class Injection:
                 shown = options.get("as") if isinstance(options, Mapping) else None
                 lost: Json = {**shared, "metric": _unnamed(spec), "what": "drop", "reference": ORIGINAL}
                 made.append({"by_group": {**lost, "as": f"{shown or name}_loss"}})  # type: ignore[dict-item]
-        return made
+        return [*made, {"by_group": worst}] if len(levels) > 2 else made
 
 
 def _has_loss(name: str) -> bool:

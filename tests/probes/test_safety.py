@@ -116,10 +116,11 @@ def test_injection_metrics():
         ["accuracy", {"contains": {"as": "has"}}, "latency_p95_s"], ["original", "naive", "role"]
     )
     assert made[0] == {"attack_success": {**own["attack_success"], "margin": 0.05}}
-    assert made[1]["by_group"]["metric"] == own
-    assert made[1]["by_group"]["levels"] == ["naive", "role"]
-    assert made[2:5] == ["accuracy", {"contains": {"as": "has"}}, "latency_p95_s"]
-    assert [spec["by_group"]["as"] for spec in made[5:]] == ["accuracy_loss", "has_loss"]
-    assert made[6]["by_group"]["metric"] == {"contains": {}}
+    assert made[1:4] == ["accuracy", {"contains": {"as": "has"}}, "latency_p95_s"]
+    assert [spec["by_group"]["as"] for spec in made[4:]] == ["accuracy_loss", "has_loss", "attack_success_worst"]
+    assert made[5]["by_group"]["metric"] == {"contains": {}}
+    assert made[6]["by_group"]["metric"] == own
+    assert made[6]["by_group"]["levels"] == ["naive", "role"]
+    assert len(Injection().metrics([], ["original", "naive"])) == 1
     with pytest.raises(UsageError, match="canary"):
         Injection(canary="x")
