@@ -27,6 +27,7 @@ from ..core.types import MetricResult
 from .bars import bar, scale_of, strip
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
+from .probes import HINT, held_bar
 from .reliability import diagram
 from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
@@ -95,6 +96,7 @@ def iter_html(
         gate_hint=_gate_hint(view),
         interval_hint=interval_hint(view),
         people=[_people(p) for p in view.people],
+        probes_hint=HINT,
         on_error=_on_error(view),
         states=[
             {
@@ -175,6 +177,7 @@ def environment() -> Environment:
         utc=_utc,
         variant=lambda result: _variant(result.task, result.model),
         bar=lambda result: _drawing.get()(result),
+        held=held_bar,
         diagram=diagram,
     )
     return made
