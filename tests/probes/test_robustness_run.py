@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,14 @@ gates:
     assert main(["run", str(write(SUITE + rules.replace("MODEL", "brittle"))), "--quiet"]) == 1
     assert main(["run", str(write(SUITE + rules.replace("MODEL", "steady"))), "--quiet"]) == 0
     capsys.readouterr()
-    assert main(["compare", "latest", "--models", "brittle", "steady", "--task", "words"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "flip_rate" in said, said
+    assert main(["compare", "latest", "--models", "brittle", "steady", "--task", "words", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    found = {f["group"]: f["difference"] for f in figures if f["metric"] == "flip_rate"}
+    assert found[None] == pytest.approx(-30 / 180)
+    assert found["perturbation=case_upper"] == -0.5
+    assert found["perturbation=whitespace_edges"] == 0.0
+    paired = rules.replace("gates:\n", "gates:\n  baseline: {model: brittle}\n").replace("MODEL", "steady")
+    assert main(["run", str(write(SUITE + paired.replace("at_most: 0.2", "superior: {margin: 0.2}"))), "--quiet"]) == 0
     record = Record.open("latest")
     again = evalharness.score(record, write(SUITE))
     assert figure(again, "flip_rate", "brittle").value == figure(record, "flip_rate", "brittle").value == 30 / 180
