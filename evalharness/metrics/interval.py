@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evalharness.core.protocols import Array, Metric
 from evalharness.stats.arrays import Ints, np
@@ -79,6 +79,8 @@ def summarize(
     quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
     its own         what the metric's `interval_rows` gives, under its `interval_name`; in clusters the bootstrap
     over answers    `jackknife` and `cluster-jackknife` of metrics that a resample would get wrong (distinct-n)
+    over levels     what `metrics.disparity` says: `max-t` and others, with `cluster-` before them; `too few: …` where
+                    a level is too small, and `none: …` where one has no figure
     of pairs        `wilson` and `cluster-wilson` over pairs of samples (flip_rate)
     ==============  ===============================================================================
 
@@ -103,8 +105,13 @@ def summarize(
     if len(rows):
         value = float(metric.finalize(rows.sum(axis=0)) if by_rows is None else by_rows.finalize_rows(rows))
     codes = None if clusters is None else cluster_codes(clusters)
+    over_levels = getattr(metric, "disparity", None)
+    if over_levels is not None and math.isnan(value):
+        return Summary(value, *NO_INTERVAL, f"none: {over_levels(rows, codes, seed=seed).note}")
     if math.isnan(value) or not np.isfinite(rows).all():
         return Summary(value, *NO_INTERVAL, "none")
+    if over_levels is not None:
+        return _of_levels(metric, over_levels(rows, codes, seed=seed), confidence)
     if by_rows is not None:
         n_resamples = min(n_resamples, getattr(metric, "n_resamples", n_resamples))
         found, method = _quantile(by_rows, rows, codes, confidence=confidence, seed=seed, n_resamples=n_resamples)
@@ -119,6 +126,19 @@ def summarize(
     if math.isnan(found.low) or math.isnan(found.high):
         return Summary(value, *NO_INTERVAL, "none")
     return Summary(value, max(found.low, metric.bounds[0]), min(found.high, metric.bounds[1]), method)
+
+
+def _of_levels(metric: Metric, found: Any, confidence: float) -> Summary:
+    """The interval of a disparity between levels; all that the figure can be where nothing is excluded."""
+    if found.method == "none":
+        return Summary(found.value, *NO_INTERVAL, f"none: {found.note}")
+    if found.method == "no-variation":
+        return Summary(found.value, found.value, found.value, found.method)
+    low, high = found.interval(confidence)
+    low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
+    return Summary(
+        found.value, low if math.isfinite(low) else math.nan, high if math.isfinite(high) else math.nan, found.method
+    )
 
 
 def _mean(metric: Metric, rows: Array, value: float, codes: Ints | None, *, confidence: float) -> tuple[Interval, str]:

@@ -197,10 +197,15 @@ def _groups(table: GroupTable) -> list[str]:
     rows = [
         [_e(name), figure(r.value), interval(r.ci_low, r.ci_high, like=r.value), amount(r.n)] for name, r in table.rows
     ]
+    rows += [
+        [f"*{what}*", figure(r.value), interval(r.ci_low, r.ci_high, like=r.value), amount(r.n)]
+        for what, r in table.between
+    ]
     return [
         f"{_e(table.metric)} of {_e(table.model)} in {_e(table.task)} by {_e(table.column)}, worst first{gap}:",
         "",
         *markdown_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
+        *([_e(table.doubt), ""] if table.doubt else []),
     ]
 
 

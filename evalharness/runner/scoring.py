@@ -275,7 +275,8 @@ def _results(
         )
 
     found = [result(None, rows, clusters, int(failed.sum()))]
-    for column in columns:
+    # A disparity between groups has none for each group.
+    for column in () if getattr(metric, "over_groups", False) else columns:
         for value, members in stats.samples.groups(column):
             mask = with_originals(members[stats.kept], metric.columns, rows)
             mine = None if clusters is None else [clusters[i] for i in mask.nonzero()[0].tolist()]

@@ -154,6 +154,11 @@ class PromptTask(_Task):
     normalize: Literal["none", "tokens", "bytes"] = Field(
         "none", description="Choose by log-likelihood, or by it per token or per UTF-8 byte of the choice."
     )
+    score: Literal["all", "shared"] = Field(
+        "all",
+        description="Which tokens of a choice count: all; or, of two choices, those that both have (backends hf-masked "
+        "and hf-causal): what differs decides only by what it makes of the rest.",
+    )
     few_shot: FewShot | None = Field(None, description="Worked examples before the question.")
     generate: Generation | None = Field(None, description="Generation settings.")
     reference: Template | Annotated[tuple[Template, ...], Field(min_length=1)] | None = Field(
@@ -183,6 +188,11 @@ class PromptTask(_Task):
         if not by_likelihood and self.normalize != "none":
             needed = "choices" if self.choices is None else "likelihoods (choice_by: likelihood)"
             raise ValueError(f"normalize has no effect without {needed}; remove it")
+        if not by_likelihood and self.score != "all":
+            needed = "choices" if self.choices is None else "likelihoods (choice_by: likelihood)"
+            raise ValueError(f"score has no effect without {needed}; remove it")
+        if self.score == "shared" and isinstance(self.choices, tuple) and len(self.choices) != 2:
+            raise ValueError(f"score: shared compares two choices, and there are {len(self.choices)}; give two, or all")
         if self.choices is None:
             only_with(self.model_fields_set, ("choice_by",), "choices")
         if self.messages is not None and self.chat is False:
