@@ -11,7 +11,6 @@ import pytest
 
 import evalharness
 from evalharness.cli.main import main
-from evalharness.metrics import BUILTIN
 from evalharness.metrics.flips import FlipRate
 from evalharness.metrics.interval import summarize
 from evalharness.record import Record
@@ -32,7 +31,6 @@ tasks:
     perturbations: [{case: upper}, {whitespace: edges}, numbers, negation]
     expect: change
 """
-LOSSES = pytest.mark.skipif("by_group" not in BUILTIN, reason="losses are figures of the metric by_group")
 
 
 @pytest.fixture
@@ -108,7 +106,6 @@ gates:
     assert figure(again, "flip_rate", "brittle").value == figure(record, "flip_rate", "brittle").value == 30 / 180
 
 
-@LOSSES
 def test_a_brittle_model_is_found_and_a_steady_one_cleared(write: Any) -> None:
     record = evalharness.run(write(SUITE.replace("expect: change", "expect: change\n    margin: 0.1"), "accuracy"))
     brittle, steady = (figure(record, "accuracy_drop", model) for model in ("brittle", "steady"))
@@ -119,6 +116,9 @@ def test_a_brittle_model_is_found_and_a_steady_one_cleared(write: Any) -> None:
     assert figure(record, "accuracy_drop_case_upper", "brittle").value == 0.5
     assert figure(record, "accuracy_drop_whitespace_edges", "brittle").value == 0.0
     assert not [r for r in record.results if r.metric == "accuracy_drop_negation"]
+    origin = next(t for t in record.manifest.suite["tasks"] if t["id"] == "words")["origin"]
+    assert list(origin["findings"]) == ["accuracy_drop"], "each variant by itself would cry wolf"
+    assert origin["findings"]["accuracy_drop"]["margin"] == 0.1
 
 
 CHOICE = """\
