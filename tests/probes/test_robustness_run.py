@@ -11,9 +11,12 @@ import pytest
 
 import evalharness
 from evalharness.cli.main import main
+from evalharness.core.types import Response, Sample
 from evalharness.metrics.flips import FlipRate
 from evalharness.metrics.interval import summarize
+from evalharness.probes.robustness import Robustness
 from evalharness.record import Record
+from evalharness.suite.metric_specs import build_metric
 
 SUITE = """\
 version: 1
@@ -178,3 +181,29 @@ def test_the_interval_of_the_flip_rate_covers(expected: float) -> None:
         found = summarize(metric, stats, clusters=[str(i) for i in stats[:, 2]])
         missed += not found.low <= expected <= found.high
     assert missed <= 0.07 * 200
+
+
+@pytest.mark.parametrize(("loss", "least", "most"), [(0.0, 0.0, 0.07), (0.35, 0.95, 1.0)])
+def test_few_steady_models_are_found_and_most_brittle_ones(loss: float, least: float, most: float) -> None:
+    """200 seeds: answers that change for the better as often as for the worse, and others that one variant costs."""
+    levels = ("original", "typos", "case_upper", "numbers")
+    made = Robustness(perturbations=("typos", {"case": "upper"}, "numbers")).metrics(["accuracy"], levels)
+    worst = next(
+        spec for spec in made if isinstance(spec, dict) and spec.get("by_group", {}).get("as") == "accuracy_drop"
+    )
+    metric = build_metric(worst)[1].for_task(("right", "wrong"))  # type: ignore[arg-type]
+    found = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        samples, responses = [], []
+        for row in range(100):
+            right = rng.random() < 0.8
+            for level in levels:
+                kept = right if rng.random() < 0.8 else rng.random() < 0.8
+                if level == "typos" and rng.random() < loss:
+                    kept = False
+                samples.append(Sample(f"{row}#{level}", "", "", target="right", groups={"perturbation": level}))
+                responses.append(Response("", answer="right" if kept else "wrong"))
+        stats = metric.sample_stats(samples, responses)
+        found += summarize(metric, stats, clusters=[s.id.split("#")[0] for s in samples], seed=seed).low > 0
+    assert least <= found / 200 <= most, found
