@@ -37,6 +37,7 @@ VERBS: dict[str, Verb] = {
     "compare": Verb("compare", "compare runs on the same samples: differences, tests, flips"),
     "selftest": Verb("selftest", "test whether a suite's gates would ring"),
     "report": Verb("report", "write a record's report: HTML, Markdown, CSV, Parquet, JSON"),
+    "rewritings": Verb("rewritings", "keep a record's answers as rewritings, for the probe robustness"),
     "annotate": Verb("annotate", "rate a record's outputs by hand, on a local page"),
     "runs": Verb("runs", "list, show, promote and delete recorded runs"),
     "promote": Verb("promote", "make a run the baseline of its suite"),

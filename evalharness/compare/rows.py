@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from ..core.types import MetricResult
+from ..metrics.base import with_originals
 
 if TYPE_CHECKING:
     from ..record import Record
@@ -28,7 +29,9 @@ class RowSource:
         if self._last is None or self._last[0] != name:
             self._last = name, self.record.stats_arrays(*name)
         whole = self._last[1]
-        return whole if figure.group is None else whole.only(self._mask(figure, whole))
+        if figure.group is None:
+            return whole
+        return whole.only(with_originals(self._mask(figure, whole), figure.columns, whole.values))
 
     def _mask(self, figure: MetricResult, whole: StatsArrays) -> Bools:
         assert figure.group is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..core.protocols import Array
 from ..core.types import MetricResult
+from ..metrics.base import with_originals
 
 if TYPE_CHECKING:
     from ..record import Record
@@ -41,11 +43,12 @@ def figure_rows(record: Record, figure: MetricResult) -> FigureRows:
     """The rows of `figure`; for a group's figure those of its samples."""
     table = record.stats(figure.task, figure.model, figure.metric)
     values = np.asarray(table.values, dtype=np.float64)
-    keep = range(len(table))
+    keep: Sequence[int] = range(len(table))
     if figure.group is not None:
         members = _members(record, figure)
-        keep = [i for i in keep if table.sample_ids[i] in members]  # type: ignore[assignment]
-        values = values[np.array(list(keep), dtype=np.intp)]
+        mine = np.array([table.sample_ids[i] in members for i in keep], dtype=np.bool_)
+        chosen = with_originals(mine, figure.columns, values).nonzero()[0]
+        keep, values = chosen.tolist(), values[chosen]
     seen: Counter[str] = Counter()
     keys: list[tuple[str, int]] = []
     for i in keep:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from evalharness.core.errors import UsageError
 from evalharness.core.protocols import Array, IntervalKind, Metric, Need
 from evalharness.core.types import Kind, Response, Sample
-from evalharness.stats.arrays import np
+from evalharness.stats.arrays import Bools, np
 
 __all__ = [
     "BOOTSTRAP",
@@ -23,6 +23,7 @@ __all__ = [
     "NEEDS_NOTHING",
     "NEEDS_REFERENCES",
     "NEEDS_TARGET",
+    "ORIGINALS",
     "PROPORTION",
     "TEXT_KINDS",
     "BaseMetric",
@@ -37,8 +38,11 @@ __all__ = [
     "package_version",
     "ratio",
     "require",
+    "with_originals",
 ]
 
+ORIGINALS = "original"
+"""The column of a metric of pairs that is 1 in the rows that the others are compared with: every group has them."""
 # Typed here, because an annotation in a dataclass would make an option of it.
 PROPORTION: IntervalKind = "proportion"
 BOOTSTRAP: IntervalKind = "bootstrap"
@@ -183,6 +187,14 @@ def check_batch(samples: Sequence[Sample], responses: Sequence[Response]) -> Non
                 raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {type(item).__name__}")
     if len(samples) != len(responses):
         raise ValueError(f"{len(samples)} samples but {len(responses)} responses; give one response a sample")
+
+
+def with_originals(members: Bools, columns: Sequence[str], rows: Array) -> Bools:
+    """(n,) the rows of a group, `members`, and those that it cannot do without: of pairs the other half."""
+    if ORIGINALS not in columns:
+        return members
+    found: Bools = members | (np.asarray(rows)[:, list(columns).index(ORIGINALS)] > 0)
+    return found
 
 
 def answer_text(response: Response) -> str:

@@ -10,10 +10,10 @@ from typing import Literal
 
 from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
-from evalharness.stats.arrays import Bools, Ints, np
+from evalharness.stats.arrays import Ints, np
 from evalharness.stats.intervals import Interval, cluster_wilson
 
-from .base import BOOTSTRAP, LABELLED_KINDS, NEEDS_NOTHING, BaseMetric, check_batch, require
+from .base import BOOTSTRAP, LABELLED_KINDS, NEEDS_NOTHING, ORIGINALS, BaseMetric, check_batch, require
 from .labels import label_of
 from .text import squad_normalize
 
@@ -77,7 +77,7 @@ class FlipRate(BaseMetric):
     @property
     def columns(self) -> tuple[str, ...]:
         """Codes of what is compared, no numbers to be added: `row`, `answer` and `content` are hashes."""
-        return ("n", "original", "row", "answer", "content")
+        return ("n", ORIGINALS, "row", "answer", "content")
 
     def sample_stats(self, samples: Sequence[Sample], responses: Sequence[Response]) -> Array:
         check_batch(samples, responses)
@@ -144,11 +144,6 @@ class FlipRate(BaseMetric):
     def n_measured(self, stats: Array) -> int:
         """How many pairs the rows hold."""
         return len(self._pairs(stats)[0])
-
-    def beside(self, column: str, stats: Array) -> Bools:
-        """(n,) the rows that a group of `column` cannot do without: its originals, which are of another group."""
-        found: Bools = (stats[:, 1] > 0) if column == self.column else np.zeros(len(stats), dtype=bool)
-        return found
 
     def _pairs(self, stats: Array) -> tuple[Ints, Ints, Array]:
         """(indexes of the variants, of their originals, 1.0 where the answers differ) of the questions that differ."""

@@ -60,7 +60,7 @@ class Probe(Protocol):
 
     A class may also have: `flagged`, the word for a finding above its margin (default "biased"); `scoring`, its options
     that change how answers are scored and not what is asked (default margin and least_n): a record may be scored again
-    with others of these.
+    with others of these; `speaks(figure) -> bool`: whether a figure that could be a finding is one (default: all are).
     """
 
     name: ClassVar[str]

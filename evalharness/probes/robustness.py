@@ -16,6 +16,7 @@ from .options import LABEL_SETS, label_variants, order_variants
 from .perturb import Composed, composed_of
 from .perturb.base import require
 from .prompts import few_shot_variants, prompt_variants
+from .written import written_variants
 
 __all__ = ["DEFAULT_PERTURBATIONS", "Robustness"]
 
@@ -44,8 +45,9 @@ class Robustness:
     Options:
         perturbations: rewritings of the text: a name (typos), {name: option} ({case: upper}), {name: {option: value}}
             ({typos: {rate: 0.3, as: many_typos}}), or a list of these, which are done one after the other. Without it,
-            and without any of the next four, ten common ones.
+            and without any of the next five, ten common ones.
         prompts: other templates of the prompt: a file, the template itself, or {name: …, prompt: …, choices: …}.
+        written: files of rewritings that a model wrote beforehand (`evalharness rewritings`), from the suite's folder.
         few_shot_orders: so many other orders of the worked examples.
         option_orders: multiple choice: so many other orders of the options, each moved on by a place.
         option_labels: multiple choice: other labels than those in the prompt: letters, lower, numbers, roman.
@@ -60,6 +62,7 @@ class Robustness:
 
     perturbations: tuple[str | dict[str, Any] | tuple[str | dict[str, Any], ...], ...] | None = None
     prompts: tuple[str | dict[str, Any], ...] = ()
+    written: tuple[str, ...] = ()
     few_shot_orders: int = 0
     option_orders: int = 0
     option_labels: tuple[Literal["letters", "lower", "numbers", "roman"], ...] = ()
@@ -94,7 +97,7 @@ class Robustness:
         )
 
     def _has_others(self) -> bool:
-        return bool(self.prompts or self.few_shot_orders or self.option_orders or self.option_labels)
+        return bool(self.prompts or self.written or self.few_shot_orders or self.option_orders or self.option_labels)
 
     def _composed(self) -> list[Composed]:
         if self.perturbations is None:
@@ -106,6 +109,8 @@ class Robustness:
         found = [Variant(composed.name, self._rewrite(composed)) for composed in self._composed()]
         if self.prompts:
             found += prompt_variants(task, self.prompts, base)
+        if self.written:
+            found += written_variants(self.written, base)
         if self.few_shot_orders:
             found += few_shot_variants(task, self.few_shot_orders)
         if self.option_orders:
@@ -142,6 +147,10 @@ class Robustness:
                 }
             )
         return made
+
+    def speaks(self, figure: str) -> bool:
+        """The loss to the worst variant allows for having looked at all; each by itself would cry wolf."""
+        return figure.endswith("_drop")
 
     def _losses(self, spec: Json, levels: Sequence[str]) -> list[Json]:
         name = _shown(spec)

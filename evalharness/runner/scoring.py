@@ -245,6 +245,7 @@ def _results(
     task: str, model: str, stats: FigureStats, columns: Sequence[str], *, confidence: float, seed: int
 ) -> list[MetricResult]:
     """The figure over all samples, then over those of each value of each group column."""
+    from evalharness.metrics.base import with_originals
     from evalharness.metrics.interval import summarize
 
     metric = stats.figure.metric
@@ -274,13 +275,10 @@ def _results(
         )
 
     found = [result(None, rows, clusters, int(failed.sum()))]
-    beside = getattr(metric, "beside", None)
     # A disparity between groups has none for each group.
     for column in () if getattr(metric, "over_groups", False) else columns:
         for value, members in stats.samples.groups(column):
-            mask = members[stats.kept]
-            if beside is not None:  # a metric of pairs, whose other halves are of another group
-                mask = mask | beside(column, rows)
+            mask = with_originals(members[stats.kept], metric.columns, rows)
             mine = None if clusters is None else [clusters[i] for i in mask.nonzero()[0].tolist()]
             found.append(result(f"{column}={value}", rows[mask], mine, int((members & failed).sum())))
     return found

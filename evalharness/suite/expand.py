@@ -138,7 +138,7 @@ def _part(task: ProbeTask, probe: ItemsProbe, part: Part, rows: Sequence[Row]) -
         # Whichever columns the rows have: a row without one of them is refused with its place.
         keys["groups"] = list(dict.fromkeys(column for row in own for column in row.groups))
     origin = _origin(task, probe, part=part.suffix)
-    made = _task(task, name, keys, model=task.model, limit=task.limit, origin=origin)
+    made = _task(task, probe, name, keys, model=task.model, limit=task.limit, origin=origin)
     return made, OwnRows.of(own, getattr(probe, "unit", None))
 
 
@@ -197,7 +197,7 @@ def _of_task(
         overrides={variant.name: dict(variant.task) for variant in variants if variant.task},
     )
     limit, model = min(limits, default=None), task.model or of.model
-    made = _task(task, _of_variant(task.id, of.id), keys, model=model, limit=limit, origin=origin)
+    made = _task(task, probe, _of_variant(task.id, of.id), keys, model=model, limit=limit, origin=origin)
     return made, Rewriting(made.id, of.dataset, variants, fields, probe.column, reference)
 
 
@@ -284,6 +284,7 @@ def _origin(task: ProbeTask, probe: Any, **more: Any) -> dict[str, Any]:
 
 def _task(
     task: ProbeTask,
+    probe: object,
     name: str,
     keys: Mapping[str, Any],
     *,
@@ -307,7 +308,8 @@ def _task(
         )
     metrics = with_least_n(keys.get("metrics", ()), task.least_n)
     whole: dict[str, Any] = {**keys, "metrics": metrics, "id": name, "dataset": f"probe {name}", "origin": dict(origin)}
-    whole["origin"]["findings"] = findings_of(metrics)
+    speaks = getattr(probe, "speaks", lambda figure: True)
+    whole["origin"]["findings"] = {name: held for name, held in findings_of(metrics).items() if speaks(name)}
     whole |= {key: value for key, value in (("model", model), ("limit", limit)) if value is not None}
     try:
         return schema.model_validate_json(json.dumps(whole), strict=True)

@@ -90,9 +90,8 @@ def perturbation_class(name: str) -> Any:
         PerturbationError: there is none.
     """
     if name not in PERTURBATIONS:
-        raise PerturbationError(
-            f"unknown perturbation {name!r}{suggestion(name, PERTURBATIONS)}; there are {', '.join(PERTURBATIONS)}"
-        )
+        near = suggestion(name, PERTURBATIONS) or f"; there are {', '.join(PERTURBATIONS)}"
+        raise PerturbationError(f"unknown perturbation {name!r}{near}")
     module, _, attribute = PERTURBATIONS[name].partition(":")
     return getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
 

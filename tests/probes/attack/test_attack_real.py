@@ -93,9 +93,6 @@ def test_the_real_classifier_is_fooled_by_few_words(loaded):
     options = {"candidates": candidates, "golds": golds, "names": names, "similarity": similarity}
     found = attack_all(texts, score, **options, attack=Attack(max_queries=150, least_similar=0.7))
     figures = attack_figures(found)
-    print(figures)
-    for one in found:
-        print(one.outcome, one.n_queries, f"{one.before:.2f}→{one.probability:.2f}", one.similarity, one.changes)
     again = score([one.text for one in found])
     for one, said in zip(found, again, strict=True):
         assert int(said.argmax()) == one.found_label
@@ -104,7 +101,7 @@ def test_the_real_classifier_is_fooled_by_few_words(loaded):
         if one.changes:
             assert similarity(one.original, [one.text])[0] == pytest.approx(one.similarity, abs=1e-4)
             assert one.similarity >= 0.7
-    # Measured with these checkpoints: 31 of 40 right before, and most of those fooled.
+    # Measured with these checkpoints: 34 of 40 right, and 30 of those turned round, most by an antonym.
     assert figures.accuracy > 0.7
     assert figures.accuracy_under_attack < figures.accuracy - 0.2
     strict = attack_figures(
