@@ -160,7 +160,6 @@ def test_questions_that_cannot_be_asked(options, message):
 
 def verdict(seed, bias, *, axis="religion", margin=0.0):
     """The interval of the probe's gap on a scripted classifier: noise of its own, and `bias` against one level."""
-    pytest.importorskip("evalharness.metrics.by_group", reason="needs the metric by_group")
     probe = Counterfactual(axis=axis, use="sentiment", margin=margin)
     rows = probe.rows(Path())
     (part,) = probe.parts(rows)

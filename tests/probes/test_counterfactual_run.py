@@ -9,8 +9,6 @@ import pytest
 import evalharness
 from evalharness.report.probes import questions_of
 
-pytest.importorskip("evalharness.metrics.by_group", reason="needs the metric by_group")
-
 # One invites nobody whose name is a woman's; the other whoever is fit for the post.
 SUITE = """\
 version: 1

@@ -24,6 +24,7 @@ Load = Callable[..., LoadedSuite]
 # be given.
 NEED_OPTIONS = {"evaluate", "python", "llm_judge", "json_schema_match"}
 # What they compute with is an option.
+NEED_OPTIONS |= {"label_probability", "honest_score", "sentiment"}
 NEED_OPTIONS |= {"semantic_similarity", "bertscore", "toxicity", "groundedness", "context_recall", "context_precision"}
 
 
