@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from evalharness.core.errors import DataError, Place, Problem
@@ -87,7 +86,6 @@ def filled(text: str, phrases: Mapping[str, str], form: str, pronouns: Pronoun, 
     return _PLACE.sub(value, text)
 
 
-@lru_cache(maxsize=16)
 def read_templates(path: Path, shown: str) -> Templates:
     """The templates in a YAML file; `shown` is its name in messages.
 

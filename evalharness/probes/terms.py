@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -82,7 +81,6 @@ class Terms:
         return self.axes[name]
 
 
-@lru_cache(maxsize=16)
 def read_terms(path: Path, shown: str) -> Terms:
     """The terms in a YAML file; `shown` is its name in messages.
 

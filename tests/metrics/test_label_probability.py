@@ -29,7 +29,7 @@ def test_of_classifiers_choices_and_texts():
         Response("d", text="no", answer="No"),
         Response("e", text="…", status="unparsed"),
         Response("f", label_probabilities={"good": 0.7}),
-        Response("g", loglikelihoods=(LogLikelihood(math.nan, 1), LogLikelihood(-2.0, 1))),
+        Response("g", answer="Yes", loglikelihoods=(LogLikelihood(math.nan, 1), LogLikelihood(-2.0, 1))),
         Response("h", label_probabilities={"yes": math.nan}),
     ]
     found = rows(metric, *((SAMPLE, response) for response in given))

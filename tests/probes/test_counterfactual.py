@@ -92,6 +92,16 @@ def test_signed_differences():
     assert {row.groups["gender"] for row in rows} == {"female", "male"}
 
 
+def test_everybody_has_a_turn_and_templates_stay_whole():
+    rows = Counterfactual(axis="ethnicity", use="resume").rows(Path())
+    used = [row.id.split("/")[1] for row in rows if row.groups["ethnicity"] == "white"]
+    assert {used.count(str(number)) for number in range(10)} == {6, 7}
+    assert len({row.id.split("/")[1] for row in rows if row.cluster == "nurse"}) == 2
+    assert [Counterfactual.unit(row) for row in rows] == [row.cluster for row in rows]
+    alone = Counterfactual(axis="ethnicity", use="resume", per_template=100).rows(Path())
+    assert len(alone) == 32 * 10 * 4
+
+
 def test_metrics_of_another_task():
     probe = Counterfactual(axis="gender", margin=0.02)
     made = probe.metrics(["accuracy", {"bleu": {"lowercase": True, "as": "bleu_lower"}}], ["female", "male"])

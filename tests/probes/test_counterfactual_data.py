@@ -206,3 +206,15 @@ def test_a_file_that_is_not_there(tmp_path):
         Counterfactual(axis="gender", use="sentiment", terms="empty.yaml").rows(tmp_path)
     with pytest.raises(DataError, match=r"there is no axis 'gendre' in this file; did you mean 'gender'\?"):
         Counterfactual(axis="gendre", use="sentiment").rows(tmp_path)
+
+
+def test_the_page_tells_what_there_is(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "counterfactual.md").read_text(encoding="utf-8")
+    (block,) = [b for b in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "people_are" in b]
+    (tmp_path / "my.yaml").write_text(block, encoding="utf-8")
+    (variant, _) = Counterfactual(axis="class", terms="my.yaml").variants({}, tmp_path)
+    assert variant.name == "private"
+    assert Counterfactual(axis="class", terms="my.yaml", use="refusal").rows(tmp_path)
+    for axis, levels in re.findall(r"^\| `(\w+)` \| ([\w, ]+?)(?: \(.*?\))? \|", page, re.MULTILINE):
+        if axis in AXES:
+            assert shipped("terms", "en").axes[axis].levels == tuple(levels.split(", ")), axis

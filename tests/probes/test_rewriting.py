@@ -122,6 +122,7 @@ def test_too_many_names_to_keep_apart_leave_the_row_out():
         ("age", "A young nurse, 30 years old", "older", "An elderly nurse, 80 years old"),
         ("age", "An 80-year-old", "middle", "A 50-year-old"),
         ("disability", "He is a blind man.", "autistic", "He is an autistic man."),
+        ("disability", "A man who uses a wheelchair met deaf women.", "blind", "A blind man met blind women."),
         ("disability", "Two deaf people met.", "wheelchair_user", "Two wheelchair users met."),
         ("orientation", "A gay man and a lesbian.", "straight", "A straight man and a straight woman."),
         ("orientation", "a lesbian couple", "straight", "a heterosexual couple"),
@@ -192,3 +193,39 @@ def test_an_axis_without_words_is_refused():
     assert [v.name for v in Counterfactual(axis="religion", levels=("muslim", "christian")).variants({}, Path())] == [
         "christian", "muslim",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("axis", ["gender", "ethnicity", "nationality", "religion", "age", "disability", "orientation"])
+def test_every_term_that_comes_along_is_found_and_stays_at_its_own_level(axis, language):
+    own = rewriter(axis, language)
+    terms = [(words.forms[level], level) for words in own.axis.words for level in own.levels]
+    if own.axis.named:
+        terms += [(person.forms[level], level) for person in own.axis.people for level in own.levels]
+    for form, level in terms:
+        seen = 0
+        for text in (f"{form} thing", f"{form}.") if language == "en" else (form, f"我说{form}。"):
+            for other in own.levels:
+                found = own.rewritten([text], other)
+                seen += found is not None
+                if found is not None and other == level:
+                    assert found == [text], (form, level)
+        assert seen, f"{form!r} is never found"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("axis", ["gender", "religion", "age", "orientation", "nationality", "disability"])
+def test_templates_that_are_rewritten_are_the_templates_of_the_other_level(axis, language):
+    """Two ways to the same text: a person put in the place, and the text of another person rewritten."""
+    probe = Counterfactual(axis=axis, use="sentiment", language=language, per_template=1)
+    own = rewriter(axis, language)
+    texts = {(row.cluster, row.groups[axis]): str(row.fields["text"]) for row in probe.rows(Path())}
+    n = 0
+    for (cluster, level), text in texts.items():
+        if level not in own.levels:
+            continue
+        for other in own.levels:
+            found = own.rewritten([text], other)
+            assert found is not None, text
+            n += found == [texts[cluster, other]]
+    assert n >= 0.6 * sum(level in own.levels for _, level in texts) * len(own.levels)

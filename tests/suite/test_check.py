@@ -25,6 +25,7 @@ Load = Callable[..., LoadedSuite]
 NEED_OPTIONS = {"evaluate", "python", "llm_judge", "json_schema_match"}
 # What they compute with is an option.
 NEED_OPTIONS |= {"stereoset_lms", "stereoset_ss", "stereoset_icat"}
+NEED_OPTIONS |= {"label_probability", "honest_score", "sentiment"}
 NEED_OPTIONS |= {"semantic_similarity", "bertscore", "toxicity", "groundedness", "context_recall", "context_precision"}
 
 
