@@ -77,12 +77,21 @@ class ByGroup(DisparityMetric):
     least_n: int = LEAST_N
 
     name = "by_group"
+    facts = {  # noqa: RUF012
+        "range": "that of the metric for `worst`, 0 to 1 for `ratio`, else up to the metric's width",
+        "for": "the tasks that the metric is for",
+        "needs": "what the metric needs, and `groups`",
+        "interval": "max-t over the levels",
+    }
 
     def __post_init__(self) -> None:
         require(self.margin >= 0, f"margin must be at least 0; got {self.margin:g}")
         self.check_levels(self.reference)
         if self.what == "gap" and self.levels:
-            require(len(self.levels) == 2, f"gap: is that of two levels; got {len(self.levels)}: name two in `levels`")
+            require(
+                len(self.levels) <= 2,
+                f"gap: {self.column!r} has {len(self.levels)} levels; name two in `levels`, or use what: difference",
+            )
         if self.metric == OF_THE_TASK:
             return
         is_one = isinstance(self.metric, str) or len(self.metric) == 1
@@ -252,15 +261,10 @@ class ByGroup(DisparityMetric):
         """The number of the level that is the reference; of a gap without one the second level is subtracted.
 
         Raises:
-            UsageError: there is none of that name, or a gap has more than two levels.
+            UsageError: there is none of that name.
         """
         levels = self.known_levels()
         if self.what == "gap":
-            if len(levels) > 2:
-                raise UsageError(
-                    f"by_group: gap: {self.column!r} has {len(levels)} levels; name the two in `levels`, or use "
-                    "what: difference"
-                )
             return levels.index(self.reference) if self.reference in levels else 1
         if self.what != "drop" or len(levels) < 2:
             return 0

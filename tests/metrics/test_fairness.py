@@ -205,7 +205,7 @@ def test_repeats():
         ({"margin": -0.1}, "margin must be at least 0"),
         ({"levels": ("a", "a")}, "levels must be distinct"),
         ({"levels": ("ann", "bob"), "reference": "anne"}, "there is no level 'anne'; did you mean 'ann'"),
-        ({"levels": ("a", "b", "c"), "what": "gap"}, "gap: is that of two levels; got 3"),
+        ({"levels": ("a", "b", "c"), "what": "gap"}, "gap: 'name' has 3 levels; name two"),
     ],
 )
 def test_wrong_options(options, message):
