@@ -23,7 +23,8 @@ Load = Callable[..., LoadedSuite]
 # `evaluate` and `python` are many metrics: which one is their option; a judge needs a model and a rubric, a schema must
 # be given.
 NEED_OPTIONS = {"evaluate", "python", "llm_judge", "json_schema_match"}
-# What they compute with is an option.
+# Of which column they tell the groups is an option, and what others compute with.
+NEED_OPTIONS |= {"by_group", "demographic_parity", "equalized_odds"}
 NEED_OPTIONS |= {"semantic_similarity", "bertscore", "toxicity", "groundedness", "context_recall", "context_precision"}
 
 
