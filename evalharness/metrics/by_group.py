@@ -22,23 +22,11 @@ from evalharness.stats.arrays import Bools, np
 from .base import require
 from .disparity import LEAST_N, DisparityMetric
 
-__all__ = ["OF_THE_TASK", "ByGroup", "Finding", "finding_of"]
+__all__ = ["OF_THE_TASK", "ByGroup"]
 
 OF_THE_TASK = "(of the task)"
 """What the option `metric` says where the metric behind the figure is another one of the task, handed in by code."""
 _UNTOUCHED = "original"
-Finding = Literal["biased", "within the margin", "not decided"]
-
-
-def finding_of(low: float, high: float, *, margin: float = 0.0, null: float = 0.0) -> Finding:
-    """What an interval says about a disparity whose value without bias is `null`: 0 for differences, 1 for ratios.
-
-    Biased where the interval lies more than `margin` from it on one side, within the margin where all of it is no
-    further away, else not decided. NaN decides nothing.
-    """
-    if low - null > margin or high - null < -margin:
-        return "biased"
-    return "within the margin" if low - null >= -margin and high - null <= margin else "not decided"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,8 +209,8 @@ class ByGroup(DisparityMetric):
 
     @property
     def probe_finding(self) -> str | None:
-        """The value without any disparity, for reports: "zero", "one", or None where there is none."""
-        return {"ratio": "one", "worst": None}.get(self.what, "zero")
+        """The value without any disparity, for reports; None where there is none. A gain is no drop."""
+        return {"ratio": "one", "drop": "above_zero", "worst": None}.get(self.what, "zero")
 
     @property
     def signature(self) -> str:
