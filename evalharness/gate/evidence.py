@@ -22,6 +22,7 @@ max-t and others             disparities between the levels of a group column (`
 exact paired                 pairs of 0/1 answers that stand alone
 paired t, skew-adjusted      paired means; in clusters of the clusters' sums
 identical pairs, few pairs differ   as for few differ
+paired jackknife t           disparities between levels: how much wider the gap is than the baseline's
 paired bootstrap             the rest, drawing the same pairs (or clusters) for both
 ===========================  =====================================================================================
 """
@@ -31,6 +32,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +54,7 @@ from .kernels import (
     clustered_share,
     count_units,
     few_differ,
+    left_out,
     mean_test,
     note_of,
     resampled,
@@ -200,9 +203,10 @@ def paired_evidence(
         return replace(base, note="no sample is in both runs")
     if not math.isfinite(base.value) or not (np.isfinite(current).all() and np.isfinite(baseline).all()):
         return replace(base, note="a statistic is not finite")
-    for rows in (current, baseline) if hasattr(metric, "disparity") else ():
+    over_levels: Any = getattr(metric, "disparity", None)
+    for rows in (current, baseline) if over_levels is not None else ():
         # Too few samples in a level tell nothing of a change either.
-        few = metric.disparity(rows, codes, seed=seed)
+        few = over_levels(rows, codes, seed=seed)
         if few.method == "none" or few.method.startswith("too few"):
             return replace(base, note=few.note)
     sign = 1.0 if metric.higher_is_better else -1.0
@@ -224,6 +228,10 @@ def paired_evidence(
         difference: Array = sign * (found[0] - by * found[1])
         return difference
 
+    if over_levels is not None:
+        # A resample of the highest less the lowest is too high where levels are alike: 9 % error instead of 5 %.
+        tested = left_out(base.value, metric, (current, baseline), slack, codes=codes)
+        return replace(base, method=tested.method, kernel=tested.kernel, note=tested.note)
     ends = (base.value - span, base.value + span)
     tested = resampled(base.value, metric, (current, baseline), slack, codes=codes, seed=seed, span=ends)
     method = f"paired {tested.method}" if tested.method.startswith(("bootstrap", "jackknife")) else tested.method

@@ -27,6 +27,7 @@ __all__ = [
     "clustered_share",
     "count_units",
     "few_differ",
+    "left_out",
     "mean_test",
     "note_of",
     "resampled",
@@ -207,6 +208,28 @@ def resampled(
         kernel = LessCertain(kernel, _of_deviations(value, (n_units - 1) * spread, n_units, n_units))
         method = f"{method} and jackknife"
     return Tested(method, kernel)
+
+
+def left_out(
+    value: float,
+    metric: Metric,
+    runs: tuple[Array, ...],
+    combine: Callable[[Sequence[Array]], Array],
+    *,
+    codes: Ints | None,
+) -> Tested:
+    """Student's t test of what `combine` makes of the runs' figures, with the jackknife's error over their units."""
+    numbers = None if codes is None else np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    units = runs if numbers is None else tuple(cluster_totals(run, numbers) for run in runs)
+    n = len(units[0])
+    found = combine([jackknife(run, metric.finalize) for run in units])
+    if n < 2 or not np.isfinite(found).all():
+        return Tested("none", Infinite(), "a level rests on one sample or cluster, which tells no spread")
+    error = math.sqrt((n - 1) / n * float(np.sum((found - found.mean()) ** 2)))
+    if error <= TINY:
+        return Tested("none", Infinite(), "no sample makes a difference")
+    name = "paired jackknife t" if codes is None else "paired jackknife t, clustered"
+    return Tested(name, SkewedMean(value, error, 0.0, n))
 
 
 def _jackknifed(value: float, spread: Array, span: tuple[float, float]) -> Tested:

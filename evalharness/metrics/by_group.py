@@ -22,23 +22,11 @@ from evalharness.stats.arrays import Bools, np
 from .base import require
 from .disparity import LEAST_N, DisparityMetric
 
-__all__ = ["OF_THE_TASK", "ByGroup", "Finding", "finding_of"]
+__all__ = ["OF_THE_TASK", "ByGroup"]
 
 OF_THE_TASK = "(of the task)"
 """What the option `metric` says where the metric behind the figure is another one of the task, handed in by code."""
 _UNTOUCHED = "original"
-Finding = Literal["biased", "within the margin", "not decided"]
-
-
-def finding_of(low: float, high: float, *, margin: float = 0.0, null: float = 0.0) -> Finding:
-    """What an interval says about a disparity whose value without bias is `null`: 0 for differences, 1 for ratios.
-
-    Biased where the interval lies more than `margin` from it on one side, within the margin where all of it is no
-    further away, else not decided. NaN decides nothing.
-    """
-    if low - null > margin or high - null < -margin:
-        return "biased"
-    return "within the margin" if low - null >= -margin and high - null <= margin else "not decided"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +65,21 @@ class ByGroup(DisparityMetric):
     least_n: int = LEAST_N
 
     name = "by_group"
+    facts = {  # noqa: RUF012
+        "range": "that of the metric for `worst`, 0 to 1 for `ratio`, else up to the metric's width",
+        "for": "the tasks that the metric is for",
+        "needs": "what the metric needs, and `groups`",
+        "interval": "max-t over the levels",
+    }
 
     def __post_init__(self) -> None:
         require(self.margin >= 0, f"margin must be at least 0; got {self.margin:g}")
         self.check_levels(self.reference)
         if self.what == "gap" and self.levels:
-            require(len(self.levels) == 2, f"gap: is that of two levels; got {len(self.levels)}: name two in `levels`")
+            require(
+                len(self.levels) <= 2,
+                f"gap: {self.column!r} has {len(self.levels)} levels; name two in `levels`, or use what: difference",
+            )
         if self.metric == OF_THE_TASK:
             return
         is_one = isinstance(self.metric, str) or len(self.metric) == 1
@@ -212,8 +209,8 @@ class ByGroup(DisparityMetric):
 
     @property
     def probe_finding(self) -> str | None:
-        """The value without any disparity, for reports: "zero", "one", or None where there is none."""
-        return {"ratio": "one", "worst": None}.get(self.what, "zero")
+        """The value without any disparity, for reports; None where there is none. A gain is no drop."""
+        return {"ratio": "one", "drop": "above_zero", "worst": None}.get(self.what, "zero")
 
     @property
     def signature(self) -> str:
@@ -252,15 +249,10 @@ class ByGroup(DisparityMetric):
         """The number of the level that is the reference; of a gap without one the second level is subtracted.
 
         Raises:
-            UsageError: there is none of that name, or a gap has more than two levels.
+            UsageError: there is none of that name.
         """
         levels = self.known_levels()
         if self.what == "gap":
-            if len(levels) > 2:
-                raise UsageError(
-                    f"by_group: gap: {self.column!r} has {len(levels)} levels; name the two in `levels`, or use "
-                    "what: difference"
-                )
             return levels.index(self.reference) if self.reference in levels else 1
         if self.what != "drop" or len(levels) < 2:
             return 0

@@ -34,6 +34,8 @@ _GROUPS = {
     "label_probability": "Probabilities of labels",
     "repeats": "Several answers to one question",
     "max_of_repeats": "Several answers to one question",
+    "by_group": "Between groups",
+    "fairness": "Between groups",
     "bleu": "Overlap with references",
     "nltk_bleu": "Overlap with references",
     "chrf": "Overlap with references",
@@ -79,6 +81,7 @@ _INTERVALS = {
     "exposure": "Student's t over secrets, Clopper-Pearson of one",
     "wilson-mover": "Wilson of both shares, joined (MOVER)",
     "wilson-bonferroni": "Wilson of all lengths at once",
+    "levels": "max-t over the levels",
 }
 _KINDS = {
     "generate": "generated text",
@@ -196,12 +199,15 @@ def _number(value: float) -> str:
 
 def _facts(cls: Any) -> dict[str, str]:
     # The class itself where nothing depends on options; properties (regex: needs) show on an instance.
+    own_facts: dict[str, str] | None = getattr(cls, "facts", None)
+    if own_facts is not None:
+        return own_facts
     metric = cls(**{field.name: "…" for field in dataclasses.fields(cls) if _is_required(field)})
     kinds = [words for kind, words in _KINDS.items() if kind in metric.kinds]
     by_rows = "rows" if hasattr(metric, "finalize_rows") else metric.interval
     own = getattr(metric, "interval_name", "")
     own = own if own in _INTERVALS else "quantile"
-    interval = own if hasattr(metric, "interval_rows") else by_rows
+    interval = own if hasattr(metric, "interval_rows") else "levels" if hasattr(metric, "disparity") else by_rows
     if interval in ("mean", "bootstrap") and all(map(math.isfinite, metric.bounds)):
         interval = f"bounded {interval}"
     return {

@@ -65,11 +65,12 @@ def levels_of(
     totals = blocks.sum(axis=0)
     values = np.asarray(rates(totals), dtype=np.float64)
     n_rates = values.shape[1]
+    held = np.any(blocks, axis=2)
     places: list[Ints] = []
     moves: list[Floats] = []
     counts = np.zeros((n_levels, n_rates), dtype=np.int64)
     for level in range(n_levels):
-        units, numbers = _units_of(blocks[:, level, :], codes)
+        units, numbers = _units_of(blocks[:, level, :], np.flatnonzero(held[:, level]).astype(np.int64), codes)
         carried = np.asarray(carries(units), dtype=np.bool_).reshape(len(units), n_rates)
         counts[level] = carried.sum(axis=0)
         places.append(numbers)
@@ -81,11 +82,10 @@ def levels_of(
     return Levels(values, covariance + np.diag(unseen.ravel()), counts, unseen)
 
 
-def _units_of(rows: Floats, codes: Ints | None) -> tuple[Floats, Ints]:
-    """The totals (U, k) of the units that have something in the level, and (U,) their numbers."""
-    held = rows.any(axis=1)
+def _units_of(rows: Floats, held: Ints, codes: Ints | None) -> tuple[Floats, Ints]:
+    """The totals (U, k) of the units that have something in the level, and (U,) their numbers; `held` are its rows."""
     if codes is None:
-        return rows[held], np.flatnonzero(held).astype(np.int64)
+        return rows[held], held
     numbers, place = np.unique(codes[held], return_inverse=True)
     sums = np.zeros((len(numbers), rows.shape[1]))
     np.add.at(sums, place, rows[held])

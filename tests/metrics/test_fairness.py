@@ -11,7 +11,7 @@ import pytest
 from evalharness.core.errors import UsageError
 from evalharness.core.levels import levels_in
 from evalharness.core.types import Response, Sample
-from evalharness.metrics.by_group import ByGroup, finding_of
+from evalharness.metrics.by_group import ByGroup
 from evalharness.metrics.fairness import DemographicParity, EqualizedOdds
 from evalharness.metrics.group_figures import group_figures, is_group_figure, is_small
 from evalharness.metrics.interval import summarize
@@ -205,7 +205,7 @@ def test_repeats():
         ({"margin": -0.1}, "margin must be at least 0"),
         ({"levels": ("a", "a")}, "levels must be distinct"),
         ({"levels": ("ann", "bob"), "reference": "anne"}, "there is no level 'anne'; did you mean 'ann'"),
-        ({"levels": ("a", "b", "c"), "what": "gap"}, "gap: is that of two levels; got 3"),
+        ({"levels": ("a", "b", "c"), "what": "gap"}, "gap: 'name' has 3 levels; name two"),
     ],
 )
 def test_wrong_options(options, message):
@@ -254,11 +254,8 @@ def test_what_stands_beside_a_tasks_figures():
     assert not list(group_figures([], "name", None))
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(0.06, 0.2, "biased"), (-0.2, -0.06, "biased"), (-0.05, 0.05, "within the margin"), (0.01, 0.06, "not decided"),
-     (math.nan, math.nan, "not decided")],
-)  # fmt: skip
-def test_findings(low, high, expected):
-    assert finding_of(low, high, margin=0.05) == expected
-    assert finding_of(1 + low, 1 + high, margin=0.0500001, null=1.0) == expected
+def test_reports_are_told_what_no_disparity_is():
+    found = {what: ByGroup(metric="accuracy", column="name", what=what).probe_finding for what in
+             ("difference", "ratio", "worst", "drop", "gap")}  # fmt: skip
+    assert found == {"difference": "zero", "ratio": "one", "worst": None, "drop": "above_zero", "gap": "zero"}
+    assert EqualizedOdds(column="name").probe_finding == "zero"

@@ -26,6 +26,8 @@ NEED_OPTIONS = {"evaluate", "python", "llm_judge", "json_schema_match"}
 # What they compute with is an option.
 NEED_OPTIONS |= {"stereoset_lms", "stereoset_ss", "stereoset_icat"}
 NEED_OPTIONS |= {"label_probability", "honest_score", "sentiment"}
+# Of which column they tell the groups is an option, and what others compute with.
+NEED_OPTIONS |= {"by_group", "demographic_parity", "equalized_odds"}
 NEED_OPTIONS |= {"semantic_similarity", "bertscore", "toxicity", "groundedness", "context_recall", "context_precision"}
 
 
