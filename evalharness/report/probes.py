@@ -20,7 +20,7 @@ __all__ = ["HINT", "WITHIN", "Design", "Question", "State", "finding_of", "held_
 
 HINT = (
     "By question, each design beside the others. A design finds something where its whole interval lies beyond the "
-    "margin around the value that means no effect, and nothing where it lies within the margin; else it is not decided, "
+    "margin around the value that means no effect, and nothing where it lies within; else it is not decided, "
     "which is no clearance. No design measures all of a question: what one does not find, another may."
 )
 
@@ -155,7 +155,7 @@ def _designs(task: Mapping[str, Any], origin: Mapping[str, Any], results: Sequen
                 least_n=origin["least_n"],
                 state=state,
                 finding=words,
-                worst=_worst(own, name, held["null"], beside, origin.get("column")),
+                worst=_worst(own, result, held["null"], beside, origin.get("column"), origin["least_n"]),
                 beside=beside,
             )
 
@@ -197,22 +197,31 @@ def _asked(task: Mapping[str, Any]) -> list[str]:
 
 
 def _worst(
-    results: Iterable[MetricResult], name: str, null: float, beside: MetricResult | None, column: str | None
+    results: Iterable[MetricResult],
+    of: MetricResult,
+    null: float,
+    beside: MetricResult | None,
+    column: str | None,
+    least_n: int,
 ) -> tuple[str, MetricResult] | None:
     """The group with the figure farthest from `null`; where the figure has none, that with the worst `beside`.
 
-    None where all groups are alike.
+    Of a difference between groups it is the group with the worst figure of the metric that is compared. Groups of
+    fewer than `least_n` samples are looked at only where there are no others. None where all groups are alike.
     """
     groups = [r for r in results if r.group is not None and not math.isnan(r.value)]
     # A probe that rewrites rows says which column speaks for its question.
     groups = [r for r in groups if column is None or str(r.group).startswith(f"{column}=")]
-    own = [r for r in groups if r.metric == name]
-    if not own and beside is not None:
-        own = [r for r in groups if r.metric == beside.metric]
-    if len({r.value for r in own}) < 2:
-        return None
-    if own[0].metric == name:
+    groups = [r for r in groups if r.n >= least_n] or groups
+    own = [r for r in groups if r.metric == of.metric]
+    if len({r.value for r in own}) > 1:
         found = max(own, key=lambda r: abs(r.value - null))
-    else:
-        found = (min if own[0].higher_is_better else max)(own, key=lambda r: r.value)
+        return str(found.group), found
+    compared = of.signature.partition("|of:(")[2].rpartition(")|")[0]
+    others = [r for r in groups if compared and r.signature == compared]
+    if not others and beside is not None:
+        others = [r for r in groups if r.metric == beside.metric]
+    if len({r.value for r in others}) < 2:
+        return None
+    found = (min if others[0].higher_is_better else max)(others, key=lambda r: r.value)
     return str(found.group), found

@@ -116,6 +116,29 @@ def test_designs_of_a_question_stand_together_and_their_disagreement_is_said() -
     assert lines[3].startswith("age: c.gap of m: not decided")
 
 
+def test_the_worst_group_is_that_of_the_metric_that_is_compared() -> None:
+    """The group that is least often right need not be the one that is thought of worst."""
+    gap = replace(RESULT, task="a", signature='by_group|column:"who"|of:(score|label:Yes|version:1)|version:1')
+    groups = [
+        replace(RESULT, task="a", metric=m, value=v, higher_is_better=True, group=f"who={who}", signature=s)
+        for m, s, values in (
+            ("accuracy", "accuracy", (0.6, 0.9)),
+            ("score", "score|label:Yes|version:1", (0.5, 0.3)),
+            ("other", "score|label:No|version:1", (0.1, 0.7)),
+        )
+        for who, v in zip(("she", "he"), values, strict=True)
+    ]
+    whole = replace(RESULT, task="a", metric="accuracy", value=0.75, higher_is_better=True, signature="accuracy")
+    (question,) = questions_of(manifest(task("a", column="who")), [gap, whole, *groups])
+    (design,) = question.designs
+    assert design.worst is not None
+    assert (design.worst[0], design.worst[1].value) == ("who=he", 0.3)
+    less = [replace(r, higher_is_better=False) for r in groups]
+    (question,) = questions_of(manifest(task("a", column="who")), [gap, whole, *less])
+    assert question.designs[0].worst is not None
+    assert question.designs[0].worst[0] == "who=she"
+
+
 def test_models_are_told_apart() -> None:
     results = [replace(RESULT, task="a"), replace(RESULT, task="b", model="other", ci_low=0.0, ci_high=0.04)]
     (question,) = questions_of(manifest(task("a"), task("b")), results)
@@ -124,6 +147,15 @@ def test_models_are_told_apart() -> None:
 
 def test_a_suite_without_probes_has_no_such_section() -> None:
     assert questions_of(manifest({"id": "t", "metrics": ["gap"]}), [RESULT]) == ()
+
+
+def test_a_small_group_is_the_worst_only_among_small_ones() -> None:
+    own = [replace(RESULT, task="a", value=v, n=n, group=f"x={v}") for v, n in ((0.9, 5), (0.3, 40), (0.2, 30))]
+    (question,) = questions_of(manifest(task("a")), [replace(RESULT, task="a"), *own])
+    assert question.designs[0].worst == ("x=0.3", own[1])
+    small = [replace(r, n=5) for r in own]
+    (question,) = questions_of(manifest(task("a")), [replace(RESULT, task="a"), *small])
+    assert question.designs[0].worst == ("x=0.9", small[0])
 
 
 def test_groups_that_are_all_alike_have_no_worst() -> None:
