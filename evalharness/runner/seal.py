@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.core.canonical import digest
+from evalharness.core.memory import trim_memory
 from evalharness.core.types import Json, Kind, MetricResult, Request
 from evalharness.record import Record, RunManifest, SampleRow, ScoreTable, StatsTable, TaskSummary, seal
 from evalharness.suite.schema import LmEvalTask, ProbeTask
@@ -190,6 +191,7 @@ def score_and_seal(
         for stats, figures in (*entry.done, *(made.figures if made.n_samples else ())):
             scored.append((entry, stats))
             results.extend(figures)
+    trim_memory()  # what scoring has left behind: writing needs memory of other sizes
     resolved = suite.model_dump(mode="json", exclude_none=True)
     manifest = RunManifest(
         id=provenance.run_id,
