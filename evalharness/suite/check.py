@@ -7,15 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalharness.core.errors import Problem, SuiteError, UsageError
+from evalharness.core.levels import levels_in
 from evalharness.core.protocols import Metric
+from evalharness.core.registry import suggestion
 from evalharness.core.types import Kind
 
 from .check_entries import entry_problems, no_field, own_columns, unknown_fields
 from .check_rules import rule_problems
 from .check_secrets import secret_problems
+from .groups import group_columns
 from .judges import judge_problems, rubric_problems
 from .judgings import JUDGE_METRIC
-from .kinds import CAPABILITIES, capabilities_of, kind_of, silent_about_tokens
+from .kinds import CAPABILITIES, blind_to_shared, capabilities_of, kind_of, silent_about_tokens
 from .load import LoadedSuite, as_written
 from .metric_specs import OPERATIONAL, MetricFault, build_metric, figures_of_metric
 from .names import check_names
@@ -95,7 +98,11 @@ def check_plan(loaded: LoadedSuite, plan: Plan) -> None:
     for planned in plan.tasks:
         for position, spec in enumerate(planned.task.metrics):
             try:
-                build_metric(spec)[1].for_task(planned.labels)
+                metric = build_metric(spec)[1].for_task(planned.labels)
+                bind = getattr(metric, "for_levels", None)
+                if bind is not None:
+                    # Nothing is asked for a figure that the levels of its column cannot give.
+                    bind(levels_in(planned.samples)).finalize_nothing()
             except (UsageError, ValueError) as error:
                 path: Key = ("tasks", index[planned.task.id], "metrics", position)
                 problems.append(Problem(loaded.place_of(path), shown_path(path), str(error)))
@@ -148,6 +155,13 @@ class _Checker:
                 "tokens of a text; leave top_logprobs out, or name models of the backend hf-causal under `model`"
             )
             yield self.problem((*base, "top_logprobs"), message)
+        for name in blind_to_shared(task, known):
+            message = (
+                f"the model {name.partition('@')[0]!r} (backend {known[name].backend}) cannot score only the tokens "
+                "that two choices share; set score: all, or name models of the backends hf-masked and hf-causal under "
+                "`model`"
+            )
+            yield self.problem((*base, "score"), message)
         if not models_of(task, self.suite):
             message = "runs on no model: all models of the suite are judges; name those to be judged under `model`"
             yield self.problem((*base, "id"), message)
@@ -229,6 +243,14 @@ class _Checker:
                     message = f"a second figure called {figure!r}; give one of them another name: {{{name}: {{as: …}}}}"
                     yield self.problem(path, message)
                 seen[figure] = index
+            column, columns = getattr(metric, "column", None), group_columns(self.suite, task)
+            if hasattr(metric, "for_levels") and column not in columns:
+                known = f"it has: {', '.join(columns)}" if columns else "it has none"
+                message = (
+                    f"{column!r} is no group column of the task{suggestion(str(column), columns)} ({known}); name it "
+                    "under the task's or the dataset's `groups`"
+                )
+                yield self.problem((*path, name, "column"), message)
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
             if name == JUDGE_METRIC:

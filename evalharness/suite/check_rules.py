@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 
 from evalharness.core.errors import Problem, UsageError
+from evalharness.core.levels import disparity_names
 from evalharness.core.registry import suggestion
 
+from .groups import group_columns
 from .kinds import kind_of
 from .load import LoadedSuite
 from .metric_specs import OPERATIONAL, build_metric, figure_names
@@ -85,6 +87,7 @@ class _Rules:
         figures = _figures(first)
         if figure not in figures and not isinstance(first, LmEvalTask | ProbeTask):
             figures += _operational(first)
+            figures += disparity_names(_figures(first), group_columns(self.suite, first)) if "@" in figure else []
         if figure not in figures and first.id not in self.unclear:
             near = suggestion(figure, figures) or f"; it has: {', '.join(figures)}"
             yield self.problem((*base, "metric"), f"the task {name!r} has no figure {figure!r}{near}")

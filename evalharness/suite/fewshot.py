@@ -46,6 +46,13 @@ def drawer(
         own = row.id if id_of is None else id_of(row.id)
         drawn = fixed or [pool[i] for i in random.Random(f"{spec.seed}/{own}").sample(indexes, needed)]
         others = [example for example in drawn if not (same_dataset and example.id == own)]
-        return others[: spec.n]
+        return _ordered(others[: spec.n], spec.order)
 
     return draw
+
+
+def _ordered(examples: list[Row], order: int) -> list[Row]:
+    if order == 0:
+        return examples
+    # By the number of the order alone: the same places change for every row.
+    return examples[::-1] if order == 1 else random.Random(f"order/{order}").sample(examples, len(examples))

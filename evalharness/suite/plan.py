@@ -195,7 +195,8 @@ def _labels(task: DataTask, samples: Sequence[Sample]) -> tuple[str, ...]:
 def _samplings(suite: Suite, task: DataTask, kind: Kind, model: str, base: Path) -> Sequence[Sampling]:
     """How the model is asked, one for each repeat."""
     if kind != "generate":
-        return [Sampling(top_logprobs=getattr(task, "top_logprobs", None))]
+        shared = True if getattr(task, "score", "all") == "shared" else None
+        return [Sampling(top_logprobs=getattr(task, "top_logprobs", None), shared_tokens=shared)]
     own = task.generate if isinstance(task, PromptTask) else None
     return list(samplings_of(generation_settings(own, suite.models[model].generate, base=base), suite.seed))
 
@@ -249,7 +250,7 @@ def request_key(
 def sampling_json(sampling: Sampling) -> dict[str, Json]:
     """`sampling` in the key of a request; a setting that came later is left out where it is not set."""
     found = asdict(sampling)
-    for later in ("json_schema", "top_logprobs"):
+    for later in ("json_schema", "top_logprobs", "shared_tokens"):
         if found[later] is None:
             del found[later]
     return found
@@ -295,6 +296,8 @@ def _identity(
         kind |= {"extract": task.extract, "normalize": task.normalize}
         if task.choice_by != "likelihood":
             kind["choice_by"] = task.choice_by
+        if task.score != "all":
+            kind["score"] = task.score
         settings = {"max_tokens": 256, "temperature": 0.0} | generation_settings(task.generate, None, base=base)
         generation = {key: value for key, value in settings.items() if key not in ("seed", "repeats")}
     return {
@@ -311,6 +314,8 @@ def _prompt(task: DataTask, base: Path) -> dict[str, Json]:
     if isinstance(task, PromptTask):
         roles = [message.role for message in task.messages or ()]
         few_shot = task.few_shot.model_dump() if task.few_shot else None
+        if few_shot is not None and few_shot["order"] == 0:
+            del few_shot["order"]  # which came later: records from before are comparable with those of today
         prompt |= {"roles": roles, "few_shot": few_shot, "delimiter": task.delimiter}
     return prompt
 

@@ -76,6 +76,9 @@ class FewShot(Strict):
         "first", description="The first n; n drawn once for all samples; or n drawn anew for each sample."
     )
     seed: int = Field(0, ge=0, description="Seed of the draw.")
+    order: int = Field(
+        0, ge=0, description="Order of the examples: 0 as they were drawn, 1 reversed, others shuffled by that seed."
+    )
     separator: str = Field("\n\n", description="Between examples (prompt text; chat tasks use turns).")
     answer: Template | None = Field(
         None, description="Template of an example's answer (default: the task's reference, or its target)."
@@ -151,6 +154,11 @@ class PromptTask(_Task):
     normalize: Literal["none", "tokens", "bytes"] = Field(
         "none", description="Choose by log-likelihood, or by it per token or per UTF-8 byte of the choice."
     )
+    score: Literal["all", "shared"] = Field(
+        "all",
+        description="Which tokens of a choice count: all; or, of two choices, those that both have (backends hf-masked "
+        "and hf-causal): what differs decides only by what it makes of the rest.",
+    )
     few_shot: FewShot | None = Field(None, description="Worked examples before the question.")
     generate: Generation | None = Field(None, description="Generation settings.")
     reference: Template | Annotated[tuple[Template, ...], Field(min_length=1)] | None = Field(
@@ -180,6 +188,11 @@ class PromptTask(_Task):
         if not by_likelihood and self.normalize != "none":
             needed = "choices" if self.choices is None else "likelihoods (choice_by: likelihood)"
             raise ValueError(f"normalize has no effect without {needed}; remove it")
+        if not by_likelihood and self.score != "all":
+            needed = "choices" if self.choices is None else "likelihoods (choice_by: likelihood)"
+            raise ValueError(f"score has no effect without {needed}; remove it")
+        if self.score == "shared" and isinstance(self.choices, tuple) and len(self.choices) != 2:
+            raise ValueError(f"score: shared compares two choices, and there are {len(self.choices)}; give two, or all")
         if self.choices is None:
             only_with(self.model_fields_set, ("choice_by",), "choices")
         if self.messages is not None and self.chat is False:
