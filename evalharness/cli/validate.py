@@ -280,15 +280,22 @@ def _made_by(planned: PlannedTask) -> str:
 
 
 def _variants(planned: PlannedTask) -> list[tuple[str, Sample]]:
-    """The first row in all its variants, where a probe rewrites rows."""
+    """What belongs together with the first sample, where a probe made several of one: each with its groups."""
     from evalharness.suite.origins import origin_of
 
-    origin = origin_of(planned.task)
-    if origin is None or origin.column is None:
+    first, origin = planned.samples[0], origin_of(planned.task)
+    if origin is None or first.cluster is None:
         return []
-    first = planned.samples[0]
-    some = planned.samples[: len(origin.levels or ())]
-    return [(sample.groups[origin.column], sample) for sample in some if sample.cluster == first.cluster][:_LISTED]
+    found: dict[Prompt, Sample] = {}
+    for sample in planned.samples[:_MAX_LINES]:
+        if sample.cluster == first.cluster:
+            found.setdefault(sample.prompt, sample)
+    if len(found) < 2:
+        return []
+    shown = list(found.values())[:_LISTED]
+    if origin.column is not None:
+        return [(sample.groups[origin.column], sample) for sample in shown]
+    return [(", ".join(sample.groups.values()) or sample.id, sample) for sample in shown]
 
 
 def _prompt(prompt: Prompt, *, most: int = _MAX_LINES) -> None:

@@ -7,7 +7,7 @@ RewritingProbe  the rows of another task, rewritten  → that task again, asked 
 
 A probe is a frozen dataclass whose fields are the options that a suite may give; it asks no model and computes no
 figure. What it makes becomes ordinary tasks of the suite, so that running, scoring, comparing and gating need to know
-nothing of probes. See `docs/probes.md`.
+nothing of probes. A probe may have both shapes: it rewrites where the entry names a task. See `docs/probes.md`.
 """
 
 from __future__ import annotations

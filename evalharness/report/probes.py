@@ -155,7 +155,7 @@ def _designs(task: Mapping[str, Any], origin: Mapping[str, Any], results: Sequen
                 least_n=origin["least_n"],
                 state=state,
                 finding=words,
-                worst=_worst(own, result, held["null"], beside, origin.get("column")),
+                worst=_worst(own, result, held["null"], beside, origin.get("column"), origin["least_n"]),
                 beside=beside,
             )
 
@@ -197,16 +197,22 @@ def _asked(task: Mapping[str, Any]) -> list[str]:
 
 
 def _worst(
-    results: Iterable[MetricResult], of: MetricResult, null: float, beside: MetricResult | None, column: str | None
+    results: Iterable[MetricResult],
+    of: MetricResult,
+    null: float,
+    beside: MetricResult | None,
+    column: str | None,
+    least_n: int,
 ) -> tuple[str, MetricResult] | None:
     """The group with the figure farthest from `null`; where the figure has none, that with the worst `beside`.
 
-    Of a difference between groups it is the group with the worst figure of the metric that is compared. None where all
-    groups are alike.
+    Of a difference between groups it is the group with the worst figure of the metric that is compared. Groups of
+    fewer than `least_n` samples are looked at only where there are no others. None where all groups are alike.
     """
     groups = [r for r in results if r.group is not None and not math.isnan(r.value)]
     # A probe that rewrites rows says which column speaks for its question.
     groups = [r for r in groups if column is None or str(r.group).startswith(f"{column}=")]
+    groups = [r for r in groups if r.n >= least_n] or groups
     own = [r for r in groups if r.metric == of.metric]
     if len({r.value for r in own}) > 1:
         found = max(own, key=lambda r: abs(r.value - null))

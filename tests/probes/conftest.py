@@ -93,6 +93,7 @@ class Jobs:
     path: str | None = None
     margin: float = 0.05
     parts_of: tuple[str, ...] = ("",)
+    kinds: tuple[str, ...] = ("x", "y")
 
     def rows(self, base: Path) -> Sequence[Row]:
         place = Place("jobs")
@@ -103,7 +104,7 @@ class Jobs:
                 raise DataError([Problem(Place(str(file)), "", "there is no such file")])
             words = file.read_text("utf-8").split()
         return [
-            Row(f"{i}-{who}", {"job": word, "who": who, "kind": ["x", "y"][i % 2]}, place, {"who": who}, f"{i}")
+            Row(f"{i}-{who}", {"job": word, "who": who, "kind": self.kinds[i % 2]}, place, {"who": who}, f"{i}")
             for i, word in enumerate(words)
             for who in ("he", "she")
         ]

@@ -28,7 +28,7 @@ def checked(path: Path) -> None:
         ("{id: p, probe: job}", ":14:20 tasks[1].probe", "unknown probe 'job'; did you mean 'jobs'?"),
         ("{id: p, probe: xyz}", ":14:20 tasks[1].probe", "see evalharness list probes"),
         ("{id: p, probe: jobs, nn: 3}", ":14:26 tasks[1].nn", "the probe 'jobs' has no option 'nn'; did you mean 'n'?"),
-        ("{id: p, probe: jobs, zzz: 3}", "tasks[1].zzz", "it has: n, path, margin, parts_of"),
+        ("{id: p, probe: jobs, zzz: 3}", "tasks[1].zzz", "it has: n, path, margin, parts_of, kinds"),
         ("{id: p, probe: jobs, n: many}", "tasks[1].n", "n must be a whole number"),
         ("{id: p, probe: jobs, of: ask}", "tasks[1].of", "of has no effect: the probe 'jobs' brings rows of its own"),
         ("{id: p, probe: jobs, fields: [job]}", "tasks[1].fields", "fields has no effect"),

@@ -112,6 +112,8 @@ def test_what_is_asked_is_part_of_the_identity(write: Any) -> None:
     jobs = identity(ITEMS, "jobs")
     assert jobs["data"] != identity("  - {id: jobs, probe: jobs, n: 11}\n", "jobs")["data"]
     assert jobs == identity("  - {id: jobs, probe: jobs, n: 12, margin: 0.3}\n", "jobs")
+    # Metrics read fields that no template names.
+    assert jobs["data"] != identity('  - {id: jobs, probe: jobs, n: 12, kinds: ["x", "z"]}\n', "jobs")["data"]
     swap = identity(SWAP, "swap")
     assert swap["data"] != identity("  - {id: swap, probe: swap, of: ask, reference: false}\n", "swap")["data"]
     polite = identity("  - {id: swap, probe: swap, of: ask, polite: true}\n", "swap")
@@ -153,3 +155,14 @@ def test_all_variants_of_a_row_have_the_same_examples_and_never_their_own_row(wr
         heads = {prompts[f"{row}#{v}"].split("\n\n")[0] for v in ("original", "she", "they")}
         assert heads == {prompts[row].split("\n\n")[0]}
         assert not any(prompts[row].split("? ")[-1] in head for head in heads)
+
+
+def test_the_least_n_of_an_entry_reaches_its_metrics_and_its_findings(write: Any) -> None:
+    more = ("  - {id: jobs, probe: jobs, least_n: 7}\n", "  - {id: swap, probe: swap, of: ask, least_n: 7}\n")
+    record = evalharness.run(write(*more))
+    tasks = {task["id"]: task for task in record.manifest.suite["tasks"]}
+    assert tasks["jobs"]["origin"]["least_n"] == 7
+    assert tasks["jobs"]["metrics"][1]["gap_of_two"]["least_n"] == 7
+    # A probe that says it itself is left alone.
+    assert tasks["swap"]["metrics"][1]["gap_of_two"]["least_n"] == 2
+    assert "least_n:7" in figure(record, "jobs", "gap_of_two").signature

@@ -149,6 +149,15 @@ def test_a_suite_without_probes_has_no_such_section() -> None:
     assert questions_of(manifest({"id": "t", "metrics": ["gap"]}), [RESULT]) == ()
 
 
+def test_a_small_group_is_the_worst_only_among_small_ones() -> None:
+    own = [replace(RESULT, task="a", value=v, n=n, group=f"x={v}") for v, n in ((0.9, 5), (0.3, 40), (0.2, 30))]
+    (question,) = questions_of(manifest(task("a")), [replace(RESULT, task="a"), *own])
+    assert question.designs[0].worst == ("x=0.3", own[1])
+    small = [replace(r, n=5) for r in own]
+    (question,) = questions_of(manifest(task("a")), [replace(RESULT, task="a"), *small])
+    assert question.designs[0].worst == ("x=0.9", small[0])
+
+
 def test_groups_that_are_all_alike_have_no_worst() -> None:
     alike = [replace(RESULT, task="a", group="x=1"), replace(RESULT, task="a", group="x=2")]
     (question,) = questions_of(manifest(task("a")), [replace(RESULT, task="a"), *alike])
