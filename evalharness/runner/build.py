@@ -11,7 +11,7 @@ from evalharness.core.errors import DataError, Problem, SuiteError, UsageError
 from evalharness.core.protocols import Metric, Model
 from evalharness.core.registry import registry
 from evalharness.core.types import Kind
-from evalharness.suite.schema import LmEvalTask, PluginModel, Suite
+from evalharness.suite.schema import ExplainTask, LmEvalTask, PluginModel, Suite
 
 from .scoring import Figure
 
@@ -33,7 +33,7 @@ def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
     from evalharness.suite.template import condition, evaluate
 
     suite = loaded.suite
-    used = {task.dataset for task in suite.tasks if not isinstance(task, LmEvalTask)}
+    used = {task.dataset for task in suite.tasks if not isinstance(task, LmEvalTask | ExplainTask)}
     used |= {few_shot.dataset for task in suite.tasks if (few_shot := getattr(task, "few_shot", None)) is not None}
     datasets: dict[str, LoadedDataset] = {}
     problems: list[Problem] = []

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from evalharness.core.canonical import digest
 from evalharness.core.types import Json, Kind, MetricResult, Request
 from evalharness.record import Record, RunManifest, SampleRow, ScoreTable, StatsTable, TaskSummary, seal
-from evalharness.suite.schema import LmEvalTask
+from evalharness.suite.explained import base_of
+from evalharness.suite.schema import ExplainTask, LmEvalTask
 
 from .build import figures_of
 from .scoring import Answered, FigureStats, ScoredTask, score_task
@@ -222,6 +223,9 @@ def score_and_seal(
 
 
 def _group_columns(suite: Suite, task: Task) -> tuple[str, ...]:
+    if isinstance(task, ExplainTask):
+        of = base_of(task, suite)
+        return () if of is None else _group_columns(suite, of)
     if task.groups is not None or isinstance(task, LmEvalTask):
         return task.groups or ()
     return suite.datasets[task.dataset].groups

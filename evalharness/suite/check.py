@@ -13,6 +13,7 @@ from evalharness.core.secrets import placeholders
 from evalharness.core.templating import Condition, Template
 from evalharness.core.types import Kind
 
+from .explained import asked_of_model, base_of, explain_problems, unfit_models
 from .judges import judge_problems, rubric_problems
 from .judgings import JUDGE_METRIC
 from .kinds import CAPABILITIES, capabilities_of, kind_of, silent_about_tokens
@@ -27,6 +28,7 @@ from .schema import (
     ClassifyTask,
     Dataset,
     DataTask,
+    ExplainTask,
     FakeModel,
     Generation,
     HttpModel,
@@ -58,6 +60,7 @@ _KIND_WORDS = {
     "loglikelihood": "score choices by likelihood",
     "loglikelihood_rolling": "score whole texts by likelihood",
     "classify": "classify",
+    "study": "explain another task",
 }
 # The conditions of a rule that compare with a baseline.
 _PAIRED_CONDITIONS = ("max_regression", "non_inferior", "superior", "equivalent", "max_relative_drop")
@@ -137,6 +140,8 @@ class _Checker:
             if isinstance(task, LmEvalTask):
                 # Which figures it has only lm-eval knows; `runner.lm_eval` checks the rest.
                 self.unclear.add(task.id)
+            elif isinstance(task, ExplainTask):
+                yield from self._explained(index, task)
             else:
                 yield from self._task(index, task)
         yield from self._gates()
@@ -212,6 +217,20 @@ class _Checker:
             yield self.problem((*base, "id"), message)
         yield from self._metrics(base, task)
 
+    def _explained(self, index: int, task: ExplainTask) -> Iterator[Problem]:
+        """A task that explains another one: what it explains, the models that it asks, its figures."""
+        place: Key = ("tasks", index)
+        for key, message in explain_problems(self.suite, task):
+            yield self.problem((*place, *key), message)
+        base = base_of(task, self.suite)
+        if base is not None:
+            names = models_of(task, self.suite)
+            for key, message in unfit_models(self.suite, task, names):
+                yield self.problem((*place, *key), message)
+            for path, message in incapable(self.suite, index, task, asked_of_model(base)):
+                yield self.problem(path, message)
+        yield from self._metrics(place, task)
+
     def _schemas(self, index: int, task: Task) -> Iterator[Problem]:
         """Schemas that cannot be read, and models that cannot be held to one."""
         own: Generation | None = getattr(task, "generate", None)
@@ -262,7 +281,7 @@ class _Checker:
         own = _own_columns(dataset)
         return own | set(dataset.fields) if own else own
 
-    def _metrics(self, base: Key, task: DataTask) -> Iterator[Problem]:
+    def _metrics(self, base: Key, task: DataTask | ExplainTask) -> Iterator[Problem]:
         seen: dict[str, int] = {}
         for index, spec in enumerate(task.metrics):
             path: Key = (*base, "metrics", index)
@@ -282,7 +301,7 @@ class _Checker:
                 seen[figure] = index
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
-            if name == JUDGE_METRIC:
+            if name == JUDGE_METRIC and not isinstance(task, ExplainTask):
                 yield from self._judging((*path, name), task, metric)
             for option, message in getattr(metric, "faults", _no_faults)(self.loaded.base):
                 options = spec[name] if isinstance(spec, Mapping) else None
@@ -367,8 +386,10 @@ class _Checker:
                 yield self.problem((*base, "model"), message)
         if rule.group is not None:
             column = rule.group.partition("=")[0]
-            dataset = None if isinstance(first, LmEvalTask) else self.suite.datasets.get(first.dataset)
-            columns = first.groups if first.groups is not None else dataset.groups if dataset is not None else None
+            of = base_of(first, self.suite) if isinstance(first, ExplainTask) else first
+            dataset = None if isinstance(of, LmEvalTask) or of is None else self.suite.datasets.get(of.dataset)
+            own = None if of is None else of.groups
+            columns = own if own is not None else dataset.groups if dataset is not None else None
             if columns is not None and column not in columns:
                 near = suggestion(column, columns) or f"; it has: {', '.join(columns) or 'none'}"
                 yield self.problem((*base, "group"), f"the task {name!r} has no group column {column!r}{near}")
@@ -479,13 +500,13 @@ def _figures(task: Task) -> list[str]:
     return names
 
 
-def _operational(task: DataTask) -> list[str]:
+def _operational(task: DataTask | ExplainTask) -> list[str]:
     """The figures that every task of this kind has."""
     kind = kind_of(task)
     return [name for name in OPERATIONAL if kind in build_metric(name)[1].kinds]
 
 
-def _misfits(task: DataTask, name: str, metric: Metric) -> Iterator[str]:
+def _misfits(task: DataTask | ExplainTask, name: str, metric: Metric) -> Iterator[str]:
     kind = kind_of(task)
     if kind not in metric.kinds:
         fitting = ", ".join(_KIND_WORDS[k] for k in _KIND_WORDS if k in metric.kinds)
