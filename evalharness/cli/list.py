@@ -159,6 +159,14 @@ def _one(room: str, name: str, *, as_json: bool) -> int:
         else:
             print_text(plain(name))
         return 0
+    if room == "probes":
+        from .list_probes import explained, facts
+
+        if as_json:
+            print_json(facts(name))
+        else:
+            print_text(explained(name))
+        return 0
     # What a function raises matters to programmers, not to who writes a suite.
     text = (source_docstring(room, name) or registry(room).describe(name)).partition("\n\nRaises:")[0]
     if as_json:

@@ -22,7 +22,7 @@ from .run import add_suite_arguments
 
 if TYPE_CHECKING:
     from evalharness.core.errors import Problem
-    from evalharness.core.types import Prompt, Request
+    from evalharness.core.types import Prompt, Request, Sample
     from evalharness.runner.judged import Judgements
     from evalharness.suite.load import LoadedSuite
     from evalharness.suite.plan import PlannedTask
@@ -106,9 +106,11 @@ class _Validation:
         from evalharness.runner.lm_eval_plan import lm_eval_problems
         from evalharness.suite.batches import batch_problems
         from evalharness.suite.check import check_references
+        from evalharness.suite.expand import expand_probes
         from evalharness.suite.stop_check import stop_problems
 
-        more = [*lm_eval_problems(self.loaded), *self._price_problems()]
+        self.loaded, more = expand_probes(self.loaded)
+        more += [*lm_eval_problems(self.loaded), *self._price_problems()]
         more += [*batch_problems(self.loaded), *stop_problems(self.loaded)]
         check_references(self.loaded, more=more)
         metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
@@ -175,14 +177,16 @@ class _Validation:
         judged = f", and up to {verdicts:,} to judges" if verdicts else ""
         _line(True, "data", f"{', '.join(counts)}; {_plural(total, 'request')} in all{judged}")
         _say("")
+        for note in plan.notes:
+            _say(f"    note: {note}")
         shown: set[str] = set()
         for planned in self.planned:
             # Of an lm-eval group with its many tasks one sample tells enough.
-            owner = owner_of(planned.task.id)
+            owner = owner_of(planned.task.id) if planned.task.id in read else planned.task.id
             if owner not in shown:
                 _show(planned, list(dict.fromkeys(p.model for p in self.planned if p.task.id == planned.task.id)))
                 others = {p.task.id for p in self.planned if owner_of(p.task.id) == owner} - {planned.task.id}
-                if others:
+                if others and planned.task.id in read:
                     _say(f"    {owner}: {_plural(len(others), 'more task')} of lm-eval's, not shown\n")
             shown.add(owner)
         self._show_judges()
@@ -241,12 +245,17 @@ class _Validation:
 def _show(planned: PlannedTask, models: Sequence[str]) -> None:
     """One rendered sample of a task."""
     count = _plural(len(planned.samples), "sample")
-    _say(f"    {planned.task.id} on {_listed(models)}: {planned.kind}, {count}")
+    _say(f"    {planned.task.id} on {_listed(models)}: {planned.kind}, {count}{_made_by(planned)}")
     if not planned.samples:
         _say("      (no rows)\n")
         return
     sample = planned.samples[0]
-    _prompt(sample.prompt)
+    variants = _variants(planned)
+    for name, other in variants:
+        _say(f"      {name}:")
+        _prompt(other.prompt)
+    if not variants:
+        _prompt(sample.prompt)
     for choice in sample.choices:
         _say(f"      {'->' if choice == sample.target else '  '} choice: {short(choice, 120)}")
     for reference in sample.references:
@@ -254,6 +263,29 @@ def _show(planned: PlannedTask, models: Sequence[str]) -> None:
     if sample.target is not None and not sample.choices:
         _say(f"      target: {short(sample.target, 120)}")
     _say("")
+
+
+def _made_by(planned: PlannedTask) -> str:
+    """Which probe the task comes from."""
+    from evalharness.suite.origins import origin_of
+
+    origin = origin_of(planned.task)
+    if origin is None:
+        return ""
+    of = f" of {origin.of}, rewriting {_listed(origin.fields or ())}" if origin.of is not None else ""
+    return f", made by the probe {origin.probe}{of} (question: {origin.question})"
+
+
+def _variants(planned: PlannedTask) -> list[tuple[str, Sample]]:
+    """The first row in all its variants, where a probe rewrites rows."""
+    from evalharness.suite.origins import origin_of
+
+    origin = origin_of(planned.task)
+    if origin is None or origin.column is None:
+        return []
+    first = planned.samples[0]
+    some = planned.samples[: len(origin.levels or ())]
+    return [(sample.groups[origin.column], sample) for sample in some if sample.cluster == first.cluster][:_LISTED]
 
 
 def _prompt(prompt: Prompt, *, most: int = _MAX_LINES) -> None:

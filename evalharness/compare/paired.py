@@ -116,6 +116,9 @@ def paired_change(
     before, after = sample_values(metric, baseline), sample_values(metric, current)
     if codes is None and clusters is not None:
         codes = cluster_codes(clusters)
+    over_levels = getattr(metric, "disparity", None)
+    if over_levels is not None and (few := _too_few(over_levels, (baseline, current), codes)):
+        return plain._replace(method=few)
     units = n if codes is None else int(codes.max()) + 1
     differences = sign * (before - after)
     is_mean = metric.interval != "bootstrap" and is_mean_of(differences, regression)
@@ -143,6 +146,12 @@ def paired_change(
         method = method if method == "identical pairs" else "constant change"
         return plain._replace(low=regression - unseen, high=regression + unseen, method=method)
     return plain._replace(low=low, high=high, method=method)
+
+
+def _too_few(over_levels: Any, runs: Sequence[Array], codes: NDArray[np.int64] | None) -> str:
+    """Why a disparity between levels tells nothing of a change: a level with too few samples in one of the runs."""
+    methods = (str(over_levels(rows, codes).method) for rows in runs)
+    return next((method for method in methods if method == "none" or method.startswith("too few")), "")
 
 
 def paired_point(current: Array, baseline: Array, metric: Metric) -> Change:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import NotComparableError
@@ -29,6 +29,9 @@ def metric_of(record: Record, figure: MetricResult) -> Metric:
     suite: Mapping[str, Any] = record.manifest.suite
     tasks = [t for t in suite.get("tasks") or () if t.get("id") == figure.task]
     specs = [spec for task in tasks for spec in task.get("metrics") or ()]
+    labels = next(
+        (tuple(t.labels) for t in record.manifest.tasks if (t.id, t.model) == (figure.task, figure.model)), ()
+    )
     for spec in (*specs, *OPERATIONAL):
         if figure.metric in figure_names(spec):
             name, metric = build_metric(spec)
@@ -38,12 +41,15 @@ def metric_of(record: Record, figure: MetricResult) -> Metric:
             metric = dict(figures_of_metric(name, metric))[figure.metric]
             break
     else:
-        raise NotComparableError(
-            f"{figure.task}.{figure.metric} cannot be computed anew on the paired samples: the suite in the record "
-            f"{record.manifest.id} does not define it; score the record again: evalharness score RECORD --suite SUITE"
-        )
-    labels = next((t.labels for t in record.manifest.tasks if (t.id, t.model) == (figure.task, figure.model)), ())
-    bound: Metric = metric.for_task(tuple(labels))
+        found = _of_groups(specs, figure, labels)
+        if found is None:
+            raise NotComparableError(
+                f"{figure.task}.{figure.metric} cannot be computed anew on the paired samples: the suite in the record "
+                f"{record.manifest.id} does not define it; score the record again: evalharness score RECORD --suite "
+                "SUITE"
+            )
+        metric = found
+    bound: Metric = metric.for_task(labels)
     if bound.signature != figure.signature:
         raise NotComparableError(
             f"{figure.task}.{figure.metric} cannot be computed anew on the paired samples: signature: this evalharness "
@@ -51,6 +57,20 @@ def metric_of(record: Record, figure: MetricResult) -> Metric:
             f"again with this version: evalharness score RECORD --suite SUITE"
         )
     return bound
+
+
+def _of_groups(specs: Sequence[Any], figure: MetricResult, labels: tuple[str, ...]) -> Metric | None:
+    """The disparity between groups that stands beside the task's figures without being named in the suite."""
+    from ..metrics.disparity import column_of_signature
+    from ..metrics.group_figures import group_figures
+    from ..suite.metric_specs import build_metric, figures_of_metric
+
+    column = column_of_signature(figure.signature)
+    if column is None:
+        return None
+    own = [pair for spec in specs for pair in figures_of_metric(*build_metric(spec))]
+    metric: Any = dict(group_figures(own, column, labels)).get(figure.metric)
+    return None if metric is None else metric.as_recorded(figure.signature)
 
 
 def _of_lm_eval(record: Record, figure: MetricResult) -> Metric:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from ..core.errors import NotComparableError, UsageError
 from ..core.registry import suggestion
 from ..core.types import MetricResult
+from ..metrics.group_figures import is_group_figure
 from ..suite.metric_specs import OPERATIONAL
 from .attributions import attribution_drifts
 from .changed import Picked, changed_samples, pick
@@ -241,7 +242,11 @@ def _figure(
     down = metric.higher_is_better
     low, high = (-change.high, -change.low) if down else (change.low, change.high)
     section: Section = (
-        "operations" if current.metric in OPERATIONAL else "figures" if current.group is None else "groups"
+        "operations"
+        if current.metric in OPERATIONAL
+        else "figures"
+        if current.group is None and not is_group_figure(current.metric, current.signature)
+        else "groups"
     )
     figure = ComparedFigure(
         section=section,

@@ -11,7 +11,7 @@ from .types import DriftResult, Json, Kind, Request, Response, Row, Sample
 
 Array = Floats
 
-__all__ = ["Array", "DriftTest", "Explainer", "IntervalKind", "Metric", "Model", "Need", "Probe", "Reader"]
+__all__ = ["Array", "DriftTest", "Explainer", "IntervalKind", "Metric", "Model", "Need", "Reader"]
 
 Need = Literal["references", "target"]
 IntervalKind = Literal["proportion", "mean", "bootstrap"]
@@ -109,22 +109,6 @@ class Reader(Protocol):
 
     def __call__(self, path: str, **options: Json) -> Iterable[Row]:
         """The rows in file order."""
-        ...
-
-
-@runtime_checkable
-class Probe(Protocol):
-    """Makes samples and statistics, nothing else: it runs on any model that has its `capabilities`."""
-
-    name: str
-    capabilities: frozenset[Kind]
-
-    def samples(self) -> Sequence[Sample]:
-        """The probe's items."""
-        ...
-
-    def metrics(self) -> Sequence[Metric]:
-        """What is measured on them."""
         ...
 
 

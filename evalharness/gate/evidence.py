@@ -18,6 +18,7 @@ few differ / no variation    means whose values are all, or all but nine, one an
 order statistics             quantiles, such as latency_p95_s
 bootstrap                    functions of totals (BLEU, F1, MCC) and of rows: BCa, or percentiles where it has none
 of its interval              a metric that has an interval of its own (judges corrected by ratings)
+max-t and others             disparities between the levels of a group column (`stats/disparity.py`)
 exact paired                 pairs of 0/1 answers that stand alone
 paired t, skew-adjusted      paired means; in clusters of the clusters' sums
 identical pairs, few pairs differ   as for few differ
@@ -119,6 +120,10 @@ def _absolute(metric: Metric, rows: Array, clusters: Sequence[str | None] | None
     base = Evidence(value, len(rows), "none", Infinite(), metric.higher_is_better, count_units(codes, len(rows)))
     if not math.isfinite(value) or not np.isfinite(rows).all():
         return replace(base, note="no figure can be found" if math.isnan(value) else "a statistic is not finite")
+    over_levels = getattr(metric, "disparity", None)
+    if over_levels is not None:
+        found = over_levels(rows, codes, seed=seed)
+        return replace(base, value=found.value, method=found.method, kernel=found.kernel, note=found.note)
     if metric.interval != "bootstrap" and not isinstance(metric, RowsMetric):
         values = sample_values(metric, rows)
         known = ~np.isnan(values)
@@ -195,6 +200,11 @@ def paired_evidence(
         return replace(base, note="no sample is in both runs")
     if not math.isfinite(base.value) or not (np.isfinite(current).all() and np.isfinite(baseline).all()):
         return replace(base, note="a statistic is not finite")
+    for rows in (current, baseline) if hasattr(metric, "disparity") else ():
+        # Too few samples in a level tell nothing of a change either.
+        few = metric.disparity(rows, codes, seed=seed)
+        if few.method == "none" or few.method.startswith("too few"):
+            return replace(base, note=few.note)
     sign = 1.0 if metric.higher_is_better else -1.0
     ours, theirs = sample_values(metric, current), sample_values(metric, baseline)
     gains = sign * (ours - theirs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evalharness.core.protocols import Array, Metric
 from evalharness.stats.arrays import Ints, np
@@ -35,6 +35,8 @@ __all__ = ["MAX_RESAMPLED", "N_RESAMPLES", "Summary", "sample_values", "summariz
 N_RESAMPLES = 2000
 # Resampling more would take seconds a figure, and from here on the normal approximation is as good.
 MAX_RESAMPLED = 50_000
+# Intervals of metrics' own that are told of clusters: a metric over all answers (distinct-n), one of pairs (flip_rate).
+_KNOWING_CLUSTERS = ("jackknife", "wilson")
 
 
 class Summary(NamedTuple):
@@ -77,6 +79,9 @@ def summarize(
     quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
     its own         what the metric's `interval_rows` gives, under its `interval_name`; in clusters the bootstrap
     over answers    `jackknife` and `cluster-jackknife` of metrics that a resample would get wrong (distinct-n)
+    over levels     what `metrics.disparity` says: `max-t` and others, with `cluster-` before them; `too few: …` where
+                    a level is too small, and `none: …` where one has no figure
+    of pairs        `wilson` and `cluster-wilson` over pairs of samples (flip_rate)
     ==============  ===============================================================================
 
     Rows without anything to measure are left out of proportions and means. Bounds are kept within the metric's own.
@@ -100,8 +105,13 @@ def summarize(
     if len(rows):
         value = float(metric.finalize(rows.sum(axis=0)) if by_rows is None else by_rows.finalize_rows(rows))
     codes = None if clusters is None else cluster_codes(clusters)
+    over_levels = getattr(metric, "disparity", None)
+    if over_levels is not None and math.isnan(value):
+        return Summary(value, *NO_INTERVAL, f"none: {over_levels(rows, codes, seed=seed).note}")
     if math.isnan(value) or not np.isfinite(rows).all():
         return Summary(value, *NO_INTERVAL, "none")
+    if over_levels is not None:
+        return _of_levels(metric, over_levels(rows, codes, seed=seed), confidence)
     if by_rows is not None:
         n_resamples = min(n_resamples, getattr(metric, "n_resamples", n_resamples))
         found, method = _quantile(by_rows, rows, codes, confidence=confidence, seed=seed, n_resamples=n_resamples)
@@ -116,6 +126,19 @@ def summarize(
     if math.isnan(found.low) or math.isnan(found.high):
         return Summary(value, *NO_INTERVAL, "none")
     return Summary(value, max(found.low, metric.bounds[0]), min(found.high, metric.bounds[1]), method)
+
+
+def _of_levels(metric: Metric, found: Any, confidence: float) -> Summary:
+    """The interval of a disparity between levels; all that the figure can be where nothing is excluded."""
+    if found.method == "none":
+        return Summary(found.value, *NO_INTERVAL, f"none: {found.note}")
+    if found.method == "no-variation":
+        return Summary(found.value, found.value, found.value, found.method)
+    low, high = found.interval(confidence)
+    low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
+    return Summary(
+        found.value, low if math.isfinite(low) else math.nan, high if math.isfinite(high) else math.nan, found.method
+    )
 
 
 def _mean(metric: Metric, rows: Array, value: float, codes: Ints | None, *, confidence: float) -> tuple[Interval, str]:
@@ -170,8 +193,8 @@ def _quantile(
 ) -> tuple[Interval, str]:
     direct = getattr(metric, "interval_rows", None)
     name = getattr(metric, "interval_name", "order-statistics")
-    if name == "jackknife" and direct is not None:
-        return _left_out(metric, rows, codes, confidence=confidence)
+    if name in _KNOWING_CLUSTERS and direct is not None:
+        return _left_out(metric, rows, codes, name, confidence=confidence)
     if codes is None and direct is not None:
         if len(rows) < 2:
             return NO_INTERVAL, "none"
@@ -196,15 +219,17 @@ def _within_bounds(metric: Metric, values: Array) -> bool:
     return math.isfinite(slack) and slack > 0 and bool(((values >= low - slack) & (values <= high + slack)).all())
 
 
-def _left_out(metric: RowsMetric, rows: Array, codes: Ints | None, *, confidence: float) -> tuple[Interval, str]:
-    """The metric's own jackknife, which knows clusters; resamples would not do for it."""
+def _left_out(
+    metric: RowsMetric, rows: Array, codes: Ints | None, name: str, *, confidence: float
+) -> tuple[Interval, str]:
+    """The metric's own interval, which knows clusters; resamples would not do for it."""
     found = Interval(*metric.interval_rows(rows, confidence=confidence, codes=codes))  # type: ignore[attr-defined]
     if math.isnan(found.low):
         return NO_INTERVAL, "none"
     if found.low == found.high:
         n_units = len(rows) if codes is None else int(codes.max()) + 1
         return _no_variation(metric, found.low, n_units, confidence)  # type: ignore[arg-type]
-    return found, "jackknife" if codes is None else "cluster-jackknife"
+    return found, name if codes is None else f"cluster-{name}"
 
 
 def _no_variation(metric: Metric, value: float, n: int, confidence: float) -> tuple[Interval, str]:

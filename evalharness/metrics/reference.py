@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from evalharness.core.registry import registry
 
-__all__ = ["Explanation", "Option", "explain", "markdown", "plain"]
+__all__ = ["Explanation", "Option", "explain", "markdown", "option_lines", "options_of", "plain"]
 
 _GROUPS = {
     "match": "Answers against references",
@@ -31,7 +31,9 @@ _GROUPS = {
     "curves": "Probabilities of labels",
     "probabilities": "Probabilities of labels",
     "calibration": "Probabilities of labels",
+    "label_probability": "Probabilities of labels",
     "repeats": "Several answers to one question",
+    "max_of_repeats": "Several answers to one question",
     "bleu": "Overlap with references",
     "nltk_bleu": "Overlap with references",
     "chrf": "Overlap with references",
@@ -46,6 +48,8 @@ _GROUPS = {
     "semantic": "Meaning",
     "bertscore": "Meaning",
     "toxicity": "Toxicity",
+    "honest": "Toxicity",
+    "sentiment": "Toxicity",
     "retrieval": "Retrieval and answers from documents",
     "rag": "Retrieval and answers from documents",
     "code": "Generated code",
@@ -115,14 +119,15 @@ def explain(name: str) -> Explanation:
         name=name,
         summary=summary,
         body=inspect.cleandoc(body) if body.strip() else "",
-        options=tuple(_options(cls, options)),
+        options=tuple(options_of(cls, options)),
         source=" ".join(source.split()),
         facts=_facts(cls),
         group=_GROUPS.get(cls.__module__.rpartition(".")[2], "Further"),
     )
 
 
-def _options(cls: Any, text: str) -> Iterator[Option]:
+def options_of(cls: Any, text: str) -> Iterator[Option]:
+    """The options of a dataclass, with what the part `Options:` of its docstring says of each."""
     parts = re.split(r"^ {4}(\w+): ", text, flags=re.MULTILINE)
     texts = {name: " ".join(words.split()) for name, words in zip(parts[1::2], parts[2::2], strict=True)}
     for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
@@ -131,8 +136,6 @@ def _options(cls: Any, text: str) -> Iterator[Option]:
 
 
 def _takes(annotation: str) -> str:
-    if annotation.startswith("Literal["):
-        return " | ".join(part.strip().strip("\"'") for part in annotation[len("Literal[") : -1].split(","))
     words = {
         "bool": "true | false",
         "str": "text",
@@ -145,8 +148,28 @@ def _takes(annotation: str) -> str:
         "dict[str, str]": "mapping of texts",
         "dict[str, float]": "mapping to numbers",
         "dict[str, dict[str, Any]]": "mapping of a name to options",
+        "tuple[str | dict[str, dict[str, Any] | str | None], ...]": "list of metrics",
+        "None": "null",
     }
-    return " or ".join(words.get(part, "null" if part == "None" else part) for part in annotation.split(" | "))
+
+    def said(part: str) -> str:
+        if part.startswith("Literal["):
+            return " | ".join(choice.strip().strip("\"'") for choice in part[len("Literal[") : -1].split(","))
+        return words.get(part, part)
+
+    return " or ".join(map(said, _alternatives(annotation)))
+
+
+def _alternatives(annotation: str) -> list[str]:
+    """The parts between bars that stand in no brackets."""
+    found, depth = [""], 0
+    for sign in annotation:
+        depth += (sign == "[") - (sign == "]")
+        if sign == "|" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += sign
+    return [part.strip() for part in found]
 
 
 def _yaml(value: object) -> str:
@@ -187,17 +210,21 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
+def option_lines(options: Iterable[Option]) -> list[str]:
+    """The options as text for a terminal, with an empty line behind them."""
+    lines = []
+    for option in options:
+        lines += [f"  {option.name}: {option.takes} (default: {option.default})", *_wrapped(option.text, indent=6)]
+    return ["Options:", *lines, ""] if lines else []
+
+
 def plain(name: str) -> str:
     """The explanation as text for a terminal."""
     found = explain(name)
     lines = [f"{found.name}: {found.summary}", ""]
     if found.body:
         lines += [found.body, ""]
-    if found.options:
-        lines.append("Options:")
-        for option in found.options:
-            lines += [f"  {option.name}: {option.takes} (default: {option.default})", *_wrapped(option.text, indent=6)]
-        lines.append("")
+    lines += option_lines(found.options)
     lines += [f"{key.capitalize() + ':':<10}{value.replace('`', '')}" for key, value in found.facts.items()]
     lines += ["", *_wrapped(f"Source: {found.source}", indent=0)]
     return "\n".join(lines)

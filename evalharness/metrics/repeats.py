@@ -26,7 +26,7 @@ from .interval import sample_values
 from .labels import label_of
 from .text import squad_normalize
 
-__all__ = ["MajAtK", "MajorityShare", "PassAtK", "PassHatK", "RepeatAgreement"]
+__all__ = ["MajAtK", "MajorityShare", "OfAnother", "PassAtK", "PassHatK", "RepeatAgreement", "check_of"]
 
 Normalize = Literal["squad", "strip", "none"]
 _NORMALIZERS: dict[str, Callable[[str], str]] = {"squad": squad_normalize, "strip": str.strip, "none": str}
@@ -56,7 +56,7 @@ class _OfRepeats(MeanMetric):
         raise NotImplementedError
 
 
-class _OfAnother(_OfRepeats):
+class OfAnother(_OfRepeats):
     """One that counts right answers: which are right, another metric says (`of`)."""
 
     of: str | dict[str, dict[str, Any]]
@@ -152,7 +152,8 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _check_of(of: str | dict[str, dict[str, Any]], owner: str) -> None:
+def check_of(of: str | dict[str, dict[str, Any]], owner: str) -> None:
+    """Raise unless `of` is a metric that says what a single answer is worth."""
     require(isinstance(of, str) or len(of) == 1, "of must be one metric: exact_match, or {numeric_match: {…}}")
     try:
         _metric(of, owner)
@@ -160,14 +161,14 @@ def _check_of(of: str | dict[str, dict[str, Any]], owner: str) -> None:
         require(False, str(error))
 
 
-class _PassK(_OfAnother):
+class _PassK(OfAnother):
     k: int
 
     interval = PROPORTION
 
     def __post_init__(self) -> None:
         require(self.k >= 1, f"k must be at least 1; got {self.k}")
-        _check_of(self.of, self.name)
+        check_of(self.of, self.name)
 
     @property
     def least_repeats(self) -> int:
@@ -208,7 +209,7 @@ class PassAtK(_PassK):
     threshold: float = 1.0
 
     name = "pass_at_k"
-    __hash__ = _OfAnother.__hash__
+    __hash__ = OfAnother.__hash__
 
     def share(self, n: int, c: int) -> float:
         return pass_at_k(n, c, self.k)
@@ -238,7 +239,7 @@ class PassHatK(_PassK):
     threshold: float = 1.0
 
     name = "pass_hat_k"
-    __hash__ = _OfAnother.__hash__
+    __hash__ = OfAnother.__hash__
 
     def share(self, n: int, c: int) -> float:
         return pass_all_k(n, c, self.k)
@@ -252,7 +253,7 @@ def _votes(group: Sequence[Response], normalize: Normalize) -> list[str | None]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MajAtK(_OfAnother):
+class MajAtK(OfAnother):
     """maj@k: share of samples whose most frequent answer among the repeats is right (self-consistency).
 
         Σ_i [majority(answer_i1 … answer_ik) is right] / N
@@ -277,11 +278,11 @@ class MajAtK(_OfAnother):
 
     name = "maj_at_k"
     interval = PROPORTION
-    __hash__ = _OfAnother.__hash__
+    __hash__ = OfAnother.__hash__
 
     def __post_init__(self) -> None:
         require(self.k is None or self.k >= 1, f"k must be at least 1; got {self.k}")
-        _check_of(self.of, self.name)
+        check_of(self.of, self.name)
 
     @property
     def least_repeats(self) -> int:

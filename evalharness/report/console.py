@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.types import MetricResult
 from .costs import cost_rows, usage_line
 from .gateview import GateOutcomeLike, GateView
+from .probes import question_lines
 from .terminal import Printer as _Printer
 from .terminal import make_console
 from .terminal import table as _table
@@ -50,6 +51,8 @@ def print_summary(
     out(_text(f"{manifest.suite_name} · run {manifest.id}", "bold"))
     if any(task.results for task in view.tasks):
         _figures(view, out)
+    for line in question_lines(view.probes):
+        out(_text(line))
     for lines, what in (
         (_group_lines(view), "tables of groups"),
         (_operation_lines(view), "lines of times and tokens"),

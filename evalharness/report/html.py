@@ -29,6 +29,7 @@ from .bars import bar, scale_of, strip
 from .explanations import explanation_views
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
+from .probes import HINT, held_bar
 from .reliability import diagram
 from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
@@ -98,6 +99,7 @@ def iter_html(
         interval_hint=interval_hint(view),
         people=[_people(p) for p in view.people],
         explanations=explanation_views(record),
+        probes_hint=HINT,
         on_error=_on_error(view),
         states=[
             {
@@ -178,6 +180,7 @@ def environment() -> Environment:
         utc=_utc,
         variant=lambda result: _variant(result.task, result.model),
         bar=lambda result: _drawing.get()(result),
+        held=held_bar,
         diagram=diagram,
         signed=signed,
         reach=reach_of,

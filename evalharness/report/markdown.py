@@ -16,6 +16,7 @@ from .view import Confusion, GroupTable, ReportView, TaskView, build_view
 if TYPE_CHECKING:
     from ..record import Rating, Record
     from .people import PeopleView
+    from .probes import Question
 
 __all__ = ["code_text", "escape_markdown", "markdown_table", "render_markdown"]
 
@@ -52,6 +53,7 @@ def render_markdown(
         lines += ["**The run is not complete: its figures are those of a part.**", ""]
     if view.gate is not None:
         lines += _gate(view.gate)
+    lines += _probes(view.probes)
     lines += ["## Results", ""]
     for task in view.tasks:
         lines += _task(task)
@@ -158,15 +160,53 @@ def _reliability(table: Reliability) -> list[str]:
     return [f"Reliability of {where}:", "", *markdown_table(head, rows, right=(1, 2, 3))]
 
 
+def _probes(questions: Iterable[Question]) -> list[str]:
+    lines: list[str] = []
+    for question in questions:
+        rows = [
+            [
+                _e(design.name),
+                _e(design.result.model),
+                figure(design.result.value),
+                interval(design.result.ci_low, design.result.ci_high, like=design.result.value),
+                _e(design.expected),
+                f"{amount(design.result.n)} (least {amount(design.least_n)})",
+                MISSING if design.worst is None else _e(f"{design.worst[0]}: {figure(design.worst[1].value)}"),
+                MISSING if design.beside is None else _e(f"{design.beside.metric} {figure(design.beside.value)}"),
+                f"**{_e(design.finding)}**",
+            ]
+            for design in question.designs
+        ]
+        head = [
+            "design",
+            "model",
+            "value",
+            "interval",
+            "no effect",
+            "n",
+            "worst group",
+            "beside it",
+            "finding",
+        ]
+        lines += [f"### {_e(question.name)}", "", *markdown_table(head, rows, right=(2, 3, 4, 5))]
+        lines += [line for text in question.disagreements for line in (_e(text, limit=2000), "")]
+    return ["## Probes", "", *lines] if lines else []
+
+
 def _groups(table: GroupTable) -> list[str]:
     gap = "" if math.isnan(table.gap) else f"; the gap is {figure(table.gap)}"
     rows = [
         [_e(name), figure(r.value), interval(r.ci_low, r.ci_high, like=r.value), amount(r.n)] for name, r in table.rows
     ]
+    rows += [
+        [f"*{what}*", figure(r.value), interval(r.ci_low, r.ci_high, like=r.value), amount(r.n)]
+        for what, r in table.between
+    ]
     return [
         f"{_e(table.metric)} of {_e(table.model)} in {_e(table.task)} by {_e(table.column)}, worst first{gap}:",
         "",
         *markdown_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
+        *([_e(table.doubt), ""] if table.doubt else []),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
+from .probes import Question, questions_of
 from .reliability import Reliability, reliability_of
 
 if TYPE_CHECKING:
@@ -49,11 +50,19 @@ class GroupTable:
     column: str
     rows: tuple[tuple[str, MetricResult], ...]
     overall: MetricResult | None
+    between: tuple[tuple[str, MetricResult], ...] = ()
+    """The disparities between the groups, each with its name (difference, ratio, worst)."""
 
     @property
     def all_rows(self) -> tuple[tuple[str, MetricResult], ...]:
         """The groups, then all samples together."""
         return (*self.rows, *([("all samples", self.overall)] if self.overall is not None else []))
+
+    @property
+    def doubt(self) -> str:
+        """Why nothing is sure of the disparities between the groups; "" where something is."""
+        doubts = (r.ci_method for _, r in self.between if r.ci_method.startswith(("too few: ", "none: ")))
+        return next(doubts, "").removeprefix("none: ")
 
     @property
     def gap(self) -> float:
@@ -86,7 +95,8 @@ class TaskView:
     @property
     def everything(self) -> tuple[MetricResult, ...]:
         """All its figures, those of groups too."""
-        return (*self.results, *self.operations, *(r for table in self.groups for _, r in table.rows))
+        of_groups = (r for table in self.groups for _, r in (*table.rows, *table.between))
+        return (*self.results, *self.operations, *of_groups)
 
     @property
     def several(self) -> bool:
@@ -96,7 +106,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """Everything but the samples; `people` is what people's ratings of the run say."""
+    """Everything but the samples; `people` is what people's ratings of the run say, `probes` what probes found."""
 
     manifest: RunManifest
     gate: GateView | None
@@ -104,6 +114,7 @@ class ReportView:
     states: tuple[tuple[str, str, Mapping[str, int]], ...]
     total_states: Mapping[str, int]
     people: tuple[PeopleView, ...] = ()
+    probes: tuple[Question, ...] = ()
 
     @property
     def verdicts(self) -> tuple[VerdictView, ...]:
@@ -152,9 +163,15 @@ def _groups(results: Sequence[MetricResult]) -> tuple[GroupTable, ...]:
         if result.group is not None:
             column, _, value = result.group.partition("=")
             tables.setdefault((result.task, result.model, result.metric, column), []).append((value, result))
+    between = _disparities(results)
     return tuple(
-        GroupTable(*key, rows=tuple(sorted(rows, key=lambda row: _badness(row[1]))), overall=overall.get(key[:3]))
-        for key, rows in tables.items()
+        GroupTable(
+            *key,
+            rows=tuple(sorted(tables.get(key, ()), key=lambda row: _badness(row[1]))),
+            overall=overall.get(key[:3]),
+            between=tuple(between.get(key, ())),
+        )
+        for key in dict.fromkeys([*tables, *between])
     )
 
 
@@ -208,10 +225,12 @@ def build_view(
                 id=base,
                 kind=task_runs[0].kind if task_runs else "",
                 results=_order(r for r in whole if _is_asked(r, asked)),
-                operations=_order(r for r in whole if not _is_asked(r, asked)),
+                operations=_order(r for r in whole if not _is_asked(r, asked) and not is_between_groups(r)),
                 runs=task_runs,
                 confusions=tuple(matrices),
-                groups=_groups([r for r in own if _is_asked(r, asked) and confusion_of(r) is None]),
+                groups=_groups(
+                    [r for r in own if (_is_asked(r, asked) or is_between_groups(r)) and confusion_of(r) is None]
+                ),
                 reliabilities=tuple(reliabilities),
             )
         )
@@ -227,6 +246,7 @@ def build_view(
         states=states,
         total_states=_by_status(total),
         people=_people(ratings, confidence=results[0].confidence if results else 0.95),
+        probes=questions_of(manifest, results),
     )
 
 
@@ -268,7 +288,31 @@ def _is_asked(result: MetricResult, asked: Mapping[str, set[str]]) -> bool:
 
     names = asked.get(result.task, asked.get(_base(result.task)))
     # A task of lm-eval brings its own figures: the suite names none.
-    return result.metric not in OPERATIONAL if names is None else result.metric in names
+    return (
+        result.metric not in OPERATIONAL and not is_between_groups(result) if names is None else result.metric in names
+    )
+
+
+def _disparities(results: Iterable[MetricResult]) -> dict[tuple[str, str, str, str], list[tuple[str, MetricResult]]]:
+    """The disparities that nobody asked for by name, by task, model, figure and column."""
+    from ..metrics.disparity import column_of_signature
+
+    found: dict[tuple[str, str, str, str], list[tuple[str, MetricResult]]] = {}
+    for result in results:
+        if is_between_groups(result):
+            metric, _, what = result.metric.partition("@")[0].rpartition("_")
+            column = column_of_signature(result.signature) or ""
+            found.setdefault((result.task, result.model, metric, column), []).append((what, result))
+    return found
+
+
+def is_between_groups(result: MetricResult) -> bool:
+    """Whether it is a disparity between groups that nobody asked for by name; it stands with its groups."""
+    if "@" not in result.metric:
+        return False
+    from ..metrics.group_figures import is_group_figure
+
+    return is_group_figure(result.metric, result.signature)
 
 
 class Operations(NamedTuple):

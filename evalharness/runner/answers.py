@@ -172,6 +172,11 @@ class AnswerList(Lazy[Answered]):
     def __len__(self) -> int:
         return len(self._requests)
 
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """The samples alone, once for each answer."""
+        return self._samples
+
     def item(self, place: int) -> Answered:
         return self._answered(self._samples[place], self._requests[place], self._responses[place])
 

@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.core.errors import DataError, Problem, SuiteError, UsageError
+from evalharness.core.levels import LevelsOf
 from evalharness.core.protocols import Metric, Model
 from evalharness.core.registry import registry
 from evalharness.core.types import Kind
-from evalharness.suite.schema import ExplainTask, LmEvalTask, PluginModel, Suite
+from evalharness.suite.groups import asks_for_labels
+from evalharness.suite.schema import ExplainTask, LmEvalTask, PluginModel, ProbeTask, Suite
 
 from .scoring import Figure
 
 if TYPE_CHECKING:
     from evalharness.data.load import LoadedDataset
     from evalharness.suite.load import LoadedSuite
-    from evalharness.suite.schema import Task
+    from evalharness.suite.probe_rows import OwnRows, Rewriting
+    from evalharness.suite.schema import DataTask, Task
 
 __all__ = ["figures_of", "load_datasets", "load_metrics", "make_models"]
 
 
 def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
-    """The rows of every dataset that a task of the suite uses.
+    """The rows of every dataset that a task of the suite uses, and those that its probes make.
 
     Raises:
         DataError: files or their rows are wrong; the problems of all datasets at once.
     """
     from evalharness.data.load import load
     from evalharness.suite.template import condition, evaluate
+    from evalharness.suite.variant_render import few_shots_of
 
     suite = loaded.suite
-    used = {task.dataset for task in suite.tasks if not isinstance(task, LmEvalTask | ExplainTask)}
-    used |= {few_shot.dataset for task in suite.tasks if (few_shot := getattr(task, "few_shot", None)) is not None}
+    own = [task for task in suite.tasks if not isinstance(task, LmEvalTask | ProbeTask | ExplainTask)]
+    used = {task.dataset for task in own} - set(loaded.made)
+    used |= {rows.source for rows in loaded.made.values() if rows.source is not None}
+    used |= {few_shot.dataset for task in own for few_shot in few_shots_of(task)}
     datasets: dict[str, LoadedDataset] = {}
     problems: list[Problem] = []
     for name in sorted(used):
@@ -43,9 +49,28 @@ def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
             datasets[name] = load(name, spec, base=loaded.base, render=evaluate, condition=condition)
         except DataError as error:
             problems += error.problems
+    for task in own if not problems else ():
+        if task.dataset in loaded.made:
+            try:
+                datasets[task.dataset] = _made(task, loaded.made[task.dataset], datasets)
+            except DataError as error:
+                problems += error.problems
     if problems:
         raise DataError(problems)
     return datasets
+
+
+def _made(task: DataTask, rows: OwnRows | Rewriting, datasets: Mapping[str, LoadedDataset]) -> LoadedDataset:
+    """The rows that a probe makes for one of its tasks."""
+    from evalharness.data.load import LoadedDataset
+    from evalharness.suite.origins import origin_of
+    from evalharness.suite.probe_rows import rows_digest
+
+    origin = origin_of(task)
+    assert origin is not None
+    made = rows.made(datasets[rows.source].rows if rows.source is not None else ())
+    of = f" of {origin.of}" if origin.of is not None else ""
+    return LoadedDataset(made, rows_digest(made), f"probe {origin.probe}{of}")
 
 
 def make_models(
@@ -105,10 +130,14 @@ def figures_of(
     base: Path = Path(),
     allow_code: bool = False,
     judgements: Mapping[str, str] | None = None,
+    groups: Sequence[str] = (),
+    levels: LevelsOf | None = None,
 ) -> list[Figure]:
     """The task's metrics under their names, then those operational ones that a request of `kind` has.
 
     `judgements` are the digests of the judgings that the model was judged by, by figure: others have no figure.
+    `groups` are the task's group columns and `levels` their values among its samples: figures over groups are bound to
+    them, and the disparities between the levels of each column stand beside the task's own metrics.
 
     Raises:
         UsageError: a metric cannot be loaded, or runs code and `allow_code` is false.
@@ -127,7 +156,42 @@ def figures_of(
                 continue  # the model whose answers are the other half of each pair is not judged itself
             loaded = judging(digest)
         fails = getattr(loaded, "failed", None)
-        found += [Figure(shown, own.for_task(labels), fails) for shown, own in figures_of_metric(name, loaded)]
+        found += [
+            Figure(shown, _of_levels(own.for_task(labels), levels), fails)
+            for shown, own in figures_of_metric(name, loaded)
+        ]
+    if levels is not None:
+        found += _between_groups(task, found, labels, groups, levels)
     named = {figure.name for figure in found}
     always = [(name, metric) for name, metric in map(build_metric, OPERATIONAL) if name not in named]
     return found + [Figure(name, metric.for_task(labels)) for name, metric in always if kind in metric.kinds]
+
+
+def _of_levels(metric: Metric, levels: LevelsOf | None) -> Metric:
+    """`metric` bound to the levels of its group column, where it has one."""
+    bind = getattr(metric, "for_levels", None)
+    if bind is None or levels is None:
+        return metric
+    found: Metric = bind(levels)
+    return found
+
+
+def _between_groups(
+    task: Task, figures: Sequence[Figure], labels: tuple[str, ...], groups: Sequence[str], levels: LevelsOf
+) -> list[Figure]:
+    """The disparities between the levels of each column that are told unasked."""
+    columns = [column for column in groups if len(levels(column)) > 1]
+    if not columns:
+        return []
+    from evalharness.metrics.group_figures import group_figures, is_small
+
+    fails = {figure.name: figure.fails for figure in figures}
+    own = [(figure.name, figure.metric) for figure in figures]
+    asked = labels if asks_for_labels(task) else None
+    found = []
+    for column in columns:
+        for name, metric in group_figures(own, column, asked):
+            bound = _of_levels(metric, levels)
+            if is_small(bound):
+                found.append(Figure(name, bound, fails.get(name.partition("@")[0].rpartition("_")[0])))
+    return found

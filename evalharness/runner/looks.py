@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness.compare.planned import LookDecider, MakeDecider, PlannedFigure, RowsSoFar
 from evalharness.core.errors import UsageError
+from evalharness.core.levels import levels_in
 from evalharness.core.spool import Picked
 from evalharness.core.types import Json, Request
 from evalharness.stats.arrays import Ints, np
+from evalharness.suite.groups import group_columns
 
 from .answers import AnswerList, reader_of
 from .book import ResponseBook
@@ -69,7 +71,15 @@ def planned_figures(
 
 
 def _figures(ready: Prepared, planned: PlannedTask, *, allow_code: bool) -> list[Figure]:
-    return figures_of(planned.task, planned.kind, planned.labels, base=ready.loaded.base, allow_code=allow_code)
+    return figures_of(
+        planned.task,
+        planned.kind,
+        planned.labels,
+        base=ready.loaded.base,
+        allow_code=allow_code,
+        groups=group_columns(ready.suite, planned.task),
+        levels=levels_in(planned.samples),
+    )
 
 
 def _named_groups(ready: Prepared) -> frozenset[str]:

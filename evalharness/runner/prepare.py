@@ -71,6 +71,7 @@ def prepare(
     """
     from evalharness.suite.batches import batch_problems
     from evalharness.suite.check import check_plan, check_references
+    from evalharness.suite.expand import expand_probes
     from evalharness.suite.judges import models_in_use
     from evalharness.suite.judgings import judges_of
     from evalharness.suite.load import load_suite
@@ -79,8 +80,8 @@ def prepare(
 
     from .lm_eval_plan import lm_eval_problems, plan_lm_eval
 
-    loaded = load_suite(suite, overrides=overrides)
-    more = [*lm_eval_problems(loaded), *price_problems(loaded, environ)]
+    loaded, more = expand_probes(load_suite(suite, overrides=overrides))
+    more += [*lm_eval_problems(loaded), *price_problems(loaded, environ)]
     more += [*batch_problems(loaded), *stop_problems(loaded)]
     check_references(loaded, environ=environ, more=more)
     datasets = load_datasets(loaded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from evalharness.core.spool import Spool
 from evalharness.core.types import FAILED_STATES, MetricResult, Request
 from evalharness.record import Record, RunRegistry, TaskSummary
 from evalharness.suite.judgings import judgings_of
-from evalharness.suite.names import owner_of
+from evalharness.suite.names import is_of, owner_of
 from evalharness.suite.schema import LmEvalTask
 
 from .answers import reader_of
@@ -35,6 +35,8 @@ __all__ = ["answered_again", "score"]
 
 # What may differ between the recorded task and the new one: how answers are read and scored, not what was asked.
 _FREE = frozenset({"metrics", "groups", "extract", "labels", "normalize", "model", "limit"})
+# The same of what a probe says of the tasks that it makes.
+_SAID_OF_IT = frozenset({"scoring", "findings", "question", "flagged", "least_n"})
 
 
 def score(
@@ -57,11 +59,12 @@ def score(
         UsageError: the suite is wrong, or names a task that the record does not have.
     """
     from evalharness.suite.check import check_references
+    from evalharness.suite.expand import expand_probes
     from evalharness.suite.load import load_suite
 
     began, created_utc = time.monotonic(), utc_now()
-    loaded = load_suite(suite, overrides=overrides)
-    check_references(loaded, environ=None, secrets=False)  # lm-eval is not needed: its figures are kept
+    loaded, more = expand_probes(load_suite(suite, overrides=overrides))
+    check_references(loaded, environ=None, secrets=False, more=more)  # lm-eval is not needed: its figures are kept
     manifest = record.manifest
     tasks, judgements = answered_again(record, loaded)
     execution: dict[str, Any] = {**manifest.execution, "n_asked": 0, "seconds": round(time.monotonic() - began, 3)}
@@ -121,14 +124,16 @@ def _entries(record: Record, suite: Suite, task: Task) -> list[TaskSummary]:
     """What the record has of the task, on the models that the suite names for it."""
     from evalharness.suite.plan import models_of
 
-    known = sorted({owner_of(entry.id) for entry in record.manifest.tasks})
-    if task.id not in known:
+    recorded = [entry for entry in record.manifest.tasks if is_of(entry.id, task.id)]
+    if not recorded:
+        tasks: Any = record.manifest.suite["tasks"]
+        own = {entry["id"] for entry in tasks}
+        known = sorted({entry.id if entry.id in own else owner_of(entry.id) for entry in record.manifest.tasks})
         raise UsageError(
             f"the record {record.manifest.id} has no task {task.id!r}{suggestion(task.id, known)}; "
             f"it has: {', '.join(known)}"
         )
     wanted = models_of(task, suite)
-    recorded = [entry for entry in record.manifest.tasks if owner_of(entry.id) == task.id]
     found = [entry for entry in recorded if entry.model in wanted]
     if not found:
         raise UsageError(
@@ -224,7 +229,8 @@ def _same_question(record: Record, suite: Suite, task: Task) -> None:
     recorded = next((entry for entry in tasks if entry["id"] == task.id), None)
     if recorded is None:
         return
-    new = task.model_dump(mode="json", exclude_none=True)
+    new = _asked(task.model_dump(mode="json", exclude_none=True))
+    recorded = _asked(recorded)
     for key in sorted((set(new) | set(recorded)) - _FREE):
         if new.get(key) != recorded.get(key):
             raise NotComparableError(
@@ -232,3 +238,10 @@ def _same_question(record: Record, suite: Suite, task: Task) -> None:
                 f"{record.manifest.id}; a record can be scored again only with what was asked left as it was: "
                 f"restore {key}, or run the suite"
             )
+
+
+def _asked(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's entry with that of its origin on the first level which says what is asked."""
+    origin = task.get("origin") or {}
+    asked = {f"origin.{key}": value for key, value in origin.items() if key not in _SAID_OF_IT}
+    return {**{key: value for key, value in task.items() if key != "origin"}, **asked}

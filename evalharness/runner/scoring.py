@@ -235,7 +235,9 @@ def _counts_failures(metric: Metric) -> bool:
 
 
 def _n_scored(metric: Metric, rows: Array) -> int:
-    """How many samples the figure speaks of: those scored, or only those in which there was something to measure."""
+    """How many samples (or pairs) the figure speaks of: those scored, or only those with something to measure."""
+    if hasattr(metric, "n_measured"):
+        return int(metric.n_measured(rows))
     return int(np.count_nonzero(rows[:, 0])) if getattr(metric, "counts_measured", False) else len(rows)
 
 
@@ -272,9 +274,13 @@ def _results(
         )
 
     found = [result(None, rows, clusters, int(failed.sum()))]
-    for column in columns:
+    beside = getattr(metric, "beside", None)
+    # A disparity between groups has none for each group.
+    for column in () if getattr(metric, "over_groups", False) else columns:
         for value, members in stats.samples.groups(column):
             mask = members[stats.kept]
+            if beside is not None:  # a metric of pairs, whose other halves are of another group
+                mask = mask | beside(column, rows)
             mine = None if clusters is None else [clusters[i] for i in mask.nonzero()[0].tolist()]
             found.append(result(f"{column}={value}", rows[mask], mine, int((members & failed).sum())))
     return found

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.core.canonical import digest
+from evalharness.core.levels import LevelsOf, levels_in
 from evalharness.core.types import Json, Kind, MetricResult, Request
 from evalharness.record import Record, RunManifest, SampleRow, ScoreTable, StatsTable, TaskSummary, seal
-from evalharness.suite.explained import base_of
-from evalharness.suite.schema import ExplainTask, LmEvalTask
+from evalharness.suite.groups import group_columns
 
 from .build import figures_of
 from .scoring import Answered, FigureStats, ScoredTask, score_task
@@ -170,6 +170,7 @@ def score_and_seal(
     scored: list[tuple[AnsweredTask, FigureStats]] = []
     done: list[ScoredTask] = []
     for entry in tasks:
+        groups = group_columns(suite, entry.task)
         made = score_task(
             entry.task.id,
             entry.model,
@@ -181,11 +182,13 @@ def score_and_seal(
                 base=base,
                 allow_code=allow_code,
                 judgements=(judgements or {}).get((entry.task.id, entry.model)),
+                groups=groups,
+                levels=_levels(entry.answered),
             ),
             count_as=suite.execution.on_error.count_as,
             confidence=suite.confidence,
             seed=suite.seed,
-            groups=_group_columns(suite, entry.task),
+            groups=groups,
         )
         done.append(made)
         for stats, figures in (*entry.done, *(made.figures if made.n_samples else ())):
@@ -222,10 +225,7 @@ def score_and_seal(
     )
 
 
-def _group_columns(suite: Suite, task: Task) -> tuple[str, ...]:
-    if isinstance(task, ExplainTask):
-        of = base_of(task, suite)
-        return () if of is None else _group_columns(suite, of)
-    if task.groups is not None or isinstance(task, LmEvalTask):
-        return task.groups or ()
-    return suite.datasets[task.dataset].groups
+def _levels(answered: Sequence[Answered]) -> LevelsOf:
+    # Without their answers, which may have to be read from the disk.
+    samples = getattr(answered, "samples", None)
+    return levels_in(samples if samples is not None else (item.sample for item in answered))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from evalharness.core.types import Kind, Response
 from evalharness.record import Record
 from evalharness.suite.check import check_references
+from evalharness.suite.expand import expand_probes
 from evalharness.suite.schema import LmEvalTask, OnError
 
 from .answers import reader_of
@@ -41,7 +42,8 @@ def spoilt_records(
         NotComparableError: the suite asks something else than the record has answers for; it names the field.
         UsageError: the suite is wrong, or names a task that the record does not have.
     """
-    check_references(loaded, environ=None, secrets=False)
+    loaded, more = expand_probes(loaded)
+    check_references(loaded, environ=None, secrets=False, more=more)
     suite = _forgiving(loaded.suite)
     tasks, judgements = answered_again(record, loaded)
 

@@ -249,7 +249,8 @@ def _answered_bridged(bridged: Sequence[LmEvalWork], answers: Answers, suite: Su
 def _in_order(suite: Suite, tasks: Sequence[AnsweredTask]) -> list[AnsweredTask]:
     """The tasks as the suite has them, whoever planned them."""
     place = {task.id: index for index, task in enumerate(suite.tasks)}
-    return sorted(tasks, key=lambda entry: place[owner_of(entry.task.id)])
+    # A task of a group is not in the suite itself: it stands where its group does.
+    return sorted(tasks, key=lambda entry: place.get(entry.task.id, place.get(owner_of(entry.task.id), 0)))
 
 
 def _bridged_data(bridged: Sequence[LmEvalWork]) -> dict[str, dict[str, Json]]:
@@ -318,4 +319,4 @@ def _notes(plan: Plan, limit: int | None) -> tuple[str, ...]:
         "figures by likelihood"
         for task in dict.fromkeys(named)
     ]
-    return (*notes, *getattr(plan, "notes", ()))
+    return (*notes, *plan.notes)

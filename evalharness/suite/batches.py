@@ -10,7 +10,7 @@ from .judges import models_in_use
 from .kinds import kind_of
 from .load import LoadedSuite
 from .plan import models_of
-from .schema import LmEvalTask, Suite
+from .schema import LmEvalTask, ProbeTask, Suite
 from .variables import Key, shown_path
 
 __all__ = ["BATCHED", "LOCAL", "NO_LIKELIHOODS", "batch_problems", "batched_models"]
@@ -58,7 +58,8 @@ def batch_problems(loaded: LoadedSuite) -> Iterator[Problem]:
             yield _problem(loaded, ("models", name, "stream"), message)
     batched = batched_models(suite)
     for index, task in enumerate(suite.tasks):
-        if isinstance(task, LmEvalTask) or kind_of(task) not in ("loglikelihood", "loglikelihood_rolling", "study"):
+        kinds = ("loglikelihood", "loglikelihood_rolling", "study")
+        if isinstance(task, LmEvalTask | ProbeTask) or kind_of(task) not in kinds:
             continue  # which of lm-eval's tasks score likelihoods is seen when they are loaded
         for name in models_of(task, suite):
             if name in batched:

@@ -7,38 +7,39 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalharness.core.errors import Problem, SuiteError, UsageError
+from evalharness.core.levels import levels_in
 from evalharness.core.protocols import Metric
 from evalharness.core.registry import suggestion
-from evalharness.core.secrets import placeholders
-from evalharness.core.templating import Condition, Template
 from evalharness.core.types import Kind
 
+from .check_entries import entry_problems, no_field, own_columns, unknown_fields
+from .check_rules import rule_problems
+from .check_secrets import secret_problems
 from .explained import asked_of_model, base_of, explain_problems, unfit_models
+from .groups import group_columns
 from .judges import judge_problems, rubric_problems
 from .judgings import JUDGE_METRIC
-from .kinds import CAPABILITIES, capabilities_of, kind_of, silent_about_tokens
+from .kinds import CAPABILITIES, blind_to_shared, capabilities_of, kind_of, silent_about_tokens
 from .load import LoadedSuite, as_written
-from .metric_specs import OPERATIONAL, MetricFault, build_metric, figure_names, figures_of_metric
-from .names import check_names, covers, owner_of
+from .metric_specs import OPERATIONAL, MetricFault, build_metric, figures_of_metric
+from .names import check_names
 from .node import plain
 from .plan import Plan, models_of
+from .probe_specs import ProbeFault, build_probe
 from .repeats import few_repeats
 from .schema import (
-    BaselineModel,
     ClassifyTask,
-    Dataset,
     DataTask,
     ExplainTask,
     FakeModel,
     Generation,
-    HttpModel,
     LmEvalTask,
     OpenAIModel,
     PluginModel,
+    ProbeTask,
     PromptTask,
     PythonModel,
     ReplayModel,
-    Rule,
     Suite,
     Task,
 )
@@ -62,10 +63,6 @@ _KIND_WORDS = {
     "classify": "classify",
     "study": "explain another task",
 }
-# The conditions of a rule that compare with a baseline.
-_PAIRED_CONDITIONS = ("max_regression", "non_inferior", "superior", "equivalent", "max_relative_drop")
-# What the templates of a request see; `models.outputs.request_values` gives it.
-_REQUEST_NAMES = frozenset({"prompt", "messages", "sampling", "sample_id", "repeat"})
 
 
 def check_references(
@@ -86,10 +83,9 @@ def check_references(
     Raises:
         SuiteError: all problems at once, each with its place.
     """
-    checker = _Checker(loaded)
-    problems = [*checker.run(), *more]
+    problems = [*_Checker(loaded).run(), *more]
     if secrets:
-        problems += checker.secrets(os.environ if environ is None else environ)
+        problems += secret_problems(loaded, os.environ if environ is None else environ)
     if problems:
         raise SuiteError(as_written(problems, loaded.root, loaded.before))
 
@@ -105,7 +101,11 @@ def check_plan(loaded: LoadedSuite, plan: Plan) -> None:
     for planned in plan.tasks:
         for position, spec in enumerate(planned.task.metrics):
             try:
-                build_metric(spec)[1].for_task(planned.labels)
+                metric = build_metric(spec)[1].for_task(planned.labels)
+                bind = getattr(metric, "for_levels", None)
+                if bind is not None:
+                    # Nothing is asked for a figure that the levels of its column cannot give.
+                    bind(levels_in(planned.samples)).finalize_nothing()
             except (UsageError, ValueError) as error:
                 path: Key = ("tasks", index[planned.task.id], "metrics", position)
                 problems.append(Problem(loaded.place_of(path), shown_path(path), str(error)))
@@ -131,10 +131,7 @@ class _Checker:
 
     def run(self) -> Iterator[Problem]:
         yield from check_names(plain(self.loaded.root), self.loaded.root)
-        for name, model in self.suite.models.items():
-            yield from self._model(name, model)
-        for name, dataset in self.suite.datasets.items():
-            yield from self._dataset(name, dataset)
+        yield from entry_problems(self.loaded)
         for index, task in zip(self.indexes, self.suite.tasks, strict=True):
             yield from self._schemas(index, task)
             if isinstance(task, LmEvalTask):
@@ -142,62 +139,13 @@ class _Checker:
                 self.unclear.add(task.id)
             elif isinstance(task, ExplainTask):
                 yield from self._explained(index, task)
+            elif isinstance(task, ProbeTask):
+                # It could not become the tasks that it makes, or nobody has tried yet.
+                self.unclear.add(task.id)
+                yield from self._probe(index, task)
             else:
                 yield from self._task(index, task)
-        yield from self._gates()
-        yield from self._unpaired()
-
-    # ── models and datasets ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _model(self, name: str, model: Any) -> Iterator[Problem]:
-        if isinstance(model, FakeModel):
-            yield from self._request_template(("models", name, "reply"), model.reply)
-        elif isinstance(model, HttpModel):
-            yield from self._body(("models", name, "body"), model.body)
-
-    def _body(self, path: Key, value: Any) -> Iterator[Problem]:
-        if isinstance(value, str):
-            yield from self._request_template(path, value)
-        elif isinstance(value, Mapping):
-            for key, item in value.items():
-                yield from self._body((*path, key), item)
-        elif isinstance(value, list | tuple):
-            for index, item in enumerate(value):
-                yield from self._body((*path, index), item)
-
-    def _request_template(self, path: Key, source: str) -> Iterator[Problem]:
-        try:
-            template = Template(source)
-        except UsageError as error:
-            yield self.problem(path, str(error))
-            return
-        for name in sorted(template.required - _REQUEST_NAMES):
-            near = suggestion(name, _REQUEST_NAMES) or f"; there is: {', '.join(sorted(_REQUEST_NAMES))}"
-            yield self.problem(path, f"the template uses {name!r}, which a request does not have{near}")
-
-    def _dataset(self, name: str, dataset: Dataset) -> Iterator[Problem]:
-        columns = _own_columns(dataset)
-        for column, source in dataset.fields.items():
-            path: Key = ("datasets", name, "fields", column)
-            try:
-                yield from self._unknown_fields(path, Template(source), columns)
-            except UsageError as error:
-                yield self.problem(path, str(error))
-        if dataset.where is not None:
-            try:
-                condition = Condition(dataset.where)
-            except UsageError as error:
-                yield self.problem(("datasets", name, "where"), str(error))
-            else:
-                known = columns and columns | set(dataset.fields)
-                for field in sorted(condition.required - known) if known else ():
-                    yield self.problem(("datasets", name, "where"), _no_field(field, known))
-
-    def _unknown_fields(self, path: Key, template: Template, columns: frozenset[str]) -> Iterator[Problem]:
-        for name in sorted(template.required - columns) if columns else ():
-            yield self.problem(path, _no_field(name, columns))
-
-    # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────
+        yield from rule_problems(self.loaded, self.unclear)
 
     def _task(self, index: int, task: DataTask) -> Iterator[Problem]:
         base: Key = ("tasks", index)
@@ -212,6 +160,13 @@ class _Checker:
                 "tokens of a text; leave top_logprobs out, or name models of the backend hf-causal under `model`"
             )
             yield self.problem((*base, "top_logprobs"), message)
+        for name in blind_to_shared(task, known):
+            message = (
+                f"the model {name.partition('@')[0]!r} (backend {known[name].backend}) cannot score only the tokens "
+                "that two choices share; set score: all, or name models of the backends hf-masked and hf-causal under "
+                "`model`"
+            )
+            yield self.problem((*base, "score"), message)
         if not models_of(task, self.suite):
             message = "runs on no model: all models of the suite are judges; name those to be judged under `model`"
             yield self.problem((*base, "id"), message)
@@ -231,10 +186,17 @@ class _Checker:
                 yield self.problem(path, message)
         yield from self._metrics(place, task)
 
+    def _probe(self, index: int, task: ProbeTask) -> Iterator[Problem]:
+        try:
+            build_probe(task)
+        except ProbeFault as error:
+            path: Key = ("tasks", index, error.option) if error.option else ("tasks", index)
+            yield self.problem(path, str(error), key=error.option in task.options)
+
     def _schemas(self, index: int, task: Task) -> Iterator[Problem]:
         """Schemas that cannot be read, and models that cannot be held to one."""
         own: Generation | None = getattr(task, "generate", None)
-        if not isinstance(task, LmEvalTask) and kind_of(task) != "generate":
+        if isinstance(task, ProbeTask) or (not isinstance(task, LmEvalTask) and kind_of(task) != "generate"):
             return
         for name in models_of(task, self.suite):
             spec = self.suite.models.get(name)
@@ -268,17 +230,18 @@ class _Checker:
                 continue
             pool = isinstance(task, PromptTask) and task.few_shot is not None and key[0] == "few_shot"
             known = self._columns(task.few_shot.dataset) if pool and task.few_shot else columns  # type: ignore[union-attr]
-            yield from self._unknown_fields(path, template, known)
+            for message in unknown_fields(template, known):
+                yield self.problem(path, message)
         for position, column in enumerate(task.groups or ()):
             if columns and column not in columns:
-                yield self.problem((*base, "groups", position), _no_field(column, columns))
+                yield self.problem((*base, "groups", position), no_field(column, columns))
 
     def _columns(self, name: str) -> frozenset[str]:
         """The columns of a dataset where the suite itself tells them: inline rows. Else none."""
         dataset = self.suite.datasets.get(name)
         if dataset is None:
             return frozenset()
-        own = _own_columns(dataset)
+        own = own_columns(dataset)
         return own | set(dataset.fields) if own else own
 
     def _metrics(self, base: Key, task: DataTask | ExplainTask) -> Iterator[Problem]:
@@ -299,6 +262,14 @@ class _Checker:
                     message = f"a second figure called {figure!r}; give one of them another name: {{{name}: {{as: …}}}}"
                     yield self.problem(path, message)
                 seen[figure] = index
+            column, columns = getattr(metric, "column", None), group_columns(self.suite, task)
+            if hasattr(metric, "for_levels") and column not in columns:
+                known = f"it has: {', '.join(columns)}" if columns else "it has none"
+                message = (
+                    f"{column!r} is no group column of the task{suggestion(str(column), columns)} ({known}); name it "
+                    "under the task's or the dataset's `groups`"
+                )
+                yield self.problem((*path, name, "column"), message)
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
             if name == JUDGE_METRIC and not isinstance(task, ExplainTask):
@@ -324,125 +295,6 @@ class _Checker:
                 reason = getattr(error, "strerror", None) or error
                 message = f"the file {metric.calibrate!r} cannot be read: {reason}"
                 yield self.problem((*path, "calibrate"), message)
-
-    # ── gates and secrets ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def _gates(self) -> Iterator[Problem]:
-        gates = self.suite.gates
-        for index, rule in enumerate(gates.rules if gates is not None else ()):
-            base: Key = ("gates", "rules", index)
-            if rule.is_paired and gates is not None:
-                yield from self._compared(base, rule, gates.baseline)
-            yield from self._rule(base, rule)
-
-    def _compared(self, base: Key, rule: Rule, baseline: str | BaselineModel | None) -> Iterator[Problem]:
-        """A rule that compares needs a baseline; a model of the same suite must run on the rule's task."""
-        if baseline is None:
-            message = (
-                "needs gates.baseline: a promoted run such as my-suite@production, a run id, a folder, or "
-                "{model: NAME} for another model of this suite"
-            )
-            yield self.problem((*base, rule.kind), message)
-        if not isinstance(baseline, BaselineModel):
-            return
-        name = rule.metric.rpartition(".")[0]
-        used = {
-            model
-            for task in self.suite.tasks
-            if covers(owner_of(name), task.id)
-            for model in models_of(task, self.suite)
-        }
-        of_baseline = {model for model in used if covers(baseline.model, model)}
-        if used and not of_baseline:
-            message = (
-                f"the task {name!r} does not run on {baseline.model!r}, which gates.baseline names; it runs on: "
-                f"{', '.join(sorted(used))}; add it to the task's `model`"
-            )
-            yield self.problem((*base, "metric"), message)
-        elif used and of_baseline == used:
-            message = f"the task {name!r} runs on the baseline {baseline.model!r} alone; add the model to be released"
-            yield self.problem((*base, "metric"), message)
-
-    def _rule(self, base: Key, rule: Rule) -> Iterator[Problem]:
-        name, _, figure = rule.metric.rpartition(".")
-        tasks = [task for task in self.suite.tasks if covers(owner_of(name), task.id)]
-        if not tasks:
-            return
-        first = tasks[0]
-        figures = _figures(first)
-        if figure not in figures and not isinstance(first, LmEvalTask):
-            figures += _operational(first)
-        if figure not in figures and first.id not in self.unclear:
-            near = suggestion(figure, figures) or f"; it has: {', '.join(figures)}"
-            yield self.problem((*base, "metric"), f"the task {name!r} has no figure {figure!r}{near}")
-        if rule.model is not None and rule.model in {m.partition("@")[0] for m in self.suite.models} | set(
-            self.suite.models
-        ):
-            used = {model for task in tasks for model in models_of(task, self.suite)}
-            if not any(covers(rule.model, model) for model in used):
-                message = (
-                    f"the task {name!r} does not run on the model {rule.model!r}; it runs on: {', '.join(sorted(used))}"
-                )
-                yield self.problem((*base, "model"), message)
-        if rule.group is not None:
-            column = rule.group.partition("=")[0]
-            of = base_of(first, self.suite) if isinstance(first, ExplainTask) else first
-            dataset = None if isinstance(of, LmEvalTask) or of is None else self.suite.datasets.get(of.dataset)
-            own = None if of is None else of.groups
-            columns = own if own is not None else dataset.groups if dataset is not None else None
-            if columns is not None and column not in columns:
-                near = suggestion(column, columns) or f"; it has: {', '.join(columns) or 'none'}"
-                yield self.problem((*base, "group"), f"the task {name!r} has no group column {column!r}{near}")
-
-    def _unpaired(self) -> Iterator[Problem]:
-        """Rules that compare with a baseline what cannot be computed from two records."""
-        gates = self.suite.gates
-        for index, rule in enumerate(gates.rules if gates is not None else ()):
-            name, _, figure = rule.metric.rpartition(".")
-            found = next((condition for condition in _PAIRED_CONDITIONS if getattr(rule, condition, None)), None)
-            if found is None:
-                continue
-            tasks = [
-                task for task in self.suite.tasks if covers(owner_of(name), task.id) and task.id not in self.unclear
-            ]
-            specs = [spec for task in tasks for spec in task.metrics if figure in figure_names(spec)]
-            if any(not getattr(build_metric(spec)[1], "paired", True) for spec in specs):
-                message = (
-                    f"the figure {figure!r} is one of all answers together and cannot be compared with a baseline "
-                    "sample by sample; use at_least or at_most"
-                )
-                yield self.problem(("gates", "rules", index, found), message)
-
-    def secrets(self, environ: Mapping[str, str]) -> Iterator[Problem]:
-        """Placeholders of variables that are not set."""
-        for name, entry in (self.loaded.root.get("models") or self.loaded.root).mapping.items():
-            for key, child in entry.node.mapping.items():
-                texts = (
-                    {(key,): child.node.value}
-                    if not child.node.mapping
-                    else {(key, k): e.node.value for k, e in child.node.mapping.items()}
-                )
-                for path, text in texts.items():
-                    if key not in ("api_key", "base_url", "url", "headers") or not isinstance(text, str):
-                        continue
-                    for variable in placeholders(text):
-                        if not environ.get(variable):
-                            message = f"the environment variable {variable} is not set; set it: export {variable}=…"
-                            yield self.problem(("models", name, *path), message)
-            yield from self._default_key(name, environ)
-
-    def _default_key(self, name: str, environ: Mapping[str, str]) -> Iterator[Problem]:
-        """A key that the suite does not name, and whose variable is not set."""
-        model = next((m for n, m in self.suite.models.items() if n.partition("@")[0] == name), None)
-        if model is None or "api_key" in model.model_fields_set:
-            return
-        for variable in placeholders(getattr(model, "api_key", None) or ""):
-            if not environ.get(variable):
-                message = (
-                    f"the environment variable {variable} is not set; set it: export {variable}=…, or name another "
-                    "one under `api_key`"
-                )
-                yield self.problem(("models", name), message)
 
 
 def incapable(suite: Suite, index: int, task: Task, kind: Kind) -> Iterator[tuple[Key, str]]:
@@ -479,31 +331,6 @@ def obeys_schemas(spec: object) -> bool:
 def _no_faults(base: object) -> tuple[tuple[str, str], ...]:
     """What is wrong with the files of a metric that has none."""
     return ()
-
-
-def _own_columns(dataset: Dataset) -> frozenset[str]:
-    return frozenset(key for row in dataset.rows or () for key in row)
-
-
-def _no_field(name: str, columns: frozenset[str]) -> str:
-    near = suggestion(name, columns) or f"; the rows have: {', '.join(sorted(columns)[:20])}"
-    return f"the dataset has no column {name!r}{near}"
-
-
-def _figures(task: Task) -> list[str]:
-    names = []
-    for spec in task.metrics:
-        try:
-            names.extend(figure_names(spec))
-        except UsageError:
-            continue  # reported where the metric stands
-    return names
-
-
-def _operational(task: DataTask | ExplainTask) -> list[str]:
-    """The figures that every task of this kind has."""
-    kind = kind_of(task)
-    return [name for name in OPERATIONAL if kind in build_metric(name)[1].kinds]
 
 
 def _misfits(task: DataTask | ExplainTask, name: str, metric: Metric) -> Iterator[str]:

@@ -13,7 +13,7 @@ from evalharness.core.types import Json, Kind, Request, Sample, Sampling
 
 from .names import covers
 from .render import prompt_json
-from .schema import ClassifyTask, ExplainTask, PromptTask, Suite
+from .schema import ClassifyTask, ExplainTask, ProbeTask, PromptTask, Suite
 from .template import compiled
 from .values import as_text
 from .variables import Key
@@ -63,6 +63,8 @@ def explain_problems(suite: Suite, task: ExplainTask) -> Iterator[tuple[Key, str
         )
         yield ("of",), f"there is no task {task.of!r}{near}"
         return
+    if isinstance(other, ProbeTask):
+        return  # which tasks it makes is not known here
     base = base_of(task, suite)
     if base is None:
         yield ("of",), f"the task {task.of!r} cannot be explained: name one with classify, choices or prompt"

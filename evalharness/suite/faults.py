@@ -29,7 +29,7 @@ __all__ = ["OPTIONAL_KEYS", "check_shape", "problems_of", "salvaged"]
 
 OPTIONAL_KEYS = ("extends", "vars", "matrix")
 
-_KINDS = ("prompt", "messages", "classify", "perplexity", "lm_eval", "explain")
+_KINDS = ("prompt", "messages", "classify", "perplexity", "lm_eval", "probe", "explain")
 
 
 def check_shape(root: Node, before: Node) -> tuple[Suite | None, list[Problem]]:
@@ -46,7 +46,7 @@ def _no_datasets(root: Node, before: Node) -> Iterator[Problem]:
     """Datasets may be missing only where all tasks bring their own."""
     tasks = root.get("tasks")
     items = tasks.items if tasks is not None else []
-    if root.get("datasets") is None and not (items and all("lm_eval" in item.mapping for item in items)):
+    if root.get("datasets") is None and not (items and all({"lm_eval", "probe"} & set(item.mapping) for item in items)):
         yield _missing("datasets", (), root, before)
 
 

@@ -13,8 +13,12 @@ from .schema import FewShot
 __all__ = ["drawer"]
 
 
-def drawer(spec: FewShot, pool: Sequence[Row], *, same_dataset: bool) -> Callable[[Row], list[Row]]:
+def drawer(
+    spec: FewShot, pool: Sequence[Row], *, same_dataset: bool, id_of: Callable[[str], str] | None = None
+) -> Callable[[Row], list[Row]]:
     """A function that gives the examples of a row, never the row itself where `pool` is the task's own dataset.
+
+    `id_of` gives the id of the row in its dataset, where it was rewritten: all variants of a row have its examples.
 
     A seeded draw for a row depends on the seed and the row's id alone: not on the order, the number or the limit of
     the rows that are asked. Random state is local, from the text "seed/id".
@@ -39,8 +43,16 @@ def drawer(spec: FewShot, pool: Sequence[Row], *, same_dataset: bool) -> Callabl
     indexes = range(len(pool))
 
     def draw(row: Row) -> list[Row]:
-        drawn = fixed or [pool[i] for i in random.Random(f"{spec.seed}/{row.id}").sample(indexes, needed)]
-        others = [example for example in drawn if not (same_dataset and example.id == row.id)]
-        return others[: spec.n]
+        own = row.id if id_of is None else id_of(row.id)
+        drawn = fixed or [pool[i] for i in random.Random(f"{spec.seed}/{own}").sample(indexes, needed)]
+        others = [example for example in drawn if not (same_dataset and example.id == own)]
+        return _ordered(others[: spec.n], spec.order)
 
     return draw
+
+
+def _ordered(examples: list[Row], order: int) -> list[Row]:
+    if order == 0:
+        return examples
+    # By the number of the order alone: the same places change for every row.
+    return examples[::-1] if order == 1 else random.Random(f"order/{order}").sample(examples, len(examples))

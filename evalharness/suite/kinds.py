@@ -17,7 +17,7 @@ from .schema import (
     PythonModel,
 )
 
-__all__ = ["CAPABILITIES", "capabilities_of", "kind_of", "silent_about_tokens"]
+__all__ = ["CAPABILITIES", "blind_to_shared", "capabilities_of", "kind_of", "silent_about_tokens"]
 
 CAPABILITIES: Mapping[str, frozenset[Kind]] = {
     "hf-causal": frozenset({"generate", "loglikelihood", "loglikelihood_rolling"}),
@@ -52,6 +52,18 @@ def silent_about_tokens(task: DataTask, models: Mapping[str, object]) -> list[st
         name
         for name, spec in models.items()
         if getattr(spec, "backend", "") != "hf-causal" and not isinstance(spec, PluginModel)
+    ]
+
+
+def blind_to_shared(task: DataTask, models: Mapping[str, object]) -> list[str]:
+    """Which of `models`, by name, cannot score only the tokens that two choices share, as `task` asks."""
+    if getattr(task, "score", "all") != "shared":
+        return []
+    # A plug-in may; and what the fake model says of any tokens means nothing.
+    return [
+        name
+        for name, spec in models.items()
+        if getattr(spec, "backend", "") not in ("hf-causal", "hf-masked", "fake") and not isinstance(spec, PluginModel)
     ]
 
 

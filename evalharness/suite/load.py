@@ -7,9 +7,10 @@ reported at once: where the shape of a suite is wrong, so are the names that lea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evalharness.core.errors import Place, Problem, SuiteError
 
@@ -22,6 +23,9 @@ from .schema import Suite
 from .settings import apply_settings
 from .variables import check_secrets, substitute, unescaped
 
+if TYPE_CHECKING:
+    from .probe_rows import OwnRows, Rewriting
+
 __all__ = ["LoadedSuite", "as_written", "load_suite"]
 
 _TASK = re.compile(r"tasks\[(\d+)\]")
@@ -32,13 +36,15 @@ _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 class LoadedSuite:
     """A suite with the file it came from.
 
-    `root` is the document that became the suite, `before` the same before `matrix` was expanded.
+    `root` is the document that became the suite, `before` the same before `matrix` was expanded. `made` are the rows
+    of the tasks that probes made, by the names of their datasets; `expand_probes` makes them.
     """
 
     suite: Suite
     path: Path
     root: Node
     before: Node
+    made: Mapping[str, OwnRows | Rewriting] = field(default_factory=dict)
 
     @property
     def base(self) -> Path:

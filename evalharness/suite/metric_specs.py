@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING
-from functools import cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from evalharness.core.errors import Place, UsageError
+from evalharness.core.errors import UsageError
 from evalharness.core.protocols import Metric
-from evalharness.core.registry import registry, suggestion
+from evalharness.core.registry import registry
 
 from .judgings import JUDGE_METRIC
-from .node import Node
+from .options import option_fault, with_options
 from .schema import MetricSpec
-from .variables import Key
-from .wording import described
 
 __all__ = ["OPERATIONAL", "MetricFault", "build_metric", "figure_name", "figure_names", "figures_of_metric"]
 
@@ -44,7 +39,6 @@ OPERATIONAL: tuple[str, ...] = (
 # Figures of metrics that are many in one are called by what the option names: {evaluate: ./my_metric} is my_metric,
 # {python: my_metrics:Politeness} is Politeness.
 _CALLED_BY = {"evaluate": "path", "python": "path"}
-_UNKNOWN_OPTION = ("extra_forbidden", "unexpected_keyword_argument")
 _WITH_COMPANIONS = frozenset({JUDGE_METRIC})
 
 
@@ -76,10 +70,7 @@ def build_metric(spec: MetricSpec) -> tuple[str, Metric]:
     try:
         metric: Metric
         typed = dataclasses.is_dataclass(factory)
-        if not typed:
-            metric = _plain(name, factory, given)
-        else:
-            metric = factory() if not given and _needs_nothing(factory) else _checked(factory, given)
+        metric = _plain(name, factory, given) if not typed else with_options(factory, given)
     except ValidationError as error:
         raise _fault(name, factory, given, error) from error
     except UsageError as error:
@@ -105,14 +96,6 @@ def figure_names(spec: MetricSpec) -> list[str]:
     return [name for name, _ in figures_of_metric(*build_metric(spec))]
 
 
-def _needs_nothing(factory: Any) -> bool:
-    """Whether it has a default for each option, so that there is nothing to check: a checker takes longer to build."""
-    return dataclasses.is_dataclass(factory) and all(
-        not field.init or field.default is not MISSING or field.default_factory is not MISSING
-        for field in dataclasses.fields(factory)
-    )
-
-
 def _plain(name: str, factory: Any, options: Mapping[str, Any]) -> Metric:
     """The metric of somebody's class or function, whose options have no types that could be checked.
 
@@ -133,16 +116,6 @@ def _plain(name: str, factory: Any, options: Mapping[str, Any]) -> Metric:
     except Exception as error:  # somebody else's code
         raise MetricFault(f"the metric {name!r} cannot be made: {type(error).__name__}: {error}") from error
     return metric
-
-
-def _checked(factory: Any, options: Mapping[str, Any]) -> Metric:
-    metric: Metric = _checker(factory).validate_json(json.dumps(options), strict=True)
-    return metric
-
-
-@cache
-def _checker(factory: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(factory)
 
 
 def _parts(spec: MetricSpec) -> tuple[str, dict[str, Any] | str]:
@@ -177,42 +150,5 @@ def figure_name(spec: MetricSpec) -> str:
 
 
 def _fault(name: str, factory: Any, given: dict[str, Any], error: ValidationError) -> MetricFault:
-    errors = error.errors(include_url=False, include_input=False)
-    # A misspelt option leaves another one missing: the slip itself is told first.
-    first = next((e for e in errors if e["type"] in _UNKNOWN_OPTION), errors[0])
-    option = str(first["loc"][0]) if first["loc"] else ""
-    known = [*getattr(factory, "__dataclass_fields__", ())]
-    if first["type"] in _UNKNOWN_OPTION:
-        has = f"; it has: {', '.join([*known, 'as'])}" if known else "; it has none but as"
-        near = suggestion(option, [*known, "as"]) or has
-        return MetricFault(f"the metric {name!r} has no option {option!r}{near}", option)
-    if first["type"] == "missing" and len(first["loc"]) == 1:
-        return MetricFault(f"the metric {name!r} needs the option {option!r}: {{{name}: {{{option}: …}}}}")
-    faults = [
-        _Fault(e) for e in error.errors(include_url=False, include_input=False) if e["loc"][:1] == first["loc"][:1]
-    ]
-    path: Key = (option, *(step for step in first["loc"][1:] if isinstance(step, int)))
-    said = described(faults, _node(given, path), path)
-    return MetricFault(
-        f"{option + ' ' if option and ' ' in said and not said.startswith(option) else ''}{said}", option
-    )
-
-
-class _Fault:
-    def __init__(self, error: Any) -> None:
-        self.type: str = error["type"]
-        self.context: Mapping[str, Any] = error.get("ctx", {})
-        self.message: str = error["msg"]
-        self.about_key = False
-
-
-def _node(value: Any, path: Iterable[str | int]) -> Node:
-    for step in path:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            break
-    place = Place("")
-    if isinstance(value, dict | list):
-        return Node({} if isinstance(value, dict) else [], place)
-    return Node(value, place)
+    option, message = option_fault("metric", name, factory, given, error, more=("as",))
+    return MetricFault(message, option)

@@ -13,7 +13,7 @@ from .node import Node
 from .schema import PLAIN_NAME
 from .variables import Key, shown_path
 
-__all__ = ["check_names", "check_own_names", "covers", "member_id", "owner_of"]
+__all__ = ["check_names", "check_own_names", "covers", "is_of", "meant_by", "member_id", "owner_of"]
 
 _PLAIN = re.compile(PLAIN_NAME + r"\Z")
 
@@ -33,6 +33,17 @@ def owner_of(name: str) -> str:
     """The id of the suite's task that the figures of `name` belong to."""
     base, at, variant = name.partition("@")
     return f"{base.partition('/')[0]}{at}{variant}"
+
+
+def is_of(entry_id: str, task_id: str) -> bool:
+    """Whether the recorded task `entry_id` is the suite's `task_id`, or a member of it."""
+    return entry_id == task_id or owner_of(entry_id) == task_id
+
+
+def meant_by(name: str, ids: Iterable[str]) -> list[str]:
+    """Those of the suite's tasks `ids` that `name` in a rule means: itself, its variants, or what it is a member of."""
+    ids = list(ids)
+    return [one for one in ids if covers(name, one)] or [one for one in ids if covers(owner_of(name), one)]
 
 
 def check_own_names(root: Node) -> list[Problem]:
@@ -88,9 +99,10 @@ def check_names(document: Any, root: Node) -> list[Problem]:
             check(name, models, "model", ("tasks", index, "model", position))
         if isinstance(model, str):
             check(model, models, "model", ("tasks", index, "model"))
-    ids = [task.get("id") if isinstance(task, Mapping) else None for task in tasks]
-    problems += _repeated(ids, root)
-    known_ids = [name for name in ids if isinstance(name, str)]
+        others = [name for name in _ids(tasks) if name != task.get("id")]
+        check(task.get("of"), others, "task", ("tasks", index, "of"), variants=True)
+    problems += _repeated([task.get("id") if isinstance(task, Mapping) else None for task in tasks], root)
+    known_ids = _ids(tasks)
     gates = document.get("gates")
     baseline = gates.get("baseline") if isinstance(gates, Mapping) else None
     if isinstance(baseline, Mapping):
@@ -101,9 +113,12 @@ def check_names(document: Any, root: Node) -> list[Problem]:
         check(rule.get("model"), models, "model", ("gates", "rules", index, "model"), variants=True)
         metric = rule.get("metric")
         if isinstance(metric, str) and "." in metric:
-            # A task within an lm-eval group is checked with that group.
-            name = owner_of(metric.rpartition(".")[0])
-            check(name, known_ids, "task", ("gates", "rules", index, "metric"), variants=True)
+            # A task within an lm-eval group is checked with that group; a part of a probe is a task of the suite.
+            name = metric.rpartition(".")[0]
+            parts = any(known.startswith(f"{name.partition('/')[0]}/") for known in known_ids)
+            if not meant_by(name, known_ids):
+                asked = name if parts else owner_of(name)
+                check(asked, known_ids, "task", ("gates", "rules", index, "metric"), variants=True)
     return problems
 
 
@@ -119,6 +134,11 @@ def _repeated(ids: list[Any], root: Node) -> Iterator[Problem]:
             yield Problem(_place(root, path), shown_path(path), message)
         else:
             first[name] = index
+
+
+def _ids(tasks: Iterable[Any]) -> list[str]:
+    found = [task.get("id") for task in tasks if isinstance(task, Mapping)]
+    return [name for name in found if isinstance(name, str)]
 
 
 def _keys(value: Any) -> list[str]:

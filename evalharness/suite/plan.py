@@ -20,9 +20,12 @@ from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 
 from .explained import answer_faults, base_of, drawn, explain_identity, explain_requests, study_of
 from .kinds import kind_of
-from .render import RowFault, TaskRenderer, is_chat, prompt_json
-from .schema import DataTask, ExplainTask, Generation, LmEvalTask, PromptTask, Suite, Task
+from .origins import origin_of
+from .probe_rows import MadeRows, row_notes
+from .render import RowFault, is_chat, prompt_json
+from .schema import DataTask, ExplainTask, Generation, LmEvalTask, ProbeTask, PromptTask, Suite, Task
 from .sources import read_source, schema_text, sources_of
+from .variant_render import Renderer, few_shots_of, renderer_of, variant_tasks
 
 __all__ = [
     "Plan",
@@ -65,6 +68,8 @@ class Plan:
     """All that a run asks."""
 
     tasks: tuple[PlannedTask, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader of the record should know, such as rows that a probe left out."""
 
     @property
     def requests(self) -> Sequence[Request]:
@@ -95,11 +100,11 @@ def make_plan(
     """The plan of `suite` over the `rows` of its datasets; what lm-eval brings is planned by the runner.
 
     Args:
-        suite: The suite.
+        suite: The suite, in which probes have become the tasks that they make (`expand_probes`).
         rows: The rows of each dataset, by name.
         identities: All that can change the responses of each model; with `by_sample_id` true, the sample's id too.
         base: The suite's folder, for prompt files.
-        limit: Use only the first rows of each task.
+        limit: Use only the first rows of each task; where a probe rewrites rows, the first of those.
         place_of: Where the value at a path of the suite stands (`LoadedSuite.place_of`), for messages.
 
     Raises:
@@ -109,14 +114,16 @@ def make_plan(
     planned: list[PlannedTask] = []
     faults: list[Problem] = []
     wrong: list[Problem] = []
+    notes: list[str] = []
     for index, task in enumerate(suite.tasks):
-        if isinstance(task, LmEvalTask | ExplainTask):
+        if isinstance(task, LmEvalTask | ProbeTask | ExplainTask):
             continue
-        few_shot = task.few_shot if isinstance(task, PromptTask) else None
-        pool = rows[few_shot.dataset] if few_shot else ()
         chosen = _first(rows[task.dataset], task.limit, limit)
         try:
-            renderer = TaskRenderer(task, base=base, pool=pool)
+            notes += row_notes(task, chosen)
+            pools = [rows[few_shot.dataset] for few_shot in few_shots_of(task)]
+            pool = pools[0] if len(pools) == 1 else Joined(pools)
+            renderer = renderer_of(task, base=base, rows=rows)
         except UsageError as error:
             path = f"tasks[{index}]"
             wrong.append(Problem(place_of(path) if place_of else Place("suite"), path, str(error)))
@@ -150,7 +157,7 @@ def make_plan(
     if faults:
         raise DataError(faults)
     order = {task.id: index for index, task in enumerate(suite.tasks)}
-    return Plan(tuple(sorted(planned, key=lambda one: order[one.task.id])))
+    return Plan(tuple(sorted(planned, key=lambda one: order[one.task.id])), tuple(notes))
 
 
 def _explained(
@@ -209,6 +216,8 @@ def _explained(
 
 def _first(rows: Sequence[Row], *limits: int | None) -> Sequence[Row]:
     given = [n for n in limits if n is not None]
+    if given and isinstance(rows, MadeRows):
+        return rows.first(min(given))
     return rows[: min(given)] if given else rows
 
 
@@ -217,7 +226,7 @@ def _repeated(samples: Sequence[Sample], n: int) -> Sequence[Sample]:
     return samples if n == 1 else Picked(samples, array("Q", (i for i in range(len(samples)) for _ in range(n))))
 
 
-def _samples(renderer: TaskRenderer, rows: Sequence[Row]) -> tuple[Sequence[Sample], list[Problem]]:
+def _samples(renderer: Renderer, rows: Sequence[Row]) -> tuple[Sequence[Sample], list[Problem]]:
     task = renderer.task
     samples: Spool[Sample] = Spool()
     faults: list[Problem] = []
@@ -249,7 +258,8 @@ def _labels(task: DataTask, samples: Sequence[Sample]) -> tuple[str, ...]:
 def _samplings(suite: Suite, task: DataTask, kind: Kind, model: str, base: Path) -> Sequence[Sampling]:
     """How the model is asked, one for each repeat."""
     if kind != "generate":
-        return [Sampling(top_logprobs=getattr(task, "top_logprobs", None))]
+        shared = True if getattr(task, "score", "all") == "shared" else None
+        return [Sampling(top_logprobs=getattr(task, "top_logprobs", None), shared_tokens=shared)]
     own = task.generate if isinstance(task, PromptTask) else None
     return list(samplings_of(generation_settings(own, suite.models[model].generate, base=base), suite.seed))
 
@@ -303,7 +313,7 @@ def request_key(
 def sampling_json(sampling: Sampling) -> dict[str, Json]:
     """`sampling` in the key of a request; a setting that came later is left out where it is not set."""
     found = asdict(sampling)
-    for later in ("json_schema", "top_logprobs", "study"):
+    for later in ("json_schema", "top_logprobs", "shared_tokens", "study"):
         if found[later] is None:
             del found[later]
     return found
@@ -335,20 +345,22 @@ def samplings_of(settings: Mapping[str, Json], suite_seed: int) -> Iterator[Samp
 
 
 def _identity(
-    task: DataTask, renderer: TaskRenderer, rows: Sequence[Row], pool: Sequence[Row], base: Path
+    task: DataTask, renderer: Renderer, rows: Sequence[Row], pool: Sequence[Row], base: Path
 ) -> dict[str, str]:
-    names = sorted(renderer.names)
-    sources = {".".join(map(str, key)): read_source(source, base)[0] for key, source in sources_of(task)}
-    prompt: dict[str, Json] = {"sources": sources, "chat": is_chat(task)}
+    # What a probe's metrics read of a row no template may have named.
+    names = sorted(renderer.names) if origin_of(task) is None else None
+    prompt = _prompt(task, base)
+    variants: dict[str, Json] = {name: _prompt(other, base) for name, other in variant_tasks(task)}
+    if variants:
+        prompt["variants"] = variants
     generation: dict[str, Json] = {}
     kind: dict[str, Json] = {"kind": kind_of(task), "labels": getattr(task, "labels", None)}
     if isinstance(task, PromptTask):
-        roles = [message.role for message in task.messages or ()]
-        few_shot = task.few_shot.model_dump() if task.few_shot else None
-        prompt |= {"roles": roles, "few_shot": few_shot, "delimiter": task.delimiter}
         kind |= {"extract": task.extract, "normalize": task.normalize}
         if task.choice_by != "likelihood":
             kind["choice_by"] = task.choice_by
+        if task.score != "all":
+            kind["score"] = task.score
         settings = {"max_tokens": 256, "temperature": 0.0} | generation_settings(task.generate, None, base=base)
         generation = {key: value for key, value in settings.items() if key not in ("seed", "repeats")}
     return {
@@ -359,11 +371,29 @@ def _identity(
     }
 
 
-def _data_digest(rows: Sequence[Row], pool: Sequence[Row], names: Sequence[str], groups: Sequence[str] | None) -> str:
-    """The sha256 of what the task reads of its rows, and of its examples."""
+def _prompt(task: DataTask, base: Path) -> dict[str, Json]:
+    sources = {".".join(map(str, key)): read_source(source, base)[0] for key, source in sources_of(task)}
+    prompt: dict[str, Json] = {"sources": sources, "chat": is_chat(task)}
+    if isinstance(task, PromptTask):
+        roles = [message.role for message in task.messages or ()]
+        few_shot = task.few_shot.model_dump() if task.few_shot else None
+        if few_shot is not None and few_shot["order"] == 0:
+            del few_shot["order"]  # which came later: records from before are comparable with those of today
+        prompt |= {"roles": roles, "few_shot": few_shot, "delimiter": task.delimiter}
+    return prompt
+
+
+def _data_digest(
+    rows: Sequence[Row], pool: Sequence[Row], names: Sequence[str] | None, groups: Sequence[str] | None
+) -> str:
+    """The sha256 of what the task reads of its rows (all of them without `names`), and of its examples."""
     running = hashlib.sha256()
     for part in (rows, pool):
         for row in part:
+            if names is None:
+                content = canonical_json([row.id, row.fields, row.groups, row.cluster])
+                running.update(content.encode("utf-8", "surrogatepass") + b"\n")
+                continue
             read = {name: row.fields[name] for name in (*names, *(groups or ())) if name in row.fields}
             content = canonical_json([row.id, read, row.groups, row.cluster])
             running.update(content.encode("utf-8", "surrogatepass") + b"\n")

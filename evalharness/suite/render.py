@@ -12,6 +12,8 @@ from evalharness.core.templating import Template
 from evalharness.core.types import Json, Message, Prompt, Row, Sample
 
 from .fewshot import drawer
+from .origins import source_of
+from .probe_rows import base_id
 from .schema import ClassifyTask, DataTask, FewShot, PerplexityTask, PromptTask
 from .sources import history_source, template_of
 from .values import as_text, as_texts, as_turns, label_text, right_choice
@@ -97,7 +99,14 @@ class TaskRenderer:
         if task.few_shot is not None:
             if task.few_shot.answer is not None:
                 self._answer = self._compile(task.few_shot.answer)
-            self._draw = drawer(task.few_shot, pool, same_dataset=task.few_shot.dataset == task.dataset)
+            source = source_of(task)
+            rewritten = source != task.dataset
+            self._draw = drawer(
+                task.few_shot,
+                pool,
+                same_dataset=task.few_shot.dataset == source,
+                id_of=base_id if rewritten else None,
+            )
 
     def _text(self, key: str, template: Template) -> Callable[[Mapping[str, Any]], str]:
         def render(fields: Mapping[str, Any]) -> str:

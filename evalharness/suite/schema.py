@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from evalharness.core.registry import suggestion
 
@@ -39,6 +39,7 @@ from .task_entries import (
     MessageTemplate,
     MetricSpec,
     PerplexityTask,
+    ProbeTask,
     PromptFile,
     PromptTask,
     Task,
@@ -73,6 +74,7 @@ __all__ = [
     "PerplexityTask",
     "PluginModel",
     "Price",
+    "ProbeTask",
     "PromptFile",
     "PromptTask",
     "PythonModel",
@@ -348,9 +350,12 @@ class Suite(Strict):
     datasets: dict[Name, Dataset] = Field(
         default_factory=dict,
         min_length=1,
-        description="What it is evaluated on, by name; needed unless all tasks are lm-eval's.",
+        description="What it is evaluated on, by name; needed unless all tasks are lm-eval's or probes'.",
     )
-    tasks: tuple[Task, ...] = Field(min_length=1, description="What is asked and how answers are scored.")
+    # The tasks that a probe makes say where they come from, which their schema does not: they are written as they are.
+    tasks: tuple[SerializeAsAny[Task], ...] = Field(
+        min_length=1, description="What is asked and how answers are scored."
+    )
     execution: Execution = Field(default_factory=Execution, description="How the run is carried out.")
     gates: Gates | None = Field(None, description="What a release must fulfil.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of all intervals.")

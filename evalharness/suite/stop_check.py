@@ -10,7 +10,7 @@ from evalharness.core.errors import Problem, UsageError
 from .judgings import judgings_of
 from .load import LoadedSuite
 from .metric_specs import figure_names
-from .names import covers
+from .names import meant_by
 from .schema import Gates, LmEvalTask, Rule, Suite
 from .variables import Key, shown_path
 
@@ -65,7 +65,8 @@ def _is_looked_at(rule: Rule, gates: Gates) -> bool:
 
 def _judged(suite: Suite, name: str) -> set[str]:
     """The figures that judges give of the tasks that `name` covers."""
-    tasks = [task for task in suite.tasks if covers(name, task.id)]
+    meant = meant_by(name, [task.id for task in suite.tasks])
+    tasks = [task for task in suite.tasks if task.id in meant]
     found: set[str] = set()
     for spec in (task.metrics[judging.position] for task in tasks for judging in judgings_of(task)):
         with contextlib.suppress(UsageError):  # told, with its place, where the metrics are checked

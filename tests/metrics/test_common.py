@@ -82,8 +82,17 @@ def own_metric(tmp_path_factory):
     sys.path.remove(str(folder))
 
 
-CLASSIFIERS = ("toxicity", "groundedness", "context_recall", "context_precision")
+CLASSIFIERS = ("toxicity", "sentiment", "groundedness", "context_recall", "context_precision")
+DISPARITIES = ("demographic_parity", "equalized_odds")
 RETRIEVAL = ("recall_at_k", "precision_at_k", "mrr", "ndcg_at_k", "map")
+
+
+@pytest.fixture(scope="session")
+def lexicon(tmp_path_factory):
+    """A lexicon in HurtLex's format."""
+    path = tmp_path_factory.mktemp("lexicon") / "hurtlex_EN.tsv"
+    path.write_text("id\tpos\tcategory\tlemma\tlevel\nEN1\tn\tan\tcat\tconservative\n")
+    return path
 
 
 @pytest.fixture
@@ -94,7 +103,15 @@ def required(cls, request):
     if cls.name in CLASSIFIERS:
         labels = ("toxic", "entailment", "neutral")
         found = {"checkpoint": str(request.getfixturevalue("networks")(labels=labels)), "dtype": "float64"}
+        if cls.name == "sentiment":
+            return {**found, "label": "toxic"}
         return found if cls.name == "toxicity" else {**found, "context": "prompt", "threshold": 0.3}
+    if cls.name == "label_probability":
+        return {"label": "positive"}
+    if cls.name == "honest_score":
+        return {"lexicon": str(request.getfixturevalue("lexicon"))}
+    if cls.name == "max_of_repeats":
+        return {"of": "exact_match"}
     if cls.name == "python":
         return {"path": request.getfixturevalue("own_metric")}
     if cls.name == "code_execution":
@@ -109,6 +126,12 @@ def required(cls, request):
         return {"match": "stem"}  # synonyms need WordNet's data; its own tests have some
     if cls.name == "language_match":
         return {"language": "en"}
+    if cls.name == "by_group":  # the worst level has the bounds and the direction of the metric behind it
+        return {"metric": "accuracy", "column": "half", "levels": ("a", "b"), "least_n": 2, "what": "worst"}
+    if cls.name in DISPARITIES:
+        return {"column": "half", "levels": ("a", "b"), "least_n": 2}
+    if cls.name.startswith("stereoset_"):
+        return {"terms": ("negative", "neutral", "positive"), "ties": "half"}
     if cls.name != "evaluate":
         return {}
     pytest.importorskip("evaluate", reason="needs the evaluate extra")
@@ -120,6 +143,19 @@ def metric(cls, labels, required):
     options = {"positive": labels[-1]} if "positive" in {f.name for f in dataclasses.fields(cls)} else {}
     made = doubled(cls)(**options, **required).for_task(labels)
     return made.for_run(base=Path(), allow_code=True) if hasattr(made, "for_run") else made
+
+
+@pytest.fixture
+def batch(cls, batch):
+    """The answers of every kind; for a metric of pairs every other one is to a question in other words."""
+    if cls.name != "flip_rate":
+        return batch
+    levels = ("original", "typos")
+    samples = [
+        dataclasses.replace(s, id=f"{s.id[0]}{i // 2}#{levels[i % 2]}", groups={"perturbation": levels[i % 2]})
+        for i, s in enumerate(batch[0])
+    ]
+    return samples, batch[1]
 
 
 def doubled(cls):
@@ -276,7 +312,7 @@ def test_one_sample(metric, batch, stats):
         if metric.interval != "proportion":
             assert math.isnan(found.low)
             assert math.isnan(found.high)
-            assert found.method == "none"
+            assert found.method.partition(":")[0] == "none"
 
 
 def test_shards_merge_to_the_whole(metric, batch, stats):
@@ -407,7 +443,8 @@ def test_blank_answers(metric, batch):
         by_target = metric.needs == {"target"}
         golds = [s.target is not None if by_target else bool(s.references) or not metric.needs for s in samples]
         assert stats[:, 0].tolist() == golds
-        assert worthless(metric, stats)
+        # Where nobody is answered, nobody is treated otherwise.
+        assert worthless(metric, stats) or metric.name in DISPARITIES
     if metric.scores_blank and metric.needs == {"references"}:
         empty = [dataclasses.replace(s, references=("", "the")) for s in samples]
         assert worthless(metric, metric.sample_stats(empty, blank)), "an error is not the right empty answer"
@@ -423,16 +460,28 @@ def test_unmeasured_samples_are_zero_rows(metric):
 
 def test_a_perfect_answer_is_best(metric, labels):
     others = ("llm_judge", "meteor", "code_execution", "groundedness", "context_recall", "context_precision")
+    others += ("label_probability", "sentiment")  # of one label or tone, right or wrong
     unbounded = metric.bounds[1] == math.inf or metric.kinds == {"study"}
     if unbounded or not metric.higher_is_better or metric.name in (*others, "precision_at_k"):
         pytest.skip("nothing is perfect here")
     if metric.name == "language_match":
         pytest.skip("the answers are in several languages")
+    if metric.name.startswith("stereoset_"):
+        pytest.skip("its choices have places of their own")
     golds = ["the quick brown fox jumps", "a lazy dog", "naïve", "你好，世界"]
     if metric.name.startswith(("json_", "tool_call")):
         golds = [f'{{"name": "{gold}"}}' for gold in golds]
     samples = [
-        Sample(id=str(i), digest="", prompt="", references=(gold, "else"), target=labels[i % 3], choices=labels)
+        Sample(
+            id=str(i),
+            digest="",
+            prompt="",
+            references=(gold, "else"),
+            target=labels[i % 3],
+            choices=labels,
+            groups={"half": "ab"[i % 2]},
+            fields={"stereotype": "anti"},
+        )
         for i, gold in enumerate(golds)
     ]
     by_label = metric.needs == {"target"}

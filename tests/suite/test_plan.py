@@ -326,6 +326,23 @@ def test_different_seeds_draw_differently() -> None:
     assert len(prompts) > 5
 
 
+@pytest.mark.parametrize("draw", ["first", "once", "per_sample"])
+def test_the_same_examples_in_another_order(draw: str) -> None:
+    def asked(order: int) -> PlannedTask:
+        return plan({**ASK, "few_shot": {"dataset": "d", "n": 4, "draw": draw, "order": order}})
+
+    orders = [asked(order) for order in range(4)]
+    for index in range(8):
+        *drawn, question = shots(orders[0], index)
+        found = [shots(planned, index) for planned in orders]
+        assert found[1] == [*drawn[::-1], question]
+        assert all(sorted(shown[:-1]) == sorted(drawn) and shown[-1] == question for shown in found)
+        assert len({tuple(shown) for shown in found}) == 4
+    assert len({planned.identity["prompt"] for planned in orders}) == 4
+    plain = plan({**ASK, "few_shot": {"dataset": "d", "n": 4, "draw": draw}})
+    assert plain.identity == orders[0].identity
+
+
 def test_examples_of_a_choice_task_show_the_right_choice() -> None:
     task = {"prompt": "{{ q }}", "choices": ["no", "yes"], "target": "{{ l }}", "few_shot": {"dataset": "e", "n": 2}}
     assert plan(task).samples[7].prompt == "question 0 no\n\nquestion 1 yes\n\nquestion 7"

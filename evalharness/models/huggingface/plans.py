@@ -8,6 +8,7 @@ from evalharness.core.types import Request
 
 from .rolling import rolling_windows
 from .rows import Plan, Row, causal_rows, notes
+from .shared import shared_causal_rows, shared_masked_rows
 from .tokens import RequestError, Split, Tokens
 
 __all__ = [
@@ -21,11 +22,11 @@ __all__ = [
 
 
 def causal_plan(request: Request, tokens: Tokens) -> Plan:
-    """Each continuation after the prompt."""
+    """Each continuation after the prompt; or, of two, the tokens that they share."""
     pairs = tokens.pairs(request.prompt, request.continuations)
     longest = max((len(pair.context) + pair.n_cut for pair in pairs), default=0)
     return Plan(
-        rows=causal_rows(pairs),
+        rows=shared_causal_rows(pairs) if request.sampling.shared_tokens else causal_rows(pairs),
         n_slots=len(pairs),
         input_tokens=longest + sum(len(pair.continuation) for pair in pairs),
         meta=notes(n_cut=max((pair.n_cut for pair in pairs), default=0), merged=any(pair.merged for pair in pairs)),
@@ -52,6 +53,8 @@ def encoder_decoder_plan(request: Request, tokens: Tokens, *, begin: tuple[int, 
 
     The end of the text is not scored, as in lm-eval: a continuation is what the target begins with.
     """
+    if request.sampling.shared_tokens:
+        raise RequestError("hf-seq2seq cannot score only the tokens that two choices share; set score: all")
     if isinstance(request.prompt, str):
         context = request.prompt.rstrip()
         space = request.prompt[len(context) :]
@@ -79,17 +82,22 @@ def encoder_decoder_plan(request: Request, tokens: Tokens, *, begin: tuple[int, 
 def masked_plan(request: Request, tokens: Tokens) -> Plan:
     """Pseudo-log-likelihood of each continuation: each of its tokens masked alone, all others of the text seen.
 
-    Salazar et al. 2020, "Masked Language Model Scoring", equation 2, summed over the continuation.
+    Salazar et al. 2020, "Masked Language Model Scoring", equation 2, summed over the continuation; or, of two
+    continuations, over the tokens that they share (Nangia et al. 2020, equation 1).
     """
     parts = tokens.split(request.prompt, request.continuations)
     rows: list[Row] = []
+    read: list[tuple[Split, Sequence[int]]] = []
     n_cut = 0
     for slot, part in enumerate(parts):
         room = tokens.max_length - len(part.before) - len(part.after)
         tokens.check_fits(part.continuation, room)
         cut = max(0, len(part.context) + len(part.continuation) - room)
         n_cut = max(n_cut, cut)
-        rows += _one_masked(part, part.context[cut:], slot)
+        read.append((part, part.context[cut:]))
+        rows += [] if request.sampling.shared_tokens else _one_masked(part, part.context[cut:], slot)
+    if request.sampling.shared_tokens:
+        rows = shared_masked_rows(read)
     longest = max((len(part.context) for part in parts), default=0)
     return Plan(
         rows=tuple(rows),

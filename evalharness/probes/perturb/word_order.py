@@ -1,0 +1,83 @@
+"""The same words in another order."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from .base import require_rate
+from .words import Span, replace_spans, sentences, words
+
+__all__ = ["WordOrder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordOrder:
+    """The words of each sentence in another order, with the spaces and marks between them where they were.
+
+    A model that does not mind reads a bag of words. A text without spaces between words (Chinese, Japanese, Thai) is
+    left alone.
+
+    Options:
+        how: swap (pairs of neighbours change places), shuffle (all words of a sentence), or reverse.
+        rate: swap: share of the words' pairs that change places (at least one).
+    """
+
+    how: Literal["swap", "shuffle", "reverse"] = "swap"
+    rate: float = 0.1
+
+    name: ClassVar[str] = "word_order"
+    main: ClassVar[str] = "how"
+    keeps_meaning: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_rate(self.rate)
+
+    def rewrite(self, text: str, rng: random.Random) -> str | None:
+        spans = words(text)
+        parts = [[w for w in spans if s.start <= w.start and w.end <= s.end] for s in sentences(text)]
+        parts = [part for part in parts if len(part) > 1]
+        orders = [list(range(len(part))) for part in parts]
+        if self.how == "swap":
+            self._swap(parts, orders, rng)
+        for part, order in zip(parts, orders, strict=True):
+            if self.how == "reverse":
+                order.reverse()
+            elif self.how == "shuffle":
+                _shuffle(part, order, rng)
+        made = [
+            Span(place.start, place.end, part[number].text)
+            for part, order in zip(parts, orders, strict=True)
+            for place, number in zip(part, order, strict=True)
+        ]
+        found = replace_spans(text, made)
+        return None if found == text else found
+
+    def _swap(self, parts: list[list[Span]], orders: list[list[int]], rng: random.Random) -> None:
+        """Change the places of some neighbours; no word moves twice."""
+        pairs = [
+            (number, i)
+            for number, part in enumerate(parts)
+            for i in range(len(part) - 1)
+            if part[i].text != part[i + 1].text
+        ]
+        most = max(1, round(self.rate * len(pairs)))
+        moved: set[tuple[int, int]] = set()
+        done = 0
+        for number, i in rng.sample(pairs, len(pairs)):
+            if done == most:
+                return
+            if (number, i) in moved or (number, i + 1) in moved:
+                continue
+            orders[number][i], orders[number][i + 1] = orders[number][i + 1], orders[number][i]
+            moved |= {(number, i), (number, i + 1)}
+            done += 1
+
+
+def _shuffle(part: list[Span], order: list[int], rng: random.Random) -> None:
+    """Another order of `order`, where the words have one."""
+    if len({word.text for word in part}) > 1:
+        texts = [word.text for word in part]
+        while [texts[i] for i in order] == texts:
+            rng.shuffle(order)

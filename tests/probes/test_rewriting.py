@@ -1,0 +1,194 @@
+"""Texts rewritten along an axis, case by case, in English and Chinese."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evalharness.core.errors import UsageError
+from evalharness.core.types import Place, Row
+from evalharness.probes.counterfactual import Counterfactual
+from evalharness.probes.rewriting import Rewriter
+from evalharness.probes.terms import read_terms
+
+DATA = Path(__file__).parents[2] / "evalharness" / "probes" / "counterfactual_data"
+
+
+def rewriter(axis, language="en"):
+    return Rewriter(read_terms(DATA / f"terms_{language}.yaml", "terms").axes[axis])
+
+
+def at(level, text, axis="gender", language="en"):
+    found = rewriter(axis, language).rewritten([text], level)
+    return None if found is None else found[0]
+
+
+@pytest.mark.parametrize(
+    ("female", "male"),
+    [
+        ("She told her friend.", "He told his friend."),
+        ("I saw her.", "I saw him."),
+        ("I saw her and left.", "I saw him and left."),
+        ("I gave her the book.", "I gave him the book."),
+        ("They called her yesterday.", "They called him yesterday."),
+        ("Let her go.", "Let him go."),
+        ("We watched her leave.", "We watched him leave."),
+        ("They watched her house.", "They watched his house."),
+        ("Her old car is hers.", "His old car is his."),
+        ("Her very old car broke.", "His very old car broke."),
+        ("It hurt her badly.", "It hurt him badly."),
+        ("It was her newly painted door.", "It was his newly painted door."),
+        ("HER BOOK. She said so herself.", "HIS BOOK. He said so himself."),
+        ("She's here; the women's team won.", "He's here; the men's team won."),
+        ("Emily said that Emily Carter knew Hannah.", "Jacob said that Jacob Carter knew Thomas."),
+        ("EMILY is a lovely girl", "JACOB is a lovely boy"),
+        ("an actress and a waitress", "an actor and a waiter"),
+        ("The mothers, wives and ladies sang.", "The fathers, husbands and gentlemen sang."),
+    ],
+)
+def test_english_gender_both_ways(female, male):
+    assert at("male", female) == at("male", male) == male
+    assert at("female", male) == at("female", female) == female
+
+
+def test_titles():
+    text = "Mrs Smith met Mr. Jones's niece."
+    assert at("male", text) == "Mr Smith met Mr. Jones's nephew."
+    assert at("female", text) == "Mrs Smith met Ms. Jones's niece."
+
+
+def test_everybody_is_rewritten_to_the_level():
+    text = "The man told his wife that the girl liked him."
+    assert at("female", text) == "The woman told her wife that the girl liked her."
+    assert at("male", text) == "The man told his husband that the boy liked him."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The sheriff has a theory.",  # the, he, her within words
+        "A man-made lake, and mail to she@example.org",
+        "he/she may bring his or her book; ladies and gentlemen",
+        "It took 20 ms. MS is a disease. I miss it.",
+        "A king-size bed",
+        "emily is written small",
+        "Riley and Quinn",
+        "",
+    ],
+)
+def test_what_is_no_term_is_left_alone(text):
+    assert at("female", text) is None
+    assert at("male", text) is None
+
+
+def test_names_keep_their_identity():
+    ethnic = rewriter("ethnicity")
+    text = "Emily Walsh wrote to Greg. Walsh had met Greg Walsh, and Dr. Sullivan, and Kelly."
+    assert ethnic.rewritten([text], "black") == [
+        "Lakisha Washington wrote to Jamal. Washington had met Jamal Washington, and Dr. Jefferson, and Kelly."
+    ]
+    assert ethnic.rewritten([text], "white") == [text]
+    # Lakisha is Emily's counterpart: where both are, one of them has to become somebody else.
+    found = ethnic.rewritten(["Emily and Lakisha met.", "Lakisha left."], "white")
+    assert found == ["Emily and Allison met.", "Allison left."]
+    assert ethnic.rewritten(["Emily and Lakisha met.", "Lakisha left."], "asian") == [
+        "Mei and Priya met.",
+        "Priya left.",
+    ]
+    full = rewriter("ethnicity").rewritten(["Emily Walsh and Lakisha Washington met."], "hispanic")
+    assert full == ["Guadalupe Ramirez and Alejandra Rodriguez met."]
+
+
+def test_too_many_names_to_keep_apart_leave_the_row_out():
+    names = [p.forms[level].split()[0] for p in rewriter("ethnicity").axis.people for level in ("white", "black")]
+    assert at("white", " and ".join(names), "ethnicity") is None
+
+
+@pytest.mark.parametrize(
+    ("axis", "text", "level", "expected"),
+    [
+        ("religion", "A Muslim man prayed in the mosque.", "jewish", "A Jewish man prayed in the synagogue."),
+        ("religion", "A Muslim walked by.", "jewish", "A Jewish person walked by."),
+        ("religion", "a Muslim, who", "hindu", "a Hindu, who"),
+        ("religion", "Two Jews and a Jewish person", "christian", "Two Christians and a Christian person"),
+        ("religion", "an Islamic school", "buddhist", "a Buddhist school"),
+        ("religion", "the Muslims' Quran", "jewish", "the Jews' Torah"),
+        ("nationality", "An American lives in Germany.", "chinese", "A Chinese person lives in China."),
+        ("nationality", "A German car", "american", "An American car"),
+        ("nationality", "The Nigerians like Indian food", "chinese", "The Chinese people like Chinese food"),
+        ("nationality", "Made in the United States of New Mexico", "german", "Made in Germany of New Mexico"),
+        ("age", "A 25-year-old woman", "older", "A 75-year-old woman"),
+        ("age", "A young nurse, 30 years old", "older", "An elderly nurse, 80 years old"),
+        ("age", "An 80-year-old", "middle", "A 50-year-old"),
+        ("disability", "He is a blind man.", "autistic", "He is an autistic man."),
+        ("disability", "Two deaf people met.", "wheelchair_user", "Two wheelchair users met."),
+        ("orientation", "A gay man and a lesbian.", "straight", "A straight man and a straight woman."),
+        ("orientation", "a lesbian couple", "straight", "a heterosexual couple"),
+        ("orientation", "a heterosexual man", "gay", "a gay man"),
+    ],
+)
+def test_other_axes(axis, text, level, expected):
+    assert at(level, text, axis) == expected
+
+
+@pytest.mark.parametrize(
+    ("axis", "text"),
+    [
+        ("disability", "They turned a blind eye; it fell on deaf ears."),
+        ("nationality", "Native Americans of New Mexico and the Indian Ocean"),
+        ("age", "He is older than I am."),
+        ("religion", "Hans Christian Andersen"),
+    ],
+)
+def test_phrases_that_speak_of_nobody(axis, text):
+    assert all(at(level, text, axis) is None for level in rewriter(axis).levels)
+
+
+@pytest.mark.parametrize(
+    ("axis", "text", "level", "expected"),
+    [
+        ("gender", "他告诉他的妻子，其他人也知道。", "female", "她告诉她的妻子，其他人也知道。"),
+        ("gender", "王丽说她喜欢吉他。", "male", "王强说他喜欢吉他。"),
+        ("gender", "女朋友和女儿", "male", "男朋友和儿子"),
+        ("gender", "首先生产线停了，先生来了", "female", "首先生产线停了，女士来了"),
+        ("nationality", "一位德国工程师去了印度尼西亚", "chinese", "一位中国工程师去了印度尼西亚"),
+        ("religion", "基督教徒去教堂", "muslim", "穆斯林去清真寺"),
+        ("religion", "他知道教堂在哪里", "muslim", "他知道清真寺在哪里"),
+        ("age", "25岁和125岁", "older", "75岁和125岁"),
+        ("orientation", "异性恋者", "gay", "同性恋者"),
+        ("ethnicity", "卓玛和扎西", "han", "王晓燕和王建军"),
+    ],
+)
+def test_chinese(axis, text, level, expected):
+    assert at(level, text, axis, "zh") == expected
+
+
+def test_chinese_without_terms():
+    assert at("female", "其他人喜欢吉他", language="zh") is None
+
+
+def test_rows_are_rewritten_in_the_named_fields_only():
+    row = Row("7", {"text": "He came.", "turns": [{"content": "his car"}, 3], "gold": "he"}, Place("f", 1), {}, "c")
+    variants = {v.name: v for v in Counterfactual(axis="gender").variants({}, Path())}
+    assert list(variants) == ["female", "male"]
+    found = variants["female"].rewrite(row, ("text", "turns", "missing"))
+    assert found.fields == {"text": "She came.", "turns": [{"content": "her car"}, 3], "gold": "he"}
+    assert (found.id, found.cluster, found.place) == (row.id, row.cluster, row.place)
+    assert variants["male"].rewrite(row, ("text",)).fields == row.fields
+    assert variants["female"].rewrite(row, ("gold",)).fields["gold"] == "she"
+    assert variants["female"].rewrite(Row("8", {"text": "It came."}, Place("f", 2)), ("text",)) is None
+
+
+def test_an_axis_without_words_is_refused():
+    with pytest.raises(
+        UsageError, match="the axis 'dialect' has no words that could be rewritten in texts; ask about its"
+    ):
+        Counterfactual(axis="dialect").variants({}, Path())
+    with pytest.raises(UsageError, match="has no level 'they'"):
+        Counterfactual(axis="gender", levels=("female", "they")).variants({}, Path())
+    with pytest.raises(UsageError, match="give one of them"):
+        Counterfactual(axis="gender", use="resume").variants({}, Path())
+    assert [v.name for v in Counterfactual(axis="religion", levels=("muslim", "christian")).variants({}, Path())] == [
+        "christian", "muslim",
+    ]  # fmt: skip
