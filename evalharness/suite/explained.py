@@ -63,8 +63,8 @@ def explain_problems(suite: Suite, task: ExplainTask) -> Iterator[tuple[Key, str
         )
         yield ("of",), f"there is no task {task.of!r}{near}"
         return
-    if isinstance(other, ProbeTask):
-        return  # which tasks it makes is not known here
+    if isinstance(other, ProbeTask) or other is task:
+        return  # which tasks it makes is not known here; that a task names itself is said where names are checked
     base = base_of(task, suite)
     if base is None:
         yield ("of",), f"the task {task.of!r} cannot be explained: name one with classify, choices or prompt"

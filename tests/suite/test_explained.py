@@ -59,7 +59,7 @@ def test_without_quality_only_what_needs_none_is_measured(load_text):
     [
         ("{id: why, explain: shap, of: traige}", "of", "there is no task 'traige'; did you mean 'triage'"),
         ("{id: why, explain: shap, of: prose}", "of", "cannot be explained: name one with classify, choices or prompt"),
-        ("{id: why, explain: shap, of: why}", "of", "cannot be explained"),
+        ("{id: why, explain: shap, of: why}", "of", "there is no task 'why'; there is: "),
         ("{id: why, explain: sharp, of: triage}", "explain", "shap"),
         ("{id: why, explain: shap, of: triage, output: nge}", "output", "has no label 'nge'; did you mean 'neg'"),
         ("{id: why, explain: shap, of: pick, output: target}", "output", "has no target"),
