@@ -185,7 +185,9 @@ def _print(found: Any) -> None:
     print(f"{shown.explained}: {figure(shown.base)} with all words masked, {figure(shown.full)} with all")
     print(
         columns(
-            ("word", "adds", ""), [(word, signed(value), _bar(value, reach)) for word, value in rows], right=("adds",)
+            ("word", "adds", ""),
+            [(word, signed(value, reach), _bar(value, reach)) for word, value in rows],
+            right=("adds",),
         )
     )
     calls = plural(int(found["n_evaluations"]), "masked version")

@@ -157,7 +157,7 @@ def drift_of(
             return math.nan, math.nan, math.nan
         codes = cluster_codes([cluster for cluster, is_known in zip(clusters, known, strict=True) if is_known])
         low, high = mean_interval(values[known], confidence=confidence, codes=codes)
-        return float(values[known].mean()), low, high
+        return float(values[known].mean()), *_within(low, high)
 
     tops = [int(np.argmax(np.abs(values))) == int(np.argmax(np.abs(before))) for _, values, before in aligned]
     mass, before, low, high, p_value, n_mass = _mass(alike, terms, confidence=confidence, seed=seed)
@@ -218,7 +218,7 @@ def _mass(
     values = np.array([new for new, _, _ in known])
     before = np.array([old for _, old, _ in known])
     codes = cluster_codes([cluster for _, _, cluster in known])
-    low, high = mean_interval(values - before, confidence=confidence, codes=codes)
+    low, high = _within(*mean_interval(values - before, confidence=confidence, codes=codes))
     ones = np.ones(len(known))
     found = approximate_randomisation(
         np.stack([ones, values], axis=1),
@@ -228,6 +228,11 @@ def _mass(
         codes=codes,
     )
     return float(values.mean()), float(before.mean()), low, high, found.p_value, len(known)
+
+
+def _within(low: float, high: float) -> tuple[float, float]:
+    """The interval as far as correlations, and differences of shares, go. NaN stays."""
+    return (max(low, -1.0), min(high, 1.0)) if low <= high else (low, high)
 
 
 def word_changes(aligned: Sequence[tuple[list[str], Any, Any]], *, most: int = _MOST_WORDS) -> tuple[WordChange, ...]:

@@ -218,16 +218,20 @@ def attribution_text(comparison: Comparison) -> list[tuple[str, list[tuple[str, 
     several = len(comparison.candidates) > 1
     return [
         (
-            f"{one.task} on {one.model}{f' · {one.candidate}' if several else ''}",
+            f"{one.task} on {one.model}{_against(one)}{f' · {one.candidate}' if several else ''}",
             _drift_lines(one),
             ", ".join(
-                f"{single_line(word.word)} {figure(word.baseline, like=_larger(word))} → "
+                f"“{single_line(word.word)}” {figure(word.baseline, like=_larger(word))} → "
                 f"{figure(word.value, like=_larger(word))}"
                 for word in one.words
             ),
         )
         for one in comparison.attributions
     ]
+
+
+def _against(one: AttributionDrift) -> str:
+    return "" if one.model == one.baseline_model else f" against {one.baseline_model}"
 
 
 def _larger(word: WordChange) -> float:

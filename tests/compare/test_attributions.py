@@ -101,3 +101,53 @@ def test_words_that_changed_most():
     # A word of two texts goes before one of a single text; "sings" has not changed on the whole.
     assert (first.word, first.value, first.baseline, first.n) == ("she", 1.5, 0.0, 2)
     assert (second.word, second.difference, second.n) == ("left", 9.0, 1)
+
+
+def test_intervals_end_where_correlations_and_shares_do():
+    words = ["she", "sings", "well"]
+    pairs = [(text(words, [3, 2, 1]), text(words, [3, 2, 1])), (text(words, [3, 2, 1]), text(words, [1, 2, 3]))]
+    found = drift(pairs)
+    assert (found.spearman_low, found.spearman_high) == (-1.0, 1.0)
+    assert -1 <= found.mass_low <= found.mass_high <= 1
+
+
+def test_the_tables_say_what_drifted(tmp_path, monkeypatch):
+    import json
+
+    import yaml
+
+    import evalharness
+    from evalharness.compare.records import compare_records
+    from evalharness.report.compare_html import compare_html
+    from evalharness.report.compare_markdown import compare_markdown
+
+    code = """
+def label(prompt, she=0.0):
+    p = 0.5 + 0.2 * ("great" in prompt) + she * ("she" in prompt.lower())
+    return {"neg": 1 - p, "pos": p}
+"""
+    (tmp_path / "words.py").write_text(code)
+    rows = [{"text": f"She wrote a <b>great</b> film {i}."} for i in range(6)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.chdir(tmp_path)
+    records = []
+    for she in (0.0, 0.2):
+        model = {"backend": "python", "function": "words:label", "kind": "classify", "options": {"she": she}}
+        tasks = [
+            {"id": "t", "dataset": "d", "classify": "{{ text }}"},
+            {"id": "why", "explain": "occlusion", "of": "t", "quality": False, "metrics": ["identity_mass"]},
+        ]
+        suite = {"version": 1, "name": "n", "models": {"m": model}, "datasets": {"d": {"path": "d.jsonl"}}}
+        (tmp_path / "s.yaml").write_text(yaml.safe_dump({**suite, "tasks": tasks}))
+        records.append(evalharness.run("s.yaml", allow_code=True))
+    found = compare_records([records[1]], records[0])
+    (one,) = found.attributions
+    assert (one.n, one.n_mass, one.mass_baseline, one.mass) == (6, 6, pytest.approx(0), pytest.approx(0.5))
+    text_ = compare_markdown(found)
+    assert "## Attributions" in text_
+    assert "share on identity terms" in text_
+    page = compare_html(found)
+    assert 'id="attributions"' in page
+    assert "“she” 0.000 → 0.200" in page
+    assert "<b>great" not in page
+    assert found.to_dict()["attributions"][0]["task"] == "why"
