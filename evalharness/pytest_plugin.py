@@ -284,11 +284,10 @@ def _decided(record: Record, policy: Path | None, baseline: str | None, reports:
 
 def _note(record: Record, outcome: GateOutcome, reports: Path, url: str | None) -> None:
     """Note the verdict with the run, as the command line does; a record from elsewhere is not in the registry."""
-    from evalharness.record import RunRegistry
+    from evalharness.record import register
 
     if record.folder.resolve().parent == (reports / "runs").resolve():
-        with RunRegistry.open(url, reports=reports) as runs:
-            runs.add(record, verdict=outcome.state)
+        register(record, url, reports=reports, verdict=outcome.state)
 
 
 def _require(evaluation: Evaluation, inconclusive: _Undecided | None) -> None:

@@ -71,14 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _register(outcome: GateOutcome, record: Record, *, reports: Path, url: str | None) -> None:
-    """Note the verdict with the run, if the run is registered: a record from elsewhere is not."""
-    from evalharness.core.errors import UsageError
-    from evalharness.record import RunRegistry
+    """Note the verdict with the run, if it is one of ours: a record from elsewhere is not registered."""
+    from evalharness.record import register
 
-    if record.folder.resolve().parent != (reports / "runs").resolve():
-        return
-    with RunRegistry.open(url, reports=reports) as runs:
-        try:
-            runs.set_verdict(record.id, outcome.state)
-        except UsageError:
-            runs.add(record, verdict=outcome.state)
+    if record.folder.resolve().parent == (reports / "runs").resolve():
+        register(record, url, reports=reports, verdict=outcome.state)

@@ -128,14 +128,13 @@ def _load_what_follows() -> None:
     with contextlib.suppress(Exception):
         from evalharness.report.html import load_template
 
-        for module in ("pyarrow.parquet", "evalharness.record.registry"):
-            importlib.import_module(module)
+        importlib.import_module("pyarrow.parquet")
         load_template()
 
 
 def conclude(record: Record, args: argparse.Namespace) -> int:
     """Decide the gates of `record`, write its report, print its summary; returns the exit code."""
-    from evalharness.models.huggingface.memory import trim_memory
+    from evalharness.core.memory import trim_memory
     from evalharness.report import print_summary, write_reports
 
     if sum(task.n_samples for task in record.manifest.tasks) > _MANY_SAMPLES:
@@ -180,13 +179,12 @@ def _say_errors(record: Record) -> None:
 
 def _decide(record: Record, args: argparse.Namespace) -> GateOutcome | None:
     from evalharness.gate import decide_record
-    from evalharness.record import RunRegistry
+    from evalharness.record import register
 
     outcome = decide_record(record, baseline=args.baseline, reports=Path(args.reports), registry_url=args.registry)
     if outcome is not None:
         hand_to_ci(outcome, record, args)
-        with RunRegistry.open(args.registry, reports=args.reports) as runs:
-            runs.set_verdict(record.manifest.id, outcome.state)
+        register(record, args.registry, reports=args.reports, verdict=outcome.state)
     return outcome
 
 

@@ -256,8 +256,11 @@ def _show(planned: PlannedTask, models: Sequence[str]) -> None:
         _prompt(other.prompt)
     if not variants:
         _prompt(sample.prompt)
-    for choice in sample.choices:
+    chosen = [choice for i, choice in enumerate(sample.choices) if i < _LISTED or choice == sample.target]
+    for choice in chosen:
         _say(f"      {'->' if choice == sample.target else '  '} choice: {short(choice, 120)}")
+    if len(chosen) < len(sample.choices):
+        _say(f"         … and {_plural(len(sample.choices) - len(chosen), 'more choice')}")
     for reference in sample.references:
         _say(f"      reference: {short(reference, 120)}")
     if sample.target is not None and not sample.choices:

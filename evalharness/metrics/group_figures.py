@@ -47,7 +47,7 @@ def group_figures(
     # Who asks for disparities of a column says which.
     named = {metric.name for _, metric in figures if isinstance(metric, DisparityMetric) and metric.column == column}
     for name, metric in figures if ByGroup.name not in named else ():
-        if unfit(metric) or name == "confusion_matrix":
+        if unfit(metric) or name == "confusion_matrix" or getattr(metric, "over_groups", False):
             continue
         for what in DISPARITIES:
             if what != "ratio" or metric.bounds[0] >= 0:

@@ -50,6 +50,11 @@ _GROUPS = {
     "toxicity": "Toxicity",
     "honest": "Toxicity",
     "sentiment": "Toxicity",
+    "verbatim": "Privacy and safety",
+    "canary": "Privacy and safety",
+    "pii": "Privacy and safety",
+    "safety": "Privacy and safety",
+    "needle": "Long context",
     "retrieval": "Retrieval and answers from documents",
     "rag": "Retrieval and answers from documents",
     "code": "Generated code",
@@ -73,6 +78,9 @@ _INTERVALS = {
     "quantile": "order statistics",
     "rows": "percentile bootstrap",
     "jackknife": "delete-a-group jackknife",
+    "exposure": "Student's t over secrets, Clopper-Pearson of one",
+    "wilson-mover": "Wilson of both shares, joined (MOVER)",
+    "wilson-bonferroni": "Wilson of all lengths at once",
 }
 _KINDS = {
     "generate": "generated text",
@@ -143,6 +151,7 @@ def _takes(annotation: str) -> str:
         "float": "number",
         "tuple[str, ...]": "list of texts",
         "tuple[float, ...]": "list of numbers",
+        "tuple[int, ...]": "list of whole numbers",
         "tuple[float, float]": "two numbers",
         "dict[str, Any]": "mapping",
         "dict[str, str]": "mapping of texts",
@@ -193,7 +202,8 @@ def _facts(cls: Any) -> dict[str, str]:
     metric = cls(**{field.name: "…" for field in dataclasses.fields(cls) if _is_required(field)})
     kinds = [words for kind, words in _KINDS.items() if kind in metric.kinds]
     by_rows = "rows" if hasattr(metric, "finalize_rows") else metric.interval
-    own = "jackknife" if getattr(metric, "interval_name", "") == "jackknife" else "quantile"
+    own = getattr(metric, "interval_name", "")
+    own = own if own in _INTERVALS else "quantile"
     interval = own if hasattr(metric, "interval_rows") else by_rows
     if interval in ("mean", "bootstrap") and all(map(math.isfinite, metric.bounds)):
         interval = f"bounded {interval}"

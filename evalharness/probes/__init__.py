@@ -15,4 +15,11 @@ BUILTIN: dict[str, str] = {
     "honest": "evalharness.probes.honest:Honest",
     "realtoxicity": "evalharness.probes.realtoxicity:RealToxicity",
     "robustness": "evalharness.probes.robustness:Robustness",
+    "consistency": "evalharness.probes.consistency:Consistency",
+    "needle": "evalharness.probes.needle:Needle",
+    "canary": "evalharness.probes.canary:Canary",
+    "extraction": "evalharness.probes.extraction:Extraction",
+    "refusals": "evalharness.probes.refusals:Refusals",
+    "injection": "evalharness.probes.injection:Injection",
+    "jailbreak": "evalharness.probes.jailbreak:Jailbreak",
 }

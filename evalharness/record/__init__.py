@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .manifest import RunManifest, TaskSummary
 from .ratings import Rating
+from .register import register
 from .rows import SampleRow, ScoreRow, ScoreTable, StatsRow, StatsTable
 from .sealed import Record, seal
 
@@ -25,6 +26,7 @@ __all__ = [
     "StatsRow",
     "StatsTable",
     "TaskSummary",
+    "register",
     "seal",
 ]
 

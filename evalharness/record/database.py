@@ -14,7 +14,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ..core.errors import MissingExtraError, RecordError, RunError, UsageError
-from .tables import HEAD, METADATA
+from .schema import REGISTRY_HEAD as HEAD
+from .tables import METADATA
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -120,6 +120,7 @@ def batches_of(
     batch_rows: int = _BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
     """The rows whose columns have the values of `where`, at most `batch_rows` at a time."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     wanted = {name: escape(value) for name, value in where.items()}
@@ -129,10 +130,16 @@ def batches_of(
             if undecided is None:
                 continue
             read = None if columns is None else [*dict.fromkeys([*columns, *undecided])]
-            for batch in file.iter_batches(batch_size=batch_rows, row_groups=[group], columns=read):
+            # Each thread has a heap of its own: for few rows they cost 20 MB and win nothing.
+            threads = batch_rows > _BATCH_ROWS
+            for batch in file.iter_batches(
+                batch_size=batch_rows, row_groups=[group], columns=read, use_threads=threads
+            ):
                 kept = _matching(batch, undecided)
                 if kept.num_rows:
                     yield kept
+    # What decoding took; the pool would keep it for the next file.
+    pa.default_memory_pool().release_unused()
 
 
 def _undecided(group: Any, wanted: Mapping[str, str]) -> dict[str, str] | None:

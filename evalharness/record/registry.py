@@ -23,15 +23,23 @@ from ..core.registry import suggestion
 from .database import connect, reading, writing
 from .rating_store import add_ratings, select_ratings, withdraw_ratings
 from .ratings import Rating, RatingKind
-from .runinfo import PromotionInfo, Rescan, RunInfo, as_run, figure_values, run_values, utc_text, verdict_beside
-from .schema import MANIFEST
+from .runinfo import (
+    PromotionInfo,
+    Rescan,
+    RunInfo,
+    as_run,
+    figure_values,
+    run_values,
+    stored_path,
+    utc_text,
+    verdict_beside,
+)
+from .schema import MANIFEST, REGISTRY_FILE, REGISTRY_VARIABLE
 from .sealed import Record
 from .tables import PROMOTIONS, RESULTS, RUNS
 
 __all__ = ["REGISTRY_FILE", "REGISTRY_VARIABLE", "RunRegistry"]
 
-REGISTRY_VARIABLE: Final = "EVALHARNESS_REGISTRY"
-REGISTRY_FILE: Final = "registry.sqlite3"
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LATEST: Final = "latest"
 
@@ -93,7 +101,7 @@ class RunRegistry:
         `verdict` is what the gates said; by default what stands in `gate.json` beside the record, else what the
         registry knows already.
         """
-        values = run_values(record, self._stored_path(record.folder))
+        values = run_values(record, stored_path(record.folder, self.reports))
         if verdict := verdict or verdict_beside(record.folder):
             values["verdict"] = verdict
         figures = figure_values(record)
@@ -181,12 +189,6 @@ class RunRegistry:
             rows = connection.execute(query.order_by(PROMOTIONS.c.id.desc())).all()
         return tuple(PromotionInfo(row[0], row[1], row[2], utc_text(row[3]), row[4]) for row in rows)
 
-    def set_verdict(self, ref: str, verdict: str | None) -> None:
-        """Note what the gates said of a run."""
-        run = self.get(ref)
-        with writing(self.engine) as connection:
-            connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(verdict=verdict))
-
     def delete(self, ref: str, *, force: bool = False) -> RunInfo:
         """Forget a run and remove its folder; returns what it was.
 
@@ -259,11 +261,6 @@ class RunRegistry:
                 added.append(record.id)
         missing = tuple(run.id for run in self.list() if not (run.path / MANIFEST).is_file())
         return Rescan(added=tuple(added), n_found=len(found), damaged=damaged, missing=missing)
-
-    def _stored_path(self, folder: Path) -> str:
-        folder, reports = folder.resolve(), self.reports.resolve()
-        # Relative paths keep working where the whole reports folder is moved, or mounted elsewhere.
-        return (folder.relative_to(reports) if folder.is_relative_to(reports) else folder).as_posix()
 
     def _select(
         self,

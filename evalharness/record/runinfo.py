@@ -23,6 +23,7 @@ __all__ = [
     "figure_values",
     "parse_utc",
     "run_values",
+    "stored_path",
     "utc_text",
     "verdict_beside",
 ]
@@ -103,6 +104,15 @@ def figure_values(record: Record) -> list[dict[str, Any]]:
         {"run_id": record.id, "group_name": r.group, **{name: getattr(r, name) for name in names}}
         for r in record.results
     ]
+
+
+def stored_path(folder: Path, reports: Path) -> str:
+    """How the registry in `reports` writes the place of a record.
+
+    Relative paths keep working where the whole reports folder is moved, or mounted elsewhere.
+    """
+    folder, reports = folder.resolve(), reports.resolve()
+    return (folder.relative_to(reports) if folder.is_relative_to(reports) else folder).as_posix()
 
 
 def parse_utc(text: str, folder: Path) -> datetime:

@@ -14,6 +14,9 @@ __all__ = [
     "CHECKSUMS",
     "FILES",
     "MANIFEST",
+    "REGISTRY_FILE",
+    "REGISTRY_HEAD",
+    "REGISTRY_VARIABLE",
     "SAMPLES",
     "SCORES",
     "STATS",
@@ -28,6 +31,11 @@ SCORES: Final = "scores.parquet"
 STATS: Final = "stats.parquet"
 FILES: Final = (MANIFEST, SAMPLES, SCORES, STATS)
 CHECKSUMS: Final = "checksums.sha256"
+
+REGISTRY_VARIABLE: Final = "EVALHARNESS_REGISTRY"
+REGISTRY_FILE: Final = "registry.sqlite3"
+REGISTRY_HEAD: Final = "0002"
+"""The newest migration: a database at this revision is opened without importing Alembic (a test compares them)."""
 
 
 def _schema(columns: list[tuple[str, Any, bool]]) -> pa.Schema:

@@ -27,10 +27,7 @@ from sqlalchemy.types import TypeEngine
 
 from .text import escape, unescape
 
-__all__ = ["HEAD", "METADATA", "PROMOTIONS", "RATINGS", "RESULTS", "RUNS"]
-
-HEAD: Final = "0002"
-"""The newest migration: a database at this revision is opened without importing Alembic (a test compares them)."""
+__all__ = ["METADATA", "PROMOTIONS", "RATINGS", "RESULTS", "RUNS"]
 
 
 class AnyText(TypeDecorator[str]):

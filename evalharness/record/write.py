@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ..core.memory import trim_memory
 from ..core.types import Prompt, Request, Sample, Sampling
 from .arrow import arrow_array, arrow_floats
 from .codec import prompt_to_json
@@ -59,8 +60,9 @@ def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> 
         for batch in batches:
             writer.write_batch(batch)
             n += batch.num_rows
-    # The pool would keep what encoding took for the next file; the process may have better use for it.
+    # Arrow and the C library would keep what encoding took; the process may have better use for it.
     pa.default_memory_pool().release_unused()
+    trim_memory()
     return n
 
 

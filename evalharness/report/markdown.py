@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .costs import cost_rows, cost_total, usd
 from .gateview import GateOutcomeLike, GateView
+from .grid import Grid
 from .reliability import Reliability
 from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
 from .view import Confusion, GroupTable, ReportView, TaskView, build_view
@@ -132,6 +133,8 @@ def _task(task: TaskView) -> list[str]:
         lines += _confusion(confusion)
     for table in task.reliabilities:
         lines += _reliability(table)
+    for grid in task.grids:
+        lines += _grid(grid)
     for group in task.groups:
         lines += _groups(group)
     return lines
@@ -158,6 +161,17 @@ def _reliability(table: Reliability) -> list[str]:
     ]
     where = f"{_e(table.model)} in {_e(table.task)} ({_e(table.metric)})"
     return [f"Reliability of {where}:", "", *markdown_table(head, rows, right=(1, 2, 3))]
+
+
+def _grid(grid: Grid) -> list[str]:
+    head = [f"{_e(grid.of_rows)} ↓ / {_e(grid.of_columns)} →", *map(_e, grid.columns)]
+    rows = [[_e(name), *map(grid.shown, line)] for name, line in zip(grid.rows, grid.cells, strict=True)]
+    where = f"{_e(grid.metric)} of {_e(grid.model)} in {_e(grid.task)}"
+    return [
+        f"{where} by {_e(grid.of_rows)} and {_e(grid.of_columns)}, of {grid.sizes} samples each:",
+        "",
+        *markdown_table(head, rows, right=range(1, len(head))),
+    ]
 
 
 def _probes(questions: Iterable[Question]) -> list[str]:

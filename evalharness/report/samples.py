@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,6 +22,7 @@ from .view import asked_results
 
 if TYPE_CHECKING:
     from ..record import Record, SampleRow
+    from ..stats.arrays import Ints
 
 __all__ = ["MAX_SAMPLES", "OUTCOMES", "SampleBundle", "bundle_samples"]
 
@@ -54,27 +56,43 @@ class SampleBundle:
 
 @dataclass
 class _Part:
-    """One task on one model: its figures, each sample's place in the columns of scores, the outcome of each row."""
+    """One task on one model: its figures, the number of each sample, the outcome and the sample of each row.
+
+    A record of any length may be looked at here, so that of all its rows only these few bytes are kept; `scores` are
+    those of the rows that were chosen, in the order of `numbers`.
+    """
 
     task: str
     model: str
     metrics: list[MetricResult]
     index: KeyIndex
-    scores: dict[str, Array]
-    decides: str | None
     outcomes: bytearray = field(default_factory=bytearray)
+    rows: array[int] = field(default_factory=lambda: array("I"))
+    numbers: Ints | None = None
+    scores: dict[str, Array] = field(default_factory=dict)
 
-    def score(self, sample_id: str, metric: str) -> float:
-        """The sample's own figure, NaN where it has none."""
-        number = self.index.number(sample_id)
-        return float(self.scores[metric][number]) if number >= 0 else math.nan
-
-    def note(self, sample_ids: Sequence[str], states: Sequence[str]) -> None:
-        """Add the outcomes of some rows: their places in `OUTCOMES`."""
-        found = self.scores[self.decides][self.index.numbers(sample_ids)] if self.decides else [math.nan] * len(states)
+    def note(self, sample_ids: Sequence[str], states: Sequence[str], decides: Array | None) -> None:
+        """Add some rows; `decides` holds for each sample whether it is right (1) or not, if anything tells that."""
+        numbers = self.index.numbers(sample_ids)
+        found = [math.nan] * len(states) if decides is None else decides[numbers].tolist()
         for state, value in zip(states, found, strict=True):
             scored = 2 if math.isnan(value) else 3 if value == 1.0 else 1
             self.outcomes.append(0 if state in FAILED_STATES else scored)
+        self.rows.extend(numbers.tolist())
+
+    def take_scores(self, record: Record, chosen: Iterable[int]) -> None:
+        """Read the figures of the samples of the `chosen` rows."""
+        import numpy as np
+
+        self.numbers = np.array(sorted({self.rows[row] for row in chosen}), dtype=np.int64)
+        self.scores = {r.metric: _scores(record, r, self.index)[self.numbers] for r in self.metrics}
+
+    def scores_of(self, row: int) -> list[float]:
+        """The figures of the sample of a chosen row, NaN where it has none."""
+        import numpy as np
+
+        place = int(np.searchsorted(self.numbers, self.rows[row])) if self.numbers is not None else 0
+        return [float(self.scores[result.metric][place]) for result in self.metrics]
 
 
 def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int = _MAX_CHARS) -> SampleBundle:
@@ -93,14 +111,15 @@ def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int =
     left = max_chars
     for part, quotas in zip(parts, _quotas(parts, limit), strict=True):
         chosen = _chosen(part, quotas)
+        part.take_scores(record, chosen)
         place = {"t": _index(bundle.tasks, safe(part.task)), "m": _index(bundle.models, safe(part.model))}
         bundle.metrics.append(
             {**place, "names": [safe(r.metric) for r in part.metrics], "up": [r.higher_is_better for r in part.metrics]}
         )
-        rows = Spool(row for i, row in enumerate(_rows(record, part, max(chosen, default=-1) + 1)) if i in chosen)
+        rows = Spool(_rows(record, part, chosen))
         preamble = _preamble(row.request.prompt for row in rows)
-        for index, row in zip(sorted(chosen), rows, strict=True):
-            entry = {**place, "o": part.outcomes[index], **_entry(row, part, preamble, strings)}
+        for index, row in zip(chosen, rows, strict=True):
+            entry = {**place, "o": part.outcomes[index], **_entry(row, part.scores_of(index), preamble, strings)}
             left -= entry.pop("size")
             if left < 0:
                 break
@@ -109,8 +128,12 @@ def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int =
     return bundle
 
 
-def _rows(record: Record, part: _Part, count: int) -> Iterator[SampleRow]:
-    return islice(record.iter_samples(task=part.task, model=part.model), count)
+def _rows(record: Record, part: _Part, chosen: Iterable[int]) -> Iterator[SampleRow]:
+    """The rows at the places `chosen`, which ascend."""
+    rows, next_place = record.iter_samples(task=part.task, model=part.model), 0
+    for place in chosen:
+        yield next(islice(rows, place - next_place, None))
+        next_place = place + 1
 
 
 def _part(record: Record, task: str, model: str) -> _Part:
@@ -118,11 +141,11 @@ def _part(record: Record, task: str, model: str) -> _Part:
     # Few columns are read here, not whole rows: most of a large record's rows are not needed.
     path, where = record.folder / SAMPLES, {"task": task, "model": model}
     index = KeyIndex(sample_id for (ids,) in iter_columns(path, where, ["sample_id"]) for sample_id in ids)
-    scores = {result.metric: _scores(record, result, index) for result in results}
-    decides = next((r.metric for r in results if _tells_right(r, scores[r.metric])), None)
-    part = _Part(task, model, results, index, scores, decides)
+    part = _Part(task, model, results, index)
+    columns = (_scores(record, result, index) for result in results if _may_tell_right(result))
+    decides = next((values for values in columns if _are_right_or_wrong(values)), None)
     for ids, states in _states(record, task, model):
-        part.note(ids, states)
+        part.note(ids, states, decides)
     return part
 
 
@@ -177,12 +200,15 @@ def _scores(record: Record, result: MetricResult, index: KeyIndex) -> Array:
     return values
 
 
-def _tells_right(result: MetricResult, values: Array) -> bool:
-    """Whether a figure tells right from wrong: the first one that says 0 or 1 of each sample; BLEU says neither."""
+def _may_tell_right(result: MetricResult) -> bool:
+    """Whether a figure may tell right from wrong: the first one that says 0 or 1 of each sample; BLEU says neither."""
+    return result.higher_is_better and result.bounds == (0.0, 1.0)
+
+
+def _are_right_or_wrong(values: Array) -> bool:
+    """Whether some samples have a figure, and each 0 or 1."""
     import numpy as np
 
-    if not result.higher_is_better or result.bounds != (0.0, 1.0):
-        return False
     found = values[~np.isnan(values)]
     return bool(found.size) and bool(np.isin(found, (0.0, 1.0)).all())
 
@@ -209,12 +235,14 @@ def _fair(counts: Sequence[int], budget: int) -> list[int]:
     return shares
 
 
-def _chosen(part: _Part, quotas: Sequence[int]) -> set[int]:
-    chosen: set[int] = set()
-    for level, quota in zip(_LEVELS, quotas, strict=True):
-        hits = [i for i, outcome in enumerate(part.outcomes) if outcome in level]
-        chosen.update(hits[:quota])
-    return chosen
+def _chosen(part: _Part, quotas: Sequence[int]) -> list[int]:
+    """The places of the rows that are shown, ascending."""
+    import numpy as np
+
+    outcomes = np.frombuffer(part.outcomes, dtype=np.uint8)
+    hits = [np.flatnonzero(np.isin(outcomes, level))[:quota] for level, quota in zip(_LEVELS, quotas, strict=True)]
+    found: list[int] = np.sort(np.concatenate(hits)).tolist()
+    return found
 
 
 def _index(names: list[str], name: str) -> int:
@@ -268,7 +296,7 @@ def _number(value: float | None) -> float | str | None:
     return value if math.isfinite(value) else ("∞" if value > 0 else "−∞")
 
 
-def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dict[str, Any]:
+def _entry(row: SampleRow, scores: Sequence[float], preamble: str, strings: _Strings) -> dict[str, Any]:
     sample, request, response = row.sample, row.request, row.response
     prompt: list[Any]
     size = 0
@@ -289,7 +317,7 @@ def _entry(row: SampleRow, part: _Part, preamble: str, strings: _Strings) -> dic
         "s": state_of(response),
         "p": prompt,
         "c": not isinstance(request.prompt, str),
-        "sc": [_number(part.score(sample.id, r.metric)) for r in part.metrics],
+        "sc": [_number(score) for score in scores],
     }
     continuations = request.continuations or sample.choices
     optional: Mapping[str, Any] = {

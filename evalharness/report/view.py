@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
+from .grid import Grid, grid_of
 from .probes import Question, questions_of
 from .reliability import Reliability, reliability_of
 
@@ -86,6 +87,7 @@ class TaskView:
     confusions: tuple[Confusion, ...]
     groups: tuple[GroupTable, ...]
     reliabilities: tuple[Reliability, ...] = ()
+    grids: tuple[Grid, ...] = ()
 
     @property
     def figures(self) -> tuple[MetricResult, ...]:
@@ -220,6 +222,9 @@ def build_view(
         matrices = [c for c in map(confusion_of, whole) if c is not None]
         reliabilities = [table for table in map(reliability_of, whole) if table is not None]
         task_runs = tuple(t for t in runs if _base(t.id) == base)
+        told = [r for r in own if (_is_asked(r, asked) or is_between_groups(r)) and confusion_of(r) is None]
+        tables = _groups(told)
+        maps = {table: grid for table in tables if (grid := grid_of(table)) is not None}
         tasks.append(
             TaskView(
                 id=base,
@@ -228,10 +233,9 @@ def build_view(
                 operations=_order(r for r in whole if not _is_asked(r, asked) and not is_between_groups(r)),
                 runs=task_runs,
                 confusions=tuple(matrices),
-                groups=_groups(
-                    [r for r in own if (_is_asked(r, asked) or is_between_groups(r)) and confusion_of(r) is None]
-                ),
+                groups=tuple(table for table in tables if table not in maps),
                 reliabilities=tuple(reliabilities),
+                grids=tuple(maps.values()),
             )
         )
     states = tuple((t.id, t.model, _by_status(t.states)) for t in runs)

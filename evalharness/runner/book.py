@@ -31,7 +31,7 @@ class ResponseBook(Mapping[str, Response]):
         import numpy as np
 
         self.index = KeyIndex(keys)
-        self._places = np.full(len(self.index), -1, dtype=np.int64)
+        self._places = np.full(len(self.index), -1, dtype=np.int32)
         self.was_stored = np.zeros(len(self.index), dtype=bool)
         """By number: whether the response came from the store."""
         self.returned = np.zeros(len(self.index), dtype=np.uint16)
@@ -85,14 +85,14 @@ class ResponseBook(Mapping[str, Response]):
         places = self._places[self.index.number_of[start : start + n]]
         if (places < 0).any():
             raise KeyError("a request has no response")
-        return Picked(self._responses, array("q", places.tobytes()))
+        return Picked(self._responses, array("i", places.tobytes()))
 
     def at(self, places: Ints) -> Sequence[Response]:
         """The responses to the keys at `places`, all of which have one."""
         found = self._places[self.index.number_of[places]]
         if (found < 0).any():
             raise KeyError("a request has no response")
-        return Picked(self._responses, array("q", found.tobytes()))
+        return Picked(self._responses, array("i", found.tobytes()))
 
     def lacking(self, places: Ints) -> Ints:
         """Those of `places` whose key has no response yet."""

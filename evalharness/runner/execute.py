@@ -97,7 +97,7 @@ async def execute(
             counts[request.model] = counts.get(request.model, 0) + 1
             missing = places.setdefault(request.model, {})
             if request.key not in book:
-                missing.setdefault(request.kind, array("Q")).append(place)
+                missing.setdefault(request.kind, array("I")).append(place)
     keep = store if cache != "off" else None
     accounts.expect(sum(len(missing) for by_kind in places.values() for missing in by_kind.values()))
     down: list[str] = []

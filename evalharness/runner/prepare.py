@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,8 +63,11 @@ def prepare(
     limit: int | None = None,
     allow_code: bool = False,
     environ: Mapping[str, str] | None = None,
+    begin: Callable[[Suite], None] | None = None,
 ) -> Prepared:
     """Load and check the suite file, read its data and plan its requests; arguments as those of `run`.
+
+    `begin` is called once the suite is known to be right, before its data is read.
 
     Raises:
         UsageError: the suite, its data or its settings are wrong.
@@ -84,6 +87,8 @@ def prepare(
     more += [*lm_eval_problems(loaded), *price_problems(loaded, environ)]
     more += [*batch_problems(loaded), *stop_problems(loaded)]
     check_references(loaded, environ=environ, more=more)
+    if begin is not None:
+        begin(loaded.suite)
     datasets = load_datasets(loaded)
     models = make_models(
         loaded.suite, base=loaded.base, allow_code=allow_code, environ=environ, only=models_in_use(loaded.suite)

@@ -12,7 +12,7 @@ from evalharness.core.errors import NotComparableError, UsageError
 from evalharness.core.registry import suggestion
 from evalharness.core.spool import Spool
 from evalharness.core.types import FAILED_STATES, MetricResult, Request
-from evalharness.record import Record, RunRegistry, TaskSummary
+from evalharness.record import Record, TaskSummary, register
 from evalharness.suite.judgings import judgings_of
 from evalharness.suite.names import is_of, owner_of
 from evalharness.suite.schema import LmEvalTask
@@ -91,8 +91,7 @@ def score(
         allow_code=allow_code,
         judgements=judgement_digests(judgements),
     )
-    with RunRegistry.open(registry_url, reports=Path(reports)) as runs:
-        runs.add(scored)
+    register(scored, registry_url, reports=Path(reports))
     return scored
 
 

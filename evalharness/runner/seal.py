@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.canonical import digest
 from evalharness.core.levels import LevelsOf, levels_in
+from evalharness.core.memory import trim_memory
 from evalharness.core.types import Json, Kind, MetricResult, Request
 from evalharness.record import Record, RunManifest, SampleRow, ScoreTable, StatsTable, TaskSummary, seal
 from evalharness.suite.groups import group_columns
@@ -194,6 +195,7 @@ def score_and_seal(
         for stats, figures in (*entry.done, *(made.figures if made.n_samples else ())):
             scored.append((entry, stats))
             results.extend(figures)
+    trim_memory()  # what scoring has left behind: writing needs memory of other sizes
     resolved = suite.model_dump(mode="json", exclude_none=True)
     manifest = RunManifest(
         id=provenance.run_id,

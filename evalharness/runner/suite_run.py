@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
 from evalharness.core.files import remove_abandoned
+from evalharness.core.memory import trim_memory
 from evalharness.core.spool import Picked
 from evalharness.core.types import Json, Request
-from evalharness.record import Record
+from evalharness.record import Record, register
 from evalharness.suite.judges import judge_notes
 from evalharness.suite.names import owner_of
 
@@ -47,6 +48,7 @@ __all__ = ["run"]
 
 # Models of these share the memory of one machine, so that several of them are not kept there at once.
 _HEAVY = frozenset({"hf-causal", "hf-seq2seq", "hf-classifier", "hf-masked"})
+_OVER_HTTP = frozenset({"openai", "anthropic", "http"})
 
 
 def run(
@@ -87,7 +89,9 @@ def run(
     """
     progress = SilentProgress() if progress is None else progress
     created_utc, began = utc_now(), time.monotonic()
-    ready = prepare(suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ)
+    ready = prepare(
+        suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ, begin=_load_what_asks
+    )
     loaded, plan, bridged, requests = ready.loaded, ready.plan, ready.bridged, ready.requests
     planned_tasks = [*plan.tasks, *(planned for work in bridged for planned in work.planned)]
     mode = cache or loaded.suite.execution.cache
@@ -145,6 +149,7 @@ def run(
             planned_tasks, answers.responses, store=store, journal=journal, judges=judged.places, verdicts=verdicts
         )
         progress.say("scoring and sealing")
+        trim_memory()  # what asking has left behind: scoring needs memory of other sizes
         record = score_and_seal(
             loaded.suite,
             _in_order(
@@ -190,12 +195,16 @@ def run(
             journal.forget(*books)
         for book in books:
             batches.forget(book)
-    # Imports a database toolkit, which nobody should wait for before the first answer.
-    from evalharness.record import RunRegistry
-
-    with RunRegistry.open(registry_url, reports=folder) as runs:
-        runs.add(record)
+    register(record, registry_url, reports=folder)
     return record
+
+
+def _load_what_asks(suite: Suite) -> None:
+    """Begin to load what models of services are asked with, while data is read and requests are planned."""
+    if any(spec.backend in _OVER_HTTP for spec in suite.models.values()):
+        from evalharness.models.transport import preload_aiohttp
+
+        preload_aiohttp()
 
 
 def _looks(ready: Prepared, decide: MakeDecider | None, *, allow_code: bool) -> Looks | None:

@@ -163,13 +163,21 @@ def _rewritten(loaded: LoadedSuite, task: ProbeTask, probe: RewritingProbe) -> I
                 "perplexity",
                 "of",
             )
-        yield _of_task(loaded, task, probe, of)
+        entry: dict[str, Any] = of.model_dump(mode="json", exclude_unset=True)
+        settings: Mapping[str, Mapping[str, Any]] = {"": {}}
+        if hasattr(probe, "settings"):
+            settings = probe.settings(entry)
+        for suffix, keys in settings.items():
+            yield _of_task(loaded, task, probe, of, suffix, {**entry, **keys})
 
 
-def _of_task(loaded: LoadedSuite, task: ProbeTask, probe: RewritingProbe, of: DataTask) -> _Made:
-    entry: dict[str, Any] = of.model_dump(mode="json", exclude_unset=True)
+def _of_task(
+    loaded: LoadedSuite, task: ProbeTask, probe: RewritingProbe, of: DataTask, suffix: str, entry: Mapping[str, Any]
+) -> _Made:
     variants = tuple(probe.variants(entry, loaded.base))
     reference = bool(getattr(probe, "reference", True))
+    if not variants and hasattr(probe, "settings"):
+        return _as_they_are(loaded, task, probe, of, suffix, entry)
     _check_variants(task, variants, reference=reference)
     levels = ([ORIGINAL] if reference else []) + [variant.name for variant in variants]
     groups = list(_groups_of(loaded.suite, of))
@@ -196,6 +204,24 @@ def _of_task(loaded: LoadedSuite, task: ProbeTask, probe: RewritingProbe, of: Da
     limit, model = min(limits, default=None), task.model or of.model
     made = _task(task, _of_variant(task.id, of.id), keys, model=model, limit=limit, origin=origin)
     return made, Rewriting(made.id, of.dataset, variants, fields, probe.column, reference)
+
+
+def _as_they_are(
+    loaded: LoadedSuite, task: ProbeTask, probe: RewritingProbe, of: DataTask, suffix: str, entry: Mapping[str, Any]
+) -> _Made:
+    """The rows of the other task as they are, asked with other settings."""
+    keys = {
+        **entry,
+        "metrics": [*probe.metrics(entry.get("metrics", []), ())],
+        "groups": [*_groups_of(loaded.suite, of)],
+    }
+    keys = {key: value for key, value in keys.items() if key not in _NOT_THEIRS}
+    limits = [n for n in (of.limit, task.limit) if n is not None]
+    origin = _origin(task, probe, part=suffix, of=of.id, source=of.dataset, fields=())
+    name = _of_variant(member_id(task.id, suffix) if suffix else task.id, of.id)
+    limit, model = min(limits, default=None), task.model or of.model
+    made = _task(task, name, keys, model=model, limit=limit, origin=origin)
+    return made, Rewriting(made.id, of.dataset, (), (), probe.column, True)
 
 
 def _of_variant(name: str, of: str) -> str:

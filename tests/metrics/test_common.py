@@ -83,6 +83,7 @@ def own_metric(tmp_path_factory):
 
 
 CLASSIFIERS = ("toxicity", "sentiment", "groundedness", "context_recall", "context_precision")
+REFUSALS = ("harmful_refusal_rate", "over_refusal_rate", "compliance_rate", "balanced_refusal")
 DISPARITIES = ("demographic_parity", "equalized_odds")
 RETRIEVAL = ("recall_at_k", "precision_at_k", "mrr", "ndcg_at_k", "map")
 
@@ -126,6 +127,9 @@ def required(cls, request):
         return {"match": "stem"}  # synonyms need WordNet's data; its own tests have some
     if cls.name == "language_match":
         return {"language": "en"}
+    if cls.name in REFUSALS:
+        fields = {field.name for field in dataclasses.fields(cls)}
+        return {name: label for name, label in (("refuse", "negative"), ("answer", "positive")) if name in fields}
     if cls.name == "by_group":  # the worst level has the bounds and the direction of the metric behind it
         return {"metric": "accuracy", "column": "half", "levels": ("a", "b"), "least_n": 2, "what": "worst"}
     if cls.name in DISPARITIES:
@@ -309,7 +313,7 @@ def test_one_sample(metric, batch, stats):
         same(alone, stats[i : i + 1])
         found = summarize(metric, alone)
         same(found.value, value_of(metric, alone))
-        if metric.interval != "proportion":
+        if metric.interval != "proportion" and not getattr(metric, "interval_of_one", False):
             assert math.isnan(found.low)
             assert math.isnan(found.high)
             assert found.method.partition(":")[0] == "none"
@@ -461,6 +465,7 @@ def test_unmeasured_samples_are_zero_rows(metric):
 def test_a_perfect_answer_is_best(metric, labels):
     others = ("llm_judge", "meteor", "code_execution", "groundedness", "context_recall", "context_precision")
     others += ("label_probability", "sentiment")  # of one label or tone, right or wrong
+    others += (*REFUSALS, "needle_found", "effective_length")
     unbounded = metric.bounds[1] == math.inf or metric.kinds == {"study"}
     if unbounded or not metric.higher_is_better or metric.name in (*others, "precision_at_k"):
         pytest.skip("nothing is perfect here")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalharness.core.errors import UsageError
 from evalharness.core.location import Location, locate
+from evalharness.core.memory import trim_memory
 from evalharness.core.types import Json, Kind, Message, Request, Response
 from evalharness.models.batching import BatchModel
 
 from .architecture import check_architecture, check_folder
 from .hardware import free_bytes, resolve_device, resolve_dtype, steady_attention
 from .identity import describe, package_versions, read_config
-from .memory import BatchSize, keep_memory, trim_memory
+from .memory import BatchSize, keep_memory
 from .spec import Backend, HfSpec
 from .tokens import Tokens, max_length_of
 

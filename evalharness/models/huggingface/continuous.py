@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from evalharness.core.memory import trim_memory
+
 from .attention import AttentionRule, AttentionSwitch, UnsupportedModelError
 from .decoding import Decoding, Ending
 from .head import Head
-from .memory import trim_memory
 from .slots import SlotAttention
 from .transfer import to_device
 from .tree import Block, TokenTree, Walk

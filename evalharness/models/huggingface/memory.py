@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import gc
 import sys
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from evalharness.core.errors import ModelError
+from evalharness.core.memory import trim_memory
 from evalharness.core.types import Json
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "keep_memory",
     "raise_if_lost",
     "run_batches",
-    "trim_memory",
 ]
 
 # M_MMAP_THRESHOLD: the largest piece that glibc takes from its heap at all. M_TRIM_THRESHOLD: what may be free at the
@@ -173,17 +172,6 @@ def _take(waiting: deque[T], length: Callable[[T], int], size: BatchSize) -> lis
     return batch
 
 
-def trim_memory() -> None:
-    """Hand memory that the C library keeps for later back to the system; nothing happens where it cannot.
-
-    glibc keeps up to 64 MiB at the end of its heap, and all that lies below a piece in use there: after a pass over
-    many tokens often 100 MB. Giving it back takes a few milliseconds, and so does getting it again.
-    """
-    trim = _trim()
-    if trim is not None:
-        trim(0)
-
-
 def keep_memory() -> None:
     """Let the C library keep what is freed for what comes next; nothing happens where it is not glibc.
 
@@ -197,11 +185,6 @@ def keep_memory() -> None:
         return
     for option, value in _KEEPING:
         set_option(option, value)
-
-
-@functools.cache
-def _trim() -> Callable[[int], int] | None:
-    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def free_memory() -> None:

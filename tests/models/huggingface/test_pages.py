@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.models.huggingface.memory import trim_memory
+from evalharness.core.memory import trim_memory
 from evalharness.models.huggingface.pages import Pages
 
 pytestmark = pytest.mark.model
@@ -96,7 +96,8 @@ KEEPING = """
 import gc, sys
 from pathlib import Path
 import torch
-from evalharness.models.huggingface.memory import keep_memory, trim_memory
+from evalharness.core.memory import trim_memory
+from evalharness.models.huggingface.memory import keep_memory
 
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) // 1024

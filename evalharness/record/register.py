@@ -1,0 +1,182 @@
+"""Registers a run that was just sealed: straight through `sqlite3` where the registry is the file beside the records.
+
+Importing SQLAlchemy takes as long as asking an API model some hundred questions, and what `run` needs of it is two
+statements. Whatever is not plain here (another database, a registry of another schema, records from before a lost
+registry, a fault of the file) is left to `RunRegistry`, which knows what to do and what to say; a test holds that both
+write the same file.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .runinfo import figure_values, run_values, stored_path, verdict_beside
+from .schema import REGISTRY_FILE, REGISTRY_HEAD, REGISTRY_VARIABLE
+from .text import escape
+
+if TYPE_CHECKING:
+    from .sealed import Record
+
+__all__ = ["TABLES", "register"]
+
+_WAIT_S: Final = 60.0
+TABLES: Final = (
+    """CREATE TABLE runs (
+\tid TEXT NOT NULL,\x20
+\tsuite_name TEXT NOT NULL,\x20
+\tname TEXT NOT NULL,\x20
+\tcreated_utc DATETIME NOT NULL,\x20
+\tfinished_utc DATETIME,\x20
+\tpath TEXT NOT NULL,\x20
+\tsuite_digest TEXT NOT NULL,\x20
+\tschema_version INTEGER NOT NULL,\x20
+\tevalharness_version TEXT NOT NULL,\x20
+\tcomplete BOOLEAN NOT NULL,\x20
+\tn_samples INTEGER NOT NULL,\x20
+\tverdict TEXT,\x20
+\tparent TEXT,\x20
+\tCONSTRAINT pk_runs PRIMARY KEY (id)
+)""",
+    "CREATE INDEX ix_runs_suite_name_created_utc ON runs (suite_name, created_utc)",
+    """CREATE TABLE promotions (
+\tid INTEGER NOT NULL,\x20
+\tsuite_name TEXT NOT NULL,\x20
+\tlabel TEXT NOT NULL,\x20
+\trun_id TEXT NOT NULL,\x20
+\tpromoted_utc DATETIME NOT NULL,\x20
+\tnote TEXT NOT NULL,\x20
+\tCONSTRAINT pk_promotions PRIMARY KEY (id)
+)""",
+    "CREATE INDEX ix_promotions_suite_name_label ON promotions (suite_name, label)",
+    """CREATE TABLE ratings (
+\tid INTEGER NOT NULL,\x20
+\trun_id TEXT NOT NULL,\x20
+\ttask TEXT NOT NULL,\x20
+\tmodel TEXT NOT NULL,\x20
+\tsample_id TEXT NOT NULL,\x20
+\trepeat INTEGER NOT NULL,\x20
+\trater TEXT NOT NULL,\x20
+\tquestion TEXT NOT NULL,\x20
+\tasked TEXT NOT NULL,\x20
+\tagainst TEXT NOT NULL,\x20
+\tvalue FLOAT,\x20
+\tlabel TEXT,\x20
+\tcomment TEXT NOT NULL,\x20
+\twithdrawn BOOLEAN NOT NULL,\x20
+\tcreated_utc DATETIME NOT NULL,\x20
+\tCONSTRAINT pk_ratings PRIMARY KEY (id)
+)""",
+    "CREATE INDEX ix_ratings_run_id_task ON ratings (run_id, task)",
+    """CREATE TABLE results (
+\tid INTEGER NOT NULL,\x20
+\trun_id TEXT NOT NULL,\x20
+\ttask TEXT NOT NULL,\x20
+\tmodel TEXT NOT NULL,\x20
+\tmetric TEXT NOT NULL,\x20
+\tgroup_name TEXT,\x20
+\tvalue FLOAT,\x20
+\tci_low FLOAT,\x20
+\tci_high FLOAT,\x20
+\tn INTEGER NOT NULL,\x20
+\tn_failed INTEGER NOT NULL,\x20
+\tCONSTRAINT pk_results PRIMARY KEY (id),\x20
+\tCONSTRAINT fk_results_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+)""",
+    "CREATE INDEX ix_results_run_id ON results (run_id)",
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
+)
+"""An empty registry as SQLAlchemy makes it in SQLite, to the letter."""
+
+
+def register(
+    record: Record,
+    url: str | None = None,
+    *,
+    reports: Path | str,
+    verdict: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> None:
+    """Register `record`, or bring its entry up to date; arguments and errors as of `RunRegistry.open` and its `add`."""
+    reports = Path(reports)
+    url = url or (os.environ if environ is None else environ).get(REGISTRY_VARIABLE)
+    if not url and _registered(record, reports, verdict):
+        return
+    from .registry import RunRegistry
+
+    with RunRegistry.open(url, reports=reports, environ=environ) as runs:
+        runs.add(record, verdict=verdict)
+
+
+def _registered(record: Record, reports: Path, verdict: str | None) -> bool:
+    """Whether the registry in `reports` is one that can be written here, and has been."""
+    file = reports / REGISTRY_FILE
+    if not file.exists() and not _alone(record, reports):
+        return False  # lost: all that is there is registered again
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file, timeout=_WAIT_S, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL").fetchall()
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("BEGIN IMMEDIATE")
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not tables:
+                for statement in TABLES:
+                    connection.execute(statement)
+                connection.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (REGISTRY_HEAD,))
+            elif "alembic_version" not in tables or connection.execute(
+                "SELECT version_num FROM alembic_version"
+            ).fetchall() != [(REGISTRY_HEAD,)]:
+                connection.execute("ROLLBACK")
+                return False
+            _write(connection, record, reports, verdict)
+            connection.execute("COMMIT")
+    except (sqlite3.Error, OSError):
+        return False
+    return True
+
+
+def _alone(record: Record, reports: Path) -> bool:
+    """Whether no other record lies in `reports`."""
+    folder = reports / "runs"
+    found = [child.name for child in folder.iterdir() if child.is_dir()] if folder.is_dir() else []
+    return all(name.startswith(".") or name == record.folder.name for name in found)
+
+
+def _write(connection: sqlite3.Connection, record: Record, reports: Path, verdict: str | None) -> None:
+    values = {"id": record.id, **run_values(record, stored_path(record.folder, reports))}
+    if verdict := verdict or verdict_beside(record.folder):
+        values["verdict"] = verdict
+    changed = ", ".join(f"{name} = excluded.{name}" for name in values)
+    _insert(connection, "runs", [values], f" ON CONFLICT (id) DO UPDATE SET {changed}")
+    connection.execute("DELETE FROM results WHERE run_id = ?", (escape(record.id),))
+    _insert(connection, "results", figure_values(record))
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: list[dict[str, Any]], more: str = "") -> None:
+    if rows:
+        names = list(rows[0])
+        marks = ", ".join("?" for _ in names)
+        statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}){more}"
+        connection.executemany(statement, [[_cell(row[name]) for name in names] for row in rows])
+
+
+def _cell(value: Any) -> str | int | float | None:
+    """A value as the column types of `tables.py` bind it."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S.%f}"
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value if value is None or isinstance(value, int) else float(value)
