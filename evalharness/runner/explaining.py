@@ -1,58 +1,74 @@
-"""Which examples stand before a question."""
+"""The explanation of one sample, as it stands in a record: values, what they explain, and how faithful they are."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from evalharness.core.errors import UsageError
-from evalharness.core.types import Row
+from evalharness.core.registry import suggestion
 
-from .schema import FewShot
+if TYPE_CHECKING:
+    from evalharness.core.games import Game
+    from evalharness.explain.game import Explanation
 
-__all__ = ["drawer"]
+__all__ = ["explain_sample"]
+
+_N_RANDOM = 3  # attributions that say nothing, of each text
 
 
-def drawer(
-    spec: FewShot, pool: Sequence[Row], *, same_dataset: bool, id_of: Callable[[str], str] | None = None
-) -> Callable[[Row], list[Row]]:
-    """A function that gives the examples of a row, never the row itself where `pool` is the task's own dataset.
+def explain_sample(game: Game, options: Mapping[str, Any], *, text: str) -> dict[str, Any]:
+    """The explanation of `game` as plain JSON: `Explanation.as_json` of the outputs that are asked for, and more.
 
-    `id_of` gives the id of the row in its dataset, where it was rewritten: all variants of a row have its examples.
-
-    A seeded draw for a row depends on the seed and the row's id alone: not on the order, the number or the limit of
-    the rows that are asked. Random state is local, from the text "seed/id".
+    Besides there are `text` (what the places of the tokens count in), `predicted` (the output with the highest value),
+    `explained` (the output whose quality is measured) and `quality` (None where it is not asked for).
 
     Raises:
-        UsageError: if the pool is too small.
+        GameError: the text cannot be explained.
+        UsageError: the method takes no such option.
     """
-    # One more is drawn than needed, to stand in for the row itself.
-    needed = spec.n + 1 if same_dataset else spec.n
-    if len(pool) < needed:
-        besides = " besides the question itself" if same_dataset else ""
-        raise UsageError(
-            f"few_shot asks for {spec.n} examples{besides}, and the dataset {spec.dataset!r} has {len(pool)} rows; "
-            "lower few_shot.n"
-        )
-    if spec.draw == "first":
-        fixed = list(pool[:needed])
-    elif spec.draw == "once":
-        fixed = random.Random(str(spec.seed)).sample(list(pool), needed)
-    else:
-        fixed = []
-    indexes = range(len(pool))
+    from evalharness.core.games import GameError
+    from evalharness.explain.methods import explain_game, option_names
 
-    def draw(row: Row) -> list[Row]:
-        own = row.id if id_of is None else id_of(row.id)
-        drawn = fixed or [pool[i] for i in random.Random(f"{spec.seed}/{own}").sample(indexes, needed)]
-        others = [example for example in drawn if not (same_dataset and example.id == own)]
-        return _ordered(others[: spec.n], spec.order)
+    method = str(options["method"])
+    if not game.tokens:
+        raise GameError("the text has no words to explain")
+    known = option_names(method)
+    given: dict[str, Any] = {name: options[name] for name in ("max_evals", "seed") if name in known}
+    found = explain_game(game, method, **given)
+    predicted = found.outputs[int(found.full_values.argmax())]
+    explained = predicted
+    wanted = options["target"] if options["output"] == "target" else options["output"]
+    if options["output"] not in ("predicted", "all"):
+        explained = str(wanted).strip()
+        if explained not in found.outputs:
+            near = suggestion(explained, found.outputs) or f"; it has: {', '.join(found.outputs[:10])}"
+            raise GameError(f"the model has no output {explained!r}{near}")
+    quality = _quality(game, found, found.outputs.index(explained), options, given) if options.get("quality") else None
+    body: dict[str, Any] = found.as_json()
+    if options["output"] != "all":
+        column = found.outputs.index(explained)
+        body["outputs"] = [explained]
+        for name in ("base_values", "full_values"):
+            body[name] = [body[name][column]]
+        body["values"] = [[row[column]] for row in body["values"]]
+    return {**body, "text": text, "predicted": predicted, "explained": explained, "quality": quality}
 
-    return draw
 
+def _quality(
+    game: Game, found: Explanation, output: int, options: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    from evalharness.explain.methods import explain_game, option_names
+    from evalharness.explain.quality import faithfulness, rank_agreement
 
-def _ordered(examples: list[Row], order: int) -> list[Row]:
-    if order == 0:
-        return examples
-    # By the number of the order alone: the same places change for every row.
-    return examples[::-1] if order == 1 else random.Random(f"order/{order}").sample(examples, len(examples))
+    seed = int(options["seed"])
+    scores: Mapping[str, Any] = faithfulness(game, found.values, output=output, n_random=_N_RANDOM, seed=seed).as_json()
+    quality: dict[str, Any] = {}
+    for name in ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc"):
+        quality[name], quality[f"{name}_random"] = scores[name]["value"], scores[name]["random_mean"]
+    stability = 1.0
+    if "seed" in option_names(found.method):
+        again = explain_game(game, found.method, **{**given, "seed": seed + 1})
+        stability = rank_agreement(found.values[:, [output]], again.values[:, [output]])
+    quality["seed_stability"] = None if math.isnan(stability) else stability
+    return quality
