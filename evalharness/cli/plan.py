@@ -100,6 +100,11 @@ def _table(found: Forecast) -> str:
         notes.append(
             f"{found.n_handed_in:,} requests are in batches that were handed in before: those are taken up again"
         )
+    notes += [
+        f"{work.task} on {work.model} explains {work.n_to_ask:,} texts: up to {work.most_calls:,} masked versions"
+        for work in found.work
+        if work.most_calls > work.n_to_ask
+    ]
     unknown = sorted({work.model for work in found.work if work.cost == "unknown"})
     if unknown:
         notes.append(f"the price of {', '.join(unknown)} is not known; give it as `price` of the model")

@@ -12,6 +12,7 @@ from ..core.registry import suggestion
 from ..core.types import MetricResult
 from ..metrics.group_figures import is_group_figure
 from ..suite.metric_specs import OPERATIONAL
+from .attributions import attribution_drifts
 from .changed import Picked, changed_samples, pick
 from .comparable import Difference, differences
 from .compression import DEFAULT_MARGIN, Compressed, compression_rows
@@ -118,6 +119,13 @@ def compare_records(
         differs=tuple(sorted({name for names in differing.values() for name in names})),
         notes=tuple(dict.fromkeys(notes)),
         compression=compression_rows(compressed, margin=margin, confidence=confidence) if preset else (),
+        attributions=tuple(
+            drift
+            for one in compressed
+            for drift in attribution_drifts(
+                one.label, one.record, one.base, one.pairs, confidence=confidence, seed=one.record.manifest.seed
+            )
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.canonical import to_jsonable
+from .attributions import AttributionDrift
 from .compression import CompressionRow
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Comparison:
 
     `figures` hold all rows, sections together and in the order of the candidate's record. `changed` are samples of each
     figure, worst first. `differs` names what the runs differ in and were allowed to: it must be said with the figures.
-    `compression` is filled by the preset of that name.
+    `compression` is filled by the preset of that name, `attributions` where both sides hold explanations.
     """
 
     baseline: Side
@@ -140,6 +141,7 @@ class Comparison:
     differs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     compression: tuple[CompressionRow, ...] = ()
+    attributions: tuple[AttributionDrift, ...] = ()
 
     def of(self, section: Section) -> tuple[ComparedFigure, ...]:
         """The rows of one table."""

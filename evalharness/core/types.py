@@ -36,8 +36,8 @@ __all__ = [
 
 Json: TypeAlias = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
-Kind = Literal["generate", "loglikelihood", "loglikelihood_rolling", "classify"]
-KINDS: tuple[Kind, ...] = ("generate", "loglikelihood", "loglikelihood_rolling", "classify")
+Kind = Literal["generate", "loglikelihood", "loglikelihood_rolling", "classify", "study"]
+KINDS: tuple[Kind, ...] = ("generate", "loglikelihood", "loglikelihood_rolling", "classify", "study")
 
 Status = Literal["ok", "error", "refusal", "truncated", "unparsed", "judge_failed"]
 STATUSES: tuple[Status, ...] = ("ok", "error", "refusal", "truncated", "unparsed", "judge_failed")
@@ -102,7 +102,7 @@ class Sampling:
     `json_schema` is the JSON Schema that the text must obey, as JSON text: the order of its properties is the order in
     which they are written. `top_logprobs` (kind `loglikelihood_rolling`) asks for so many of the likeliest tokens at
     each place of the text. `shared_tokens` (kind `loglikelihood`, two continuations) counts of each continuation only
-    those tokens that both have.
+    those tokens that both have. `study` (kind `study`) is the procedure and its options, as canonical JSON.
     """
 
     max_tokens: int = 256
@@ -114,6 +114,7 @@ class Sampling:
     json_schema: str | None = None
     top_logprobs: int | None = None
     shared_tokens: bool | None = None
+    study: str | None = None
 
 
 @quick_to_pickle
@@ -122,7 +123,9 @@ class Request:
     """One question to one model. `key` is the sha256 of all that can change the response.
 
     `continuations` (kind `loglikelihood`) are scored as they stand, each after `prompt`; the leading space is part
-    of them. Kind `loglikelihood_rolling` scores the whole of `prompt`; kind `classify` classifies it.
+    of them. Kind `loglikelihood_rolling` scores the whole of `prompt`; kind `classify` classifies it. Kind `study` is
+    a procedure that asks the model many times about one sample, such as an explanation: `sampling.study` says which;
+    the runner carries it out for any model, and what it found stands in the response's `meta`.
     """
 
     key: str

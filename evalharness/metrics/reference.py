@@ -65,6 +65,8 @@ _GROUPS = {
     "throughput": "Cost",
     "states": "States",
     "judge": "Judges",
+    "explanations": "Explanations",
+    "identity": "Explanations",
     "hf_metric": "Metrics of other libraries, and your own",
     "python": "Metrics of other libraries, and your own",
 }
@@ -88,6 +90,7 @@ _KINDS = {
     "loglikelihood": "choices by likelihood",
     "classify": "classifiers",
     "loglikelihood_rolling": "perplexity tasks",
+    "study": "explanations",
 }
 
 

@@ -127,6 +127,15 @@ class BatchModel(ABC):
             self._loaded = False
             self.unload()
 
+    async def on_worker(self, work: Callable[[], T]) -> T:
+        """What `work` gives, computed on the worker thread with the weights loaded.
+
+        Raises:
+            ModelError: the weights cannot be loaded.
+        """
+        await self.open()
+        return await self._on_worker(work)
+
     async def _on_worker(self, work: Callable[[], T]) -> T:
         if self._worker is None:
             self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"evalharness-{self.name}")

@@ -48,7 +48,8 @@ def fake_likelihood(prompt: Json, continuation: str) -> LogLikelihood:
 class FakeModel(ConcurrentModel):
     """A scripted model; see the module."""
 
-    capabilities = frozenset(KINDS)
+    # Studies are carried out by the runner, of models that can be asked often.
+    capabilities = frozenset(KINDS) - {"study"}
 
     def __init__(self, name: str, *, reply: str) -> None:
         super().__init__(name, concurrency=1)

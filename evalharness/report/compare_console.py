@@ -8,6 +8,7 @@ from ..compare.result import ChangedSample, Comparison
 from .compare_text import (
     SECTIONS,
     Row,
+    attribution_text,
     changed_by_figure,
     changes_text,
     compression_text,
@@ -60,6 +61,14 @@ def print_comparison(comparison: Comparison, *, console: Console | None = None) 
         for line in lines:
             kept.add_row(*map(text_of, line))
         out(kept)
+    for title, body, words in attribution_text(comparison):
+        out(text_of(f"Attributions: {title}", "underline"))
+        drifts = table_of(("", "left"), ("figure", "right"), ("interval", "right"), ("texts", "right"))
+        for cells in body:
+            drifts.add_row(*map(text_of, cells))
+        out(drifts)
+        if words:
+            out(text_of(f"words that changed most: {words}", "dim"))
     out(text_of(summary_text(comparison), "bold"))
     out(text_of(how_text(comparison), "dim"))
     for note in comparison.notes:

@@ -13,6 +13,7 @@ from .bars import difference_bar
 from .compare_text import (
     SECTIONS,
     Row,
+    attribution_text,
     changed_by_figure,
     changes_text,
     compression_text,
@@ -47,6 +48,7 @@ def compare_html(comparison: Comparison) -> str:
         facts=_facts(comparison),
         kept_heads=compression_text(comparison)[0],
         kept=compression_text(comparison)[1],
+        attributions=attribution_text(comparison),
         notes=comparison.notes,
         tables=list(_tables(comparison)),
         changed=[_changed(comparison, one, own) for one, own in changed_by_figure(comparison)],

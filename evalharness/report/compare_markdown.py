@@ -8,6 +8,7 @@ from ..compare.result import ChangedSample, Comparison
 from .compare_text import (
     SECTIONS,
     Row,
+    attribution_text,
     changed_by_figure,
     changes_text,
     compression_text,
@@ -42,6 +43,16 @@ def compare_markdown(comparison: Comparison) -> str:
         body = [[_e(cell) for cell in line] for line in kept]
         numbers = [index for index, name in enumerate(heads) if name in ("value", "interval", "n")]
         lines += ["## What is kept of the base", "", *markdown_table(list(heads), body, right=numbers)]
+    drifts = attribution_text(comparison)
+    lines += ["## Attributions", "", "What the explanations of the same texts look at.", ""] if drifts else []
+    for title, facts, words in drifts:
+        cells = [[_e(cell) for cell in line] for line in facts]
+        lines += [
+            f"### {_e(title)}",
+            "",
+            *markdown_table(["what", "figure", "interval", "texts"], cells, right=(1, 2, 3)),
+        ]
+        lines += [f"Words that changed most: {_e(words, limit=2000)}", ""] if words else []
     lines += [how_text(comparison).replace("<", "&lt;"), ""]
     several = len({f.model for f in comparison.figures}) > 1
     changed = list(changed_by_figure(comparison))

@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..compare.attributions import AttributionDrift, WordChange
 from ..compare.compression import CompressionRow
 from ..compare.result import CORRECTIONS, ChangedSample, ComparedFigure, Comparison, Section
-from .text import MISSING, amount, figure, interval, plural
+from .text import MISSING, amount, figure, interval, plural, share, single_line
 
 __all__ = [
     "SECTIONS",
     "Row",
+    "attribution_text",
     "changed_by_figure",
     "changes_text",
     "compression_text",
@@ -209,6 +211,57 @@ _ASPECTS = {
     "speed": "mean time an answer, candidate / base",
 }
 _COMPRESSION = ("candidate", "task", "what", "value", "interval", "n", "kept")
+
+
+def attribution_text(comparison: Comparison) -> list[tuple[str, list[tuple[str, str, str, str]], str]]:
+    """Of each task that both sides explain: (title, lines of name, figure, interval and n, the words that changed)."""
+    several = len(comparison.candidates) > 1
+    return [
+        (
+            f"{one.task} on {one.model}{_against(one)}{f' · {one.candidate}' if several else ''}",
+            _drift_lines(one),
+            ", ".join(
+                f"“{single_line(word.word)}” {figure(word.baseline, like=_larger(word))} → "
+                f"{figure(word.value, like=_larger(word))}"
+                for word in one.words
+            ),
+        )
+        for one in comparison.attributions
+    ]
+
+
+def _against(one: AttributionDrift) -> str:
+    return "" if one.model == one.baseline_model else f" against {one.baseline_model}"
+
+
+def _larger(word: WordChange) -> float:
+    return max(abs(word.value), abs(word.baseline))
+
+
+def _drift_lines(one: AttributionDrift) -> list[tuple[str, str, str, str]]:
+    n = f"{one.n:,}"
+    lines = [
+        (
+            "rank correlation (Spearman)",
+            figure(one.spearman),
+            _ends(one.spearman_low, one.spearman_high, one.spearman),
+            n,
+        ),
+        ("rank correlation (Kendall)", figure(one.kendall), _ends(one.kendall_low, one.kendall_high, one.kendall), n),
+        ("same most important word", share(one.same_top * one.n, one.n) if one.n else MISSING, "", n),
+    ]
+    if one.n_mass:
+        change = one.mass - one.mass_baseline
+        said = f"{figure(one.mass_baseline)} → {figure(one.mass)} ({'+' if change > 0 else ''}{figure(change)}"
+        ends = _ends(one.mass_low, one.mass_high, change)
+        lines.append(("share on identity terms", f"{said}, p {p_text(one.mass_p)})", ends, f"{one.n_mass:,}"))
+    if one.n_other_output:
+        lines.append(("texts with another output explained", f"{one.n_other_output:,}", "", ""))
+    return lines
+
+
+def _ends(low: float, high: float, like: float) -> str:
+    return interval(low, high, like=like)
 
 
 def compression_text(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

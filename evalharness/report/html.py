@@ -24,7 +24,9 @@ from markupsafe import Markup
 
 from ..core.canonical import to_jsonable
 from ..core.types import MetricResult
+from .attribution_bars import largest_of, reach_of, scale_of_text, signed, step_bar, word_bar
 from .bars import bar, scale_of, strip
+from .explanations import explanation_views
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
 from .probes import HINT, held_bar
@@ -96,6 +98,7 @@ def iter_html(
         gate_hint=_gate_hint(view),
         interval_hint=interval_hint(view),
         people=[_people(p) for p in view.people],
+        explanations=explanation_views(record),
         probes_hint=HINT,
         on_error=_on_error(view),
         states=[
@@ -179,6 +182,13 @@ def environment() -> Environment:
         bar=lambda result: _drawing.get()(result),
         held=held_bar,
         diagram=diagram,
+        signed=signed,
+        reach=reach_of,
+        largest=largest_of,
+        word_bar=word_bar,
+        text_scale=scale_of_text,
+        step_bar=step_bar,
+        level=lambda level: f"p{level}" if level > 0 else f"n{-level}" if level < 0 else "z",
     )
     return made
 

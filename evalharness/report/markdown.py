@@ -58,6 +58,7 @@ def render_markdown(
     lines += ["## Results", ""]
     for task in view.tasks:
         lines += _task(task)
+    lines += _explanations(record)
     if view.people:
         from .peopletext import ALL_HINT
 
@@ -221,6 +222,41 @@ def _groups(table: GroupTable) -> list[str]:
         *markdown_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
         *([_e(table.doubt), ""] if table.doubt else []),
     ]
+
+
+def _explanations(record: Record) -> list[str]:
+    """Faithfulness and words; single texts stand in the page, where colours can."""
+    from .attribution_bars import signed
+    from .explanations import explanation_views
+
+    views = explanation_views(record, max_texts=0)
+    lines = ["## Explanations", ""] if views else []
+    for view in views:
+        unit = f", in {view.unit.replace('_', ' ')}" if view.unit else ""
+        failed = f", {view.n_failed} failed" if view.n_failed else ""
+        lines += [f"### {_e(view.task)} on {_e(view.model)}: {_e(view.method)}{unit}, {view.n_texts} texts{failed}", ""]
+        rows = [
+            [
+                f"{q.name} {'↑' if q.better > 0 else '↓'}",
+                figure(q.value),
+                figure(q.random),
+                signed(q.gain),
+                interval(q.low, q.high, like=q.gain),
+                q.finding,
+            ]
+            for q in view.quality
+        ]
+        head = ["figure", "explanations", "random ones", "difference", "interval", "finding"]
+        lines += markdown_table(head, rows, right=(1, 2, 3, 4)) if rows else []
+        for table in (*view.tables, *view.group_tables):
+            where = f", {_e(table.group)}" if table.group else ""
+            lines += [f"Mean contribution of words to {_e(table.output)}{where} ({amount(table.n_texts)} texts):", ""]
+            cells = [
+                [_e(row.word), signed(row.mean), interval(row.low, row.high, like=row.mean), amount(row.n)]
+                for row in table.rows
+            ]
+            lines += markdown_table(["word", "mean", "interval", "texts"], cells, right=(1, 2, 3))
+    return lines
 
 
 def _people(view: PeopleView) -> list[str]:

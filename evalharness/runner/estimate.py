@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from evalharness.core.types import Request
 from evalharness.suite.schema import Price, Suite
 
-__all__ = ["Tokens", "estimate", "estimated_usd", "most_output_tokens"]
+__all__ = ["Tokens", "estimate", "estimated_usd", "model_calls", "most_output_tokens"]
 
 # English text has about four characters a token; texts of other scripts have more bytes a character, and more tokens.
 _BYTES_PER_TOKEN = 4
 # What a chat template puts around a turn.
 _TOKENS_PER_TURN = 4
+# Words of which all sets are looked at, at most; and the orders, its own and random ones, there and back, in which
+# words are masked one by one to measure the quality.
+_MOST_EXACT = 12
+_RANKINGS = 8
 _MOST_OUTPUT = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
@@ -26,7 +31,8 @@ class Tokens(NamedTuple):
 def estimate(request: Request, *, most_output: int | None = None) -> Tokens:
     """The tokens of `request`: UTF-8 bytes of its prompt by four, and `max_tokens` (or `most_output`) for the answer.
 
-    A likelihood reads the prompt once with each continuation and answers with no tokens.
+    A likelihood reads the prompt once with each continuation and answers with no tokens. A study reads it, in part
+    masked, as often as it may (`model_calls`).
     """
     if isinstance(request.prompt, str):
         prompt = _tokens(request.prompt)
@@ -34,9 +40,31 @@ def estimate(request: Request, *, most_output: int | None = None) -> Tokens:
         prompt = sum(_tokens(turn.content) + _TOKENS_PER_TURN for turn in request.prompt)
     if request.kind == "loglikelihood":
         return Tokens(sum(prompt + _tokens(text) for text in request.continuations), 0)
+    if request.kind == "study":
+        asked = model_calls(request)
+        return Tokens(asked * (prompt + sum(_tokens(text) for text in request.continuations)), 0)
     if request.kind != "generate":
         return Tokens(prompt, 0)
     return Tokens(prompt, request.sampling.max_tokens if most_output is None else most_output)
+
+
+def model_calls(request: Request) -> int:
+    """How often a model is asked, at most, for `request`: once, but for studies.
+
+    An explanation asks as often as `max_evals` lets it, or about each word (occlusion) or set of words (exact) once;
+    its quality takes another explanation with another seed, and each text masked word by word in some orders.
+    """
+    if request.kind != "study":
+        return 1
+    options = json.loads(request.sampling.study or "{}")
+    text = request.prompt if isinstance(request.prompt, str) else request.prompt[-1].content
+    n_words = len(text.split())
+    most = int(options.get("max_evals", 1))
+    if options.get("method") == "occlusion":
+        most = n_words + 2
+    elif options.get("method") == "exact":
+        most = 2 ** min(n_words, _MOST_EXACT)
+    return 2 * most + _RANKINGS * (n_words + 1) if options.get("quality") else most
 
 
 def most_output_tokens(suite: Suite) -> dict[str, int]:

@@ -15,7 +15,7 @@ from evalharness.suite.schema import Price, Suite
 
 from .batch_run import BatchSizes
 from .budget import Limits
-from .estimate import Tokens, estimate, estimated_usd, most_output_tokens
+from .estimate import Tokens, estimate, estimated_usd, model_calls, most_output_tokens
 from .execute import CacheMode, Store
 from .prepare import Prepared, prepare
 from .store import ResponseStore
@@ -32,7 +32,8 @@ class Work:
     Of the `n_requests` those in the store are not asked again, and one that stands twice is asked once; the tokens,
     costs and seconds are those of the `n_to_ask` that are left. `input_tokens` are estimated from the length of the
     prompts, or from the stored answers of the same task where there are some; `likely_` figures from those alone.
-    None is what cannot be told.
+    None is what cannot be told. `most_calls` are the calls of the model that the requests to ask may take: one each,
+    but for explanations, which ask about many masked versions of a text.
     """
 
     task: str
@@ -41,6 +42,7 @@ class Work:
     n_requests: int = 0
     n_in_store: int = 0
     n_to_ask: int = 0
+    most_calls: int = 0
     input_tokens: int = 0
     most_output_tokens: int = 0
     likely_output_tokens: int | None = None
@@ -165,6 +167,7 @@ def _work(ready: Prepared, store: Store | None, sizes: BatchSizes) -> Iterator[W
                 tokens = estimate(request, most_output=most_output.get(name))
                 sizes_of[request.key] = tokens.input
                 work.n_to_ask += 1
+                work.most_calls += model_calls(request)
                 work.input_tokens += tokens.input
                 work.most_output_tokens += tokens.output
             sizes.add(name, sizes_of)
@@ -224,6 +227,7 @@ def _total(work: Sequence[Work]) -> Work:
         n_requests=sum(part.n_requests for part in work),
         n_in_store=sum(part.n_in_store for part in work),
         n_to_ask=sum(part.n_to_ask for part in work),
+        most_calls=sum(part.most_calls for part in work),
         input_tokens=sum(part.input_tokens for part in work),
         most_output_tokens=sum(part.most_output_tokens for part in work),
         likely_output_tokens=None if likely is None else int(likely),

@@ -63,8 +63,8 @@ def _degraded(
 
 def _passed_on(kind: Kind, responses: Sequence[Response], order: Sequence[int]) -> list[Response] | None:
     """Each of the answers that `order` names goes to the sample that the next one belongs to."""
-    if kind == _ROLLING or len(order) < 2:
-        return None
+    if kind in (_ROLLING, "study") or len(order) < 2:
+        return None  # an explanation of another text would explain nothing of anybody's
     found = list(responses)
     # Likelihoods belong to the choices of their sample: they go round among those with as many.
     rings: dict[int, list[int]] = {}
@@ -110,7 +110,7 @@ def _truncated(
 def _constant(
     kind: Kind, samples: Sequence[Sample], responses: Sequence[Response], rng: np.random.Generator
 ) -> list[Response] | None:
-    if kind == _ROLLING:
+    if kind in (_ROLLING, "study"):
         return None
     if kind == "loglikelihood":
         return [_first_choice(response) for response in responses]

@@ -156,7 +156,7 @@ def _recorded(record: Record, suite: Suite, task: Task, entry: TaskSummary, judg
     targets = set()
     for row in record.iter_samples(task=task.id, model=entry.model):
         response = unmarked(row.response)
-        if entry.kind != "classify" and response.status not in FAILED_STATES:
+        if entry.kind not in ("classify", "study") and response.status not in FAILED_STATES:
             # The answer is read anew; what `extract` could not read before may be readable now.
             status = "ok" if response.status == "unparsed" else response.status
             response = replace(response, answer=None, status=status)

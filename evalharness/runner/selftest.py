@@ -107,6 +107,6 @@ def _as_it_came(response: Response, kind: Kind) -> Response:
     response = unmarked(response)
     if "judged" in response.meta:
         response = replace(response, meta={name: value for name, value in response.meta.items() if name != "judged"})
-    if kind != "classify" and response.status == "unparsed":
+    if kind not in ("classify", "study") and response.status == "unparsed":
         return replace(response, status="ok")
     return response

@@ -116,6 +116,10 @@ def run(
         stack.enter_context(progress)
         asked = stack.enter_context(batches).watching(ready.models)
         asked = asked if journal is None else journal.watching(asked)
+        if any(planned.kind == "study" for planned in plan.tasks):
+            from .studies import studied
+
+            asked = studied(asked, ready.models)
         if looks is not None:
             asked = held_open(asked, heavy=frozenset(n for n in asked if loaded.suite.models[n].backend in _HEAVY))
 

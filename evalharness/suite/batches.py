@@ -58,7 +58,8 @@ def batch_problems(loaded: LoadedSuite) -> Iterator[Problem]:
             yield _problem(loaded, ("models", name, "stream"), message)
     batched = batched_models(suite)
     for index, task in enumerate(suite.tasks):
-        if isinstance(task, LmEvalTask | ProbeTask) or kind_of(task) not in ("loglikelihood", "loglikelihood_rolling"):
+        kinds = ("loglikelihood", "loglikelihood_rolling", "study")
+        if isinstance(task, LmEvalTask | ProbeTask) or kind_of(task) not in kinds:
             continue  # which of lm-eval's tasks score likelihoods is seen when they are loaded
         for name in models_of(task, suite):
             if name in batched:

@@ -15,6 +15,7 @@ from evalharness.core.types import Kind
 from .check_entries import entry_problems, no_field, own_columns, unknown_fields
 from .check_rules import rule_problems
 from .check_secrets import secret_problems
+from .explained import asked_of_model, base_of, explain_problems, unfit_models
 from .groups import group_columns
 from .judges import judge_problems, rubric_problems
 from .judgings import JUDGE_METRIC
@@ -29,6 +30,7 @@ from .repeats import few_repeats
 from .schema import (
     ClassifyTask,
     DataTask,
+    ExplainTask,
     FakeModel,
     Generation,
     LmEvalTask,
@@ -59,6 +61,7 @@ _KIND_WORDS = {
     "loglikelihood": "score choices by likelihood",
     "loglikelihood_rolling": "score whole texts by likelihood",
     "classify": "classify",
+    "study": "explain another task",
 }
 
 
@@ -134,6 +137,8 @@ class _Checker:
             if isinstance(task, LmEvalTask):
                 # Which figures it has only lm-eval knows; `runner.lm_eval` checks the rest.
                 self.unclear.add(task.id)
+            elif isinstance(task, ExplainTask):
+                yield from self._explained(index, task)
             elif isinstance(task, ProbeTask):
                 # It could not become the tasks that it makes, or nobody has tried yet.
                 self.unclear.add(task.id)
@@ -166,6 +171,20 @@ class _Checker:
             message = "runs on no model: all models of the suite are judges; name those to be judged under `model`"
             yield self.problem((*base, "id"), message)
         yield from self._metrics(base, task)
+
+    def _explained(self, index: int, task: ExplainTask) -> Iterator[Problem]:
+        """A task that explains another one: what it explains, the models that it asks, its figures."""
+        place: Key = ("tasks", index)
+        for key, message in explain_problems(self.suite, task):
+            yield self.problem((*place, *key), message)
+        base = base_of(task, self.suite)
+        if base is not None:
+            names = models_of(task, self.suite)
+            for key, message in unfit_models(self.suite, task, names):
+                yield self.problem((*place, *key), message)
+            for path, message in incapable(self.suite, index, task, asked_of_model(base)):
+                yield self.problem(path, message)
+        yield from self._metrics(place, task)
 
     def _probe(self, index: int, task: ProbeTask) -> Iterator[Problem]:
         try:
@@ -225,7 +244,7 @@ class _Checker:
         own = own_columns(dataset)
         return own | set(dataset.fields) if own else own
 
-    def _metrics(self, base: Key, task: DataTask) -> Iterator[Problem]:
+    def _metrics(self, base: Key, task: DataTask | ExplainTask) -> Iterator[Problem]:
         seen: dict[str, int] = {}
         for index, spec in enumerate(task.metrics):
             path: Key = (*base, "metrics", index)
@@ -253,7 +272,7 @@ class _Checker:
                 yield self.problem((*path, name, "column"), message)
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
-            if name == JUDGE_METRIC:
+            if name == JUDGE_METRIC and not isinstance(task, ExplainTask):
                 yield from self._judging((*path, name), task, metric)
             for option, message in getattr(metric, "faults", _no_faults)(self.loaded.base):
                 options = spec[name] if isinstance(spec, Mapping) else None
@@ -314,7 +333,7 @@ def _no_faults(base: object) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-def _misfits(task: DataTask, name: str, metric: Metric) -> Iterator[str]:
+def _misfits(task: DataTask | ExplainTask, name: str, metric: Metric) -> Iterator[str]:
     kind = kind_of(task)
     if kind not in metric.kinds:
         fitting = ", ".join(_KIND_WORDS[k] for k in _KIND_WORDS if k in metric.kinds)

@@ -8,13 +8,14 @@ from evalharness.core.errors import Problem, UsageError
 from evalharness.core.levels import disparity_names
 from evalharness.core.registry import suggestion
 
+from .explained import base_of
 from .groups import group_columns
 from .kinds import kind_of
 from .load import LoadedSuite
 from .metric_specs import OPERATIONAL, build_metric, figure_names
 from .names import covers, meant_by
 from .plan import models_of
-from .schema import BaselineModel, DataTask, LmEvalTask, ProbeTask, Rule, Task
+from .schema import BaselineModel, DataTask, ExplainTask, LmEvalTask, ProbeTask, Rule, Task
 from .variables import Key, shown_path
 
 __all__ = ["rule_problems"]
@@ -102,8 +103,12 @@ class _Rules:
                 yield self.problem((*base, "model"), message)
         if rule.group is not None:
             column = rule.group.partition("=")[0]
-            dataset = None if isinstance(first, LmEvalTask | ProbeTask) else self.suite.datasets.get(first.dataset)
-            columns = first.groups if first.groups is not None else dataset.groups if dataset is not None else None
+            of = base_of(first, self.suite) if isinstance(first, ExplainTask) else first
+            dataset = None
+            if of is not None and not isinstance(of, LmEvalTask | ProbeTask):
+                dataset = self.suite.datasets.get(of.dataset)
+            own = None if of is None else of.groups
+            columns = own if own is not None else dataset.groups if dataset is not None else None
             if columns is not None and column not in columns:
                 near = suggestion(column, columns) or f"; it has: {', '.join(columns) or 'none'}"
                 yield self.problem((*base, "group"), f"the task {name!r} has no group column {column!r}{near}")
@@ -136,7 +141,7 @@ def _figures(task: Task) -> list[str]:
     return names
 
 
-def _operational(task: DataTask) -> list[str]:
+def _operational(task: DataTask | ExplainTask) -> list[str]:
     """The figures that every task of this kind has."""
     kind = kind_of(task)
     return [name for name in OPERATIONAL if kind in build_metric(name)[1].kinds]

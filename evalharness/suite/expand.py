@@ -24,7 +24,7 @@ from .names import covers, member_id
 from .node import Entry, Node
 from .probe_rows import ORIGINAL, OwnRows, Rewriting
 from .probe_specs import ProbeFault, build_probe, is_rewriting, scoring_options
-from .schema import LmEvalTask, ProbeTask, Suite, Task
+from .schema import ExplainTask, LmEvalTask, ProbeTask, Suite, Task
 from .sources import sources_of, template_of
 from .variables import Key, shown_path
 
@@ -151,8 +151,13 @@ def _rewritten(loaded: LoadedSuite, task: ProbeTask, probe: RewritingProbe) -> I
     if not bases and len(loaded.suite.tasks) == 1:  # else it is said where names are checked, with the nearest one
         raise ProbeFault(f"there is no task {task.of!r}: the suite has no other one", "of")
     for of in bases:
-        if isinstance(of, LmEvalTask | ProbeTask) or not hasattr(of, "dataset"):
-            what = {"LmEvalTask": "an lm-eval task", "ProbeTask": "a probe"}.get(type(of).__name__, "no task over rows")
+        if isinstance(of, LmEvalTask | ProbeTask | ExplainTask):
+            names = {
+                "LmEvalTask": "an lm-eval task",
+                "ProbeTask": "a probe",
+                "ExplainTask": "one that explains another",
+            }
+            what = names[type(of).__name__]
             raise ProbeFault(
                 f"the task {of.id!r} is {what}; a probe rewrites the rows of a task with prompt, messages, classify or "
                 "perplexity",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from .schema import ClassifyTask, LmEvalTask, ProbeTask, PromptTask, Suite, Task
+from .explained import base_of
+from .schema import ClassifyTask, ExplainTask, LmEvalTask, ProbeTask, PromptTask, Suite, Task
 
 __all__ = ["asks_for_labels", "group_columns"]
 
 
 def group_columns(suite: Suite, task: Task) -> tuple[str, ...]:
-    """The task's group columns: its own, else its dataset's."""
+    """The task's group columns: its own, else its dataset's; of one that explains another those of that one."""
+    if isinstance(task, ExplainTask):
+        of = base_of(task, suite)
+        return () if of is None else group_columns(suite, of)
     if task.groups is not None or isinstance(task, LmEvalTask | ProbeTask):
         return task.groups or ()
     dataset = suite.datasets.get(task.dataset)

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 from evalharness.core.types import KINDS, Kind
 
-from .schema import ClassifyTask, DataTask, FakeModel, OpenAIModel, PerplexityTask, PluginModel, PythonModel
+from .schema import (
+    ClassifyTask,
+    DataTask,
+    ExplainTask,
+    FakeModel,
+    OpenAIModel,
+    PerplexityTask,
+    PluginModel,
+    PythonModel,
+)
 
 __all__ = ["CAPABILITIES", "blind_to_shared", "capabilities_of", "kind_of", "silent_about_tokens"]
 
@@ -19,12 +28,14 @@ CAPABILITIES: Mapping[str, frozenset[Kind]] = {
     "anthropic": frozenset({"generate"}),
     "http": frozenset({"generate"}),
     "replay": frozenset({"generate", "classify"}),
-    "fake": frozenset(KINDS),
+    "fake": frozenset(KINDS) - {"study"},
 }
 
 
-def kind_of(task: DataTask) -> Kind:
+def kind_of(task: DataTask | ExplainTask) -> Kind:
     """What `task` asks a model to do."""
+    if isinstance(task, ExplainTask):
+        return "study"
     if isinstance(task, ClassifyTask):
         return "classify"
     if isinstance(task, PerplexityTask):

@@ -18,11 +18,12 @@ from evalharness.core.errors import DataError, Place, Problem, SuiteError, Usage
 from evalharness.core.spool import Joined, Picked, Spool
 from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 
+from .explained import answer_faults, base_of, drawn, explain_identity, explain_requests, study_of
 from .kinds import kind_of
 from .origins import origin_of
 from .probe_rows import MadeRows, row_notes
 from .render import RowFault, is_chat, prompt_json
-from .schema import DataTask, Generation, LmEvalTask, ProbeTask, PromptTask, Suite, Task
+from .schema import DataTask, ExplainTask, Generation, LmEvalTask, ProbeTask, PromptTask, Suite, Task
 from .sources import read_source, schema_text, sources_of
 from .variant_render import Renderer, few_shots_of, renderer_of, variant_tasks
 
@@ -77,9 +78,13 @@ class Plan:
 
 
 def models_of(task: Task, suite: Suite) -> tuple[str, ...]:
-    """The names of the models that `task` runs on: by default all but those that only judge."""
+    """The names of the models that `task` runs on: by default all but those that only judge.
+
+    A task that explains another runs by default on the models of that one.
+    """
     if task.model is None:
-        return suite.default_models
+        of = base_of(task, suite) if isinstance(task, ExplainTask) else None
+        return suite.default_models if of is None else models_of(of, suite)
     return (task.model,) if isinstance(task.model, str) else task.model
 
 
@@ -111,7 +116,7 @@ def make_plan(
     wrong: list[Problem] = []
     notes: list[str] = []
     for index, task in enumerate(suite.tasks):
-        if isinstance(task, LmEvalTask | ProbeTask):
+        if isinstance(task, LmEvalTask | ProbeTask | ExplainTask):
             continue
         chosen = _first(rows[task.dataset], task.limit, limit)
         try:
@@ -144,11 +149,69 @@ def make_plan(
                     identity=identity,
                 )
             )
+    for task in suite.tasks:
+        if isinstance(task, ExplainTask):
+            planned += _explained(suite, task, planned, rows, identities, faults, limit=limit)
     if wrong:
         raise SuiteError(wrong)
     if faults:
         raise DataError(faults)
-    return Plan(tuple(planned), tuple(notes))
+    order = {task.id: index for index, task in enumerate(suite.tasks)}
+    return Plan(tuple(sorted(planned, key=lambda one: order[one.task.id])), tuple(notes))
+
+
+def _explained(
+    suite: Suite,
+    task: ExplainTask,
+    planned: Sequence[PlannedTask],
+    rows: Mapping[str, Sequence[Row]],
+    identities: Mapping[str, Mapping[str, Json]],
+    faults: list[Problem],
+    *,
+    limit: int | None,
+) -> list[PlannedTask]:
+    """The plan of `task` on each of its models, from the plan of the task that it explains."""
+    of = next((one for one in planned if one.task.id == task.of), None)
+    base = base_of(task, suite)
+    if of is None or base is None:
+        return []  # what is wrong with that task is told already
+    seed = suite.seed if task.seed is None else task.seed
+    samples = drawn(task, of.samples, seed=seed, limit=limit)
+    bad = list(answer_faults(task, base, samples))[:_MAX_SHOWN]
+    if bad:
+        places = {row.id: row.place for row in rows[base.dataset]}
+        faults += [Problem(places[sample.id], f"tasks.{task.id}.{key}", reason) for sample, key, reason in bad]
+        return []
+    study = study_of(task, base, seed=seed)
+    found = []
+    for model in models_of(task, suite):
+        model_digest = digest(identities[model])
+        by_sample = bool(identities[model].get("by_sample_id"))
+
+        def key_of(
+            prompt: Json,
+            continuations: tuple[str, ...],
+            sampling: Sampling,
+            sample_id: str,
+            model_digest: str = model_digest,
+            by_sample: bool = by_sample,
+        ) -> str:
+            own = sample_id if by_sample else None
+            return request_key(model_digest, "study", prompt, continuations, sampling_json(sampling), 0, own)
+
+        found.append(
+            PlannedTask(
+                task=task,
+                model=model,
+                kind="study",
+                samples=samples,
+                requests=Spool(explain_requests(task, base, model, samples, study, key_of)),
+                request_samples=samples,
+                labels=of.labels,
+                identity=explain_identity(task, of.identity, study=study, samples=samples),
+            )
+        )
+    return found
 
 
 def _first(rows: Sequence[Row], *limits: int | None) -> Sequence[Row]:
@@ -250,7 +313,7 @@ def request_key(
 def sampling_json(sampling: Sampling) -> dict[str, Json]:
     """`sampling` in the key of a request; a setting that came later is left out where it is not set."""
     found = asdict(sampling)
-    for later in ("json_schema", "top_logprobs", "shared_tokens"):
+    for later in ("json_schema", "top_logprobs", "shared_tokens", "study"):
         if found[later] is None:
             del found[later]
     return found

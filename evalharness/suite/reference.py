@@ -54,7 +54,17 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
     ("Generation", (schema.Generation,)),
     ("Price", (schema.Price,)),
     ("Datasets", (schema.Dataset,)),
-    ("Tasks", (schema.PromptTask, schema.ClassifyTask, schema.PerplexityTask, schema.LmEvalTask, schema.ProbeTask)),
+    (
+        "Tasks",
+        (
+            schema.PromptTask,
+            schema.ClassifyTask,
+            schema.PerplexityTask,
+            schema.LmEvalTask,
+            schema.ProbeTask,
+            schema.ExplainTask,
+        ),
+    ),
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
     ("Execution", (schema.Execution, schema.Batching, schema.OnError, schema.StopWhenDecided)),
     ("Gates", (schema.Gates, schema.BaselineModel, schema.Rule, schema.Margin)),
@@ -77,6 +87,7 @@ _TITLES = {
     "PerplexityTask": "With perplexity",
     "LmEvalTask": "With lm_eval",
     "ProbeTask": "With probe",
+    "ExplainTask": "With explain",
     "PromptFile": "A prompt in a file",
     "MessageTemplate": "A message",
     "FewShot": "few_shot",
@@ -98,7 +109,8 @@ _INTRO = {
     "`shuffle`, `limit`.",
     "Tasks": "`tasks` is a list. A task generates text, or with `choices` picks the likeliest answer, or classifies, "
     "or measures the likelihood of whole texts, or with `lm_eval` is one of lm-evaluation-harness, or with `probe` "
-    "looks for bias and the like. Every task has these figures without being asked, as far as its requests have them: "
+    "looks for bias and the like, or with `explain` tells why a model answers another task as it does. Every task has "
+    "these figures without being asked, as far as its requests have them: "
     + ", ".join(f"`{name}`" for name in OPERATIONAL)
     + ".",
 }

@@ -33,6 +33,7 @@ from .stop_entry import StopWhenDecided
 from .task_entries import (
     ClassifyTask,
     DataTask,
+    ExplainTask,
     FewShot,
     LmEvalTask,
     MessageTemplate,
@@ -56,6 +57,7 @@ __all__ = [
     "DataTask",
     "Dataset",
     "Execution",
+    "ExplainTask",
     "FakeModel",
     "FewShot",
     "Gates",

@@ -22,6 +22,7 @@ from .fields import Generation, Name, Strict, Template, Text, VariantName, only_
 __all__ = [
     "ClassifyTask",
     "DataTask",
+    "ExplainTask",
     "FewShot",
     "LmEvalTask",
     "MessageTemplate",
@@ -273,6 +274,82 @@ class LmEvalTask(_AnyTask):
         return self
 
 
+_EXPLAINED: tuple[MetricSpec, ...] = ("explanation_evaluations", "efficiency_gap")
+"""The figures of an explanation without `quality`."""
+_EXPLAINED_WELL: tuple[MetricSpec, ...] = (
+    "comprehensiveness",
+    "comprehensiveness_over_random",
+    "sufficiency",
+    "sufficiency_over_random",
+    "deletion_auc",
+    "deletion_auc_over_random",
+    "insertion_auc",
+    "insertion_auc_over_random",
+    "seed_stability",
+    *_EXPLAINED,
+)
+"""The figures of an explanation whose quality is measured."""
+
+
+class ExplainTask(_AnyTask):
+    """Why a model answers another task of the suite as it does: what each word or token of the prompt contributes.
+
+    See [explanations](explanations.md).
+    """
+
+    explain: Literal["shap", "permutation", "exact", "occlusion", "integrated_gradients", "lime", "attention"] = Field(
+        description="How. integrated_gradients and attention look into the model, and need one that runs here."
+    )
+    of: VariantName = Field(description="The task whose prompts are explained: one with classify, choices or prompt.")
+    sample: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        50, description="So many of that task's samples, drawn by `seed`; or all."
+    )
+    limit: int | None = Field(None, ge=1, description="Draw from the first samples of that task only.")
+    max_evals: int = Field(500, ge=3, description="Most masked versions of a text that the model is asked about.")
+    players: Literal["words", "tokens"] = Field(
+        "words", description="What is masked as one: words, or the tokens of a model that runs here."
+    )
+    output: Text = Field(
+        "predicted",
+        description="What is explained: predicted, target, all, or the name of a label. Of a prompt with an answer "
+        "there is one output, and nothing to choose.",
+    )
+    answer: Template | None = Field(
+        None,
+        description="Prompts without choices: the answer whose log-odds are explained (default: the first reference, "
+        "or the target).",
+    )
+    against: Template | None = Field(
+        None, description="Another answer: then the difference of the two log-likelihoods is explained."
+    )
+    mask: str | None = Field(
+        None,
+        description="What stands in the place of a masked word; an empty text leaves it out (default: the model's own "
+        "token for that, and `…` for models that do not run here).",
+    )
+    quality: bool = Field(
+        True, description="Measure how faithful each explanation is, beside random ones; costs more evaluations."
+    )
+    seed: int | None = Field(None, ge=0, description="Seed of the draw and the method (default: the suite's seed).")
+    metrics: tuple[MetricSpec, ...] = Field(
+        _EXPLAINED_WELL, description="Figures of explanations, such as identity_mass; see [metrics](metrics.md)."
+    )
+
+    @property
+    def groups(self) -> None:
+        """Its samples have the groups of the task that it explains."""
+        return None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ExplainTask:
+        if self.against is not None and self.answer is None:
+            raise ValueError("against has no effect without answer: the difference of the two is explained; add answer")
+        if not self.quality and "metrics" not in self.model_fields_set:
+            # Before anybody has seen the task, which nobody can change afterwards.
+            object.__setattr__(self, "metrics", _EXPLAINED)
+        return self
+
+
 class ProbeTask(_AnyTask):
     """A probe of bias, robustness or privacy; see [probes](probes.md).
 
@@ -321,7 +398,7 @@ class ProbeTask(_AnyTask):
 
 def _task_tag(value: Any) -> str:
     keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
-    return next((tag for tag in ("lm_eval", "probe", "classify", "perplexity") if tag in keys), "prompt")
+    return next((tag for tag in ("lm_eval", "probe", "classify", "perplexity", "explain") if tag in keys), "prompt")
 
 
 Task: TypeAlias = Annotated[
@@ -329,7 +406,8 @@ Task: TypeAlias = Annotated[
     | Annotated[ClassifyTask, Tag("classify")]
     | Annotated[PerplexityTask, Tag("perplexity")]
     | Annotated[LmEvalTask, Tag("lm_eval")]
-    | Annotated[ProbeTask, Tag("probe")],
+    | Annotated[ProbeTask, Tag("probe")]
+    | Annotated[ExplainTask, Tag("explain")],
     Discriminator(_task_tag),
 ]
 DataTask: TypeAlias = PromptTask | ClassifyTask | PerplexityTask
@@ -343,5 +421,6 @@ def class_of_task(keys: Collection[str]) -> type[_AnyTask]:
         "probe": ProbeTask,
         "classify": ClassifyTask,
         "perplexity": PerplexityTask,
+        "explain": ExplainTask,
     }
     return classes.get(_task_tag(dict.fromkeys(keys)), PromptTask)

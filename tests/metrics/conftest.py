@@ -79,6 +79,27 @@ def judged(i):
     return {"judged": {"llm_judge": {"value": value, "label": None, "verdicts": [verdict]}}}
 
 
+def explained(i):
+    """An explanation of a text in which one word of two is an identity term; one has no quality."""
+    share = (1 + i % 4) / 8
+    names = ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc")
+    quality = {name: share - 0.1 * place for place, name in enumerate(names)}
+    quality |= {f"{name}_random": 0.3 - share for name in names} | {"seed_stability": 1 - share}
+    return {
+        "explanation": {
+            "text": "she waits",
+            "tokens": [["she", 0, 3], ["waits", 4, 9]],
+            "outputs": ["no", "yes"],
+            "explained": "yes",
+            "values": [[0.0, share], [0.0, -0.25]],
+            "base_values": [0.5, 0.5],
+            "full_values": [0.5, 0.25 + share],
+            "n_evaluations": 4 + i,
+            "quality": None if i == 11 else quality,
+        }
+    }
+
+
 def probabilities(i):
     """What a classifier says of text i; of one it knows only another label."""
     if i == 7:
@@ -125,7 +146,7 @@ def batch():
                 created_utc=f"2026-01-01T00:00:{i:02}.125+00:00" if i != 9 else "",
                 input_tokens=i,
                 output_tokens=i % 5 if i != 7 else None,
-                meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9, **judged(i)} if i != 8 else {},
+                meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9, **judged(i), **explained(i)} if i != 8 else {},
             )
         )
     responses[5] = replace(responses[5], loglikelihoods=(), label_probabilities={})

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from evalharness.stats.correlation import pair_moments, pearson, pearson_of_moments, spearman, weighted_ranks
+from evalharness.stats.correlation import (
+    kendall,
+    pair_moments,
+    pearson,
+    pearson_of_moments,
+    spearman,
+    weighted_ranks,
+)
 
 RNG = np.random.default_rng(5)
 X = RNG.integers(1, 6, 40).astype(float)
@@ -68,3 +75,17 @@ def test_wrong_input_is_refused(kernel):
         kernel([1, 2], [1, np.inf])
     with pytest.raises(ValueError, match="one entry a pair"):
         kernel([1, 2], [1, 2], [1, 1, 1])
+
+
+@pytest.mark.parametrize("n_values", [3, 1000])
+def test_kendall_is_scipys(n_values):
+    rng = np.random.default_rng(7)
+    for n in (2, 3, 10, 60):
+        x, y = rng.integers(n_values, size=n), rng.integers(n_values, size=n)
+        expected = scipy_stats.kendalltau(x, y).statistic if len(set(x)) > 1 and len(set(y)) > 1 else np.nan
+        np.testing.assert_allclose(kendall(x, y), expected, atol=1e-12)
+    np.testing.assert_allclose(kendall([1, 2, np.nan, 3], [1, 3, 9, 2]), 1 / 3)
+    assert np.isnan(kendall([1.0], [1.0]))
+    assert np.isnan(kendall([1.0, 1.0], [1.0, 2.0]))
+    with pytest.raises(ValueError, match="one length"):
+        kendall([1.0], [1.0, 2.0])

@@ -1,0 +1,264 @@
+"""Figures of explanations: how faithful they are, beside random ones, and how much of them lies on identity terms.
+
+They read what a task with `explain` has put into its answers; nothing is asked of the model again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from evalharness.core.types import Kind, Response, Sample
+
+from .base import NEEDS_NOTHING, MeanMetric
+
+__all__ = [
+    "Comprehensiveness",
+    "ComprehensivenessOverRandom",
+    "DeletionAuc",
+    "DeletionAucOverRandom",
+    "EfficiencyGap",
+    "ExplanationEvaluations",
+    "ExplanationMetric",
+    "InsertionAuc",
+    "InsertionAucOverRandom",
+    "SeedStability",
+    "Sufficiency",
+    "SufficiencyOverRandom",
+    "explanation_of",
+]
+
+_ANY = (-math.inf, math.inf)
+
+
+def explanation_of(response: Response) -> Mapping[str, Any] | None:
+    """The explanation in a response's meta, None where it has none."""
+    found = response.meta.get("explanation") if response.meta else None
+    return found if isinstance(found, Mapping) else None
+
+
+def explained_column(found: Mapping[str, Any]) -> int:
+    """The place, among the outputs of an explanation, of the one whose quality is measured."""
+    outputs = list(found.get("outputs") or ())
+    explained = found.get("explained")
+    return outputs.index(explained) if explained in outputs else 0
+
+
+class ExplanationMetric(MeanMetric):
+    """The mean of something that stands in explanations; answers without one are left out."""
+
+    __slots__ = ()
+
+    kinds: frozenset[Kind] = frozenset({"study"})
+    needs = NEEDS_NOTHING
+    scores_blank = False
+    counts_measured = True
+    bounds = _ANY
+
+    def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
+        found = (explanation_of(response) for response in responses)
+        read = [None if one is None else self.read(one) for one in found]
+        return [None if value is None or not math.isfinite(value) else value for value in read]
+
+    def read(self, explanation: Mapping[str, Any]) -> float | None:
+        """The value of one explanation; None where it has none."""
+        raise NotImplementedError
+
+
+class _Quality(ExplanationMetric):
+    """A figure of `quality`; `over_random` is its difference from that of random attributions of the same text."""
+
+    __slots__ = ()
+
+    of: ClassVar[str] = ""
+    over_random: ClassVar[bool] = False
+
+    def read(self, explanation: Mapping[str, Any]) -> float | None:
+        quality = explanation.get("quality")
+        if not isinstance(quality, Mapping):
+            return None
+        value, random = quality.get(self.of), quality.get(f"{self.of}_random")
+        if not self.over_random:
+            return _number(value)
+        own, other = _number(value), _number(random)
+        return None if own is None or other is None else own - other
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comprehensiveness(_Quality):
+    """How far an output falls when the words that an explanation puts first are masked: higher is more faithful.
+
+        mean over q of f(x) − f(x without the top q of its words), q = 1, 5, 10, 20 and 50 %; in the unit of the output
+
+    What a random explanation of the same text gets stands beside it: `comprehensiveness_over_random`.
+
+    Source: DeYoung et al. 2020 (ERASER), area over the perturbation curve.
+    """
+
+    name = "comprehensiveness"
+    of = "comprehensiveness"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComprehensivenessOverRandom(_Quality):
+    """Comprehensiveness less that of random attributions of the same text: 0 is no better than chance.
+
+        Σ_i (comprehensiveness_i − mean of its random attributions) / n
+
+    Source: as `comprehensiveness`; the baseline is drawn by the task's seed.
+    """
+
+    name = "comprehensiveness_over_random"
+    of = "comprehensiveness"
+    over_random = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sufficiency(_Quality):
+    """How far an output falls when only the words that an explanation puts first are kept: lower is more faithful.
+
+        mean over q of f(x) − f(the top q of its words alone), q = 1, 5, 10, 20 and 50 %; in the unit of the output
+
+    Source: DeYoung et al. 2020 (ERASER), area over the perturbation curve.
+    """
+
+    name = "sufficiency"
+    of = "sufficiency"
+    higher_is_better = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SufficiencyOverRandom(_Quality):
+    """Sufficiency less that of random attributions of the same text: 0 is no better than chance, below 0 is better.
+
+        Σ_i (sufficiency_i − mean of its random attributions) / n
+
+    Source: as `sufficiency`; the baseline is drawn by the task's seed.
+    """
+
+    name = "sufficiency_over_random"
+    of = "sufficiency"
+    over_random = True
+    higher_is_better = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionAuc(_Quality):
+    """Mean output while words are masked one after the other, the most important first: lower is more faithful.
+
+        area under f(x without its k most important words) over k / n, k = 0 … n; in the unit of the output
+
+    Source: Petsiuk et al. 2018 (RISE), deletion, with words for pixels.
+    """
+
+    name = "deletion_auc"
+    of = "deletion_auc"
+    higher_is_better = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionAucOverRandom(_Quality):
+    """Deletion area less that of random attributions of the same text: 0 is no better than chance, below 0 is better.
+
+        Σ_i (deletion_auc_i − mean of its random attributions) / n
+
+    Source: as `deletion_auc`; the baseline is drawn by the task's seed.
+    """
+
+    name = "deletion_auc_over_random"
+    of = "deletion_auc"
+    over_random = True
+    higher_is_better = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsertionAuc(_Quality):
+    """Mean output while words are put back one after the other, the most important first: higher is more faithful.
+
+        area under f(the k most important words of x alone) over k / n, k = 0 … n; in the unit of the output
+
+    Source: Petsiuk et al. 2018 (RISE), insertion, with words for pixels.
+    """
+
+    name = "insertion_auc"
+    of = "insertion_auc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsertionAucOverRandom(_Quality):
+    """Insertion area less that of random attributions of the same text: 0 is no better than chance.
+
+        Σ_i (insertion_auc_i − mean of its random attributions) / n
+
+    Source: as `insertion_auc`; the baseline is drawn by the task's seed.
+    """
+
+    name = "insertion_auc_over_random"
+    of = "insertion_auc"
+    over_random = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedStability(_Quality):
+    """How alike explanations of one text by two seeds are: the rank correlation of their attributions.
+
+        Σ_i spearman(values of seed s, values of seed s + 1) / n, from −1 to 1; 1 for methods that draw nothing
+
+    Texts of one word, and those whose values do not vary, are left out.
+
+    Source: Spearman's rank correlation, as scipy `spearmanr`.
+    """
+
+    name = "seed_stability"
+    of = "seed_stability"
+    bounds = (-1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationEvaluations(ExplanationMetric):
+    """Masked versions of a text that the model was asked about for its explanation.
+
+        Σ_i n_evaluations_i / n
+
+    What measuring the quality takes is not in it.
+
+    Source: counted; a version that was asked for before counts once.
+    """
+
+    name = "explanation_evaluations"
+    higher_is_better = False
+    bounds = (0.0, math.inf)
+
+    def read(self, explanation: Mapping[str, Any]) -> float | None:
+        return _number(explanation.get("n_evaluations"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EfficiencyGap(ExplanationMetric):
+    """How far attributions are from adding up to what they explain; 0 for Shapley values, whatever their order.
+
+        Σ_i |Σ_j value_ij − (f(x_i) − f(x_i with all masked))| / n; in the unit of the output
+
+    occlusion, LIME and attention do not promise to add up: for them it says how much of the output is left unexplained.
+
+    Source: the efficiency axiom of Shapley 1953.
+    """
+
+    name = "efficiency_gap"
+    higher_is_better = False
+    bounds = (0.0, math.inf)
+
+    def read(self, explanation: Mapping[str, Any]) -> float | None:
+        column = explained_column(explanation)
+        try:
+            total = math.fsum(row[column] for row in explanation["values"])
+            change = float(explanation["full_values"][column]) - float(explanation["base_values"][column])
+        except (KeyError, IndexError, TypeError):
+            return None
+        return abs(total - change)

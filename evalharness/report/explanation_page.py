@@ -1,0 +1,29 @@
+"""One explanation as a page that opens from disk, asks no network for anything and runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from .explanations import explained_text
+from .html import asset, environment, source_hash
+from .text import plural
+
+__all__ = ["explanation_page"]
+
+
+def explanation_page(explanation: Mapping[str, Any], *, title: str) -> str:
+    """The page of one explanation, as it stands in a response's meta."""
+    css = asset("report.css")
+    calls = plural(int(explanation["n_evaluations"]), "masked version")
+    page = environment().get_template("explanation.html.j2")
+    text = page.render(
+        css=Markup(css),
+        css_hash=Markup(source_hash(css)),
+        title=title,
+        text=explained_text(explanation, "text"),
+        facts=f"{explanation['method']}, {calls} of the text, {float(explanation['seconds']):.2f} s",
+    )
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,321 @@
+"""What a report says of explanations, as plain values: single texts, words over all texts, and how faithful."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..record import Record
+
+__all__ = [
+    "ExplainedText",
+    "ExplanationView",
+    "Piece",
+    "QualityRow",
+    "Step",
+    "WordMean",
+    "WordTable",
+    "explained_text",
+    "explanation_views",
+    "pieces_with_values",
+    "steps_of",
+    "word_means",
+]
+
+MAX_TEXTS = 12
+_MAX_PIECES = 600
+_MAX_STEPS = 10
+_MAX_WORDS = 8
+_LEVELS = 5
+_CONFIDENCE = 0.95
+
+_QUALITIES = (
+    ("comprehensiveness", "comprehensiveness", 1),
+    ("sufficiency", "sufficiency", -1),
+    ("deletion area", "deletion_auc", -1),
+    ("insertion area", "insertion_auc", 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a text: a player with its value and its level from −5 to 5, or what stands between players (None)."""
+
+    text: str
+    value: float | None = None
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row of a waterfall: what is added to `start` gives `end`."""
+
+    name: str
+    value: float
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedText:
+    """One text with what each of its players adds to the output `explained`."""
+
+    id: str
+    explained: str
+    predicted: str
+    target: str | None
+    base: float
+    full: float
+    pieces: tuple[Piece, ...]
+    steps: tuple[Step, ...]
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WordMean:
+    """A word over all texts: its mean value for one output, with the interval of that mean; NaN for a single text."""
+
+    word: str
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordTable:
+    """The words that raise and lower an output most, of all texts or of a group ("language=de")."""
+
+    output: str
+    group: str | None
+    n_texts: int
+    rows: tuple[WordMean, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRow:
+    """A figure of faithfulness beside that of random attributions; `gain` with its interval is their difference.
+
+    `better` is 1 where a higher figure is more faithful, −1 where a lower one is.
+    """
+
+    name: str
+    value: float
+    random: float
+    gain: float
+    low: float
+    high: float
+    n: int
+    better: int
+
+    @property
+    def finding(self) -> str:
+        """What the interval of the difference says."""
+        if math.isnan(self.low) or math.isnan(self.high):
+            return "too few texts"
+        signed = (self.low, self.high) if self.better > 0 else (-self.high, -self.low)
+        if signed[0] > 0:
+            return "better than chance"
+        return "worse than chance" if signed[1] < 0 else "no better than chance shown"
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationView:
+    """The explanations of one task by one model."""
+
+    task: str
+    model: str
+    method: str
+    unit: str
+    n_texts: int
+    n_failed: int
+    quality: tuple[QualityRow, ...]
+    tables: tuple[WordTable, ...]
+    group_tables: tuple[WordTable, ...]
+    texts: tuple[ExplainedText, ...]
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What is read of a task's answers, one after the other."""
+
+    n_failed: int = 0
+    method: str = ""
+    unit: str = ""
+    texts: list[ExplainedText] = field(default_factory=list)
+    words: dict[tuple[str, str | None], list[dict[str, float]]] = field(default_factory=dict)
+    quality: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    n_texts: int = 0
+
+
+def explanation_views(record: Record, *, max_texts: int = MAX_TEXTS) -> tuple[ExplanationView, ...]:
+    """The explanations in `record`, a view for each task and model; none where it has none."""
+    return tuple(
+        _view(record, entry.id, entry.model, max_texts) for entry in record.manifest.tasks if entry.kind == "study"
+    )
+
+
+def _view(record: Record, task: str, model: str, max_texts: int) -> ExplanationView:
+    found = _Gathered()
+    for row in record.iter_samples(task=task, model=model):
+        explanation = row.response.meta.get("explanation") if row.response.meta else None
+        if not isinstance(explanation, Mapping):
+            found.n_failed += 1
+            continue
+        _gather(found, explanation, row.sample.id, row.sample.target, row.sample.groups, max_texts)
+    tables = [WordTable(output, group, len(texts), word_means(texts)) for (output, group), texts in found.words.items()]
+    return ExplanationView(
+        task=task,
+        model=model,
+        method=found.method,
+        unit=found.unit,
+        n_texts=found.n_texts,
+        n_failed=found.n_failed,
+        quality=tuple(_quality(found.quality)),
+        tables=tuple(table for table in tables if table.group is None),
+        group_tables=tuple(sorted((t for t in tables if t.group is not None), key=lambda t: (t.output, t.group or ""))),
+        texts=tuple(found.texts),
+    )
+
+
+def _gather(
+    found: _Gathered,
+    explanation: Mapping[str, Any],
+    sample_id: str,
+    target: str | None,
+    groups: Mapping[str, str],
+    max_texts: int,
+) -> None:
+    found.n_texts += 1
+    found.method = str(explanation.get("method") or "")
+    meta = explanation.get("meta")
+    found.unit = str(meta.get("output") or "") if isinstance(meta, Mapping) else ""
+    if len(found.texts) < max_texts:
+        found.texts.append(explained_text(explanation, sample_id, target))
+    output, means = _word_values(explanation)
+    for group in (None, *(f"{column}={value}" for column, value in groups.items())):
+        found.words.setdefault((output, group), []).append(means)
+    quality = explanation.get("quality")
+    if not isinstance(quality, Mapping):
+        return
+    for _, key, _ in _QUALITIES:
+        value, random = quality.get(key), quality.get(f"{key}_random")
+        if isinstance(value, int | float) and isinstance(random, int | float):
+            found.quality.setdefault(key, []).append((float(value), float(random)))
+
+
+def column_of(explanation: Mapping[str, Any]) -> int:
+    """The place of the output whose values are shown."""
+    outputs = list(explanation["outputs"])
+    return outputs.index(explanation["explained"]) if explanation.get("explained") in outputs else 0
+
+
+def _word_values(explanation: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
+    """(output, mean value of each word in this text); a word is the same whatever its case."""
+    column = column_of(explanation)
+    values: dict[str, list[float]] = {}
+    for (text, _, _), row in zip(explanation["tokens"], explanation["values"], strict=True):
+        values.setdefault(" ".join(str(text).split()).casefold(), []).append(float(row[column]))
+    return str(explanation["outputs"][column]), {word: math.fsum(all_) / len(all_) for word, all_ in values.items()}
+
+
+def word_means(texts: Sequence[Mapping[str, float]], *, most: int = _MAX_WORDS) -> tuple[WordMean, ...]:
+    """The `most` words that raise an output most and as many that lower it most, from each text's own values.
+
+    A word's mean is over the texts that have it, each counted once, with the t interval of a mean. Words of several
+    texts go before those of one, whose mean says nothing about others.
+    """
+    from ..stats.intervals import mean_interval
+
+    values: dict[str, list[float]] = {}
+    for text in texts:
+        for word, value in text.items():
+            values.setdefault(word, []).append(value)
+    found = []
+    for word, own in values.items():
+        low = high = math.nan
+        if len(own) > 1:
+            low, high = mean_interval(own, confidence=_CONFIDENCE)
+        found.append(WordMean(word, math.fsum(own) / len(own), low, high, len(own)))
+    found.sort(key=lambda one: (one.n < 2, -abs(one.mean), one.word))
+    up = [one for one in found if one.mean > 0][:most]
+    down = [one for one in found if one.mean < 0][:most]
+    return tuple(sorted([*up, *down], key=lambda one: -one.mean))
+
+
+def _quality(found: Mapping[str, Sequence[tuple[float, float]]]) -> Iterator[QualityRow]:
+    from ..stats.intervals import mean_interval
+
+    for name, key, better in _QUALITIES:
+        pairs = found.get(key)
+        if not pairs:
+            continue
+        gains = [value - random for value, random in pairs]
+        low = high = math.nan
+        if len(gains) > 1:
+            low, high = mean_interval(gains, confidence=_CONFIDENCE)
+        n = len(pairs)
+        mean = math.fsum(value for value, _ in pairs) / n
+        random = math.fsum(value for _, value in pairs) / n
+        yield QualityRow(name, mean, random, mean - random, low, high, n, better)
+
+
+def explained_text(explanation: Mapping[str, Any], sample_id: str, target: str | None = None) -> ExplainedText:
+    """One explanation as it is shown."""
+    column = column_of(explanation)
+    tokens = [(str(text), int(start), int(end)) for text, start, end in explanation["tokens"]]
+    values = [float(row[column]) for row in explanation["values"]]
+    base, full = float(explanation["base_values"][column]), float(explanation["full_values"][column])
+    text = str(explanation.get("text") or "")
+    pieces = list(_pieces(text, tokens, values))
+    return ExplainedText(
+        id=sample_id,
+        explained=str(explanation["outputs"][column]),
+        predicted=str(explanation.get("predicted") or ""),
+        target=target,
+        base=base,
+        full=full,
+        pieces=tuple(pieces[:_MAX_PIECES]),
+        steps=tuple(steps_of([name for name, _, _ in tokens], values, base=base, full=full)),
+        is_cut=len(pieces) > _MAX_PIECES,
+    )
+
+
+def pieces_with_values(text: ExplainedText) -> list[tuple[str, float]]:
+    """The players of `text` with their values, in the order of the text."""
+    return [(piece.text, piece.value) for piece in text.pieces if piece.value is not None]
+
+
+def _pieces(text: str, tokens: Sequence[tuple[str, int, int]], values: Sequence[float]) -> Iterator[Piece]:
+    reach = max((abs(value) for value in values), default=0.0)
+    at = 0
+    for (name, start, end), value in zip(tokens, values, strict=True):
+        if start > at:
+            yield Piece(text[at:start])
+        level = 0 if not reach else round(_LEVELS * value / reach)
+        yield Piece(text[start:end] or name, value, level)
+        at = max(at, end)
+    if at < len(text):
+        yield Piece(text[at:])
+
+
+def steps_of(names: Sequence[str], values: Iterable[float], *, base: float, full: float) -> Iterator[Step]:
+    """The waterfall from `base` to `full`: the largest values one by one, then all others together.
+
+    What the values leave unexplained (methods that do not add up) is a step of its own.
+    """
+    ordered = sorted(zip(names, values, strict=True), key=lambda one: -abs(one[1]))
+    shown, rest = ordered[:_MAX_STEPS], ordered[_MAX_STEPS:]
+    steps = list(shown)
+    if rest:
+        steps.append((f"{len(rest)} others", math.fsum(value for _, value in rest)))
+    gap = full - base - math.fsum(value for _, value in steps)
+    if abs(gap) > 1e-6 * max(1.0, abs(full), abs(base)):
+        steps.append(("not explained", gap))
+    at = base
+    for name, value in steps:
+        yield Step(name, value, at, at + value)
+        at += value

@@ -1,0 +1,214 @@
+"""What a report says of explanations: colours with numbers, words over texts, faithfulness beside chance."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from evalharness.report.attribution_bars import reach_of, scale_of_text, signed, step_bar, word_bar
+from evalharness.report.explanation_page import explanation_page
+from evalharness.report.explanations import (
+    QualityRow,
+    WordMean,
+    WordTable,
+    explained_text,
+    pieces_with_values,
+    steps_of,
+    word_means,
+)
+
+
+def explanation(text, values, **more):
+    words, at = [], 0
+    for word in text.split():
+        start = text.index(word, at)
+        at = start + len(word)
+        words.append([word, start, at])
+    return {
+        "text": text,
+        "tokens": words,
+        "outputs": ["pos"],
+        "explained": "pos",
+        "predicted": "pos",
+        "values": [[value] for value in values],
+        "base_values": [0.5],
+        "full_values": [0.5 + sum(values)],
+        "method": "shap",
+        "n_evaluations": 12,
+        "seconds": 0.5,
+        "model_seconds": 0.25,
+        "quality": None,
+        **more,
+    }
+
+
+def test_every_character_of_a_text_is_in_one_piece_and_the_largest_value_has_the_deepest_colour():
+    text = "  A warm,\n funny  film! "
+    found = explained_text(explanation(text, [0.0, 0.2, -0.4, 0.01]), "s1", "pos")
+    assert "".join(piece.text for piece in found.pieces) == text
+    assert [(p.text, p.level) for p in found.pieces if p.value is not None] == [
+        ("A", 0),
+        ("warm,", 2),
+        ("funny", -5),
+        ("film!", 0),
+    ]
+    assert pieces_with_values(found)[1] == ("warm,", 0.2)
+    assert (found.base, found.full, found.target) == (0.5, pytest.approx(0.31), "pos")
+
+
+def test_a_waterfall_goes_from_base_to_full_whatever_is_left_over():
+    names = [f"w{i}" for i in range(30)]
+    values = [(-1) ** i * i / 100 for i in range(30)]
+    steps = list(steps_of(names, values, base=0.5, full=0.5 + sum(values) + 0.2))
+    assert [step.name for step in steps[:2]] == ["w29", "w28"]
+    assert [step.name for step in steps[-2:]] == ["20 others", "not explained"]
+    assert steps[-1].value == pytest.approx(0.2)
+    assert steps[-1].end == pytest.approx(0.7 + sum(values))
+    assert all(a.end == b.start for a, b in itertools.pairwise(steps))
+    assert [step.name for step in steps_of(["a"], [0.25], base=0.0, full=0.25)] == ["a"]
+
+
+def test_words_over_texts_have_the_t_interval_of_their_mean():
+    texts = [{"good": 0.5, "bad": -0.5, "once": 9.0}, {"good": 0.3}, {"good": 0.1, "bad": -0.1}]
+    found = {row.word: row for row in word_means(texts)}
+    low, high = reference.t.interval(0.95, 2, loc=0.3, scale=reference.sem([0.5, 0.3, 0.1]))
+    assert (found["good"].mean, found["good"].n) == (pytest.approx(0.3), 3)
+    assert (found["good"].low, found["good"].high) == pytest.approx((low, high))
+    assert found["once"].n == 1
+    assert math.isnan(found["once"].low)
+    assert [row.word for row in word_means(texts)] == ["once", "good", "bad"]
+    # Words of several texts go first where there is no room for all.
+    assert [row.word for row in word_means(texts, most=1)] == ["good", "bad"]
+
+
+@pytest.mark.parametrize(
+    ("better", "low", "high", "finding"),
+    [
+        (1, 0.1, 0.3, "better than chance"),
+        (1, -0.1, 0.3, "no better than chance shown"),
+        (1, -0.3, -0.1, "worse than chance"),
+        (-1, -0.3, -0.1, "better than chance"),
+        (-1, 0.1, 0.3, "worse than chance"),
+        (1, math.nan, math.nan, "too few texts"),
+    ],
+)
+def test_findings_about_faithfulness(better, low, high, finding):
+    assert QualityRow("x", 0.0, 0.0, 0.0, low, high, 5, better).finding == finding
+
+
+def test_bars_say_in_words_what_they_draw():
+    text = explained_text(explanation("a b", [0.3, -0.1]), "s")
+    scale = scale_of_text(text)
+    assert (scale.low, scale.high) == (0.5, pytest.approx(0.8))
+    up, down = (step_bar(step, scale) for step in text.steps)
+    assert 'class="up"' in up
+    assert 'class="down"' in down
+    assert 'aria-label="from 0.500 to 0.800"' in up
+    row = WordMean("<b>", 0.2, -0.1, 0.5, 3)
+    reach = reach_of(WordTable("pos", None, 3, (row, WordMean("x", -0.6, math.nan, math.nan, 1))))
+    assert reach == 0.6
+    assert "interval −0.100 to 0.500" in word_bar(row, reach)
+    assert "whisker" not in word_bar(WordMean("x", -0.6, math.nan, math.nan, 1), reach)
+    assert signed(0.25) == "+0.250"
+    assert signed(-0.25) == "−0.250"
+    assert signed(0.0) == "0.000"
+
+
+def test_no_text_acts_on_the_page():
+    text = "<script>alert(1)</script> & \u202egood مرحبا 你好"
+    page = explanation_page(explanation(text, [1.0, -0.5, 0.2, 0.1, 0.3]), title="<i>m</i>")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "مرحبا" in page
+    assert "你好" in page
+    assert "\u202e" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+@pytest.fixture
+def why(tmp_path, monkeypatch):
+    """A record whose task `why` explains words of a scripted classifier, by language."""
+    import json
+
+    import yaml
+
+    import evalharness
+
+    code = """
+import math
+def label(prompt):
+    weights = {"great": 2.0, "bad": -2.0, "糟": -2.0}
+    score = sum(value * prompt.lower().count(word) for word, value in weights.items())
+    p = 1 / (1 + math.exp(-score))
+    return {"neg": 1 - p, "pos": p}
+"""
+    rows = [
+        {"id": "a", "text": "A great film, a great cast.", "lang": "en"},
+        {"id": "b", "text": "Bad plot and <b>bad</b> acting.", "lang": "en"},
+        {"id": "c", "text": "这部电影很糟。", "lang": "zh"},
+        {"id": "d", "text": "فيلم great جدا", "lang": "ar"},
+    ]
+    suite = {
+        "version": 1,
+        "name": "why",
+        "models": {"clf": {"backend": "python", "function": "words:label", "kind": "classify"}},
+        "datasets": {"d": {"path": "d.jsonl", "groups": ["lang"]}},
+        "tasks": [
+            {"id": "t", "dataset": "d", "classify": "{{ text }}"},
+            {"id": "why", "explain": "permutation", "of": "t", "max_evals": 60},
+        ],
+    }
+    (tmp_path / "words.py").write_text(code)
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(suite, allow_unicode=True))
+    monkeypatch.chdir(tmp_path)
+    return evalharness.run("suite.yaml", allow_code=True)
+
+
+def test_the_report_has_a_section_with_all_of_it(why):
+    from evalharness.report.explanations import explanation_views
+    from evalharness.report.html import render_html
+    from evalharness.report.markdown import render_markdown
+
+    (view,) = explanation_views(why)
+    assert (view.method, view.unit, view.n_texts, view.n_failed) == ("permutation", "probability", 4, 0)
+    assert {table.output for table in view.tables} == {"neg", "pos"}
+    assert {table.group for table in view.group_tables} == {"lang=en", "lang=zh", "lang=ar"}
+    (positive,) = [table for table in view.tables if table.output == "pos"]
+    assert positive.rows[0].word == "great"
+    assert positive.rows[0].n == 2
+    assert [row.name for row in view.quality] == ["comprehensiveness", "sufficiency", "deletion area", "insertion area"]
+    for row in view.quality:
+        assert np.isclose(row.gain, row.value - row.random)
+    page = render_html(why)
+    for said in ('id="explanations"', "How faithful they are", "Random ones", 'dir="auto"', "糟", "فيلم", "all masked"):
+        assert said in page
+    assert "<b>bad</b>" not in page
+    text = render_markdown(why)
+    assert "## Explanations" in text
+    assert "Mean contribution of words to pos" in text
+    assert dataclasses.is_dataclass(view)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_can_be_read(why, browser, contrast, tmp_path, scheme):
+    from evalharness.report.html import render_html
+
+    path = tmp_path / "report.html"
+    path.write_text(render_html(why), "utf-8")
+    for width in (1280, 360):
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        messages = []
+        page.on("console", lambda message, messages=messages: messages.append(message.text))
+        page.goto(path.as_uri())
+        assert page.locator("#explanations .tok.p5").count() > 0
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert not messages
+        low = {name: ratio for name, ratio in page.evaluate(contrast).items() if ratio < 4.5}
+        assert not low
+        page.close()
