@@ -117,9 +117,9 @@ class RememberedGame:
         self.n_calls = 0
         self.n_rows = 0
         self.model_seconds = 0.0
-        # A coalition in bits, one byte for eight players → the row of `_values` that has its value.
-        self._rows: dict[bytes, int] = {}
-        self._values: Floats | None = None
+        # A coalition in bits, one byte for eight players → the row of `_found` that has its value.
+        self._row_of: dict[bytes, int] = {}
+        self._found: Floats | None = None
 
     def evaluate(self, kept: Bools) -> Floats:
         """(m, n_outputs) of m distinct coalitions that were not asked for before."""
@@ -136,11 +136,11 @@ class RememberedGame:
             raise ValueError(f"coalitions must be (m, {len(self.tokens)}), one column a player; got {array.shape}")
         packed = np.packbits(array, axis=1)
         keys = [row.tobytes() for row in packed]
-        known = len(self._rows)
+        known = len(self._row_of)
         fresh: list[int] = []
         for index, key in enumerate(keys):
-            if key not in self._rows:
-                self._rows[key] = known + len(fresh)
+            if key not in self._row_of:
+                self._row_of[key] = known + len(fresh)
                 fresh.append(index)
         if fresh:
             try:
@@ -148,12 +148,12 @@ class RememberedGame:
             except BaseException:
                 # What has no value must be asked for again.
                 for index in fresh:
-                    self._rows.pop(keys[index], None)
+                    self._row_of.pop(keys[index], None)
                 raise
-        rows: NDArray[np.intp] = np.fromiter((self._rows[key] for key in keys), dtype=np.intp, count=len(keys))
-        if self._values is None:
+        rows: NDArray[np.intp] = np.fromiter((self._row_of[key] for key in keys), dtype=np.intp, count=len(keys))
+        if self._found is None:
             return np.zeros((0, len(self.outputs)))
-        return self._values[rows]
+        return self._found[rows]
 
     def _keep(self, values: Floats, n_rows: int) -> None:
         found = np.asarray(values, dtype=np.float64)
@@ -162,11 +162,11 @@ class RememberedGame:
         if not np.isfinite(found).all():
             raise GameError("the model gave NaN or infinity for a masked text (float16 overflows; try bfloat16)")
         self.n_rows += n_rows
-        self._values = found if self._values is None else np.concatenate([self._values, found])
+        self._found = found if self._found is None else np.concatenate([self._found, found])
 
     def forget(self) -> None:
         """Forget the values and the counts."""
-        self._rows.clear()
-        self._values = None
+        self._row_of.clear()
+        self._found = None
         self.n_calls = self.n_rows = 0
         self.model_seconds = 0.0

@@ -17,6 +17,8 @@ from .spec import Backend, HfSpec
 from .tokens import Tokens
 
 if TYPE_CHECKING:
+    from evalharness.core.games import WhiteBox
+
     from .loading import Loaded
     from .rows import Plan
 
@@ -107,6 +109,25 @@ class HfCausal(HfModel):
             ahead=self.device != "cpu",
         )
 
+    def game(self, request: Request, **options: Any) -> WhiteBox:
+        """The request's text as a game of its words, for `explain`; `options` are those of `make_games.Options`.
+
+        Raises:
+            UsageError: an option is wrong.
+            GameError: this text cannot be explained.
+        """
+        from .make_games import causal_game, options_of
+
+        size, plain_size = self.size("tree"), self.size("loglikelihood")
+        return causal_game(
+            request,
+            options_of(options),
+            model=self.weights,
+            tokens=self.tokens,
+            compute=lambda rows: self.scorer(rows, size=size, plain_size=plain_size),
+            device=self.device,
+        )
+
 
 class HfSeq2Seq(HfModel):
     """Encoder-decoder models: text from a source, log-likelihood of targets given a source."""
@@ -139,6 +160,27 @@ class HfSeq2Seq(HfModel):
             requests,
             plan=lambda request: encoder_decoder_plan(request, self.tokens, begin=self._begin),
             compute=lambda rows: plain_way(rows, size=self.size(kind), run=self.scorer),
+        )
+
+    def game(self, request: Request, **options: Any) -> WhiteBox:
+        """The request's text as a game of its words, for `explain`; `options` are those of `make_games.Options`.
+
+        Raises:
+            UsageError: an option is wrong.
+            GameError: this text cannot be explained.
+        """
+        from .likelihood import plain_way
+        from .make_games import encoder_decoder_game, options_of
+
+        size = self.size("loglikelihood")
+        return encoder_decoder_game(
+            request,
+            options_of(options),
+            model=self.weights,
+            tokens=self.tokens,
+            compute=lambda rows: plain_way(rows, size=size, run=self.scorer),
+            begin=self._begin,
+            device=self.device,
         )
 
 
@@ -209,6 +251,25 @@ class HfClassifier(HfModel):
         model, device = self._loaded_model.model, self._loaded_model.device
         return classify(
             requests, model=model, tokens=self.tokens, labels=self.labels, size=self.size(kind), device=device
+        )
+
+    def game(self, request: Request, **options: Any) -> WhiteBox:
+        """The request's text as a game of its words, for `explain`; `options` are those of `make_games.Options`.
+
+        Raises:
+            UsageError: an option is wrong.
+            GameError: this text cannot be explained.
+        """
+        from .make_games import classifier_game, options_of
+
+        return classifier_game(
+            request,
+            options_of(options),
+            model=self.weights,
+            tokens=self.tokens,
+            labels=self.labels,
+            size=self.size("classify"),
+            device=self.device,
         )
 
 
