@@ -50,7 +50,14 @@ def ends(game: Game) -> tuple[Floats, Floats]:
 
 
 def check_at_least(method: str, least: float, **options: float | None) -> None:
-    """Raise a `UsageError` for an option that is below `least`; None passes."""
+    """Raise a `UsageError` for an option that is no number, or below `least`; None passes.
+
+    Where `least` is a whole number, so must the options be.
+    """
+    kinds = (int,) if isinstance(least, int) else (int, float)
     for name, given in options.items():
-        if given is not None and not given >= least:
-            raise UsageError(f"explain: {method}: {name} must be at least {least:g}; got {given}")
+        if given is None:
+            continue
+        if not isinstance(given, kinds) or isinstance(given, bool) or not given >= least:
+            what = "a whole number of at least" if isinstance(least, int) else "a number of at least"
+            raise UsageError(f"explain: {method}: {name} must be {what} {least:g}; got {given!r}")

@@ -34,7 +34,8 @@ class Lime:
     def __post_init__(self) -> None:
         check_at_least(self.name, 4, max_evals=self.max_evals)
         check_at_least(self.name, 1e-6, kernel_width=self.kernel_width)
-        check_at_least(self.name, 0, ridge=self.ridge, seed=self.seed)
+        check_at_least(self.name, 0.0, ridge=self.ridge)
+        check_at_least(self.name, 0, seed=self.seed)
 
     def attribute(self, game: Game) -> Attribution:
         n = len(game.tokens)

@@ -5,9 +5,13 @@ without the other and once behind it, each with half the weight:
 
     v(S ∪ left) − v(S),  v(S ∪ node) − v(S ∪ right),  and the same with left and right exchanged.
 
-The node with the largest weighted Δ is split first; where the budget ends, or Δ is within the tolerance, a node's Δ is
-divided among its players evenly. The values of the players always sum to v(all) − v(none). For games without
-interactions of three or more players they are the Shapley values.
+The node with the largest weighted Δ is split first; where the budget ends, a node's Δ is divided among its players
+evenly. The values of the players always sum to v(all) − v(none). For games without interactions of three or more
+players they are the Shapley values.
+
+With a tolerance the tree is pruned. Where left and right interact by less, |v(S ∪ node) − v(S ∪ left) − v(S ∪ right) +
+v(S)| times the node's weight, both contexts say nearly the same, and only the second is followed, at the full weight;
+each child's sum remains the mean of the two. In a game without interactions n players so take 2n evaluations.
 
 Sources: Owen 1977; Lundberg et al., `shap.PartitionExplainer` (shap 0.51), with which the values agree on the same
 tree, budget and batch size. Ties, which shap breaks by unseeded random numbers, are broken by order.
@@ -16,8 +20,9 @@ tree, budget and batch size. Ties, which shap breaks by unseeded random numbers,
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+import itertools
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
 
 from evalharness.core.errors import UsageError
 from evalharness.core.types import Json
@@ -31,6 +36,9 @@ from .tree import members, text_tree
 __all__ = ["Shap", "owen_values"]
 
 _DEFAULT_EVALS = 500  # shap's
+# Of the tolerance: how little a part may change the value not to be divided. Much less than for interactions, since its
+# words might cancel.
+_CHANGE_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +46,9 @@ class Shap:
     """SHAP values: exact for short texts, along the tree of the words for longer ones.
 
     `max_evals` bounds the evaluations (None: 500, and all coalitions of up to `exact_up_to` players, whatever they
-    take). With a `tolerance`, a part of the tree is not divided any further when the change that it makes, times its
-    weight, is at most this share of the range of all values seen. `engine: shap` lets the shap library walk along the
-    tree, over the same masks.
+    take). With a `tolerance`, parts of the tree that interact by at most this share of the range of all values seen are
+    followed in one context only, which takes half of the evaluations. `engine: shap` lets the shap library walk along
+    the tree, over the same masks.
     """
 
     name: ClassVar[str] = "shap"
@@ -54,7 +62,8 @@ class Shap:
 
     def __post_init__(self) -> None:
         check_at_least(self.name, 4, max_evals=self.max_evals)
-        check_at_least(self.name, 0, exact_up_to=self.exact_up_to, tolerance=self.tolerance)
+        check_at_least(self.name, 0, exact_up_to=self.exact_up_to)
+        check_at_least(self.name, 0.0, tolerance=self.tolerance)
         check_at_least(self.name, 2, batch_size=self.batch_size)
         if self.exact_up_to > 16:
             raise UsageError(f"explain: shap: exact_up_to must be at most 16; got {self.exact_up_to}")
@@ -92,17 +101,20 @@ class _Walk:
     n_undivided: int = 0
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """A node in one context; the one with the largest weighted change comes first."""
+    """A node in one context, with the values without and with it."""
 
-    rank: float
-    nth: int
-    context: Bools = field(compare=False)
-    low: Floats = field(compare=False)
-    high: Floats = field(compare=False)
-    node: int = field(compare=False)
-    weight: float = field(compare=False)
+    context: Bools
+    low: Floats
+    high: Floats
+    node: int
+    weight: float
+
+    @property
+    def rank(self) -> float:
+        """Minus its weighted change: the smallest comes first."""
+        return -float(np.abs(self.high - self.low).max()) * self.weight
 
 
 def owen_values(game: Game, tree: Floats, *, max_evals: int, batch_size: int, tolerance: float = 0.0) -> _Walk:
@@ -118,8 +130,9 @@ def owen_values(game: Game, tree: Floats, *, max_evals: int, batch_size: int, to
     below = members(tree)
     children = tree[:, :2].astype(np.int64).tolist()
     found: Floats = np.zeros((2 * n - 1, len(base)))
-    heap = [_Part(0.0, 0, np.zeros(n, dtype=np.bool_), base, full, 2 * n - 2, 1.0)]
-    n_made = 1
+    order = itertools.count(1)
+    # Of equals, those that were made first.
+    heap = [(0.0, 0, _Part(np.zeros(n, dtype=np.bool_), base, full, 2 * n - 2, 1.0))]
     lowest, highest = np.minimum(base, full), np.maximum(base, full)
     budget = max_evals - 2
     n_done = 0
@@ -131,7 +144,7 @@ def owen_values(game: Game, tree: Floats, *, max_evals: int, batch_size: int, to
         while heap and 2 * len(parts) < batch_size and n_done + 2 * len(parts) < budget:
             if _is_settled(heap[0], limit):
                 break
-            part = heapq.heappop(heap)
+            part = heapq.heappop(heap)[-1]
             if part.node < n:
                 found[part.node] += (part.high - part.low) * part.weight
             else:
@@ -143,19 +156,11 @@ def owen_values(game: Game, tree: Floats, *, max_evals: int, batch_size: int, to
         n_done += len(asked)
         lowest, highest = np.minimum(lowest, values.min(axis=0)), np.maximum(highest, values.max(axis=0))
         for nth, part in enumerate(parts):
-            left, right = children[part.node - n]
-            with_left, with_right = values[2 * nth], values[2 * nth + 1]
-            weight = part.weight / 2
-            for context, low, high, node in (
-                (part.context, part.low, with_left, left),
-                (part.context, part.low, with_right, right),
-                (asked[2 * nth + 1], with_right, part.high, left),
-                (asked[2 * nth], with_left, part.high, right),
-            ):
-                rank = -float(np.abs(high - low).max()) * weight
-                heapq.heappush(heap, _Part(rank, n_made, context, low, high, node, weight))
-                n_made += 1
-    for part in heap:
+            nodes = children[part.node - n]
+            left, right = (_Side(nodes[k], asked[2 * nth + k], values[2 * nth + k]) for k in (0, 1))
+            for child in _split(part, left, right, limit=limit, found=found):
+                heapq.heappush(heap, (child.rank, next(order), child))
+    for *_, part in heap:
         found[part.node] += (part.high - part.low) * part.weight
         walk.n_undivided += part.node >= n
     walk.n_asked += n_done
@@ -163,12 +168,37 @@ def owen_values(game: Game, tree: Floats, *, max_evals: int, batch_size: int, to
     return walk
 
 
-def _is_settled(part: _Part, limit: float) -> bool:
-    """Whether no part changes the value by more than `limit`, where `part` has the largest change.
+class _Side(NamedTuple):
+    """A child of a node, the coalition of the node's context and it, and that one's value."""
+
+    node: int
+    kept: Bools
+    value: Floats
+
+
+def _split(part: _Part, left: _Side, right: _Side, *, limit: float, found: Floats) -> list[_Part]:
+    """The parts that `part` falls into: each child without the other and behind it, or behind it only."""
+    pairs = ((left, right), (right, left))
+    interaction = part.high - left.value - right.value + part.low
+    if float(np.abs(interaction).max()) * part.weight <= limit:
+        # Alone or behind the other, each child does nearly the same: one context is enough, with the mean of both,
+        # change − interaction / 2, as the child's sum.
+        found[[left.node, right.node]] -= interaction * part.weight / 2
+        return [_Part(other.kept, other.value, part.high, child.node, part.weight) for child, other in pairs]
+    half = part.weight / 2
+    return [
+        *(_Part(part.context, part.low, child.value, child.node, half) for child in (left, right)),
+        *(_Part(other.kept, other.value, part.high, child.node, half) for child, other in pairs),
+    ]
+
+
+def _is_settled(first: tuple[float, int, _Part], limit: float) -> bool:
+    """Whether no part changes the value by more than a share of `limit`, where `first` has the largest change.
 
     The whole is always split: what cancels within it would never be seen.
     """
-    return part.nth > 0 and -part.rank <= limit
+    rank, nth, _ = first
+    return nth > 0 and -rank <= limit * _CHANGE_SHARE
 
 
 def _lowered(found: Floats, tree: Floats) -> Floats:

@@ -111,7 +111,7 @@ def test_what_changes_nothing_is_not_divided(game_of):
     assert pruned.n_evaluations < whole.n_evaluations
     assert pruned.meta["n_undivided"] > 0
     rough = explain_game(game_of(16, lambda kept: (kept @ weight)[:, None]), "shap", exact_up_to=0, tolerance=0.05)
-    assert rough.n_evaluations < pruned.n_evaluations
+    assert rough.n_evaluations <= pruned.n_evaluations <= 2 * 16
     assert rough.values.sum() == pytest.approx(36.0, abs=1e-9)
     # A text that never changes the value ends at once, one whose halves cancel does not.
     still = explain_game(game_of(16, lambda kept: np.ones((len(kept), 1))), "shap", exact_up_to=0, tolerance=0.01)
@@ -121,6 +121,27 @@ def test_what_changes_nothing_is_not_divided(game_of):
         game_of(16, lambda kept: (kept @ signs)[:, None]), "shap", exact_up_to=0, tolerance=0.01, max_evals=9999
     )
     assert cancelled.values[:, 0] == pytest.approx(signs, abs=1e-9)
+
+
+def test_pruned_children_keep_the_mean_of_both_contexts(game_of):
+    # v(a) = 1, v(b) = 2, v(ab) = 5: the Shapley values are 2 and 3 although one context alone says 3 and 4.
+    game = game_of(2, lambda kept: (kept @ [1.0, 2.0] + 2.0 * kept.all(axis=1))[:, None])
+    assert explain_game(game, "shap", exact_up_to=0, tolerance=1.0).values[:, 0] == pytest.approx([2.0, 3.0], abs=1e-12)
+
+
+@pytest.mark.parametrize("tolerance", [0.01, 0.05])
+def test_pruning_costs_about_the_tolerance(tolerance, game_of):
+    rng = np.random.default_rng(0)
+    single, third = rng.normal(size=14), 0.05 * rng.normal(size=(14, 14))
+
+    def function(kept):
+        return np.tanh(kept @ single / 3 + np.einsum("mi,ij,mj->m", kept, third, kept))[:, None]
+
+    whole = explain_game(game_of(14, function), "shap", exact_up_to=0, max_evals=100_000)
+    pruned = explain_game(game_of(14, function), "shap", exact_up_to=0, max_evals=100_000, tolerance=tolerance)
+    assert pruned.n_evaluations < 0.8 * whole.n_evaluations
+    assert pruned.values.sum() == pytest.approx(whole.values.sum(), abs=1e-9)
+    assert np.abs(pruned.values - whole.values).max() < tolerance * 2
 
 
 def test_permutations_have_standard_errors(table_game, brute_force):
