@@ -220,7 +220,7 @@ def _as_they_are(
     origin = _origin(task, probe, part=suffix, of=of.id, source=of.dataset, fields=())
     name = _of_variant(member_id(task.id, suffix) if suffix else task.id, of.id)
     limit, model = min(limits, default=None), task.model or of.model
-    made = _task(task, name, keys, model=model, limit=limit, origin=origin)
+    made = _task(task, probe, name, keys, model=model, limit=limit, origin=origin)
     return made, Rewriting(made.id, of.dataset, (), (), probe.column, True)
 
 

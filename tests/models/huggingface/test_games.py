@@ -218,6 +218,16 @@ def test_null_words_and_equal_words(kind: str, n: int) -> None:
             assert found.values[0] == pytest.approx(found.values[2], abs=1e-9)
 
 
+def test_special_tokens_in_the_text_are_no_players_and_unknown_words_are() -> None:
+    model = IdModel()
+    game = game_of("good [SEP] zzzqqq film", "words", model)
+    tokenizer = tokenizer_of("words")
+    assert [t.text for t in game.tokens] == ["good", "zzzqqq", "film"]
+    game.value(np.zeros((1, 3), dtype=bool))
+    mask, (cls, sep) = tokenizer.mask_token_id, tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
+    assert model.seen == [[cls, mask, sep, mask, mask, sep]]
+
+
 def test_options_that_do_not_exist_are_refused(build: Any, checkpoints: Any, request_of: Any) -> None:
     model = build("hf-classifier", checkpoints("bert", "classifier", style="bert"))
     model.load()
@@ -380,6 +390,22 @@ def test_the_chat_around_the_last_turn_stays(build: Any, checkpoints: Any, reque
         model.game(request_of("loglikelihood", CHAT[:1], continuations=["yes"]))
     with pytest.raises(GameError, match="an answer that is given"):
         model.game(request_of("loglikelihood", CHAT))
+
+
+def test_places_count_from_the_turn_where_the_template_strips_it(
+    build: Any, checkpoints: Any, request_of: Any, chat_template: str
+) -> None:
+    stripping = chat_template.replace("m['content']", "m['content'] | trim")
+    model = build("hf-causal", checkpoints("llama", "causal", style="plain", template=stripping))
+    model.load()
+    game = model.game(request_of("loglikelihood", CHAT, continuations=["yes"]))
+    assert [t.text for t in game.tokens] == ["Is", "the", "film", "good", "?"]
+    assert [CHAT[-1].content[t.start : t.end] for t in game.tokens] == [t.text for t in game.tokens]
+    shouting = chat_template.replace("m['content']", "m['content'] | upper")
+    model = build("hf-causal", checkpoints("llama", "causal", style="plain", template=shouting))
+    model.load()
+    with pytest.raises(GameError, match="the chat template changes the text"):
+        model.game(request_of("loglikelihood", CHAT, continuations=["yes"]))
 
 
 def test_white_space_at_the_end_belongs_to_the_answer(build: Any, checkpoints: Any, request_of: Any) -> None:
