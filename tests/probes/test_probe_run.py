@@ -94,7 +94,8 @@ def test_two_runs_are_compared_and_gated_as_ever(write: Any, capsys: Any) -> Non
     Path("fair.yaml").write_text(fair, "utf-8")
     assert main(["run", "fair.yaml"]) == 0
     capsys.readouterr()
-    runs = sorted(Path("reports/runs").iterdir())
+    # Both ids may begin with the same second.
+    runs = sorted(Path("reports/runs").iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
     code = main(["compare", str(runs[0]), str(runs[1]), "--json"])
     assert code in (0, 1)
     found = json.loads(capsys.readouterr().out)["figures"]
