@@ -36,7 +36,7 @@ _GROUPS = {
     "max_of_repeats": "Several answers to one question",
     "by_group": "Between groups",
     "fairness": "Between groups",
-    "crows_pairs": "Published bias benchmarks",
+    "preference": "Published bias benchmarks",
     "stereoset": "Published bias benchmarks",
     "bbq": "Published bias benchmarks",
     "pro_anti": "Published bias benchmarks",
