@@ -27,68 +27,88 @@ if TYPE_CHECKING:
 __all__ = ["TABLES", "register"]
 
 _WAIT_S: Final = 60.0
+
+
+def _table(name: str, lines: str) -> str:
+    """The statement in the spaces that SQLAlchemy puts."""
+    inner = ", \n\t".join(line.strip() for line in lines.strip().splitlines())
+    return f"CREATE TABLE {name} (\n\t{inner}\n)"
+
+
 TABLES: Final = (
-    """CREATE TABLE runs (
-\tid TEXT NOT NULL,\x20
-\tsuite_name TEXT NOT NULL,\x20
-\tname TEXT NOT NULL,\x20
-\tcreated_utc DATETIME NOT NULL,\x20
-\tfinished_utc DATETIME,\x20
-\tpath TEXT NOT NULL,\x20
-\tsuite_digest TEXT NOT NULL,\x20
-\tschema_version INTEGER NOT NULL,\x20
-\tevalharness_version TEXT NOT NULL,\x20
-\tcomplete BOOLEAN NOT NULL,\x20
-\tn_samples INTEGER NOT NULL,\x20
-\tverdict TEXT,\x20
-\tparent TEXT,\x20
-\tCONSTRAINT pk_runs PRIMARY KEY (id)
-)""",
+    _table(
+        "runs",
+        """
+        id TEXT NOT NULL
+        suite_name TEXT NOT NULL
+        name TEXT NOT NULL
+        created_utc DATETIME NOT NULL
+        finished_utc DATETIME
+        path TEXT NOT NULL
+        suite_digest TEXT NOT NULL
+        schema_version INTEGER NOT NULL
+        evalharness_version TEXT NOT NULL
+        complete BOOLEAN NOT NULL
+        n_samples INTEGER NOT NULL
+        verdict TEXT
+        parent TEXT
+        CONSTRAINT pk_runs PRIMARY KEY (id)
+        """,
+    ),
     "CREATE INDEX ix_runs_suite_name_created_utc ON runs (suite_name, created_utc)",
-    """CREATE TABLE promotions (
-\tid INTEGER NOT NULL,\x20
-\tsuite_name TEXT NOT NULL,\x20
-\tlabel TEXT NOT NULL,\x20
-\trun_id TEXT NOT NULL,\x20
-\tpromoted_utc DATETIME NOT NULL,\x20
-\tnote TEXT NOT NULL,\x20
-\tCONSTRAINT pk_promotions PRIMARY KEY (id)
-)""",
+    _table(
+        "promotions",
+        """
+        id INTEGER NOT NULL
+        suite_name TEXT NOT NULL
+        label TEXT NOT NULL
+        run_id TEXT NOT NULL
+        promoted_utc DATETIME NOT NULL
+        note TEXT NOT NULL
+        CONSTRAINT pk_promotions PRIMARY KEY (id)
+        """,
+    ),
     "CREATE INDEX ix_promotions_suite_name_label ON promotions (suite_name, label)",
-    """CREATE TABLE ratings (
-\tid INTEGER NOT NULL,\x20
-\trun_id TEXT NOT NULL,\x20
-\ttask TEXT NOT NULL,\x20
-\tmodel TEXT NOT NULL,\x20
-\tsample_id TEXT NOT NULL,\x20
-\trepeat INTEGER NOT NULL,\x20
-\trater TEXT NOT NULL,\x20
-\tquestion TEXT NOT NULL,\x20
-\tasked TEXT NOT NULL,\x20
-\tagainst TEXT NOT NULL,\x20
-\tvalue FLOAT,\x20
-\tlabel TEXT,\x20
-\tcomment TEXT NOT NULL,\x20
-\twithdrawn BOOLEAN NOT NULL,\x20
-\tcreated_utc DATETIME NOT NULL,\x20
-\tCONSTRAINT pk_ratings PRIMARY KEY (id)
-)""",
+    _table(
+        "ratings",
+        """
+        id INTEGER NOT NULL
+        run_id TEXT NOT NULL
+        task TEXT NOT NULL
+        model TEXT NOT NULL
+        sample_id TEXT NOT NULL
+        repeat INTEGER NOT NULL
+        rater TEXT NOT NULL
+        question TEXT NOT NULL
+        asked TEXT NOT NULL
+        against TEXT NOT NULL
+        value FLOAT
+        label TEXT
+        comment TEXT NOT NULL
+        withdrawn BOOLEAN NOT NULL
+        created_utc DATETIME NOT NULL
+        CONSTRAINT pk_ratings PRIMARY KEY (id)
+        """,
+    ),
     "CREATE INDEX ix_ratings_run_id_task ON ratings (run_id, task)",
-    """CREATE TABLE results (
-\tid INTEGER NOT NULL,\x20
-\trun_id TEXT NOT NULL,\x20
-\ttask TEXT NOT NULL,\x20
-\tmodel TEXT NOT NULL,\x20
-\tmetric TEXT NOT NULL,\x20
-\tgroup_name TEXT,\x20
-\tvalue FLOAT,\x20
-\tci_low FLOAT,\x20
-\tci_high FLOAT,\x20
-\tn INTEGER NOT NULL,\x20
-\tn_failed INTEGER NOT NULL,\x20
-\tCONSTRAINT pk_results PRIMARY KEY (id),\x20
-\tCONSTRAINT fk_results_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
-)""",
+    _table(
+        "results",
+        """
+        id INTEGER NOT NULL
+        run_id TEXT NOT NULL
+        task TEXT NOT NULL
+        model TEXT NOT NULL
+        metric TEXT NOT NULL
+        group_name TEXT
+        value FLOAT
+        ci_low FLOAT
+        ci_high FLOAT
+        n INTEGER NOT NULL
+        n_failed INTEGER NOT NULL
+        CONSTRAINT pk_results PRIMARY KEY (id)
+        CONSTRAINT fk_results_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+        """,
+    ),
     "CREATE INDEX ix_results_run_id ON results (run_id)",
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
