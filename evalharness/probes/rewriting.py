@@ -89,6 +89,9 @@ class Rewriter:
                 if last is not None:
                     known = found.setdefault(last[level].lower(), [])
                     known.append(_Candidate(last, last[level], person=number, last=True))
+        for name, number in self.axis.also.items():
+            # A name that is somebody's already stays that one's.
+            found.setdefault(name.lower(), [_Candidate(self._people[number][0], name, person=number)])
         for words in self.axis.words:
             for level in self.levels:
                 form = words.forms[level]
@@ -102,7 +105,16 @@ class Rewriter:
         """First names and last names of people by level; no last names where they are the same at every level."""
         if not self.axis.named:
             return []
-        return [self._parts(person) for person in self.axis.people]
+        return [self._parts(person) for person in self._everybody]
+
+    @cached_property
+    def _everybody(self) -> tuple[Person, ...]:
+        """The people of templates, then those who stand in texts only."""
+        return (*self.axis.people, *self.axis.others)
+
+    @cached_property
+    def _pronouns(self) -> list[tuple[str, ...]]:
+        return [tuple(person.pronouns[level] for level in self.levels) for person in self._everybody]
 
     def _parts(self, person: Person) -> tuple[dict[str, str], dict[str, str] | None]:
         forms = {level: person.forms[level] for level in self.levels}
@@ -152,11 +164,8 @@ class Rewriter:
 
     def _free(self, number: int, taken: set[int]) -> int | None:
         """The person `number`, or the next one with the same pronouns whom no other name of the row has become."""
-        same = [
-            place
-            for place, person in enumerate(self.axis.people)
-            if person.pronouns == self.axis.people[number].pronouns
-        ]
+        own = self._pronouns[number]
+        same = [place for place, pronouns in enumerate(self._pronouns) if pronouns == own]
         ahead = [*same[same.index(number) :], *same[: same.index(number)]]
         return next((place for place in ahead if place not in taken), None)
 

@@ -17,7 +17,7 @@ __all__ = ["Axis", "Person", "Terms", "Utterance", "When", "Words", "read_terms"
 
 When: TypeAlias = Literal["any", "before_noun", "alone"]
 _WHEN: tuple[When, ...] = ("any", "before_noun", "alone")
-_AXIS = ("levels", "rewritten", "people_are", "pronouns", "people", "words", "keep", "utterances")
+_AXIS = ("levels", "rewritten", "people_are", "pronouns", "people", "others", "also", "words", "keep", "utterances")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,11 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis: its levels, and its terms. `rewritten` are the levels to which texts can be rewritten."""
+    """One axis: its levels, and its terms. `rewritten` are the levels to which texts can be rewritten.
+
+    `others` are people who stand in no template; `also` are first names of no level that are rewritten as well, each
+    with the number of the person it becomes.
+    """
 
     name: str
     language: str
@@ -56,6 +60,8 @@ class Axis:
     rewritten: tuple[str, ...]
     named: bool
     people: tuple[Person, ...]
+    others: tuple[Person, ...]
+    also: Mapping[str, int]
     words: tuple[Words, ...]
     keep: tuple[str, ...]
     utterances: tuple[Utterance, ...]
@@ -121,6 +127,13 @@ def _axis(reader: Reader, name: str, node: Placed, language: str) -> Axis:
         _person(reader, item, levels, everyone)
         for item in (reader.items(entries["people"], "people") if "people" in entries else [])
     ]
+    others = [
+        _person(reader, item, rewritten, {level: everyone[level] for level in rewritten})
+        for item in (reader.items(entries["others"], "others") if "others" in entries else [])
+    ]
+    if others and not named:
+        reader.fault(entries["others"], "others are people by their names: it goes with `people_are: names`")
+    also = _also(reader, entries.get("also"), people, named=named)
     words = [
         made
         for item in (reader.items(entries["words"], "words") if "words" in entries else [])
@@ -130,7 +143,7 @@ def _axis(reader: Reader, name: str, node: Placed, language: str) -> Axis:
     utterances = [_utterance(reader, item, levels) for item in said]
     if not people and not words and not utterances:
         reader.fault(node, f"{what} has no terms; give people, words or utterances")
-    _refuse_twice(reader, entries, people, levels)
+    _refuse_twice(reader, entries, people + others, levels)
     return Axis(
         name,
         language,
@@ -138,6 +151,8 @@ def _axis(reader: Reader, name: str, node: Placed, language: str) -> Axis:
         rewritten,
         named,
         tuple(people),
+        tuple(others),
+        also,
         tuple(words),
         tuple(reader.texts(entries["keep"], "keep")) if "keep" in entries else (),
         tuple(utterances),
@@ -167,6 +182,25 @@ def _person(reader: Reader, node: Placed, levels: tuple[str, ...], everyone: Map
     entries = reader.mapping(node, "a line of people", known=(*levels, "pronouns"), needed=levels)
     own = _pronouns(reader, entries["pronouns"], levels) if "pronouns" in entries else dict(everyone)
     return Person(_forms(reader, entries, levels), own)
+
+
+def _also(reader: Reader, node: Placed | None, people: list[Person], *, named: bool) -> dict[str, int]:
+    """Names by pronoun, dealt out to the people who have it."""
+    if node is None:
+        return {}
+    if not named:
+        reader.fault(node, "also lists first names: it goes with `people_are: names`")
+    found: dict[str, int] = {}
+    for pronoun, names in reader.mapping(node, "also", known=PRONOUNS).items():
+        theirs = [number for number, person in enumerate(people) if set(person.pronouns.values()) == {pronoun}]
+        if not theirs:
+            reader.fault(names, f"no line of people has the pronouns {pronoun!r} at every level")
+            continue
+        for place, name in enumerate(reader.texts(names, f"also: {pronoun}")):
+            if name in found:
+                reader.fault(names, f"{name!r} stands in `also` twice")
+            found[name] = theirs[place % len(theirs)]
+    return found
 
 
 def _words(reader: Reader, node: Placed, levels: tuple[str, ...], language: str) -> list[Words]:
@@ -199,8 +233,8 @@ def _refuse_twice(reader: Reader, entries: Mapping[str, Placed], people: list[Pe
     """A person's name that stands twice would have two counterparts, and an utterance's id two clusters in one."""
     if "people" in entries:
         seen: dict[tuple[str, str], int] = {}
-        for place, person in enumerate(people):
-            node = reader.items(entries["people"], "people")[place]
+        nodes = [node for key in ("people", "others") if key in entries for node in reader.items(entries[key], key)]
+        for place, (person, node) in enumerate(zip(people, nodes, strict=True)):
             for level in levels:
                 form = person.forms.get(level, "")
                 if form and (level, form) in seen:

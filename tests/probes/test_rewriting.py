@@ -52,6 +52,35 @@ def test_english_gender_both_ways(female, male):
     assert at("female", male) == at("female", female) == female
 
 
+def test_common_names_are_rewritten_in_texts_though_they_stand_in_no_template():
+    text = "John wrote that his order is late, and Mary agreed with John."
+    assert at("female", text) == "Mary wrote that her order is late, and Patricia agreed with Mary."
+    assert at("male", text) == "John wrote that his order is late, and Robert agreed with John."
+    levels = [at(level, text, "ethnicity") for level in ("white", "black", "hispanic", "asian")]
+    assert levels[1] == "Tyrone wrote that his order is late, and Lakisha agreed with Tyrone."
+    assert len(set(levels)) == 4
+    assert all("John" not in found and "Mary" not in found for found in levels)
+
+
+def test_names_that_are_words_or_places_are_left_alone():
+    for axis in ("gender", "ethnicity"):
+        assert at(rewriter(axis).levels[0], "Will Virginia mark the bill, and may mary?", axis) is None
+
+
+def test_a_name_of_no_level_must_have_somebody_to_become(tmp_path):
+    text = (DATA / "terms_en.yaml").read_text("utf-8")
+    (tmp_path / "t.yaml").write_text(
+        text.replace("      she:\n        [", "      they: [Alex]\n      she:\n        [", 1), "utf-8"
+    )
+    with pytest.raises(UsageError, match="no line of people has the pronouns 'they'"):
+        read_terms(tmp_path / "t.yaml", "t.yaml")
+    (tmp_path / "t.yaml").write_text(
+        text.replace("{female: Mary, male: John}", "{female: Emily Carter, male: John}"), "utf-8"
+    )
+    with pytest.raises(UsageError, match="'Emily Carter' stands at the level 'female' twice"):
+        read_terms(tmp_path / "t.yaml", "t.yaml")
+
+
 def test_titles():
     text = "Mrs Smith met Mr. Jones's niece."
     assert at("male", text) == "Mr Smith met Mr. Jones's nephew."
