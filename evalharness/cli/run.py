@@ -128,7 +128,8 @@ def _load_what_follows() -> None:
     with contextlib.suppress(Exception):
         from evalharness.report.html import load_template
 
-        importlib.import_module("pyarrow.parquet")
+        for module in ("pyarrow.parquet", "evalharness.report.terminal", "rich.console", "rich.table"):
+            importlib.import_module(module)
         load_template()
 
 
@@ -178,6 +179,8 @@ def _say_errors(record: Record) -> None:
 
 
 def _decide(record: Record, args: argparse.Namespace) -> GateOutcome | None:
+    if not record.manifest.suite.get("gates"):
+        return None
     from evalharness.gate import decide_record
     from evalharness.record import register
 

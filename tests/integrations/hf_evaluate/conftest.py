@@ -25,15 +25,11 @@ TEXT = 'datasets.Value("string")'
 @pytest.fixture(scope="session", autouse=True)
 def _own_caches(tmp_path_factory):
     """Scripts are copied into the hub's cache of modules, and evaluate makes folders in its own."""
-    import os
-
     folder = tmp_path_factory.mktemp("caches")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EVALHARNESS_CACHE", str(folder / "evalharness"))
         if "evaluate" not in __import__("sys").modules:
             patch.setenv("HF_MODULES_CACHE", str(folder / "modules"))
             patch.setenv("HF_METRICS_CACHE", str(folder / "metrics"))
-        assert os.environ["EVALHARNESS_CACHE"]
         yield
 
 
