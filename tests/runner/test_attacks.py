@@ -181,7 +181,11 @@ def test_the_real_classifier_is_turned_round_by_synonyms(tmp_path, monkeypatch):
     record = evalharness.run("suite.yaml")
     found = attacks(record)
     assert record.manifest.complete
-    assert {name: one["outcome"] for name, one in found.items()} == {}
+    # Measured with this checkpoint: it takes the last text for a good review.
+    assert {name: one["outcome"] for name, one in found.items()} == {
+        **dict.fromkeys("abc", "fooled"),
+        "d": "wrong before",
+    }
     # Asked again as an ordinary task, the model says of the changed texts what the search says that it said.
     changed = [{"id": name, "text": one["text"], "label": one["answer"]} for name, one in found.items()]
     again = {**suite, "datasets": {"reviews": {"rows": changed}}, "tasks": SUITE["tasks"][:1]}
