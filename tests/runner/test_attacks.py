@@ -8,6 +8,7 @@ import yaml
 
 import evalharness
 from evalharness.cli.main import main
+from evalharness.compare.records import compare_records
 from evalharness.core.types import Response
 from evalharness.runner.attacking import attack_sample
 from evalharness.runner.forecast import forecast
@@ -120,6 +121,7 @@ def test_scoring_again_asks_no_model_and_a_gate_stops_the_release(folder, capsys
     scored = score(record, write("fewer.yaml", attack={"metrics": ["attack_success_rate"]}))
     assert figure(scored, "attack_success_rate").value == figure(record, "attack_success_rate").value
     assert scored.manifest.parent == record.id
+    assert compare_records([record], record).attributions == ()
     for limit, code_expected in ((0.01, 1), (1.0, 0)):
         gates = {"rules": [{"metric": "attack.attack_success_rate", "at_most": limit}]}
         assert main(["gate", record.id, "--policy", write("gates.yaml", gates=gates)]) == code_expected
@@ -140,7 +142,9 @@ def test_the_plan_and_the_report_say_what_is_asked(folder, capsys):
     work = {one.task: one for one in forecast("suite.yaml", allow_code=True).work}
     assert (work["attack"].most_calls, work["triage"].most_calls) == (150, 4)
     assert main(["run", "suite.yaml", "--allow-code"]) == 0
-    assert "attack_success_rate" in next(Path("reports/runs").glob("*/report.html")).read_text()
+    page = next(Path("reports/runs").glob("*/report.html")).read_text()
+    assert "attack_success_rate" in page
+    assert "What each word adds" not in page
 
 
 @pytest.mark.parametrize("ties", ["pos", "neg"])
