@@ -101,7 +101,8 @@ def _table(found: Forecast) -> str:
             f"{found.n_handed_in:,} requests are in batches that were handed in before: those are taken up again"
         )
     notes += [
-        f"{work.task} on {work.model} explains {work.n_to_ask:,} texts: up to {work.most_calls:,} masked versions"
+        f"{work.task} on {work.model} {'attacks' if work.attacks else 'explains'} {work.n_to_ask:,} texts: up to "
+        f"{work.most_calls:,} {'changed' if work.attacks else 'masked'} versions"
         for work in found.work
         if work.most_calls > work.n_to_ask
     ]

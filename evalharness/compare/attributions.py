@@ -90,6 +90,8 @@ def attribution_drifts(
         if not (_explains(record, task, model) and _explains(base, base_task, base_model)):
             continue
         ours, theirs = _texts(record, task, model), _texts(base, base_task, base_model)
+        if not ours and not theirs:
+            continue  # a study of another kind, such as an attack
         both = [(ours[digest], theirs[digest]) for digest in ours if digest in theirs]
         yield drift_of(
             both, (label, task, model, base_model), terms=_terms(record, task), confidence=confidence, seed=seed

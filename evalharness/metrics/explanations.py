@@ -52,6 +52,7 @@ class ExplanationMetric(MeanMetric):
     __slots__ = ()
 
     kinds: frozenset[Kind] = frozenset({"study"})
+    procedure: ClassVar[str] = "explain"
     needs = NEEDS_NOTHING
     scores_blank = False
     counts_measured = True

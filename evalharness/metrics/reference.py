@@ -41,6 +41,7 @@ _GROUPS = {
     "bbq": "Published bias benchmarks",
     "pro_anti": "Published bias benchmarks",
     "flips": "Robustness",
+    "attack": "Robustness",
     "bleu": "Overlap with references",
     "nltk_bleu": "Overlap with references",
     "chrf": "Overlap with references",
@@ -95,7 +96,7 @@ _KINDS = {
     "loglikelihood": "choices by likelihood",
     "classify": "classifiers",
     "loglikelihood_rolling": "perplexity tasks",
-    "study": "explanations",
+    "study": "explanations and attacks",
 }
 
 

@@ -154,8 +154,16 @@ class _Gathered:
 def explanation_views(record: Record, *, max_texts: int = MAX_TEXTS) -> tuple[ExplanationView, ...]:
     """The explanations in `record`, a view for each task and model; none where it has none."""
     return tuple(
-        _view(record, entry.id, entry.model, max_texts) for entry in record.manifest.tasks if entry.kind == "study"
+        _view(record, entry.id, entry.model, max_texts)
+        for entry in record.manifest.tasks
+        if entry.kind == "study" and not _attacks(record, entry.id, entry.model)
     )
+
+
+def _attacks(record: Record, task: str, model: str) -> bool:
+    """Whether a study looked for words that turn an answer round, and explains nothing."""
+    row = next(iter(record.iter_samples(task=task, model=model)), None)
+    return row is not None and '"procedure":"attack"' in (row.request.sampling.study or "").replace(" ", "")
 
 
 def _view(record: Record, task: str, model: str, max_texts: int) -> ExplanationView:

@@ -13,7 +13,7 @@ from evalharness.core.protocols import Metric, Model
 from evalharness.core.registry import registry
 from evalharness.core.types import Kind
 from evalharness.suite.groups import asks_for_labels
-from evalharness.suite.schema import ExplainTask, LmEvalTask, PluginModel, ProbeTask, Suite
+from evalharness.suite.schema import LmEvalTask, PluginModel, ProbeTask, StudyTask, Suite
 
 from .scoring import Figure
 
@@ -37,7 +37,7 @@ def load_datasets(loaded: LoadedSuite) -> dict[str, LoadedDataset]:
     from evalharness.suite.variant_render import few_shots_of
 
     suite = loaded.suite
-    own = [task for task in suite.tasks if not isinstance(task, LmEvalTask | ProbeTask | ExplainTask)]
+    own = [task for task in suite.tasks if not isinstance(task, LmEvalTask | ProbeTask | StudyTask)]
     used = {task.dataset for task in own} - set(loaded.made)
     used |= {rows.source for rows in loaded.made.values() if rows.source is not None}
     used |= {few_shot.dataset for task in own for few_shot in few_shots_of(task)}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from evalharness.core.types import Request
 from evalharness.suite.schema import Price, Suite
 
-__all__ = ["Tokens", "estimate", "estimated_usd", "model_calls", "most_output_tokens"]
+__all__ = ["Tokens", "estimate", "estimated_usd", "is_attack", "model_calls", "most_output_tokens"]
 
 # English text has about four characters a token; texts of other scripts have more bytes a character, and more tokens.
 _BYTES_PER_TOKEN = 4
@@ -52,11 +52,14 @@ def model_calls(request: Request) -> int:
     """How often a model is asked, at most, for `request`: once, but for studies.
 
     An explanation asks as often as `max_evals` lets it, or about each word (occlusion) or set of words (exact) once;
-    its quality takes another explanation with another seed, and each text masked word by word in some orders.
+    its quality takes another explanation with another seed, and each text masked word by word in some orders. An
+    attack asks as often as `max_queries` lets it.
     """
     if request.kind != "study":
         return 1
     options = json.loads(request.sampling.study or "{}")
+    if options.get("procedure") == "attack":
+        return int(options["max_queries"])
     text = request.prompt if isinstance(request.prompt, str) else request.prompt[-1].content
     n_words = len(text.split())
     most = int(options.get("max_evals", 1))
@@ -65,6 +68,11 @@ def model_calls(request: Request) -> int:
     elif options.get("method") == "exact":
         most = 2 ** min(n_words, _MOST_EXACT)
     return 2 * most + _RANKINGS * (n_words + 1) if options.get("quality") else most
+
+
+def is_attack(request: Request) -> bool:
+    """Whether `request` is a search for words that turn an answer round."""
+    return request.kind == "study" and json.loads(request.sampling.study or "{}").get("procedure") == "attack"
 
 
 def most_output_tokens(suite: Suite) -> dict[str, int]:

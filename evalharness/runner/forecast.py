@@ -15,7 +15,7 @@ from evalharness.suite.schema import Price, Suite
 
 from .batch_run import BatchSizes
 from .budget import Limits
-from .estimate import Tokens, estimate, estimated_usd, model_calls, most_output_tokens
+from .estimate import Tokens, estimate, estimated_usd, is_attack, model_calls, most_output_tokens
 from .execute import CacheMode, Store
 from .prepare import Prepared, prepare
 from .store import ResponseStore
@@ -33,7 +33,7 @@ class Work:
     costs and seconds are those of the `n_to_ask` that are left. `input_tokens` are estimated from the length of the
     prompts, or from the stored answers of the same task where there are some; `likely_` figures from those alone.
     None is what cannot be told. `most_calls` are the calls of the model that the requests to ask may take: one each,
-    but for explanations, which ask about many masked versions of a text.
+    but for explanations and attacks (`attacks`), which ask about many masked or changed versions of a text.
     """
 
     task: str
@@ -48,6 +48,7 @@ class Work:
     likely_output_tokens: int | None = None
     most_usd: float | None = None
     likely_usd: float | None = None
+    attacks: bool = False
     seconds: float | None = None
 
 
@@ -168,6 +169,7 @@ def _work(ready: Prepared, store: Store | None, sizes: BatchSizes) -> Iterator[W
                 sizes_of[request.key] = tokens.input
                 work.n_to_ask += 1
                 work.most_calls += model_calls(request)
+                work.attacks = work.attacks or is_attack(request)
                 work.input_tokens += tokens.input
                 work.most_output_tokens += tokens.output
             sizes.add(name, sizes_of)

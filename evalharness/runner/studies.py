@@ -1,4 +1,4 @@
-"""Gives any model the verb `study`: a procedure that asks it many times about one sample, here an explanation.
+"""Gives any model the verb `study`: a procedure that asks it many times about one sample (explanation, attack).
 
 A model that makes games of its own (`game(request)`, the Hugging Face backends) is explained in its own tokens, on the
 thread that it computes on. Any other is asked through its own verbs about texts with words masked, many at a time.
@@ -69,7 +69,9 @@ async def study(model: Model, request: Request) -> Response:
     used = _Used()
     try:
         make = getattr(model, "game", None)
-        if make is not None:
+        if options.get("procedure") == "attack":
+            found = await _attacked(model, request, options, used)
+        elif make is not None:
             on_worker: Callable[[Callable[[], Any]], Any] = model.on_worker  # type: ignore[attr-defined]
             found = await on_worker(lambda: _explained(_token_game(make, request, options), request, options))
         else:
@@ -81,10 +83,10 @@ async def study(model: Model, request: Request) -> Response:
         return _counted(Response(key=request.key, status="error", error=said, created_utc=utc_now()), used)
     response = Response(
         key=request.key,
-        answer=found["predicted"],
+        answer=found["answer" if options.get("procedure") == "attack" else "predicted"],
         latency_s=time.perf_counter() - started,
         created_utc=utc_now(),
-        meta={"explanation": found},
+        meta={"attack" if options.get("procedure") == "attack" else "explanation": found},
     )
     return _counted(response, used)
 
@@ -155,6 +157,7 @@ class _Asker:
     loop: asyncio.AbstractEventLoop
     used: _Used
     stopped: bool = field(default=False)
+    changed: str = "masked"
 
     def __call__(self, texts: Sequence[str]) -> list[Response]:
         """The answers to the sample's question with each of `texts` in the place of its own.
@@ -176,10 +179,10 @@ class _Asker:
                 shown = text if len(text) <= 80 else f"{text[:80]}…"
                 hint = (
                     ""
-                    if text.strip()
+                    if text.strip() or self.changed != "masked"
                     else "; a model that reads no empty text needs a `mask` in the place of its words"
                 )
-                raise GameError(f"the model has no answer to the masked text {shown!r}: {why}{hint}")
+                raise GameError(f"the model has no answer to the {self.changed} text {shown!r}: {why}{hint}")
             answers.append(response)
         return answers
 
@@ -213,6 +216,17 @@ async def _through_verbs(model: Model, request: Request, options: Mapping[str, A
 
     try:
         return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        asker.stopped = True
+        raise
+
+
+async def _attacked(model: Model, request: Request, options: Mapping[str, Any], used: _Used) -> dict[str, Any]:
+    from .attacking import attack_sample
+
+    asker = _Asker(model, request, "classify", asyncio.get_running_loop(), used, changed="changed")
+    try:
+        return await asyncio.to_thread(attack_sample, asker, options, explained_text(request.prompt))
     except asyncio.CancelledError:
         asker.stopped = True
         raise

@@ -12,6 +12,7 @@ from evalharness.core.protocols import Metric
 from evalharness.core.registry import suggestion
 from evalharness.core.types import Kind
 
+from .attacked import synonym_problems
 from .check_entries import entry_problems, no_field, own_columns, unknown_fields
 from .check_rules import rule_problems
 from .check_secrets import secret_problems
@@ -28,9 +29,9 @@ from .plan import Plan, models_of
 from .probe_specs import ProbeFault, build_probe
 from .repeats import few_repeats
 from .schema import (
+    AttackTask,
     ClassifyTask,
     DataTask,
-    ExplainTask,
     FakeModel,
     Generation,
     LmEvalTask,
@@ -40,6 +41,7 @@ from .schema import (
     PromptTask,
     PythonModel,
     ReplayModel,
+    StudyTask,
     Suite,
     Task,
 )
@@ -63,6 +65,9 @@ _KIND_WORDS = {
     "classify": "classify",
     "study": "explain another task",
 }
+
+
+_ATTACKS = "attack another task"
 
 
 def check_references(
@@ -137,7 +142,7 @@ class _Checker:
             if isinstance(task, LmEvalTask):
                 # Which figures it has only lm-eval knows; `runner.lm_eval` checks the rest.
                 self.unclear.add(task.id)
-            elif isinstance(task, ExplainTask):
+            elif isinstance(task, StudyTask):
                 yield from self._explained(index, task)
             elif isinstance(task, ProbeTask):
                 # It could not become the tasks that it makes, or nobody has tried yet.
@@ -172,7 +177,7 @@ class _Checker:
             yield self.problem((*base, "id"), message)
         yield from self._metrics(base, task)
 
-    def _explained(self, index: int, task: ExplainTask) -> Iterator[Problem]:
+    def _explained(self, index: int, task: StudyTask) -> Iterator[Problem]:
         """A task that explains another one: what it explains, the models that it asks, its figures."""
         place: Key = ("tasks", index)
         for key, message in explain_problems(self.suite, task):
@@ -184,6 +189,9 @@ class _Checker:
                 yield self.problem((*place, *key), message)
             for path, message in incapable(self.suite, index, task, asked_of_model(base)):
                 yield self.problem(path, message)
+        if isinstance(task, AttackTask):
+            for key, message in synonym_problems(task, self.loaded.base):
+                yield self.problem((*place, *key), message)
         yield from self._metrics(place, task)
 
     def _probe(self, index: int, task: ProbeTask) -> Iterator[Problem]:
@@ -244,7 +252,7 @@ class _Checker:
         own = own_columns(dataset)
         return own | set(dataset.fields) if own else own
 
-    def _metrics(self, base: Key, task: DataTask | ExplainTask) -> Iterator[Problem]:
+    def _metrics(self, base: Key, task: DataTask | StudyTask) -> Iterator[Problem]:
         seen: dict[str, int] = {}
         for index, spec in enumerate(task.metrics):
             path: Key = (*base, "metrics", index)
@@ -272,7 +280,7 @@ class _Checker:
                 yield self.problem((*path, name, "column"), message)
             for message in (*_misfits(task, name, metric), *few_repeats(self.suite, task, name, metric)):
                 yield self.problem(path, message)
-            if name == JUDGE_METRIC and not isinstance(task, ExplainTask):
+            if name == JUDGE_METRIC and not isinstance(task, StudyTask):
                 yield from self._judging((*path, name), task, metric)
             for option, message in getattr(metric, "faults", _no_faults)(self.loaded.base):
                 options = spec[name] if isinstance(spec, Mapping) else None
@@ -333,11 +341,19 @@ def _no_faults(base: object) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-def _misfits(task: DataTask | ExplainTask, name: str, metric: Metric) -> Iterator[str]:
+def _misfits(task: DataTask | StudyTask, name: str, metric: Metric) -> Iterator[str]:
     kind = kind_of(task)
+    procedure = getattr(metric, "procedure", None)
+    own = "attack" if isinstance(task, AttackTask) else "explain"
     if kind not in metric.kinds:
         fitting = ", ".join(_KIND_WORDS[k] for k in _KIND_WORDS if k in metric.kinds)
-        yield f"the metric {name!r} scores tasks that {fitting}; this one must {_KIND_WORDS[kind]}"
+        if procedure == "attack":
+            fitting = _ATTACKS
+        must = _ATTACKS if own == "attack" else _KIND_WORDS[kind]
+        yield f"the metric {name!r} scores tasks that {fitting}; this one must {must}"
+        return
+    if kind == "study" and procedure not in (None, own):
+        yield f"the metric {name!r} scores tasks with `{procedure}`; this one has `{own}`"
         return
     has = {
         "references": getattr(task, "reference", None) is not None,

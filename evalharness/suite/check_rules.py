@@ -15,7 +15,7 @@ from .load import LoadedSuite
 from .metric_specs import OPERATIONAL, build_metric, figure_names
 from .names import covers, meant_by
 from .plan import models_of
-from .schema import BaselineModel, DataTask, ExplainTask, LmEvalTask, ProbeTask, Rule, Task
+from .schema import BaselineModel, DataTask, LmEvalTask, ProbeTask, Rule, StudyTask, Task
 from .variables import Key, shown_path
 
 __all__ = ["rule_problems"]
@@ -103,7 +103,7 @@ class _Rules:
                 yield self.problem((*base, "model"), message)
         if rule.group is not None:
             column = rule.group.partition("=")[0]
-            of = base_of(first, self.suite) if isinstance(first, ExplainTask) else first
+            of = base_of(first, self.suite) if isinstance(first, StudyTask) else first
             dataset = None
             if of is not None and not isinstance(of, LmEvalTask | ProbeTask):
                 dataset = self.suite.datasets.get(of.dataset)
@@ -141,7 +141,7 @@ def _figures(task: Task) -> list[str]:
     return names
 
 
-def _operational(task: DataTask | ExplainTask) -> list[str]:
+def _operational(task: DataTask | StudyTask) -> list[str]:
     """The figures that every task of this kind has."""
     kind = kind_of(task)
     return [name for name in OPERATIONAL if kind in build_metric(name)[1].kinds]

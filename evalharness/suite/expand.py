@@ -24,7 +24,7 @@ from .names import covers, member_id
 from .node import Entry, Node
 from .probe_rows import ORIGINAL, OwnRows, Rewriting
 from .probe_specs import ProbeFault, build_probe, is_rewriting, scoring_options
-from .schema import ExplainTask, LmEvalTask, ProbeTask, Suite, Task
+from .schema import LmEvalTask, ProbeTask, StudyTask, Suite, Task
 from .sources import sources_of, template_of
 from .variables import Key, shown_path
 
@@ -151,11 +151,12 @@ def _rewritten(loaded: LoadedSuite, task: ProbeTask, probe: RewritingProbe) -> I
     if not bases and len(loaded.suite.tasks) == 1:  # else it is said where names are checked, with the nearest one
         raise ProbeFault(f"there is no task {task.of!r}: the suite has no other one", "of")
     for of in bases:
-        if isinstance(of, LmEvalTask | ProbeTask | ExplainTask):
+        if isinstance(of, LmEvalTask | ProbeTask | StudyTask):
             names = {
                 "LmEvalTask": "an lm-eval task",
                 "ProbeTask": "a probe",
                 "ExplainTask": "one that explains another",
+                "AttackTask": "one that attacks another",
             }
             what = names[type(of).__name__]
             raise ProbeFault(

@@ -11,9 +11,10 @@ from evalharness.core.registry import suggestion
 from evalharness.core.templating import Template
 from evalharness.core.types import Json, Kind, Request, Sample, Sampling
 
+from .attacked import attack_identity, attack_options, attack_problems
 from .names import covers
 from .render import prompt_json
-from .schema import ClassifyTask, ExplainTask, ProbeTask, PromptTask, Suite
+from .schema import AttackTask, ClassifyTask, ExplainTask, ProbeTask, PromptTask, StudyTask, Suite
 from .template import compiled
 from .values import as_text
 from .variables import Key
@@ -39,10 +40,11 @@ WHITE_BOX = frozenset({"integrated_gradients", "attention"})
 """Methods that look into the model."""
 
 
-def base_of(task: ExplainTask, suite: Suite) -> PromptTask | ClassifyTask | None:
-    """The task that `task` explains; None where there is none of that name, or it cannot be explained."""
+def base_of(task: StudyTask, suite: Suite) -> PromptTask | ClassifyTask | None:
+    """The task that `task` explains or attacks; None where there is none of that name, or it cannot be."""
     found = next((other for other in suite.tasks if other.id == task.of), None)
-    return found if isinstance(found, PromptTask | ClassifyTask) else None
+    fitting = ClassifyTask if isinstance(task, AttackTask) else PromptTask | ClassifyTask
+    return found if isinstance(found, fitting) else None
 
 
 def asked_of_model(base: PromptTask | ClassifyTask) -> Kind:
@@ -50,7 +52,7 @@ def asked_of_model(base: PromptTask | ClassifyTask) -> Kind:
     return "classify" if isinstance(base, ClassifyTask) else "loglikelihood"
 
 
-def explain_problems(suite: Suite, task: ExplainTask) -> Iterator[tuple[Key, str]]:
+def explain_problems(suite: Suite, task: StudyTask) -> Iterator[tuple[Key, str]]:
     """(key within the task, message) of what is wrong with what it explains and how."""
     other = next((found for found in suite.tasks if found.id == task.of), None)
     if other is None:
@@ -66,6 +68,9 @@ def explain_problems(suite: Suite, task: ExplainTask) -> Iterator[tuple[Key, str
     if isinstance(other, ProbeTask) or other is task:
         return  # which tasks it makes is not known here; that a task names itself is said where names are checked
     base = base_of(task, suite)
+    if isinstance(task, AttackTask):
+        yield from attack_problems(task, base)
+        return
     if base is None:
         yield ("of",), f"the task {task.of!r} cannot be explained: name one with classify, choices or prompt"
         return
@@ -114,15 +119,15 @@ def _labels(base: PromptTask | ClassifyTask) -> tuple[str, ...]:
     return tuple(choices) if fixed and isinstance(choices, tuple) else ()
 
 
-def unfit_models(suite: Suite, task: ExplainTask, names: Sequence[str]) -> Iterator[tuple[Key, str]]:
+def unfit_models(suite: Suite, task: StudyTask, names: Sequence[str]) -> Iterator[tuple[Key, str]]:
     """(key within the task, message) for the models `names` that the method cannot be used on."""
-    key: Key = ("model",) if task.model is not None else ("explain",)
+    key: Key = ("model",) if task.model is not None else ("of",) if isinstance(task, AttackTask) else ("explain",)
     for name in names:
         backend = str(getattr(suite.models.get(name), "backend", "hf-"))
         shown = f"the model {name.partition('@')[0]!r} (backend {backend})"
         if backend == "replay":
             yield key, f"{shown} has recorded answers, which say nothing of other texts; name a model that can be asked"
-        elif backend.startswith("hf-"):
+        elif backend.startswith("hf-") or isinstance(task, AttackTask):
             continue
         elif task.explain in WHITE_BOX:
             yield (
@@ -134,8 +139,8 @@ def unfit_models(suite: Suite, task: ExplainTask, names: Sequence[str]) -> Itera
             yield ("players",), f"{shown} does not show its tokens; use players: words"
 
 
-def drawn(task: ExplainTask, samples: Sequence[Sample], *, seed: int, limit: int | None = None) -> list[Sample]:
-    """The samples that are explained, in their order: those of lowest rank, a hash of the seed and what they hold.
+def drawn(task: StudyTask, samples: Sequence[Sample], *, seed: int, limit: int | None = None) -> list[Sample]:
+    """The samples that are studied, in their order: those of lowest rank, a hash of the seed and what they hold.
 
     So another model, another run and a baseline draw the same ones, whatever else is in the data.
     """
@@ -150,12 +155,14 @@ def drawn(task: ExplainTask, samples: Sequence[Sample], *, seed: int, limit: int
     return [among[place] for place in sorted(sorted(range(len(among)), key=rank)[: task.sample])]
 
 
-def study_of(task: ExplainTask, base: PromptTask | ClassifyTask, *, seed: int) -> dict[str, Json]:
+def study_of(task: StudyTask, base: PromptTask | ClassifyTask, *, seed: int) -> dict[str, Json]:
     """The procedure and its options: what the runner is told, and what two runs must agree on.
 
     `asks` is what is asked of the model about each masked text: label probabilities (classify), the likeliest of the
     choices, the log-odds of an answer, or the margin of one answer over another.
     """
+    if isinstance(task, AttackTask):
+        return attack_options(task, seed=seed)
     if isinstance(base, ClassifyTask):
         asks = "classify"
     elif base.choices is not None:
@@ -176,9 +183,11 @@ def study_of(task: ExplainTask, base: PromptTask | ClassifyTask, *, seed: int) -
 
 
 def explain_identity(
-    task: ExplainTask, of: Mapping[str, str], *, study: Mapping[str, Json], samples: Sequence[Sample]
+    task: StudyTask, of: Mapping[str, str], *, study: Mapping[str, Json], samples: Sequence[Sample]
 ) -> dict[str, str]:
     """What two runs must agree on, from that of the task that is explained."""
+    if isinstance(task, AttackTask):
+        return attack_identity(task, of, study=study, samples=samples)
     return {
         "data": digest([of["data"], [sample.digest for sample in samples]]),
         "prompt": digest([of["prompt"], task.answer, task.against]),
@@ -236,9 +245,12 @@ def answers_of(task: ExplainTask, sample: Sample) -> list[str]:
 
 
 def answer_faults(
-    task: ExplainTask, base: PromptTask | ClassifyTask, samples: Sequence[Sample]
+    task: StudyTask, base: PromptTask | ClassifyTask, samples: Sequence[Sample]
 ) -> Iterator[tuple[Sample, str, str]]:
     """(sample, key, reason) where a sample cannot be explained."""
+    if isinstance(task, AttackTask):
+        yield from ((one, "of", f"the sample {one.id!r} has no target") for one in samples if one.target is None)
+        return
     has_answer = isinstance(base, PromptTask) and base.choices is None
     for sample in samples:
         if task.output == "target" and sample.target is None:

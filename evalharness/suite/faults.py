@@ -29,7 +29,7 @@ __all__ = ["OPTIONAL_KEYS", "check_shape", "problems_of", "salvaged"]
 
 OPTIONAL_KEYS = ("extends", "vars", "matrix")
 
-_KINDS = ("prompt", "messages", "classify", "perplexity", "lm_eval", "probe", "explain")
+_KINDS = ("prompt", "messages", "classify", "perplexity", "lm_eval", "probe", "explain", "attack")
 
 
 def check_shape(root: Node, before: Node) -> tuple[Suite | None, list[Problem]]:

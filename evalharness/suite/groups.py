@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from .explained import base_of
-from .schema import ClassifyTask, ExplainTask, LmEvalTask, ProbeTask, PromptTask, Suite, Task
+from .schema import ClassifyTask, LmEvalTask, ProbeTask, PromptTask, StudyTask, Suite, Task
 
 __all__ = ["asks_for_labels", "group_columns"]
 
 
 def group_columns(suite: Suite, task: Task) -> tuple[str, ...]:
     """The task's group columns: its own, else its dataset's; of one that explains another those of that one."""
-    if isinstance(task, ExplainTask):
+    if isinstance(task, StudyTask):
         of = base_of(task, suite)
         return () if of is None else group_columns(suite, of)
     if task.groups is not None or isinstance(task, LmEvalTask | ProbeTask):

@@ -9,12 +9,12 @@ from evalharness.core.types import KINDS, Kind
 from .schema import (
     ClassifyTask,
     DataTask,
-    ExplainTask,
     FakeModel,
     OpenAIModel,
     PerplexityTask,
     PluginModel,
     PythonModel,
+    StudyTask,
 )
 
 __all__ = ["CAPABILITIES", "blind_to_shared", "capabilities_of", "kind_of", "silent_about_tokens"]
@@ -32,9 +32,9 @@ CAPABILITIES: Mapping[str, frozenset[Kind]] = {
 }
 
 
-def kind_of(task: DataTask | ExplainTask) -> Kind:
+def kind_of(task: DataTask | StudyTask) -> Kind:
     """What `task` asks a model to do."""
-    if isinstance(task, ExplainTask):
+    if isinstance(task, StudyTask):
         return "study"
     if isinstance(task, ClassifyTask):
         return "classify"

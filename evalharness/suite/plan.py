@@ -18,12 +18,13 @@ from evalharness.core.errors import DataError, Place, Problem, SuiteError, Usage
 from evalharness.core.spool import Joined, Picked, Spool
 from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 
+from .attacked import attack_requests
 from .explained import answer_faults, base_of, drawn, explain_identity, explain_requests, study_of
 from .kinds import kind_of
 from .origins import origin_of
 from .probe_rows import MadeRows, row_notes
 from .render import RowFault, is_chat, prompt_json
-from .schema import DataTask, ExplainTask, Generation, LmEvalTask, ProbeTask, PromptTask, Suite, Task
+from .schema import AttackTask, DataTask, Generation, LmEvalTask, ProbeTask, PromptTask, StudyTask, Suite, Task
 from .sources import read_source, schema_text, sources_of
 from .variant_render import Renderer, few_shots_of, renderer_of, variant_tasks
 
@@ -83,7 +84,7 @@ def models_of(task: Task, suite: Suite) -> tuple[str, ...]:
     A task that explains another runs by default on the models of that one.
     """
     if task.model is None:
-        of = base_of(task, suite) if isinstance(task, ExplainTask) else None
+        of = base_of(task, suite) if isinstance(task, StudyTask) else None
         return suite.default_models if of is None else models_of(of, suite)
     return (task.model,) if isinstance(task.model, str) else task.model
 
@@ -116,7 +117,7 @@ def make_plan(
     wrong: list[Problem] = []
     notes: list[str] = []
     for index, task in enumerate(suite.tasks):
-        if isinstance(task, LmEvalTask | ProbeTask | ExplainTask):
+        if isinstance(task, LmEvalTask | ProbeTask | StudyTask):
             continue
         chosen = _first(rows[task.dataset], task.limit, limit)
         try:
@@ -150,8 +151,8 @@ def make_plan(
                 )
             )
     for task in suite.tasks:
-        if isinstance(task, ExplainTask):
-            planned += _explained(suite, task, planned, rows, identities, faults, limit=limit)
+        if isinstance(task, StudyTask):
+            planned += _explained(suite, task, planned, rows, identities, faults, base=base, limit=limit)
     if wrong:
         raise SuiteError(wrong)
     if faults:
@@ -162,27 +163,28 @@ def make_plan(
 
 def _explained(
     suite: Suite,
-    task: ExplainTask,
+    task: StudyTask,
     planned: Sequence[PlannedTask],
     rows: Mapping[str, Sequence[Row]],
     identities: Mapping[str, Mapping[str, Json]],
     faults: list[Problem],
     *,
+    base: Path,
     limit: int | None,
 ) -> list[PlannedTask]:
-    """The plan of `task` on each of its models, from the plan of the task that it explains."""
+    """The plan of `task` on each of its models, from the plan of the task that it explains or attacks."""
     of = next((one for one in planned if one.task.id == task.of), None)
-    base = base_of(task, suite)
-    if of is None or base is None:
+    studied = base_of(task, suite)
+    if of is None or studied is None:
         return []  # what is wrong with that task is told already
     seed = suite.seed if task.seed is None else task.seed
     samples = drawn(task, of.samples, seed=seed, limit=limit)
-    bad = list(answer_faults(task, base, samples))[:_MAX_SHOWN]
+    bad = list(answer_faults(task, studied, samples))[:_MAX_SHOWN]
     if bad:
-        places = {row.id: row.place for row in rows[base.dataset]}
+        places = {row.id: row.place for row in rows[studied.dataset]}
         faults += [Problem(places[sample.id], f"tasks.{task.id}.{key}", reason) for sample, key, reason in bad]
         return []
-    study = study_of(task, base, seed=seed)
+    study = study_of(task, studied, seed=seed)
     found = []
     for model in models_of(task, suite):
         model_digest = digest(identities[model])
@@ -199,13 +201,17 @@ def _explained(
             own = sample_id if by_sample else None
             return request_key(model_digest, "study", prompt, continuations, sampling_json(sampling), 0, own)
 
+        if isinstance(task, AttackTask):
+            requests = attack_requests(task, model, samples, study, key_of, base)
+        else:
+            requests = explain_requests(task, studied, model, samples, study, key_of)
         found.append(
             PlannedTask(
                 task=task,
                 model=model,
                 kind="study",
                 samples=samples,
-                requests=Spool(explain_requests(task, base, model, samples, study, key_of)),
+                requests=Spool(requests),
                 request_samples=samples,
                 labels=of.labels,
                 identity=explain_identity(task, of.identity, study=study, samples=samples),

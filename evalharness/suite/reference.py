@@ -63,6 +63,7 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
             schema.LmEvalTask,
             schema.ProbeTask,
             schema.ExplainTask,
+            schema.AttackTask,
         ),
     ),
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
@@ -88,6 +89,7 @@ _TITLES = {
     "LmEvalTask": "With lm_eval",
     "ProbeTask": "With probe",
     "ExplainTask": "With explain",
+    "AttackTask": "With attack",
     "PromptFile": "A prompt in a file",
     "MessageTemplate": "A message",
     "FewShot": "few_shot",
@@ -109,10 +111,9 @@ _INTRO = {
     "`shuffle`, `limit`.",
     "Tasks": "`tasks` is a list. A task generates text, or with `choices` picks the likeliest answer, or classifies, "
     "or measures the likelihood of whole texts, or with `lm_eval` is one of lm-evaluation-harness, or with `probe` "
-    "looks for bias and the like, or with `explain` tells why a model answers another task as it does. Every task has "
-    "these figures without being asked, as far as its requests have them: "
-    + ", ".join(f"`{name}`" for name in OPERATIONAL)
-    + ".",
+    "looks for bias and the like, with `explain` tells why a model answers another task as it does, or with "
+    "`attack` turns its answers round. Every task has these figures without being asked, as far as its requests have "
+    "them: " + ", ".join(f"`{name}`" for name in OPERATIONAL) + ".",
 }
 _CHAPTERS = (
     ("extends", merge),

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from evalharness.core.protocols import Metric
 
 from .plan import models_of
-from .schema import DataTask, ExplainTask, Suite
+from .schema import DataTask, StudyTask, Suite
 
 __all__ = ["few_repeats"]
 
 
-def few_repeats(suite: Suite, task: DataTask | ExplainTask, name: str, metric: Metric) -> Iterator[str]:
+def few_repeats(suite: Suite, task: DataTask | StudyTask, name: str, metric: Metric) -> Iterator[str]:
     """A message for each model of the task that is asked less often than the metric needs."""
     least: int = getattr(metric, "least_repeats", 1)
     for model in models_of(task, suite):

@@ -31,6 +31,7 @@ from .model_entries import (
 )
 from .stop_entry import StopWhenDecided
 from .task_entries import (
+    AttackTask,
     ClassifyTask,
     DataTask,
     ExplainTask,
@@ -42,6 +43,7 @@ from .task_entries import (
     ProbeTask,
     PromptFile,
     PromptTask,
+    StudyTask,
     Task,
     class_of_task,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "PLAIN_NAME",
     "RULE_KINDS",
     "AnthropicModel",
+    "AttackTask",
     "BaselineModel",
     "Batching",
     "ClassifyTask",
@@ -83,6 +86,7 @@ __all__ = [
     "RuleKind",
     "StopWhenDecided",
     "Strict",
+    "StudyTask",
     "Suite",
     "Task",
     "Text",

@@ -100,7 +100,15 @@ def _own_names(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
         named = schema["properties"][key]
         (values,) = named.pop("patternProperties").values()
         named |= {"propertyNames": {"pattern": PLAIN_NAME}, "additionalProperties": values}
-    for name in ("PromptTask", "ClassifyTask", "PerplexityTask", "LmEvalTask", "ProbeTask", "ExplainTask"):
+    for name in (
+        "PromptTask",
+        "ClassifyTask",
+        "PerplexityTask",
+        "LmEvalTask",
+        "ProbeTask",
+        "ExplainTask",
+        "AttackTask",
+    ):
         definitions[name]["properties"]["id"]["pattern"] = PLAIN_NAME
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 from .fields import Generation, Name, Strict, Template, Text, VariantName, only_with
 
 __all__ = [
+    "AttackTask",
     "ClassifyTask",
     "DataTask",
     "ExplainTask",
@@ -31,6 +32,7 @@ __all__ = [
     "ProbeTask",
     "PromptFile",
     "PromptTask",
+    "StudyTask",
     "Task",
     "class_of_task",
 ]
@@ -350,6 +352,37 @@ class ExplainTask(_AnyTask):
         return self
 
 
+class AttackTask(_AnyTask):
+    """How easily a classifier is turned round: the fewest words of a text whose substitution changes its answer.
+
+    Texts that it answers wrongly as they are are not attacked. See [robustness](robustness.md).
+    """
+
+    attack: Literal["words"] = Field(description="How: words, the most important first, in the words of `synonyms`.")
+    of: VariantName = Field(description="The task whose texts are attacked: one with classify and a target.")
+    synonyms: Text = Field(
+        description="A UTF-8 file, from the suite's folder: a line lists words that may stand for one another, by "
+        "commas (`film, movie, picture`)."
+    )
+    sample: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        50, description="So many of that task's samples, drawn by `seed`; or all."
+    )
+    limit: int | None = Field(None, ge=1, description="Draw from the first samples of that task only.")
+    max_queries: int = Field(200, ge=2, description="Most texts that the model is asked for each text attacked.")
+    max_candidates: int = Field(20, ge=1, description="Most substitutes of a word; of more, so many are drawn.")
+    max_changed: float = Field(0.4, gt=0, le=1, description="Largest share of a text's words that may be changed.")
+    seed: int | None = Field(None, ge=0, description="Seed of what is drawn (default: the suite's seed).")
+    metrics: tuple[MetricSpec, ...] = Field(
+        ("attack_success_rate", "accuracy_under_attack", "attack_queries", "attack_words_changed"),
+        description="Figures of attacks; see [metrics](metrics.md).",
+    )
+
+    @property
+    def groups(self) -> None:
+        """Its samples have the groups of the task that it attacks."""
+        return None
+
+
 class ProbeTask(_AnyTask):
     """A probe of bias, robustness or privacy; see [probes](probes.md).
 
@@ -398,7 +431,9 @@ class ProbeTask(_AnyTask):
 
 def _task_tag(value: Any) -> str:
     keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
-    return next((tag for tag in ("lm_eval", "probe", "classify", "perplexity", "explain") if tag in keys), "prompt")
+    return next(
+        (tag for tag in ("lm_eval", "probe", "classify", "perplexity", "explain", "attack") if tag in keys), "prompt"
+    )
 
 
 Task: TypeAlias = Annotated[
@@ -407,11 +442,14 @@ Task: TypeAlias = Annotated[
     | Annotated[PerplexityTask, Tag("perplexity")]
     | Annotated[LmEvalTask, Tag("lm_eval")]
     | Annotated[ProbeTask, Tag("probe")]
-    | Annotated[ExplainTask, Tag("explain")],
+    | Annotated[ExplainTask, Tag("explain")]
+    | Annotated[AttackTask, Tag("attack")],
     Discriminator(_task_tag),
 ]
 DataTask: TypeAlias = PromptTask | ClassifyTask | PerplexityTask
 """A task over a dataset of the suite."""
+StudyTask: TypeAlias = ExplainTask | AttackTask
+"""A task that asks a model many times about each sample of another task."""
 
 
 def class_of_task(keys: Collection[str]) -> type[_AnyTask]:
@@ -422,5 +460,6 @@ def class_of_task(keys: Collection[str]) -> type[_AnyTask]:
         "classify": ClassifyTask,
         "perplexity": PerplexityTask,
         "explain": ExplainTask,
+        "attack": AttackTask,
     }
     return classes.get(_task_tag(dict.fromkeys(keys)), PromptTask)

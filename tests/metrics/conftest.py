@@ -100,6 +100,19 @@ def explained(i):
     }
 
 
+def attacked(i):
+    """What a search found on text i: one of three was wrong before, and every other one of the rest is turned round."""
+    right, succeeded = i % 3 > 0, i % 3 > 0 and i % 2 > 0
+    return {
+        "attack": {
+            "right": right,
+            "succeeded": succeeded,
+            "n_queries": 1 + i if right else 1,
+            "share_changed": (1 + i % 3) / 8 if succeeded else 0.0,
+        }
+    }
+
+
 def probabilities(i):
     """What a classifier says of text i; of one it knows only another label."""
     if i == 7:
@@ -146,7 +159,9 @@ def batch():
                 created_utc=f"2026-01-01T00:00:{i:02}.125+00:00" if i != 9 else "",
                 input_tokens=i,
                 output_tokens=i % 5 if i != 7 else None,
-                meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9, **judged(i), **explained(i)} if i != 8 else {},
+                meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9, **judged(i), **explained(i), **attacked(i)}
+                if i != 8
+                else {},
             )
         )
     responses[5] = replace(responses[5], loglikelihoods=(), label_probabilities={})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from evalharness.core.errors import DataError, Place, Problem, UsageError
+from evalharness.core.synonyms import read_synonym_file
 from evalharness.stats.arrays import Floats, np
 
 from .search import Candidates
@@ -22,24 +22,8 @@ def read_synonyms(path: Path) -> Candidates:
         UsageError: the file cannot be read.
         DataError: a line has one word only.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise UsageError(f"the file of synonyms {path} cannot be read: {reason}") from error
-    groups: dict[str, dict[str, None]] = {}
-    problems = []
-    for number, line in enumerate(lines, start=1):
-        listed = [word.strip().lower() for word in line.partition("#")[0].split(",")]
-        listed = [word for word in listed if word]
-        if len(listed) == 1:
-            message = f"{listed[0]!r} stands alone; a line lists two or more words, by commas: film, movie, picture"
-            problems.append(Problem(Place(str(path), number), "synonyms", message))
-        for word in listed:
-            groups.setdefault(word, {}).update(dict.fromkeys(other for other in listed if other != word))
-    if problems:
-        raise DataError(problems)
-    return lambda word: tuple(groups.get(word, ()))
+    groups = read_synonym_file(path)
+    return lambda word: groups.get(word, ())
 
 
 def embedding_neighbours(
