@@ -624,3 +624,79 @@ def test_a_model_with_random_upper_layers_is_explained_otherwise(build: Any, che
     assert explain_game(model.game(request), "permutation").values == pytest.approx(honest, abs=1e-9)
     with pytest.raises(UsageError, match="from 0 to 2"), randomised_top(model.weights, n_layers=3):
         pass
+
+
+def state_of(model: Any) -> dict[str, Any]:
+    return {name: weight.clone() for name, weight in model.weights.state_dict().items()}
+
+
+def test_nothing_of_a_random_model_is_left_behind(build: Any, checkpoints: Any, request_of: Any) -> None:
+    """A causal model holds the keys and values of the last prompt: they must not cross into or out of the block."""
+    import torch
+
+    # The model's own head is the embeddings' table here, and stays: the layers alone must change the answer.
+    model = build("hf-causal", checkpoints("llama", "causal", style="bos"))
+    model.load()
+    request = request_of("loglikelihood", "Question: Is the film good? Answer:", continuations=[" yes"])
+    whole = np.ones((1, len(model.game(request).tokens)), dtype=bool)
+
+    def likelihood() -> float:
+        return float(model.game(request, output="log_likelihood").value(whole)[0, 0])
+
+    honest, before = likelihood(), state_of(model)
+    with model.randomised(seed=1):
+        drawn = likelihood()
+        model.forget_computed()
+        assert likelihood() == pytest.approx(drawn, abs=1e-6)
+    assert abs(drawn - honest) > 1e-3
+    assert likelihood() == pytest.approx(honest, abs=1e-9)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.weights.state_dict().items())
+    with model.randomised(seed=1):
+        assert likelihood() == pytest.approx(drawn, abs=1e-6)
+    with model.randomised(seed=2):
+        assert abs(likelihood() - drawn) > 1e-6
+
+
+def test_the_weights_come_back_where_the_explanation_fails(
+    build: Any, checkpoints: Any, request_of: Any, monkeypatch: Any
+) -> None:
+    import torch
+
+    model = build("hf-classifier", checkpoints("bert", "classifier", style="bert"))
+    model.load()
+    before = state_of(model)
+
+    def explain() -> None:
+        with model.randomised(seed=0):
+            assert not all(torch.equal(weight, before[name]) for name, weight in model.weights.state_dict().items())
+            raise GameError("on the way")
+
+    with pytest.raises(GameError, match="on the way"):
+        explain()
+    assert all(torch.equal(weight, before[name]) for name, weight in model.weights.state_dict().items())
+    # While they are drawn, too.
+    drawn: list[int] = []
+    from_numpy = torch.from_numpy
+
+    def ends(noise: Any) -> Any:
+        drawn.append(1)
+        if len(drawn) == 3:
+            raise MemoryError("no room")
+        return from_numpy(noise)
+
+    monkeypatch.setattr(torch, "from_numpy", ends)
+    with pytest.raises(MemoryError), model.randomised(seed=0):
+        pass
+    assert len(drawn) == 3
+    assert all(torch.equal(weight, before[name]) for name, weight in model.weights.state_dict().items())
+
+
+def test_weights_that_cannot_be_drawn_are_told_before_any_is(build: Any, checkpoints: Any) -> None:
+    import torch
+
+    model = build("hf-classifier", checkpoints("bert", "classifier", style="bert"))
+    model.load()
+    head = model.weights.classifier
+    head.weight = torch.nn.Parameter(head.weight.detach().to(torch.int8), requires_grad=False)
+    with pytest.raises(UsageError, match="weights of type int8, which cannot be drawn anew"), model.randomised():
+        pass
