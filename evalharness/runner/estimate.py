@@ -64,7 +64,7 @@ def model_calls(request: Request) -> int:
     if options.get("method") == "occlusion":
         most = n_words + 2
     elif options.get("method") == "exact":
-        most = 2 ** min(n_words, _MOST_EXACT)
+        most = 2 ** min(n_words, int((options.get("options") or {}).get("max_players", _MOST_EXACT)))
     if not options.get("quality"):
         return most
     n_explanations = 3 if options.get("randomisation") else 2

@@ -44,6 +44,7 @@ def explain_sample(
         raise GameError("the text has no words to explain")
     known = option_names(method)
     given: dict[str, Any] = {name: options[name] for name in ("max_evals", "seed") if name in known}
+    given |= options.get("options") or {}
     found = explain_game(game, method, **given)
     predicted = found.outputs[int(found.full_values.argmax())]
     explained = predicted

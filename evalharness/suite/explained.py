@@ -177,6 +177,8 @@ def study_of(task: ExplainTask, base: PromptTask | ClassifyTask, *, seed: int) -
         asks = "answer" if task.against is None else "margin"
     # Left out where it is not asked for, so that records from before it are still compared.
     more: dict[str, Json] = {"randomisation": True} if task.randomisation else {}
+    if task.options:
+        more["options"] = dict(task.options)
     return {
         "procedure": "explain",
         "method": task.explain,

@@ -345,6 +345,11 @@ class ExplainTask(_AnyTask):
         description="Measure how faithful each explanation is, beside random ones; costs more evaluations. "
         "{randomisation: true} adds the model-randomisation check.",
     )
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="Options of the method, such as {tolerance: 0.03} of shap or {steps: 64} of integrated_gradients; "
+        "see [methods of explanation](explain-methods.md#options).",
+    )
     seed: int | None = Field(None, ge=0, description="Seed of the draw and the method (default: the suite's seed).")
     metrics: tuple[MetricSpec, ...] = Field(
         _EXPLAINED_WELL, description="Figures of explanations, such as identity_mass; see [metrics](metrics.md)."

@@ -339,6 +339,59 @@ def test_a_model_that_runs_here_is_explained_in_its_own_tokens(folder, networks,
     assert record.manifest.execution["work"]["clf"]["weights"]
 
 
+def test_options_reach_the_method_and_are_part_of_what_runs_agree_on(folder):
+    text = "She wrote a great film, and it is a bad and dull plot, she said, all the same."
+    (folder / "reviews.jsonl").write_text(json.dumps({"id": "a", "text": text, "label": "pos", "lang": "en"}) + "\n")
+    records = [
+        evalharness.run(
+            write(with_task(explain="shap", max_evals=3000, quality=False, options=options)), allow_code=True
+        )
+        for options in ({}, {"tolerance": 0.03}, {"tolerance": 0.5})
+    ]
+    asked = [explanations(record)["a"]["n_evaluations"] for record in records]
+    assert asked[0] > asked[1] > asked[2]
+    identities = [{t.id: t.identity for t in record.manifest.tasks}["why"]["kind"] for record in records]
+    assert len(set(identities)) == 3
+    study = json.loads(next(iter(records[1].iter_samples(task="why"))).request.sampling.study)
+    assert study["options"] == {"tolerance": 0.03}
+    # Without any, nothing is said of them: records from before there were options can still be compared.
+    assert "options" not in json.loads(next(iter(records[0].iter_samples(task="why"))).request.sampling.study)
+
+
+def test_options_count_in_how_often_a_model_is_asked():
+    options = {"method": "exact", "max_evals": 500, "quality": False}
+    for more, expected in [({}, 4096), ({"options": {"max_players": 14}}, 2**14)]:
+        study = json.dumps(options | more)
+        request = Request("k", "m", "study", "s", "word " * 20, sampling=Sampling(study=study))
+        assert model_calls(request) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "at", "said"),
+    [
+        ("shap", {"tolerence": 0.1}, ".tolerence", "shap has no option 'tolerence'; did you mean 'tolerance'?"),
+        ("lime", {"tolerance": 0.1}, ".tolerance", "lime has no option 'tolerance'; it takes kernel_width, ridge"),
+        ("occlusion", {"steps": 3}, ".steps", "occlusion has no option 'steps'; it takes none"),
+        ("shap", {"tolerance": -1}, ".tolerance", "tolerance must be a number of at least 0; got -1"),
+        ("shap", {"tolerance": None}, ".tolerance", "tolerance has no value"),
+        ("shap", {"max_evals": 5}, ".max_evals", "max_evals is a key of the task itself"),
+        ("shap", {"engine": "shap", "tolerance": 0.1}, "", "the shap library has no tolerance"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_asked(folder, capsys, method, options, at, said):
+    from evalharness.core.errors import SuiteError
+
+    suite = write(with_task(explain=method, options=options))
+    with pytest.raises(SuiteError) as caught:
+        evalharness.run(suite, allow_code=True)
+    (problem,) = caught.value.problems
+    assert problem.path == f"tasks[1].options{at}"
+    assert said in problem.message
+    assert problem.place.line > 1
+    assert main(["validate", suite]) == 2
+    assert said in capsys.readouterr().err
+
+
 RANDOMISED = {"explain": "shap", "max_evals": 60, "quality": {"randomisation": True}}
 
 
