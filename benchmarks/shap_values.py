@@ -1,13 +1,14 @@
 """Explaining a sentiment classifier, beside shap.Explainer over a transformers pipeline, in one process.
 
-    python benchmarks/shap_values.py [--texts 12] [--max-evals 500] [--tolerance T …] [--write]
+    python benchmarks/shap_values.py [--texts 12] [--skip 0] [--max-evals 500] [--tolerance T …] [--write]
 
 The model is movie-sentiment-minilm (`evalharness fetch-model movie-sentiment-minilm`), the texts are the first of the
-test part of movie-sentiment with 12 to 60 tokens. Text after text is explained by all contenders in turns, with the
-same weights and threads; importing shap and what numba compiles at its first call are not counted. The time in the
-model is that of its forward pass for all of them, on one clock. Faithfulness is measured on the same masked ids for
-all: comprehensiveness (AOPC at 1, 5, 10, 20 and 50 % of the tokens) for the label that the model answers, beside ten
-random orders, and the paired difference to shap with its 95 % interval (t). Without --write the table is only printed.
+test part of movie-sentiment with 12 to 60 tokens, behind those that --skip leaves to another run. Text after text is
+explained by all contenders in turns, with the same weights and threads; importing shap and what numba compiles at its
+first call are not counted. The time in the model is that of its forward pass for all of them, on one clock.
+Faithfulness is measured on the same masked ids for all: comprehensiveness (AOPC at 1, 5, 10, 20 and 50 % of the tokens)
+for the label that the model answers, beside ten random orders, and the paired difference to shap with its 95 % interval
+(t). Without --write the table is only printed.
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ class Clock:
         model.forward = timed
 
 
-def load_texts(n: int, tokenizer: Any) -> list[str]:
+def load_texts(n: int, tokenizer: Any, *, skip: int = 0) -> list[str]:
     lines = (DATASETS["movie-sentiment"].folder / "test.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(line)["text"] for line in lines]
-    return [text for text in texts if 12 <= len(tokenizer(text)["input_ids"]) <= 60][:n]
+    return [text for text in texts if 12 <= len(tokenizer(text)["input_ids"]) <= 60][skip : skip + n]
 
 
 def load_model(threads: int) -> Any:
@@ -121,6 +122,7 @@ def contenders(model: Any, max_evals: int, tolerances: Sequence[float]) -> dict[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=12)
+    parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--max-evals", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -130,7 +132,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     load = os.getloadavg()[0]
     model = load_model(args.threads)
-    texts = load_texts(args.texts, model.tokens.tokenizer)
+    texts = load_texts(args.texts, model.tokens.tokenizer, skip=args.skip)
     runs = contenders(model, args.max_evals, args.tolerance)
     for run in runs.values():
         run(texts[0])
@@ -209,12 +211,13 @@ def main() -> None:
     )
     lengths = [len(found) for found in values[peer]]
     tolerances = " ".join(map(str, args.tolerance))
+    skipped = f"--skip {args.skip} " if args.skip else ""
     text = (
         "## SHAP\n\n"
-        f"`python benchmarks/shap_values.py --texts {args.texts} --max-evals {args.max_evals} --rounds {args.rounds} "
-        f"--tolerance {tolerances} --threads {args.threads}`: movie-sentiment-minilm, float32, {len(texts)} texts of "
-        f"{min(lengths)} to {max(lengths)} tokens, max_evals {args.max_evals}, {args.threads} thread(s); contenders "
-        f"take turns on each text, sums of the fastest of {args.rounds} round(s). {machine()}; "
+        f"`python benchmarks/shap_values.py --texts {args.texts} {skipped}--max-evals {args.max_evals} "
+        f"--rounds {args.rounds} --tolerance {tolerances} --threads {args.threads}`: movie-sentiment-minilm, float32, "
+        f"{len(texts)} texts of {min(lengths)} to {max(lengths)} tokens, max_evals {args.max_evals}, {args.threads} "
+        f"thread(s); contenders take turns on each text, sums of the fastest of {args.rounds} round(s). {machine()}; "
         f"shap {version('shap')}; load average {load:.1f} when it began.\n\n{table}\n\n"
         f"Comprehensiveness (AOPC) of random orders: {np.mean(chance):.4f}."
     )

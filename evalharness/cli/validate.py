@@ -103,6 +103,7 @@ class _Validation:
         _line(True, "syntax", f"{suite.name}: {', '.join(_plural(len(part), word) for part, word in parts)}")
 
     def references(self) -> None:
+        from evalharness.runner.explain_options import option_problems
         from evalharness.runner.lm_eval_plan import lm_eval_problems
         from evalharness.suite.batches import batch_problems
         from evalharness.suite.check import check_references
@@ -111,7 +112,7 @@ class _Validation:
 
         self.loaded, more = expand_probes(self.loaded)
         more += [*lm_eval_problems(self.loaded), *self._price_problems()]
-        more += [*batch_problems(self.loaded), *stop_problems(self.loaded)]
+        more += [*batch_problems(self.loaded), *stop_problems(self.loaded), *option_problems(self.loaded)]
         check_references(self.loaded, more=more)
         metrics = sum(len(task.metrics) for task in self.loaded.suite.tasks)
         _line(True, "references", f"names, {_plural(metrics, 'metric')}, prompts and environment variables are there")

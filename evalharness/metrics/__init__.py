@@ -147,6 +147,8 @@ BUILTIN: dict[str, str] = {
     "insertion_auc": "evalharness.metrics.explanations:InsertionAuc",
     "insertion_auc_over_random": "evalharness.metrics.explanations:InsertionAucOverRandom",
     "seed_stability": "evalharness.metrics.explanations:SeedStability",
+    "randomisation_similarity": "evalharness.metrics.explanations:RandomisationSimilarity",
+    "randomisation_similarity_over_random": "evalharness.metrics.explanations:RandomisationSimilarityOverRandom",
     "explanation_evaluations": "evalharness.metrics.explanations:ExplanationEvaluations",
     "efficiency_gap": "evalharness.metrics.explanations:EfficiencyGap",
     "attack_success_rate": "evalharness.metrics.attack:AttackSuccessRate",

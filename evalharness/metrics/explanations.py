@@ -24,6 +24,8 @@ __all__ = [
     "ExplanationMetric",
     "InsertionAuc",
     "InsertionAucOverRandom",
+    "RandomisationSimilarity",
+    "RandomisationSimilarityOverRandom",
     "SeedStability",
     "Sufficiency",
     "SufficiencyOverRandom",
@@ -219,6 +221,40 @@ class SeedStability(_Quality):
     name = "seed_stability"
     of = "seed_stability"
     bounds = (-1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomisationSimilarity(_Quality):
+    """How alike the explanations of a model and of the same model with random upper layers are: near 0 is good.
+
+        Σ_i spearman(values of the model, values of the model with its head and upper half drawn anew) / n, from −1 to 1
+
+    An explanation that hardly changes when the model forgets shows the text and not the model. Needs
+    `quality: {randomisation: true}`; texts of one word, and those whose values do not vary, are left out.
+
+    Source: Adebayo et al. 2018, model parameter randomisation test (the rank correlation of signed values).
+    """
+
+    name = "randomisation_similarity"
+    of = "randomisation_similarity"
+    bounds = (-1.0, 1.0)
+    higher_is_better = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomisationSimilarityOverRandom(_Quality):
+    """Likeness to explanations of a model with random upper layers, less that of shuffled values: 0 is chance.
+
+        Σ_i (randomisation_similarity_i − mean rank correlation with its own values in 100 random orders) / n
+
+    Source: as `randomisation_similarity`; the orders are drawn by the task's seed.
+    """
+
+    name = "randomisation_similarity_over_random"
+    of = "randomisation_similarity"
+    over_random = True
+    bounds = (-2.0, 2.0)
+    higher_is_better = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ _QUALITIES = (
     ("sufficiency", "sufficiency", -1),
     ("deletion area", "deletion_auc", -1),
     ("insertion area", "insertion_auc", 1),
+    ("likeness to a model with random layers", "randomisation_similarity", 0),
 )
 
 
@@ -99,7 +100,7 @@ class WordTable:
 class QualityRow:
     """A figure of faithfulness beside that of random attributions; `gain` with its interval is their difference.
 
-    `better` is 1 where a higher figure is more faithful, −1 where a lower one is.
+    `better` is 1 where a higher figure is more faithful, −1 where a lower one is, and 0 where one near 0 is.
     """
 
     name: str
@@ -112,10 +113,19 @@ class QualityRow:
     better: int
 
     @property
+    def way(self) -> str:
+        """Which way a figure is more faithful, as an arrow."""
+        return "↑" if self.better > 0 else "↓" if self.better < 0 else "→0"
+
+    @property
     def finding(self) -> str:
         """What the interval of the difference says."""
         if math.isnan(self.low) or math.isnan(self.high):
             return "too few texts"
+        if not self.better:
+            if self.low > 0:
+                return "more alike than chance"
+            return "less alike than chance" if self.high < 0 else "no likeness beyond chance shown"
         signed = (self.low, self.high) if self.better > 0 else (-self.high, -self.low)
         if signed[0] > 0:
             return "better than chance"

@@ -237,7 +237,7 @@ def _explanations(record: Record) -> list[str]:
         lines += [f"### {_e(view.task)} on {_e(view.model)}: {_e(view.method)}{unit}, {view.n_texts} texts{failed}", ""]
         rows = [
             [
-                f"{q.name} {'↑' if q.better > 0 else '↓'}",
+                f"{q.name} {q.way}",
                 figure(q.value),
                 figure(q.random),
                 signed(q.gain),

@@ -52,8 +52,8 @@ def model_calls(request: Request) -> int:
     """How often a model is asked, at most, for `request`: once, but for studies.
 
     An explanation asks as often as `max_evals` lets it, or about each word (occlusion) or set of words (exact) once;
-    its quality takes another explanation with another seed, and each text masked word by word in some orders. An
-    attack asks as often as `max_queries` lets it.
+    its quality takes another explanation with another seed, one of the model with random weights where that is asked
+    for, and each text masked word by word in some orders. An attack asks as often as `max_queries` lets it.
     """
     if request.kind != "study":
         return 1
@@ -66,8 +66,11 @@ def model_calls(request: Request) -> int:
     if options.get("method") == "occlusion":
         most = n_words + 2
     elif options.get("method") == "exact":
-        most = 2 ** min(n_words, _MOST_EXACT)
-    return 2 * most + _RANKINGS * (n_words + 1) if options.get("quality") else most
+        most = 2 ** min(n_words, int((options.get("options") or {}).get("max_players", _MOST_EXACT)))
+    if not options.get("quality"):
+        return most
+    n_explanations = 3 if options.get("randomisation") else 2
+    return n_explanations * most + _RANKINGS * (n_words + 1)
 
 
 def is_attack(request: Request) -> bool:

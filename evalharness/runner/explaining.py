@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from evalharness.core.registry import suggestion
@@ -15,13 +16,21 @@ if TYPE_CHECKING:
 __all__ = ["explain_sample"]
 
 _N_RANDOM = 3  # attributions that say nothing, of each text
+_N_SHUFFLED = 100  # and such as are only held against the explanation itself, which asks no model
 
 
-def explain_sample(game: Game, options: Mapping[str, Any], *, text: str) -> dict[str, Any]:
+def explain_sample(
+    game: Game,
+    options: Mapping[str, Any],
+    *,
+    text: str,
+    randomised: Callable[[], AbstractContextManager[Game]] | None = None,
+) -> dict[str, Any]:
     """The explanation of `game` as plain JSON: `Explanation.as_json` of the outputs that are asked for, and more.
 
     Besides there are `text` (what the places of the tokens count in), `predicted` (the output with the highest value),
-    `explained` (the output whose quality is measured) and `quality` (None where it is not asked for).
+    `explained` (the output whose quality is measured) and `quality` (None where it is not asked for). Within
+    `randomised()` the model's upper layers know nothing, and it gives the game of the same text.
 
     Raises:
         GameError: the text cannot be explained.
@@ -35,6 +44,7 @@ def explain_sample(game: Game, options: Mapping[str, Any], *, text: str) -> dict
         raise GameError("the text has no words to explain")
     known = option_names(method)
     given: dict[str, Any] = {name: options[name] for name in ("max_evals", "seed") if name in known}
+    given |= options.get("options") or {}
     found = explain_game(game, method, **given)
     predicted = found.outputs[int(found.full_values.argmax())]
     explained = predicted
@@ -44,7 +54,15 @@ def explain_sample(game: Game, options: Mapping[str, Any], *, text: str) -> dict
         if explained not in found.outputs:
             near = suggestion(explained, found.outputs) or f"; it has: {', '.join(found.outputs[:10])}"
             raise GameError(f"the model has no output {explained!r}{near}")
-    quality = _quality(game, found, found.outputs.index(explained), options, given) if options.get("quality") else None
+    quality: dict[str, Any] | None = None
+    if options.get("quality"):
+        column = found.outputs.index(explained)
+        quality = _quality(game, found, column, options, given)
+        if options.get("randomisation"):
+            if randomised is None:
+                raise GameError("the weights of this model cannot be drawn anew: leave out quality.randomisation")
+            with randomised() as other:
+                quality |= _randomisation(other, found, column, given, seed=int(options["seed"]))
     body: dict[str, Any] = found.as_json()
     if options["output"] != "all":
         column = found.outputs.index(explained)
@@ -72,3 +90,18 @@ def _quality(
         stability = rank_agreement(found.values[:, [output]], again.values[:, [output]])
     quality["seed_stability"] = None if math.isnan(stability) else stability
     return quality
+
+
+def _randomisation(
+    game: Game, found: Explanation, output: int, given: Mapping[str, Any], *, seed: int
+) -> dict[str, Any]:
+    """How alike the explanation and that of a model that knows nothing are, and what shuffled values would be."""
+    from evalharness.explain.methods import explain_game
+    from evalharness.explain.quality import random_agreement, rank_agreement
+
+    own, other = found.values[:, [output]], explain_game(game, found.method, **given).values[:, [output]]
+    likeness = rank_agreement(own, other)
+    if math.isnan(likeness):
+        return {"randomisation_similarity": None, "randomisation_similarity_random": None}
+    chance = float(random_agreement(own, n_random=_N_SHUFFLED, seed=seed).mean())
+    return {"randomisation_similarity": likeness, "randomisation_similarity_random": chance}

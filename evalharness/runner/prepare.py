@@ -81,11 +81,12 @@ def prepare(
     from evalharness.suite.plan import make_plan
     from evalharness.suite.stop_check import stop_problems
 
+    from .explain_options import option_problems
     from .lm_eval_plan import lm_eval_problems, plan_lm_eval
 
     loaded, more = expand_probes(load_suite(suite, overrides=overrides))
     more += [*lm_eval_problems(loaded), *price_problems(loaded, environ)]
-    more += [*batch_problems(loaded), *stop_problems(loaded)]
+    more += [*batch_problems(loaded), *stop_problems(loaded), *option_problems(loaded)]
     check_references(loaded, environ=environ, more=more)
     if begin is not None:
         begin(loaded.suite)

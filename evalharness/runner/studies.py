@@ -11,7 +11,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -73,7 +73,12 @@ async def study(model: Model, request: Request) -> Response:
             found = await _attacked(model, request, options, used)
         elif make is not None:
             on_worker: Callable[[Callable[[], Any]], Any] = model.on_worker  # type: ignore[attr-defined]
-            found = await on_worker(lambda: _explained(_token_game(make, request, options), request, options))
+
+            def work() -> dict[str, Any]:
+                game = _token_game(make, request, options)
+                return _explained(game, request, options, lambda: _of_random_weights(model, make, request, options))
+
+            found = await on_worker(work)
         else:
             found = await _through_verbs(model, request, options, used)
     except (ModelError, asyncio.CancelledError):
@@ -105,10 +110,24 @@ def _token_game(make: Callable[..., Game], request: Request, options: Mapping[st
     return make(request, **given)
 
 
-def _explained(game: Game, request: Request, options: Mapping[str, Any]) -> dict[str, Any]:
+@contextlib.contextmanager
+def _of_random_weights(
+    model: Any, make: Callable[..., Game], request: Request, options: Mapping[str, Any]
+) -> Iterator[Game]:
+    # The same draw for every text: one model that knows nothing.
+    with model.randomised(seed=int(options["seed"])):
+        yield _token_game(make, request, options)
+
+
+def _explained(
+    game: Game,
+    request: Request,
+    options: Mapping[str, Any],
+    randomised: Callable[[], contextlib.AbstractContextManager[Game]] | None = None,
+) -> dict[str, Any]:
     from .explaining import explain_sample
 
-    return explain_sample(game, options, text=explained_text(request.prompt))
+    return explain_sample(game, options, text=explained_text(request.prompt), randomised=randomised)
 
 
 def explained_text(prompt: Prompt) -> str:

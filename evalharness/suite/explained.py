@@ -38,6 +38,7 @@ KeyOf = Callable[[Json, tuple[str, ...], Sampling, str], str]
 
 WHITE_BOX = frozenset({"integrated_gradients", "attention"})
 """Methods that look into the model."""
+_HAS_WEIGHTS = frozenset({"hf-causal", "hf-seq2seq", "hf-classifier", "hf-"})
 
 
 def base_of(task: StudyTask, suite: Suite) -> PromptTask | ClassifyTask | None:
@@ -127,7 +128,21 @@ def unfit_models(suite: Suite, task: StudyTask, names: Sequence[str]) -> Iterato
         shown = f"the model {name.partition('@')[0]!r} (backend {backend})"
         if backend == "replay":
             yield key, f"{shown} has recorded answers, which say nothing of other texts; name a model that can be asked"
-        elif backend.startswith("hf-") or isinstance(task, AttackTask):
+        elif isinstance(task, AttackTask):
+            continue
+        elif task.randomisation and backend not in _HAS_WEIGHTS:
+            yield (
+                ("quality", "randomisation"),
+                f"draws weights of the model anew, and {shown} has none that can be drawn here; leave it out, or "
+                "name a model of hf-causal, hf-seq2seq or hf-classifier under `model`",
+            )
+        elif task.randomisation and getattr(suite.models.get(name), "devices", None) is not None:
+            yield (
+                ("quality", "randomisation"),
+                f"draws weights of the model anew, and {shown} has copies on several GPUs; give it `device` in place "
+                "of `devices`",
+            )
+        elif backend.startswith("hf-"):
             continue
         elif task.explain in WHITE_BOX:
             yield (
@@ -169,6 +184,10 @@ def study_of(task: StudyTask, base: PromptTask | ClassifyTask, *, seed: int) -> 
         asks = "choices"
     else:
         asks = "answer" if task.against is None else "margin"
+    # Left out where it is not asked for, so that records from before it are still compared.
+    more: dict[str, Json] = {"randomisation": True} if task.randomisation else {}
+    if task.options:
+        more["options"] = dict(task.options)
     return {
         "procedure": "explain",
         "method": task.explain,
@@ -177,8 +196,9 @@ def study_of(task: StudyTask, base: PromptTask | ClassifyTask, *, seed: int) -> 
         "players": task.players,
         "output": task.output,
         "mask": task.mask,
-        "quality": task.quality,
+        "quality": task.quality is not False,
         "seed": seed,
+        **more,
     }
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "ClassifyTask",
     "DataTask",
     "ExplainTask",
+    "ExplanationQuality",
     "FewShot",
     "LmEvalTask",
     "MessageTemplate",
@@ -291,6 +292,18 @@ _EXPLAINED_WELL: tuple[MetricSpec, ...] = (
     *_EXPLAINED,
 )
 """The figures of an explanation whose quality is measured."""
+_RANDOMISED: tuple[MetricSpec, ...] = ("randomisation_similarity", "randomisation_similarity_over_random")
+"""With the check of a model whose upper layers know nothing."""
+
+
+class ExplanationQuality(Strict):
+    """What is measured of explanations besides the figures that need no more than the model itself."""
+
+    randomisation: bool = Field(
+        False,
+        description="Explain the same model with its upper half drawn anew, too: an explanation that stays the same "
+        "shows the text and not the model. Hugging Face models only; one more explanation a text.",
+    )
 
 
 class ExplainTask(_AnyTask):
@@ -329,13 +342,25 @@ class ExplainTask(_AnyTask):
         description="What stands in the place of a masked word; an empty text leaves it out (default: the model's own "
         "token for that, and `…` for models that do not run here).",
     )
-    quality: bool = Field(
-        True, description="Measure how faithful each explanation is, beside random ones; costs more evaluations."
+    quality: bool | ExplanationQuality = Field(
+        True,
+        description="Measure how faithful each explanation is, beside random ones; costs more evaluations. "
+        "{randomisation: true} adds the model-randomisation check.",
+    )
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="Options of the method, such as {tolerance: 0.03} of shap or {steps: 64} of integrated_gradients; "
+        "see [methods of explanation](explain-methods.md#options).",
     )
     seed: int | None = Field(None, ge=0, description="Seed of the draw and the method (default: the suite's seed).")
     metrics: tuple[MetricSpec, ...] = Field(
         _EXPLAINED_WELL, description="Figures of explanations, such as identity_mass; see [metrics](metrics.md)."
     )
+
+    @property
+    def randomisation(self) -> bool:
+        """Whether the model is explained with random upper layers as well."""
+        return isinstance(self.quality, ExplanationQuality) and self.quality.randomisation
 
     @property
     def groups(self) -> None:
@@ -349,6 +374,8 @@ class ExplainTask(_AnyTask):
         if not self.quality and "metrics" not in self.model_fields_set:
             # Before anybody has seen the task, which nobody can change afterwards.
             object.__setattr__(self, "metrics", _EXPLAINED)
+        if self.randomisation and "metrics" not in self.model_fields_set:
+            object.__setattr__(self, "metrics", (*_EXPLAINED_WELL[:-2], *_RANDOMISED, *_EXPLAINED))
         return self
 
 

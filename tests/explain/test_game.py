@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,3 +111,13 @@ def test_texts_of_no_and_of_one_word(name, n, table_game):
     assert found.values.shape == (n, 2)
     if n and name != "lime":
         assert found.values[0] == pytest.approx(found.full_values - found.base_values, abs=1e-12)
+
+
+def test_the_options_of_all_methods_are_documented():
+    page = (Path(__file__).parents[2] / "docs" / "explain-methods.md").read_text(encoding="utf-8")
+    table = page.partition("## Options")[2].partition("`engine: shap` lets")[0]
+    rows = {line.split("`")[1]: line for line in table.splitlines() if line.startswith("| `")}
+    for method in METHODS:
+        own = [name for name in option_names(method) if name not in ("max_evals", "seed")]
+        assert (method in rows) == bool(own)
+        assert all(f"`{name}`" in rows[method] for name in own)

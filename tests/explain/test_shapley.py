@@ -31,6 +31,35 @@ def test_exact_values_are_the_mean_over_all_orders(n, table_game, brute_force):
     assert explain_game(game, "shap").values == pytest.approx(expected, abs=1e-12)
 
 
+def shapley_by_dividends(worth):
+    """Shapley values from the worth (2^n, k) of all coalitions, bit i of a row's number being player i.
+
+    Harsanyi's dividends d(S) = Σ over T ⊆ S of (−1)^(|S|−|T|)·v(T), each shared evenly by the players of S.
+    """
+    n = int(np.log2(len(worth)))
+    members = np.arange(2**n)[:, None] >> np.arange(n) & 1 > 0
+    dividends = worth.astype(float).copy()
+    for i in range(n):
+        dividends[members[:, i]] -= dividends[~members[:, i]]
+    shares = dividends[1:] / members[1:].sum(axis=1)[:, None]
+    return members[1:].T.astype(float) @ shares
+
+
+@pytest.mark.parametrize("n", [7, 8, 9, 10])
+def test_up_to_ten_players_have_their_shapley_values(n, table_game):
+    """A game with interactions of all orders, against another formula than the one that is computed."""
+    game = table_game(n, seed=n)
+    coalitions = np.arange(2**n)[:, None] >> np.arange(n) & 1 > 0
+    expected = shapley_by_dividends(game.value(coalitions))
+    for method in ("exact", "shap"):
+        found = explain_game(table_game(n, seed=n), method)
+        assert found.values == pytest.approx(expected, abs=1e-9)
+        assert found.n_evaluations == 2**n
+    # The tree alone is not it: the game would not tell the two apart otherwise.
+    tree = explain_game(table_game(n, seed=n), "shap", exact_up_to=0, max_evals=100_000)
+    assert np.abs(tree.values - expected).max() > 1e-3
+
+
 @pytest.mark.parametrize(("name", "options"), EFFICIENT)
 @pytest.mark.parametrize("n", [2, 7, 10])
 def test_values_sum_to_the_whole(name, options, n, table_game):

@@ -85,6 +85,7 @@ def explained(i):
     names = ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc")
     quality = {name: share - 0.1 * place for place, name in enumerate(names)}
     quality |= {f"{name}_random": 0.3 - share for name in names} | {"seed_stability": 1 - share}
+    quality |= {"randomisation_similarity": share - 0.2, "randomisation_similarity_random": 0.01 * i}
     return {
         "explanation": {
             "text": "she waits",

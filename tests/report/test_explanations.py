@@ -71,6 +71,20 @@ def test_a_waterfall_goes_from_base_to_full_whatever_is_left_over():
     assert [step.name for step in steps_of(["a"], [0.25], base=0.0, full=0.25)] == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "finding"),
+    [
+        (0.1, 0.4, "more alike than chance"),
+        (-0.4, -0.1, "less alike than chance"),
+        (-0.1, 0.4, "no likeness beyond chance shown"),
+        (math.nan, math.nan, "too few texts"),
+    ],
+)
+def test_a_likeness_is_good_near_zero(low, high, finding):
+    row = QualityRow("likeness", 0.2, 0.0, 0.2, low, high, 9, 0)
+    assert (row.finding, row.way) == (finding, "→0")
+
+
 def test_words_over_texts_have_the_t_interval_of_their_mean():
     texts = [{"good": 0.5, "bad": -0.5, "once": 9.0}, {"good": 0.3}, {"good": 0.1, "bad": -0.1}]
     found = {row.word: row for row in word_means(texts)}

@@ -339,6 +339,116 @@ def test_a_model_that_runs_here_is_explained_in_its_own_tokens(folder, networks,
     assert record.manifest.execution["work"]["clf"]["weights"]
 
 
+def test_options_reach_the_method_and_are_part_of_what_runs_agree_on(folder):
+    text = "She wrote a great film, and it is a bad and dull plot, she said, all the same."
+    (folder / "reviews.jsonl").write_text(json.dumps({"id": "a", "text": text, "label": "pos", "lang": "en"}) + "\n")
+    records = [
+        evalharness.run(
+            write(with_task(explain="shap", max_evals=3000, quality=False, options=options)), allow_code=True
+        )
+        for options in ({}, {"tolerance": 0.03}, {"tolerance": 0.5})
+    ]
+    asked = [explanations(record)["a"]["n_evaluations"] for record in records]
+    assert asked[0] > asked[1] > asked[2]
+    identities = [{t.id: t.identity for t in record.manifest.tasks}["why"]["kind"] for record in records]
+    assert len(set(identities)) == 3
+    study = json.loads(next(iter(records[1].iter_samples(task="why"))).request.sampling.study)
+    assert study["options"] == {"tolerance": 0.03}
+    # Without any, nothing is said of them: records from before there were options can still be compared.
+    assert "options" not in json.loads(next(iter(records[0].iter_samples(task="why"))).request.sampling.study)
+
+
+def test_options_count_in_how_often_a_model_is_asked():
+    options = {"method": "exact", "max_evals": 500, "quality": False}
+    for more, expected in [({}, 4096), ({"options": {"max_players": 14}}, 2**14)]:
+        study = json.dumps(options | more)
+        request = Request("k", "m", "study", "s", "word " * 20, sampling=Sampling(study=study))
+        assert model_calls(request) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "at", "said"),
+    [
+        ("shap", {"tolerence": 0.1}, ".tolerence", "shap has no option 'tolerence'; did you mean 'tolerance'?"),
+        ("lime", {"tolerance": 0.1}, ".tolerance", "lime has no option 'tolerance'; it takes kernel_width, ridge"),
+        ("occlusion", {"steps": 3}, ".steps", "occlusion has no option 'steps'; it takes none"),
+        ("shap", {"tolerance": -1}, ".tolerance", "tolerance must be a number of at least 0; got -1"),
+        ("shap", {"tolerance": None}, ".tolerance", "tolerance has no value"),
+        ("shap", {"max_evals": 5}, ".max_evals", "max_evals is a key of the task itself"),
+        ("shap", {"engine": "shap", "tolerance": 0.1}, "", "the shap library has no tolerance"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_asked(folder, capsys, method, options, at, said):
+    from evalharness.core.errors import SuiteError
+
+    suite = write(with_task(explain=method, options=options))
+    with pytest.raises(SuiteError) as caught:
+        evalharness.run(suite, allow_code=True)
+    (problem,) = caught.value.problems
+    assert problem.path == f"tasks[1].options{at}"
+    assert said in problem.message
+    assert problem.place.line > 1
+    assert main(["validate", suite]) == 2
+    assert said in capsys.readouterr().err
+
+
+RANDOMISED = {"explain": "shap", "max_evals": 60, "quality": {"randomisation": True}}
+
+
+@pytest.mark.model
+def test_a_model_is_explained_with_random_layers_too(folder, networks):
+    suite = with_task(**RANDOMISED)
+    del suite["tasks"][1]["metrics"]
+    suite["models"] = {"clf": {"backend": "hf-classifier", "path": str(networks(labels=("neg", "pos")))}}
+    record = evalharness.run(write(suite))
+    likeness = {name: one["quality"]["randomisation_similarity"] for name, one in explanations(record).items()}
+    assert all(-1 <= value < 0.999 for value in likeness.values())
+    found, over = (figure(record, f"randomisation_similarity{end}") for end in ("", "_over_random"))
+    assert found.value == pytest.approx(sum(likeness.values()) / 4)
+    assert found.n == 4
+    assert -1 <= found.ci_low < found.value < found.ci_high <= 1
+    assert abs(found.value - over.value) < 0.3
+    # The answers are those of the model as it is, also of a task that runs behind, and of a run without the check.
+    plain = with_task(explain="shap", max_evals=60, metrics=["efficiency_gap"])
+    other = evalharness.run(write({**plain, "models": suite["models"]}), cache="off")
+    for name, one in explanations(other).items():
+        assert one["values"] == explanations(record)[name]["values"]
+        assert "randomisation_similarity" not in one["quality"]
+    identities = [{t.id: t.identity for t in r.manifest.tasks}["why"] for r in (record, other)]
+    assert identities[0]["kind"] != identities[1]["kind"]
+
+
+@pytest.mark.model
+def test_a_random_model_that_cannot_be_explained_leaves_the_model_as_it_was(folder, networks, monkeypatch):
+    from evalharness.core.games import GameError
+    from evalharness.runner import explaining
+
+    def fails(*given, **more):
+        raise GameError("not this one")
+
+    models = {"clf": {"backend": "hf-classifier", "path": str(networks(labels=("neg", "pos")))}}
+    after = {**SUITE["tasks"][0], "id": "after", "classify": "It is: {{ text }}"}
+    triage, why = with_task(**RANDOMISED, metrics=["efficiency_gap"])["tasks"]
+    tasks = [triage, why, after]
+    monkeypatch.setattr(explaining, "_randomisation", fails)
+    record = evalharness.run(write(models=models, tasks=tasks, execution={"on_error": "exclude"}), cache="off")
+    assert {row.response.error for row in record.iter_samples(task="why")} == {"not this one"}
+    again = evalharness.run(write(models=models, tasks=[triage, after]), cache="off")
+    for task in ("triage", "after"):
+        answers = [row.response.label_probabilities for row in record.iter_samples(task=task)]
+        assert answers == [row.response.label_probabilities for row in again.iter_samples(task=task)]
+
+
+def test_a_model_without_weights_cannot_forget(folder):
+    from evalharness.core.errors import SuiteError
+
+    with pytest.raises(SuiteError) as caught:
+        evalharness.run(write(with_task(**RANDOMISED)), allow_code=True)
+    (problem,) = caught.value.problems
+    assert problem.path == "tasks[1].quality.randomisation"
+    assert "the model 'clf' (backend python) has none that can be drawn here" in problem.message
+
+
 def test_nothing_is_asked_for_a_run_that_was_stopped(folder):
     from evalharness.core.games import GameError
     from evalharness.runner.studies import _Asker, _Used

@@ -13,6 +13,7 @@ version: 1
 name: why
 models:
   clf: {backend: hf-classifier, path: somewhere}
+  two: {backend: hf-classifier, path: somewhere, devices: all}
   lm: {backend: hf-causal, path: somewhere}
   api: {backend: openai, model: x, api: completions, base_url: "http://h", api_key: k}
   chat: {backend: openai, model: x, base_url: "http://h", api_key: k}
@@ -37,6 +38,7 @@ tasks:
         "{id: why, explain: lime, of: ask, model: [lm, api]}",
         '{id: why, explain: occlusion, of: free, answer: " {{ gold }}", against: " no"}',
         "{id: why, explain: shap, of: triage, quality: false}",
+        "{id: why, explain: shap, of: triage, quality: {randomisation: true}}",
     ],
 )
 def test_well_formed_entries(load_text, entry):
@@ -78,6 +80,21 @@ def test_without_quality_only_what_needs_none_is_measured(load_text):
         ("{id: why, explain: shap, of: triage, model: lm}", "model", "the task must classify"),
         ("{id: why, explain: shap, of: triage, metrics: [bleu]}", "metrics[0]", "this one must explain another task"),
         ("{id: why, explain: shap, of: triage, smaple: 3}", "smaple", "did you mean 'sample'"),
+        (
+            "{id: why, explain: shap, of: ask, model: api, quality: {randomisation: true}}",
+            "quality.randomisation",
+            "the model 'api' (backend openai) has none that can be drawn here; leave it out, or name a model of hf-",
+        ),
+        (
+            "{id: why, explain: shap, of: triage, model: two, quality: {randomisation: true}}",
+            "quality.randomisation",
+            "has copies on several GPUs",
+        ),
+        (
+            "{id: why, explain: shap, of: triage, quality: {randomization: true}}",
+            "quality.randomization",
+            "randomisation",
+        ),
         ("{id: why, explain: shap, of: triage, sample: 0}", "sample", "1"),
         ("{id: why, explain: shap, of: triage, prompt: x}", "prompt", "a task has only one of"),
         ('{id: why, explain: shap, of: free, answer: "{{ oops"}', "answer", ""),

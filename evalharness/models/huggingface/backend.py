@@ -59,6 +59,9 @@ class HfCausal(HfModel):
         super().forget()
         self.scorer = self.generator = None
 
+    def forget_computed(self) -> None:
+        self.scorer.reset()
+
     def report(self) -> Mapping[str, Mapping[str, Json]]:
         found = {"loglikelihood": self.scorer.report(), "generate": self.generator.report()}
         return {**super().report(), **{kind: work for kind, work in found.items() if work}}

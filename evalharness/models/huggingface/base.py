@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -201,6 +202,27 @@ class HfModel(BatchModel):
             if batch is None:
                 return
             yield batch
+
+    @contextlib.contextmanager
+    def randomised(self, *, seed: int = 0) -> Iterator[None]:
+        """Within the block the upper half of the model knows nothing; see `randomised.randomised_top`.
+
+        What is held of texts computed before is forgotten on both sides: it belongs to other weights.
+
+        Raises:
+            UsageError: the model has weights that cannot be drawn anew.
+        """
+        from .randomised import randomised_top
+
+        self.forget_computed()
+        try:
+            with randomised_top(self.weights, n_layers=None, seed=seed):
+                yield
+        finally:
+            self.forget_computed()
+
+    def forget_computed(self) -> None:
+        """Give back what is held of texts computed before."""
 
     @property
     def weights(self) -> Any:

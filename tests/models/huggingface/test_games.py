@@ -218,6 +218,107 @@ def test_null_words_and_equal_words(kind: str, n: int) -> None:
             assert found.values[0] == pytest.approx(found.values[2], abs=1e-9)
 
 
+class ThirdOrderModel:
+    """A "classifier" whose logit is e₁ + e₂ + e₃ of weights of its ids: single ones, pairs and triples interact.
+
+    With eₖ the elementary symmetric polynomials, so that places do not count, and equal words are equal players.
+    """
+
+    def __init__(self) -> None:
+        import torch
+
+        generator = torch.Generator().manual_seed(5)
+        self.weights = torch.randn(3, 4096, generator=generator, dtype=torch.float64)
+        self.config = SimpleNamespace(pad_token_id=0, num_labels=1)
+
+    def __call__(self, input_ids: Any) -> Any:
+        first, second, third = self.weights[:, input_ids]
+        pairs = (second.sum(dim=1) ** 2 - (second**2).sum(dim=1)) / 2
+        total = third.sum(dim=1)
+        triples = (total**3 - 3 * total * (third**2).sum(dim=1) + 2 * (third**3).sum(dim=1)) / 6
+        return SimpleNamespace(logits=(first.sum(dim=1) + pairs + triples)[:, None])
+
+
+def shapley_by_subsets(worth: Any) -> Any:
+    """φ_i = Σ over S without i of |S|!·(n−|S|−1)!/n! · (v(S ∪ i) − v(S)), bit i of a row of `worth` being player i."""
+    n = int(np.log2(len(worth)))
+    numbers = np.arange(2**n)
+    sizes = (numbers[:, None] >> np.arange(n) & 1).sum(axis=1)
+    factorials = np.array([math.factorial(k) for k in range(n + 1)], dtype=float)
+    found = np.zeros((n, worth.shape[1]))
+    for i in range(n):
+        without = numbers[numbers >> i & 1 == 0]
+        weight = factorials[sizes[without]] * factorials[n - sizes[without] - 1] / factorials[n]
+        found[i] = weight @ (worth[without + 2**i] - worth[without])
+    return found
+
+
+def all_masked_by_hand(text: str, tokenizer: Any, n: int) -> Any:
+    """(2^n, L) ids of `text` with every choice of its words, those between spaces, masked."""
+    encoded = tokenizer(text, return_offsets_mapping=True)
+    # The word that a token ends in, white space being part of the word behind it.
+    owner = [text[:b].count(" ") if a < b else None for a, b in encoded["offset_mapping"]]
+    assert {who for who in owner if who is not None} == set(range(n))
+    rows = np.tile(np.array(encoded["input_ids"]), (2**n, 1))
+    for column, who in enumerate(owner):
+        if who is not None:
+            rows[np.arange(2**n) >> who & 1 == 0, column] = tokenizer.mask_token_id
+    return rows
+
+
+# "four" is nobody, where its ids are made to count as the mask does; "good" stands there twice, behind a space.
+TEN_WORDS = ["one", "four", "good", "film", "good", "actors", "unbelievable", "three", "believe", "very"]
+
+
+@pytest.mark.parametrize("n", [7, 8, 9, 10])
+@pytest.mark.parametrize("kind", ["words", "wordpiece", "bytes"])
+def test_up_to_ten_words_have_their_exact_shapley_values(kind: str, n: int) -> None:
+    """Interactions of third order, every one of the 2^n masked texts made by hand."""
+    import torch
+
+    text = " ".join(TEN_WORDS[:n])
+    tokenizer = tokenizer_of(kind)
+    model = ThirdOrderModel()
+    behind_one = len(tokenizer("one", add_special_tokens=False)["input_ids"])
+    four = tokenizer("one four", add_special_tokens=False)["input_ids"][behind_one:]
+    model.weights[:, four] = model.weights[:, [tokenizer.mask_token_id]]
+    logits = model(torch.from_numpy(all_masked_by_hand(text, tokenizer, n))).logits.numpy()
+    expected = shapley_by_subsets(np.hstack([-logits, logits]))
+    game = game_of(text, kind, model)
+    assert [token.text for token in game.tokens] == TEN_WORDS[:n]
+    for method in ("exact", "shap"):
+        found = explain_game(game, method)
+        assert np.abs(found.values - expected).max() <= 1e-6
+        assert np.abs(found.values[2] - found.values[4]).max() <= 1e-9
+    # These divide among the words as exactly, though not always as the Shapley values do.
+    for method, options in [("exact", {}), ("shap", {}), ("shap", {"exact_up_to": 0}), ("permutation", {})]:
+        found = explain_game(game, method, **options)
+        assert np.abs(found.values.sum(axis=0) - (logits[-1] - logits[0]) * [-1, 1]).max() <= 1e-6
+        assert np.abs(found.values[1]).max() <= 1e-9
+        assert np.abs(found.values[[0, *range(2, n)]]).max(axis=1).min() > 1e-3
+    tree = explain_game(game, "shap", exact_up_to=0, max_evals=10_000)
+    assert np.abs(tree.values - expected).max() > 1e-3
+
+
+def test_eight_words_of_a_bert_have_their_exact_shapley_values(
+    build: Any, checkpoints: Any, request_of: Any, plain_model: Any
+) -> None:
+    import torch
+
+    folder = checkpoints("bert", "classifier", style="bert", num_labels=3, id2label={0: "bad", 1: "so", 2: "good"})
+    model = build("hf-classifier", folder)
+    model.load()
+    text = "A film that is as good and long"
+    rows = torch.from_numpy(all_masked_by_hand(text, model.tokens.tokenizer, 8))
+    with torch.inference_mode():
+        worth = plain_model(folder, "classifier")(rows).logits.double().softmax(-1).numpy()
+    expected = shapley_by_subsets(worth)
+    assert np.abs(expected).max() > 1e-3
+    found = explain_game(model.game(request_of("classify", text)), "shap")
+    assert np.abs(found.values - expected).max() <= 1e-6
+    assert np.abs(found.values.sum(axis=0) - (worth[-1] - worth[0])).max() <= 1e-6
+
+
 def test_special_tokens_in_the_text_are_no_players_and_unknown_words_are() -> None:
     model = IdModel()
     game = game_of("good [SEP] zzzqqq film", "words", model)
@@ -522,4 +623,80 @@ def test_a_model_with_random_upper_layers_is_explained_otherwise(build: Any, che
     assert rank_agreement(honest, other) < 0.95
     assert explain_game(model.game(request), "permutation").values == pytest.approx(honest, abs=1e-9)
     with pytest.raises(UsageError, match="from 0 to 2"), randomised_top(model.weights, n_layers=3):
+        pass
+
+
+def state_of(model: Any) -> dict[str, Any]:
+    return {name: weight.clone() for name, weight in model.weights.state_dict().items()}
+
+
+def test_nothing_of_a_random_model_is_left_behind(build: Any, checkpoints: Any, request_of: Any) -> None:
+    """A causal model holds the keys and values of the last prompt: they must not cross into or out of the block."""
+    import torch
+
+    # The model's own head is the embeddings' table here, and stays: the layers alone must change the answer.
+    model = build("hf-causal", checkpoints("llama", "causal", style="bos"))
+    model.load()
+    request = request_of("loglikelihood", "Question: Is the film good? Answer:", continuations=[" yes"])
+    whole = np.ones((1, len(model.game(request).tokens)), dtype=bool)
+
+    def likelihood() -> float:
+        return float(model.game(request, output="log_likelihood").value(whole)[0, 0])
+
+    honest, before = likelihood(), state_of(model)
+    with model.randomised(seed=1):
+        drawn = likelihood()
+        model.forget_computed()
+        assert likelihood() == pytest.approx(drawn, abs=1e-6)
+    assert abs(drawn - honest) > 1e-3
+    assert likelihood() == pytest.approx(honest, abs=1e-9)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.weights.state_dict().items())
+    with model.randomised(seed=1):
+        assert likelihood() == pytest.approx(drawn, abs=1e-6)
+    with model.randomised(seed=2):
+        assert abs(likelihood() - drawn) > 1e-6
+
+
+def test_the_weights_come_back_where_the_explanation_fails(
+    build: Any, checkpoints: Any, request_of: Any, monkeypatch: Any
+) -> None:
+    import torch
+
+    model = build("hf-classifier", checkpoints("bert", "classifier", style="bert"))
+    model.load()
+    before = state_of(model)
+
+    def explain() -> None:
+        with model.randomised(seed=0):
+            assert not all(torch.equal(weight, before[name]) for name, weight in model.weights.state_dict().items())
+            raise GameError("on the way")
+
+    with pytest.raises(GameError, match="on the way"):
+        explain()
+    assert all(torch.equal(weight, before[name]) for name, weight in model.weights.state_dict().items())
+    # While they are drawn, too.
+    drawn: list[int] = []
+    from_numpy = torch.from_numpy
+
+    def ends(noise: Any) -> Any:
+        drawn.append(1)
+        if len(drawn) == 3:
+            raise MemoryError("no room")
+        return from_numpy(noise)
+
+    monkeypatch.setattr(torch, "from_numpy", ends)
+    with pytest.raises(MemoryError), model.randomised(seed=0):
+        pass
+    assert len(drawn) == 3
+    assert all(torch.equal(weight, before[name]) for name, weight in model.weights.state_dict().items())
+
+
+def test_weights_that_cannot_be_drawn_are_told_before_any_is(build: Any, checkpoints: Any) -> None:
+    import torch
+
+    model = build("hf-classifier", checkpoints("bert", "classifier", style="bert"))
+    model.load()
+    head = model.weights.classifier
+    head.weight = torch.nn.Parameter(head.weight.detach().to(torch.int8), requires_grad=False)
+    with pytest.raises(UsageError, match="weights of type int8, which cannot be drawn anew"), model.randomised():
         pass
