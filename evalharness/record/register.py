@@ -8,7 +8,6 @@ write the same file.
 
 from __future__ import annotations
 
-import math
 import os
 import sqlite3
 from collections.abc import Mapping
@@ -152,9 +151,8 @@ def _registered(record: Record, reports: Path, verdict: str | None) -> bool:
                 for statement in TABLES:
                     connection.execute(statement)
                 connection.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (REGISTRY_HEAD,))
-            elif "alembic_version" not in tables or connection.execute(
-                "SELECT version_num FROM alembic_version"
-            ).fetchall() != [(REGISTRY_HEAD,)]:
+            # A database of something else has no such table: that is an error of SQLite's, which `RunRegistry` explains.
+            elif connection.execute("SELECT version_num FROM alembic_version").fetchall() != [(REGISTRY_HEAD,)]:
                 connection.execute("ROLLBACK")
                 return False
             _write(connection, record, reports, verdict)
@@ -197,6 +195,5 @@ def _cell(value: Any) -> str | int | float | None:
         return f"{value:%Y-%m-%d %H:%M:%S.%f}"
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, float) and math.isnan(value):
-        return None
+    # SQLite takes NaN for NULL by itself.
     return value if value is None or isinstance(value, int) else float(value)
