@@ -151,7 +151,7 @@ def _registered(record: Record, reports: Path, verdict: str | None) -> bool:
                 for statement in TABLES:
                     connection.execute(statement)
                 connection.execute("INSERT INTO alembic_version (version_num) VALUES (?)", (REGISTRY_HEAD,))
-            # A database of something else has no such table: that is an error of SQLite's, which `RunRegistry` explains.
+            # A database of something else has no such table: SQLite's error, which `RunRegistry` explains.
             elif connection.execute("SELECT version_num FROM alembic_version").fetchall() != [(REGISTRY_HEAD,)]:
                 connection.execute("ROLLBACK")
                 return False
