@@ -127,8 +127,7 @@ def _terms(record: Record, task: str) -> re.Pattern[str]:
 
 
 def _pattern(metric: IdentityMass) -> re.Pattern[str]:
-    terms: tuple[str, ...] = metric._terms  # type: ignore[attr-defined]
-    return terms_pattern(terms)
+    return terms_pattern(metric.terms() or ())
 
 
 def drift_of(

@@ -67,9 +67,14 @@ class IdentityMass(ExplanationMetric):
                 require(False, str(error))
         object.__setattr__(self, "_terms", terms)
 
+    def terms(self) -> tuple[str, ...] | None:
+        """The terms, folded; None where they stand in a file that has not been read."""
+        found: tuple[str, ...] | None = self._terms  # type: ignore[attr-defined]
+        return found
+
     def options(self) -> dict[str, Any]:
         """The options; in the place of the terms stands their digest."""
-        terms: tuple[str, ...] | None = self._terms  # type: ignore[attr-defined]
+        terms = self.terms()
         digest = "not-loaded" if terms is None else sha256("\n".join(terms).encode()).hexdigest()[:16]
         return {"terms": self._recorded or digest}  # type: ignore[attr-defined]
 
@@ -92,7 +97,7 @@ class IdentityMass(ExplanationMetric):
         Raises:
             UsageError: the file cannot be read, or has no such axis.
         """
-        if self._terms is not None:  # type: ignore[attr-defined]
+        if self.terms() is not None:
             return self
         found = replace(self)
         if self.file is not None:
@@ -107,7 +112,7 @@ class IdentityMass(ExplanationMetric):
         return found
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
-        terms: tuple[str, ...] | None = self._terms  # type: ignore[attr-defined]
+        terms = self.terms()
         if terms is None:
             raise UsageError(f"identity_mass: the terms of {self.file!r} are not read yet; call for_run(base=…)")
         pattern = terms_pattern(terms)
