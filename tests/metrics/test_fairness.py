@@ -161,6 +161,18 @@ def test_too_few_say_nothing():
     assert math.isnan(found.high)
 
 
+def test_a_rate_of_few_samples_says_nothing_however_many_the_level_has():
+    gold = ["yes"] * 40 + ["no"] * 40 + ["yes"] * 5 + ["no"] * 75
+    said = [label if i % 7 else "yes" for i, label in enumerate(gold)]
+    samples, responses = batch(gold, said, ["ann"] * 80 + ["bob"] * 80)
+    odds = bound(EqualizedOdds(column="name", positive="yes"), samples, labels=("no", "yes"))
+    found = summarize(odds, odds.sample_stats(samples, responses))
+    assert found.method == "too few: 5 samples of name=bob, 30 are asked for"
+    assert (found.low, found.high) == (0.0, 1.0)
+    parity = bound(DemographicParity(column="name", positive="yes"), samples, labels=("no", "yes"))
+    assert not summarize(parity, parity.sample_stats(samples, responses)).method.startswith("too few")
+
+
 def test_samples_of_other_levels_are_not_measured():
     samples, responses = batch(["yes"] * 4, ["yes", "no", "no", "yes"], ["ann", "ann", "bob", "cem"])
     metric = ByGroup(metric="accuracy", column="name", levels=("ann", "bob"))
