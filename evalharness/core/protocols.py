@@ -7,11 +7,11 @@ from typing import Literal, Protocol, runtime_checkable
 
 from evalharness.stats.arrays import Floats
 
-from .types import DriftResult, Json, Kind, Request, Response, Row, Sample
+from .types import Json, Kind, Request, Response, Row, Sample
 
 Array = Floats
 
-__all__ = ["Array", "DriftTest", "Explainer", "IntervalKind", "Metric", "Model", "Need", "Reader"]
+__all__ = ["Array", "Explainer", "IntervalKind", "Metric", "Model", "Need", "Reader"]
 
 Need = Literal["references", "target"]
 IntervalKind = Literal["proportion", "mean", "bootstrap"]
@@ -120,15 +120,4 @@ class Explainer(Protocol):
 
     def explain(self, model: Model, samples: Sequence[Sample]) -> Sequence[Mapping[str, Json]]:
         """Per-token values for each sample."""
-        ...
-
-
-@runtime_checkable
-class DriftTest(Protocol):
-    """Compares a column of the current window with the reference; a detection needs evidence and effect."""
-
-    name: str
-
-    def test(self, reference: Array, current: Array, *, column: str) -> DriftResult:
-        """One column's result."""
         ...

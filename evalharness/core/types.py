@@ -17,7 +17,6 @@ __all__ = [
     "FAILED_STATES",
     "KINDS",
     "STATUSES",
-    "DriftResult",
     "Json",
     "Kind",
     "LogLikelihood",
@@ -227,18 +226,3 @@ class Verdict:
     p_value: float | None = None
     alpha: float | None = None
     method: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DriftResult:
-    """What one drift test found in one column: evidence (`p_value`) and effect size, each with its threshold."""
-
-    column: str
-    test: str
-    statistic: float
-    p_value: float
-    effect: float
-    effect_threshold: float
-    drifted: bool
-    n_reference: int
-    n_current: int
