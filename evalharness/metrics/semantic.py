@@ -86,7 +86,7 @@ class SemanticSimilarity(CheckpointMetric):
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
         pairs = [_pairs(sample, response) for sample, response in zip(samples, responses, strict=True)]
         places = unique([text for found in pairs for pair in found or () for text in pair])
-        vectors = self._vectors(list(places)) if places else np.zeros((0, 1))
+        vectors = self.vectors(list(places)) if places else np.zeros((0, 1))
         return [
             None
             if found is None
@@ -98,7 +98,8 @@ class SemanticSimilarity(CheckpointMetric):
         value = float(first @ second)
         return min(max(value, -1.0), 1.0) if self.normalize else value
 
-    def _vectors(self, texts: Sequence[str]) -> Array:
+    def vectors(self, texts: Sequence[str]) -> Array:
+        """(n, d) the vectors of `texts`, of length 1 with `normalize`; a text without any token has the vector 0."""
         most = self.bound.identity.get("max_tokens", "None")
         pooling: Any = self.bound.identity.get("pooling", self.pooling)
         found = embed(

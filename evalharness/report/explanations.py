@@ -20,6 +20,7 @@ __all__ = [
     "WordTable",
     "explained_text",
     "explanation_views",
+    "is_attack",
     "pieces_with_values",
     "steps_of",
     "word_means",
@@ -166,11 +167,11 @@ def explanation_views(record: Record, *, max_texts: int = MAX_TEXTS) -> tuple[Ex
     return tuple(
         _view(record, entry.id, entry.model, max_texts)
         for entry in record.manifest.tasks
-        if entry.kind == "study" and not _attacks(record, entry.id, entry.model)
+        if entry.kind == "study" and not is_attack(record, entry.id, entry.model)
     )
 
 
-def _attacks(record: Record, task: str, model: str) -> bool:
+def is_attack(record: Record, task: str, model: str) -> bool:
     """Whether a study looked for words that turn an answer round, and explains nothing."""
     row = next(iter(record.iter_samples(task=task, model=model)), None)
     return row is not None and '"procedure":"attack"' in (row.request.sampling.study or "").replace(" ", "")

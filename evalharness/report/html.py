@@ -24,6 +24,7 @@ from markupsafe import Markup
 
 from ..core.canonical import to_jsonable
 from ..core.types import MetricResult
+from .attacks import attack_views
 from .attribution_bars import largest_of, reach_of, scale_of_text, signed, step_bar, word_bar
 from .bars import bar, scale_of, strip
 from .explanations import explanation_views
@@ -99,6 +100,7 @@ def iter_html(
         interval_hint=interval_hint(view),
         people=[_people(p) for p in view.people],
         explanations=explanation_views(record),
+        attacks=attack_views(record),
         probes_hint=HINT,
         on_error=_on_error(view),
         states=[

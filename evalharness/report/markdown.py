@@ -26,6 +26,7 @@ _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$^=:-])")
 _ORDERED = re.compile(r"^(\s*\d+)([.)])")
 _SIGN = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "⚠️ inconclusive"}
 _CELL = 300
+_ATTACKED = 12
 
 
 def escape_markdown(text: str, *, limit: int = _CELL) -> str:
@@ -59,6 +60,7 @@ def render_markdown(
     for task in view.tasks:
         lines += _task(task)
     lines += _explanations(record)
+    lines += _attacks(record)
     if view.people:
         from .peopletext import ALL_HINT
 
@@ -256,6 +258,32 @@ def _explanations(record: Record) -> list[str]:
                 for row in table.rows
             ]
             lines += markdown_table(["word", "mean", "interval", "texts"], cells, right=(1, 2, 3))
+    return lines
+
+
+def _attacks(record: Record) -> list[str]:
+    """The words that turned texts round, and the texts of which few words were changed."""
+    from .attacks import attack_views
+
+    views = attack_views(record, max_texts=_ATTACKED)
+    lines = ["## Attacks", ""] if views else []
+    for view in views:
+        counts = ", ".join(f"{amount(n)} {name}" for name, n in view.outcomes)
+        failed = f", {amount(view.n_failed)} failed" if view.n_failed else ""
+        lines += [f"### {_e(view.task)} on {_e(view.model)}: {amount(view.n_texts)} texts, {counts}{failed}", ""]
+        rows = [
+            [
+                _e(text.id),
+                text.outcome,
+                f"{_e(text.answer_before)} → {_e(text.answer)}",
+                ", ".join(f"{_e(old)} → {_e(new)}" for old, new in text.changes),
+                "" if text.similarity is None else figure(text.similarity),
+                amount(text.n_queries),
+            ]
+            for text in view.texts
+        ]
+        head = ["text", "outcome", "answer", "words changed", "similarity", "queries"]
+        lines += markdown_table(head, rows, right=(4, 5))
     return lines
 
 

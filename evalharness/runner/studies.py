@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from evalharness.core.games import Game
     from evalharness.stats.arrays import Floats
 
+    from .attack_encoder import AttackEncoder
+
 __all__ = ["explained_text", "studied", "study"]
 
 _KINDS: Mapping[str, Kind] = {
@@ -35,30 +37,34 @@ _KINDS: Mapping[str, Kind] = {
 }
 
 
-def studied(models: Mapping[str, Model], raw: Mapping[str, Model]) -> dict[str, Model]:
+def studied(
+    models: Mapping[str, Model], raw: Mapping[str, Model], encoders: Mapping[str, AttackEncoder] | None = None
+) -> dict[str, Model]:
     """`models` with the verb `study`; `raw` are those that are asked about masked texts.
 
-    They are not the same where `models` are watched: what a study asks on its own has no key in the plan.
+    They are not the same where `models` are watched: what a study asks on its own has no key in the plan. `encoders`
+    are those of attacks, by `attack_encoder.encoder_name`.
     """
-    return {name: cast(Model, _Studied(model, raw[name])) for name, model in models.items()}
+    return {name: cast(Model, _Studied(model, raw[name], encoders or {})) for name, model in models.items()}
 
 
 class _Studied:
     """A model that can be studied; in all else the model itself."""
 
-    def __init__(self, model: Model, raw: Model) -> None:
+    def __init__(self, model: Model, raw: Model, encoders: Mapping[str, AttackEncoder]) -> None:
         self._model = model
         self._raw = raw
+        self._encoders = encoders
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
     async def study(self, requests: Sequence[Request]) -> AsyncIterator[Response]:
         for request in requests:
-            yield await study(self._raw, request)
+            yield await study(self._raw, request, self._encoders)
 
 
-async def study(model: Model, request: Request) -> Response:
+async def study(model: Model, request: Request, encoders: Mapping[str, AttackEncoder] | None = None) -> Response:
     """What the procedure of `request` finds about its sample; a text that cannot be studied is an error of its own.
 
     Raises:
@@ -70,7 +76,7 @@ async def study(model: Model, request: Request) -> Response:
     try:
         make = getattr(model, "game", None)
         if options.get("procedure") == "attack":
-            found = await _attacked(model, request, options, used)
+            found = await _attacked(model, request, options, used, encoders or {})
         elif make is not None:
             on_worker: Callable[[Callable[[], Any]], Any] = model.on_worker  # type: ignore[attr-defined]
 
@@ -240,12 +246,19 @@ async def _through_verbs(model: Model, request: Request, options: Mapping[str, A
         raise
 
 
-async def _attacked(model: Model, request: Request, options: Mapping[str, Any], used: _Used) -> dict[str, Any]:
+async def _attacked(
+    model: Model, request: Request, options: Mapping[str, Any], used: _Used, encoders: Mapping[str, AttackEncoder]
+) -> dict[str, Any]:
     from .attacking import attack_sample
 
+    encoder = None
+    if "encoder" in options:
+        from .attack_encoder import encoder_name
+
+        encoder = encoders[encoder_name(options["encoder"])]
     asker = _Asker(model, request, "classify", asyncio.get_running_loop(), used, changed="changed")
     try:
-        return await asyncio.to_thread(attack_sample, asker, options, explained_text(request.prompt))
+        return await asyncio.to_thread(attack_sample, asker, options, explained_text(request.prompt), encoder)
     except asyncio.CancelledError:
         asker.stopped = True
         raise

@@ -117,9 +117,10 @@ def run(
         asked = stack.enter_context(batches).watching(ready.models)
         asked = asked if journal is None else journal.watching(asked)
         if any(planned.kind == "study" for planned in plan.tasks):
+            from .attack_encoder import encoders_of
             from .studies import studied
 
-            asked = studied(asked, ready.models)
+            asked = studied(asked, ready.models, encoders_of(loaded.suite, loaded.base))
         if looks is not None:
             asked = held_open(asked, heavy=frozenset(n for n in asked if loaded.suite.models[n].backend in _HEAVY))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from evalharness.core.errors import Problem, SuiteError, UsageError
@@ -12,7 +13,7 @@ from evalharness.core.protocols import Metric
 from evalharness.core.registry import suggestion
 from evalharness.core.types import Kind
 
-from .attacked import synonym_problems
+from .attacked import encoder_problems, synonym_problems
 from .check_entries import entry_problems, no_field, own_columns, unknown_fields
 from .check_rules import rule_problems
 from .check_secrets import secret_problems
@@ -190,7 +191,8 @@ class _Checker:
             for path, message in incapable(self.suite, index, task, asked_of_model(base)):
                 yield self.problem(path, message)
         if isinstance(task, AttackTask):
-            for key, message in synonym_problems(task, self.loaded.base):
+            own = (synonym_problems(task, self.loaded.base), encoder_problems(task, self.loaded.base))
+            for key, message in chain.from_iterable(own):
                 yield self.problem((*place, *key), message)
         yield from self._metrics(place, task)
 

@@ -18,7 +18,7 @@ from evalharness.core.errors import DataError, Place, Problem, SuiteError, Usage
 from evalharness.core.spool import Joined, Picked, Spool
 from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 
-from .attacked import attack_requests
+from .attacked import attack_requests, bound_encoder, encoder_identity
 from .explained import answer_faults, base_of, drawn, explain_identity, explain_requests, study_of
 from .kinds import kind_of
 from .origins import origin_of
@@ -185,6 +185,8 @@ def _explained(
         faults += [Problem(places[sample.id], f"tasks.{task.id}.{key}", reason) for sample, key, reason in bad]
         return []
     study = study_of(task, studied, seed=seed)
+    if isinstance(task, AttackTask) and task.encoder is not None:
+        study["encoder"] = encoder_identity(bound_encoder(task, base))
     found = []
     for model in models_of(task, suite):
         model_digest = digest(identities[model])

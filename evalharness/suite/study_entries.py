@@ -119,11 +119,31 @@ class AttackTask(AnyTask):
     Texts that it answers wrongly as they are are not attacked. See [robustness](robustness.md).
     """
 
-    attack: Literal["words"] = Field(description="How: words, the most important first, in the words of `synonyms`.")
+    attack: Literal["words"] = Field(
+        description="How: words, the most important first, in the words of `synonyms` or of an `encoder`."
+    )
     of: VariantName = Field(description="The task whose texts are attacked: one with classify and a target.")
-    synonyms: Text = Field(
+    synonyms: Text | None = Field(
+        None,
         description="A UTF-8 file, from the suite's folder: a line lists words that may stand for one another, by "
-        "commas (`film, movie, picture`)."
+        "commas (`film, movie, picture`).",
+    )
+    encoder: Text | None = Field(
+        None,
+        description="A sentence encoder: a folder, catalog:NAME, or a name in the local cache of the hub. Then a "
+        "changed text counts only where its meaning stays near the original's, by `min_similarity`.",
+    )
+    min_similarity: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        description="With encoder: smallest cosine of the changed text and the original (default: 0.8).",
+    )
+    neighbours: int | None = Field(
+        None,
+        ge=1,
+        description="With encoder: take as substitutes, beside the `synonyms`, so many words of its own vocabulary "
+        "that are nearest to a word; antonyms are often among them.",
     )
     sample: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         50, description="So many of that task's samples, drawn by `seed`; or all."
@@ -142,6 +162,13 @@ class AttackTask(AnyTask):
     def groups(self) -> None:
         """Its samples have the groups of the task that it attacks."""
         return None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AttackTask:
+        for key in ("min_similarity", "neighbours"):
+            if getattr(self, key) is not None and self.encoder is None:
+                raise ValueError(f"{key} has no effect without encoder: name the encoder that tells what is alike")
+        return self
 
 
 StudyTask: TypeAlias = ExplainTask | AttackTask

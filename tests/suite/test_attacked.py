@@ -44,6 +44,11 @@ def test_a_well_formed_entry(here, load_text):
         ("of: ask, synonyms: good.txt", "of", "cannot be attacked: name one with classify"),
         ("of: blind, synonyms: good.txt", "of", "has no target"),
         ("of: triage", "synonyms", "is missing; add it"),
+        ("of: triage, synonyms: good.txt, encoder: some/one", "encoder", "'some/one' is not on this machine"),
+        ("of: triage, synonyms: good.txt, encoder: ./none", "encoder", "none"),
+        ("of: triage, synonyms: good.txt, neighbours: 3", "", "neighbours has no effect without encoder"),
+        ("of: triage, synonyms: good.txt, min_similarity: 0.7", "", "min_similarity has no effect without encoder"),
+        ("of: triage, synonyms: good.txt, min_similarity: 1.7", "min_similarity", "1"),
         ("of: triage, synonyms: none.txt", "synonyms", "none.txt cannot be read: No such file"),
         ("of: triage, synonyms: lonely.txt", "synonyms", "line 3 of lonely.txt: 'picture' stands alone"),
         ("of: triage, synonyms: empty.txt", "synonyms", "lists no words"),
@@ -59,7 +64,7 @@ def test_a_well_formed_entry(here, load_text):
 )
 def test_what_is_wrong_is_said_where_it_stands(here, problems_of, entry, path, said):
     (problem,) = problems_of(f"{HEAD}  - {{id: fool, attack: words, {entry}}}\n")
-    assert problem.path == f"tasks[3].{path}"
+    assert problem.path == f"tasks[3].{path}".rstrip(".")
     assert said in problem.message
 
 
