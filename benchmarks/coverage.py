@@ -25,6 +25,7 @@ from evalharness.core.protocols import Metric
 from evalharness.core.types import Response, Sample
 from evalharness.metrics.averages import F1Binary, F1Macro
 from evalharness.metrics.bleu import Bleu
+from evalharness.metrics.calibration import Ece
 from evalharness.metrics.classification import Accuracy, Mcc
 from evalharness.metrics.interval import summarize
 from evalharness.metrics.match import TokenF1
@@ -243,6 +244,16 @@ def in_clusters(draws: int, seed: int) -> list[tuple[str, Tally]]:
         rates = shared(rng, n, p)
         return rows_of(np.where(rng.random(n) < rates, 1 - 0.2 * (1 - rates), 0.2 * rates))
 
+    def two_levels(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        # About .99 with the cluster's rate, else about .3; the method was not chosen by these.
+        right = rng.random(n) < shared(rng, n, (p - 0.3) / 0.69)
+        return rows_of(np.where(right, 0.99, 0.3) + rng.uniform(-0.005, 0.005, n))
+
+    def alike(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        # Beta about the cluster's own mean, which is Beta about `p`: close together, as ROUGE is.
+        means = np.repeat(rng.beta(60 * p, 60 * (1 - p), n // CLUSTER), CLUSTER)
+        return rows_of(rng.beta(30 * means, 30 * (1 - means)))
+
     def labels(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
         _, four = labelled("F1")
         # A cluster's rate decides how its samples fall on the wrong cells; the cells' shares are those of `confusion`.
@@ -286,6 +297,14 @@ def in_clusters(draws: int, seed: int) -> list[tuple[str, Tally]]:
             drawn(TokenF1(), two_modes, lambda p: p, {"cluster-t": t_interval}, **setting),
         ),
         (
+            "scores about .99 and about .3",
+            drawn(TokenF1(), two_levels, lambda p: p, {"cluster-t": t_interval}, **setting),
+        ),
+        (
+            "scores close together (ROUGE)",
+            drawn(TokenF1(), alike, lambda p: p, {"cluster-t": t_interval}, **setting),
+        ),
+        (
             "F1",
             drawn(metric, labels, lambda p: p, {"cluster bootstrap, BCa": resampled(metric, bca=True)}, **setting),
         ),
@@ -314,6 +333,44 @@ def corpus(draws: int, seed: int) -> list[tuple[str, Tally]]:
     truths = {p: float(bleu.finalize(translated(p).sum(axis=0))) for p in SHARES}
     found.append(("BLEU", drawn(bleu, sentences, truths.__getitem__, contrasts, draws=draws, seed=seed)))
     return found
+
+
+@functools.cache
+def calibrated() -> tuple[Metric, np.ndarray]:
+    """ECE over ten bins, and the rows of a right and a wrong answer of each confidence .505, .515, … .995."""
+    metric = Ece(bins=10).for_task(("no", "yes"))
+    samples, responses = [], []
+    for i in range(100):
+        confidence = 0.505 + 0.01 * (i // 2)
+        said = {"yes": confidence, "no": 1 - confidence}
+        samples.append(Sample(id=str(i), digest="", prompt="", target=("yes", "no")[i % 2]))
+        responses.append(Response(key=str(i), answer="yes", label_probabilities=said))
+    return metric, metric.sample_stats(samples, responses)
+
+
+def calibration(draws: int, seed: int) -> list[tuple[str, Tally]]:
+    """Models that say 1 − p too much of each of their answers, or ten times that of the surest tenth of them."""
+    metric, rows = calibrated()
+    said = 0.505 + 0.01 * np.arange(50)
+
+    def too_sure(p: float) -> np.ndarray:
+        return said - (1 - p)
+
+    def surest(p: float) -> np.ndarray:
+        return np.where(np.arange(50) >= 45, np.maximum(said - 10 * (1 - p), 0.0), said)
+
+    def table(right: Callable[[float], np.ndarray]) -> Tally:
+        def answers(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+            level = rng.integers(0, 50, n)
+            return rows[2 * level + (rng.random(n) >= right(p)[level])]
+
+        def truth(p: float) -> float:
+            return float(metric.finalize((right(p)[:, None] * rows[::2] + (1 - right(p))[:, None] * rows[1::2]).sum(0)))
+
+        contrasts = {"BCa bootstrap": resampled(metric, bca=True), "percentile bootstrap": resampled(metric, bca=False)}
+        return drawn(metric, answers, truth, contrasts, draws=draws, seed=seed)
+
+    return [("ECE, ten bins: 1 − p", table(too_sure)), ("ECE: of the surest tenth alone", table(surest))]
 
 
 def paired(draws: int, seed: int) -> list[tuple[str, Tally]]:
@@ -373,6 +430,7 @@ SECTIONS: dict[str, tuple[str, Callable[[int, int], list[tuple[str, Tally]]]]] =
     "proportions": ("Proportions (all outcomes, by their probability)", proportions),
     "means": ("Means of scores between 0 and 1", means),
     "corpus": ("Corpus figures", corpus),
+    "calibration": ("Calibration error", calibration),
     "clusters": (f"Samples in clusters of {CLUSTER}, intraclass correlation {ICC}", in_clusters),
     "paired": ("Differences of two runs on the same samples", paired),
 }

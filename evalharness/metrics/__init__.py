@@ -148,6 +148,10 @@ BUILTIN: dict[str, str] = {
     "insertion_auc_over_random": "evalharness.metrics.explanations:InsertionAucOverRandom",
     "seed_stability": "evalharness.metrics.explanations:SeedStability",
     "randomisation_similarity": "evalharness.metrics.explanations:RandomisationSimilarity",
+    "randomisation_similarity_absolute": "evalharness.metrics.explanations:RandomisationSimilarityAbsolute",
+    "randomisation_similarity_absolute_over_random": (
+        "evalharness.metrics.explanations:RandomisationSimilarityAbsoluteOverRandom"
+    ),
     "randomisation_similarity_over_random": "evalharness.metrics.explanations:RandomisationSimilarityOverRandom",
     "explanation_evaluations": "evalharness.metrics.explanations:ExplanationEvaluations",
     "efficiency_gap": "evalharness.metrics.explanations:EfficiencyGap",

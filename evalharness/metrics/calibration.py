@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
 from evalharness.stats.arrays import np
-from evalharness.stats.calibration import equal_mass_error
+from evalharness.stats.bootstrap import jackknife
+from evalharness.stats.calibration import calibration_interval, equal_mass_error
 
 from .base import BOOTSTRAP, ratio, require
 from .labels import LabelledMetric
@@ -19,6 +20,7 @@ from .probabilities import ProbabilityMetric
 __all__ = ["AdaptiveEce", "Ece", "ReliabilityBin", "reliability_table"]
 
 _PARTS = ("n", "confidence", "correct")
+_SLACK = 1e-12
 
 
 class ReliabilityBin(NamedTuple):
@@ -52,7 +54,8 @@ class Ece(_TopLabel):
         ECE = Σ_b |Σ_i∈b (c_i − [answer_i = gold_i])| / n,  bin b holds (b/B, (b+1)/B]
 
     with c_i the probability of the most probable label. The edges are declared, not fitted: so runs and shards add up,
-    and two runs have the same bins. Chance alone makes it more than 0, the more so the fewer samples a bin has.
+    and two runs have the same bins. Chance alone makes it more than 0, the more so the fewer samples a bin has; the
+    lower bound of its interval allows for that (`stats.calibration.calibration_interval`), in clusters it does not.
     The totals are the reliability table (`reliability_table`). Of multiple choice, the probabilities are the softmax
     over the choices.
 
@@ -71,6 +74,7 @@ class Ece(_TopLabel):
     name = "ece"
     higher_is_better = False
     interval = BOOTSTRAP
+    interval_name: ClassVar[str] = "jackknife-less-chance"
 
     def __post_init__(self) -> None:
         # Named, for slots classes have no zero-argument super().
@@ -105,6 +109,17 @@ class Ece(_TopLabel):
         totals = np.asarray(totals, dtype=np.float64)
         gap = np.abs(totals[..., 2::3] - totals[..., 3::3]).sum(axis=-1)
         return ratio(gap, totals[..., 0])
+
+    def interval_rows(self, stats: Array, *, confidence: float = 0.95) -> tuple[float, float]:
+        """The jackknife's interval of samples that stand alone, with what chance adds taken off its lower bound."""
+        rows = np.asarray(stats, dtype=np.float64)
+        rows = rows[rows[:, 0] > 0]
+        totals, n = rows.sum(axis=0), len(rows)
+        left_out = jackknife(rows, self.finalize) if n > 1 else np.full(1, np.nan)
+        variance = (n - 1) / n * float(np.sum((left_out - left_out.mean()) ** 2)) if n > 1 else float("nan")
+        if n > 1 and np.ptp(left_out) <= _SLACK:
+            variance = 0.0
+        return calibration_interval(totals[1::3], totals[2::3], totals[3::3], variance, confidence=confidence)
 
 
 def reliability_table(columns: Sequence[str], totals: Sequence[float]) -> tuple[ReliabilityBin, ...]:

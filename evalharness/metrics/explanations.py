@@ -25,6 +25,8 @@ __all__ = [
     "InsertionAuc",
     "InsertionAucOverRandom",
     "RandomisationSimilarity",
+    "RandomisationSimilarityAbsolute",
+    "RandomisationSimilarityAbsoluteOverRandom",
     "RandomisationSimilarityOverRandom",
     "SeedStability",
     "Sufficiency",
@@ -230,7 +232,9 @@ class RandomisationSimilarity(_Quality):
         Σ_i spearman(values of the model, values of the model with its head and upper half drawn anew) / n, from −1 to 1
 
     An explanation that hardly changes when the model forgets shows the text and not the model. Needs
-    `quality: {randomisation: true}`; texts of one word, and those whose values do not vary, are left out.
+    `quality: {randomisation: true}`; texts of one word, and those whose values do not vary, are left out. No figure for
+    `at_most`: −1 is as alike as 1, turned round, and texts of either sign cancel; a gate reads
+    `randomisation_similarity_absolute_over_random`.
 
     Source: Adebayo et al. 2018, model parameter randomisation test (the rank correlation of signed values).
     """
@@ -254,6 +258,42 @@ class RandomisationSimilarityOverRandom(_Quality):
     of = "randomisation_similarity"
     over_random = True
     bounds = (-2.0, 2.0)
+    higher_is_better = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomisationSimilarityAbsolute(_Quality):
+    """How alike the explanations of a model and of the same model with random upper layers are, of either sign.
+
+        Σ_i |spearman(values of the model, values of the model with its head and upper half drawn anew)| / n, 0 to 1
+
+    Chance alone makes it more than 0, the more so the fewer words a text has: of five words .4, of twenty .18. Read it
+    beside `randomisation_similarity_absolute_over_random`.
+
+    Source: as `randomisation_similarity`.
+    """
+
+    name = "randomisation_similarity_absolute"
+    of = "randomisation_similarity_absolute"
+    bounds = (0.0, 1.0)
+    higher_is_better = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomisationSimilarityAbsoluteOverRandom(_Quality):
+    """Likeness, of either sign, to explanations of a model with random upper layers, less that of shuffled values.
+
+        Σ_i (|ρ_i| − mean |rank correlation| with its own values in 100 random orders) / n
+
+    0 is chance, and more is a likeness that a gate holds down with `at_most`, whichever way round it is.
+
+    Source: as `randomisation_similarity`; the orders are drawn by the task's seed.
+    """
+
+    name = "randomisation_similarity_absolute_over_random"
+    of = "randomisation_similarity_absolute"
+    over_random = True
+    bounds = (-1.0, 1.0)
     higher_is_better = False
 
 

@@ -86,6 +86,7 @@ _INTERVALS = {
     "quantile": "order statistics",
     "rows": "percentile bootstrap",
     "jackknife": "delete-a-group jackknife",
+    "jackknife-less-chance": "jackknife score t, its lower end less what chance adds",
     "exposure": "Student's t over secrets, Clopper-Pearson of one",
     "wilson-mover": "Wilson of both shares, joined (MOVER)",
     "wilson-bonferroni": "Wilson of all lengths at once",

@@ -95,9 +95,10 @@ class RewritingProbe(Probe, Protocol):
     """A probe that asks the rows of another task in other words (`of: TASK`).
 
     `column` is the group column that says which variant a sample is. A class may also have `reference`: whether the
-    untouched row is a variant, too, called "original" (default true); and `settings(task)`: by the part of the id
-    (`id/part`), keys of the other task that are replaced for all its rows, such as `generate`. One with settings may
-    have no variants, and the rows are then asked as they are.
+    untouched row is a variant, too, called "original" (default true); `of_answers`: whether what it rewrites in a
+    prompt belongs rewritten in gold answers, too, so that a run warns where these are left as they are (default false);
+    and `settings(task)`: by the part of the id (`id/part`), keys of the other task that are replaced for all its rows,
+    such as `generate`. One with settings may have no variants, and the rows are then asked as they are.
     """
 
     column: ClassVar[str]

@@ -87,6 +87,7 @@ class Counterfactual:
     question: ClassVar[str] = "counterfactual fairness"
     description: ClassVar[str] = "whether the same text about another person is treated in the same way"
     reference: ClassVar[bool] = False
+    of_answers: ClassVar[bool] = True
     """The untouched row is no variant of its own: it stands at one of the levels."""
     scoring: ClassVar[frozenset[str]] = frozenset({"margin", "against", "least_n"})
 

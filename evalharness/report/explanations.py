@@ -39,6 +39,7 @@ _QUALITIES = (
     ("deletion area", "deletion_auc", -1),
     ("insertion area", "insertion_auc", 1),
     ("likeness to a model with random layers", "randomisation_similarity", 0),
+    ("… of either sign", "randomisation_similarity_absolute", -1),
 )
 
 

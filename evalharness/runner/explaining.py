@@ -101,7 +101,13 @@ def _randomisation(
 
     own, other = found.values[:, [output]], explain_game(game, found.method, **given).values[:, [output]]
     likeness = rank_agreement(own, other)
+    signed, absolute = "randomisation_similarity", "randomisation_similarity_absolute"
     if math.isnan(likeness):
-        return {"randomisation_similarity": None, "randomisation_similarity_random": None}
-    chance = float(random_agreement(own, n_random=_N_SHUFFLED, seed=seed).mean())
-    return {"randomisation_similarity": likeness, "randomisation_similarity_random": chance}
+        return dict.fromkeys((f"{name}{end}" for name in (signed, absolute) for end in ("", "_random")), None)
+    chance = random_agreement(own, n_random=_N_SHUFFLED, seed=seed)
+    return {
+        signed: likeness,
+        f"{signed}_random": float(chance.mean()),
+        absolute: abs(likeness),
+        f"{absolute}_random": float(abs(chance).mean()),
+    }

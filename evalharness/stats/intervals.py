@@ -38,6 +38,7 @@ class Interval(NamedTuple):
 NO_INTERVAL = Interval(math.nan, math.nan)
 
 _ADDED = 0.1  # of a unit, at the ends: see `leaning_interval`
+_UNSEEN = 3.0  # units that may be unlike the others and yet unseen: see `bounded_mean_interval`
 _SLACK = 1e-12  # beyond a bound by so much of the range is rounding
 
 
@@ -196,8 +197,11 @@ def bounded_mean_interval(
 ) -> Interval:
     """`leaning_interval` of the mean of `values` within `bounds`; with `codes` by the cluster-robust standard error.
 
-    Clusters never make the interval narrower than samples that stand alone would. Fewer than two samples (or clusters)
-    give NaN. Values that are all one, within the bounds, give an interval of width zero.
+    Clusters never make the interval narrower than samples that stand alone would. The spread of single values counts
+    for 3/C of its largest, p(1 − p), at least: that is what 3 of C units at the far end would give it, and a share of
+    3/C is missing from one set of C in twenty (e^−3, the rule of three), whose values then seem all alike. Of many
+    units that changes next to nothing. Fewer than two samples (or clusters) give NaN. Values that are all one, within
+    the bounds, give an interval of width zero.
 
     Raises:
         ValueError: for bounds that are not finite and ascending, values outside of them or not one-dimensional, codes
@@ -221,6 +225,8 @@ def bounded_mean_interval(
     point = float(scaled.mean())
     variance = float(scaled.var()) / (n - 1)
     spread = min(float(scaled.var()) / (point * (1 - point)), 1.0) if 0 < point < 1 else 1.0
+    if float(np.ptp(scaled)) > _SLACK:
+        spread = max(spread, min(_UNSEEN / units, 1.0))
     sums, sizes = scaled, np.ones(n)
     if codes is not None:
         numbers = np.unique(codes, return_inverse=True)[1]

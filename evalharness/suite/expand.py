@@ -159,9 +159,15 @@ def _rewritten(loaded: LoadedSuite, task: ProbeTask, probe: RewritingProbe) -> I
                 "AttackTask": "one that attacks another",
             }
             what = names[type(of).__name__]
+            remedy = (
+                "lm-eval writes its prompts itself, so put its documents into a dataset and its prompt into a task of "
+                "your own, and name that"
+                if isinstance(of, LmEvalTask)
+                else "name such a task"
+            )
             raise ProbeFault(
                 f"the task {of.id!r} is {what}; a probe rewrites the rows of a task with prompt, messages, classify or "
-                "perplexity",
+                f"perplexity: {remedy}",
                 "of",
             )
         entry: dict[str, Any] = of.model_dump(mode="json", exclude_unset=True)
@@ -187,7 +193,14 @@ def _of_task(
             f"the probe {task.probe!r} makes a group column {probe.column!r}, which the task {of.id!r} has already; "
             "give that one another name"
         )
-    fields = task.fields or _fields_of(loaded.base, of)
+    asked, answers = _fields_of(loaded.base, of)
+    fields = task.fields or asked
+    if not fields:
+        raise ProbeFault(
+            f"there is nothing to rewrite in {of.id!r}: its prompt reads no field that its answer does not; name the "
+            "fields to rewrite under `fields`",
+            "of",
+        )
     metrics = [*probe.metrics(entry.get("metrics", []), levels)]
     keys = {**entry, "metrics": metrics, "groups": [*groups, probe.column]}
     keys = {key: value for key, value in keys.items() if key not in _NOT_THEIRS}
@@ -204,7 +217,9 @@ def _of_task(
     )
     limit, model = min(limits, default=None), task.model or of.model
     made = _task(task, probe, _of_variant(task.id, of.id), keys, model=model, limit=limit, origin=origin)
-    return made, Rewriting(made.id, of.dataset, variants, fields, probe.column, reference)
+    # Typing errors in a gold answer would be no better; a person that the prompt calls by another name is.
+    held = tuple(name for name in answers if name not in fields) if getattr(probe, "of_answers", False) else ()
+    return made, Rewriting(made.id, of.dataset, variants, fields, probe.column, reference, held)
 
 
 def _as_they_are(
@@ -256,20 +271,13 @@ def _groups_of(suite: Suite, of: DataTask) -> tuple[str, ...]:
     return dataset.groups if dataset is not None else ()
 
 
-def _fields_of(base: Path, of: DataTask) -> tuple[str, ...]:
-    """The fields that the prompt reads, and neither the gold answer nor the choices do."""
+def _fields_of(base: Path, of: DataTask) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the fields that the prompt reads and neither the gold answer nor the choices do, those that these read)."""
     asked: set[str] = set()
     answers: set[str] = set()
     for key, source in sources_of(of):
         (asked if key[0] in _PROMPTS else answers).update(template_of(source, base).names)
-    found = tuple(sorted(asked - answers))
-    if not found:
-        raise ProbeFault(
-            f"there is nothing to rewrite in {of.id!r}: its prompt reads no field that its answer does not; name the "
-            "fields to rewrite under `fields`",
-            "of",
-        )
-    return found
+    return tuple(sorted(asked - answers)), tuple(sorted(answers))
 
 
 # ── the task that is made ─────────────────────────────────────────────────────────────────────────────────────────

@@ -37,15 +37,21 @@ class MadeRows(Lazy[Row]):
     """Rows in units that no limit parts: a row of another task in its variants, or what a probe says belongs together.
 
     Unit u ends before row `ends[u]`; one in which there was nothing to rewrite has no rows. `kept` are, by variant, the
-    units in which it found nothing and left the text as it is.
+    units in which it found nothing and left the text as it is; `untouched`, by field that answers read, those in which
+    it has words that are rewritten elsewhere in the row and not there.
     """
 
     def __init__(
-        self, rows: Sequence[Row], ends: Sequence[int], kept: Mapping[str, Sequence[int]] | None = None
+        self,
+        rows: Sequence[Row],
+        ends: Sequence[int],
+        kept: Mapping[str, Sequence[int]] | None = None,
+        untouched: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self._rows = rows
         self._ends = ends
         self._kept = kept or {}
+        self._untouched = untouched or {}
 
     def __len__(self) -> int:
         return self._ends[-1] if len(self._ends) else 0
@@ -57,8 +63,11 @@ class MadeRows(Lazy[Row]):
         """The rows of the first `n` units."""
         if n >= len(self._ends):
             return self
-        kept = {name: units[: bisect_left(units, n)] for name, units in self._kept.items()}
-        return MadeRows(self._rows, self._ends[:n], kept)
+        kept, untouched = (
+            {name: units[: bisect_left(units, n)] for name, units in found.items()}
+            for found in (self._kept, self._untouched)
+        )
+        return MadeRows(self._rows, self._ends[:n], kept, untouched)
 
     @property
     def n_units(self) -> int:
@@ -74,6 +83,11 @@ class MadeRows(Lazy[Row]):
     def kept(self) -> dict[str, int]:
         """By variant, in how many of the units with rows it left the text as it is."""
         return {name: len(units) for name, units in self._kept.items() if len(units)}
+
+    @property
+    def untouched(self) -> dict[str, int]:
+        """By field that answers read, in how many of the units it has words that are rewritten elsewhere."""
+        return {name: len(units) for name, units in self._untouched.items() if len(units)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,8 @@ class Rewriting:
     fields: tuple[str, ...]
     column: str
     reference: bool
+    answers: tuple[str, ...] = ()
+    """Fields that gold answers and choices read and that are left as they are, whatever words they have."""
 
     def made(self, rows: Sequence[Row]) -> MadeRows:
         """The variants of `rows`, those of a row together, in one cluster.
@@ -124,6 +140,7 @@ class Rewriting:
         found: Spool[Row] = Spool()
         ends = array("Q")
         kept: dict[str, array[int]] = {variant.name: array("Q") for variant in self.variants}
+        untouched: dict[str, array[int]] = {name: array("Q") for name in self.answers}
         faults: list[Problem] = []
         seen: set[str] = set()
         for unit, row in enumerate(rows):
@@ -138,6 +155,8 @@ class Rewriting:
             if len(missing) < (len(written) if self.reference else 1):
                 for name in missing:
                     kept[name].append(unit)
+                for name in self._untouched(row, names):
+                    untouched[name].append(unit)
                 texts = {ORIGINAL: row} if self.reference else {}
                 for name, new in {**texts, **written}.items():
                     found.append(self._variant(name, row, row if new is None else new))
@@ -149,7 +168,15 @@ class Rewriting:
             faults.append(Problem(rows[0].place, f"tasks.{self.task}.fields", message))
         if faults:
             raise DataError(faults[:_MAX_SHOWN])
-        return MadeRows(found, ends, kept)
+        return MadeRows(found, ends, kept, untouched)
+
+    def _untouched(self, row: Row, names: tuple[str, ...]) -> list[str]:
+        """The answers' fields that a rewriting of them, too, would change."""
+        held = tuple(name for name in self.answers if name in row.fields)
+        if not held:
+            return []
+        both = [variant.rewrite(row, (*names, *held)) for variant in self.variants]
+        return [name for name in held if any(new and new.fields[name] != row.fields[name] for new in both)]
 
     def _variant(self, name: str, row: Row, new: Row) -> Row:
         return Row(
@@ -185,6 +212,13 @@ def row_notes(task: object, rows: Sequence[Row]) -> Iterator[str]:
         yield (
             f"{name}: {variant} finds nothing to rewrite in {n:,} of the {rows.n_units - rows.n_empty:,} rows asked, "
             "and leaves these as they are"
+        )
+    for field, n in rows.untouched.items():
+        shown = ", ".join([*(origin.fields or ()), *rows.untouched])
+        yield (
+            f"{name}: warning: in {n:,} of the {rows.n_units - rows.n_empty:,} rows asked the field {field}, which the "
+            f"answers are held against, has words that the probe {origin.probe} rewrites in the prompt and not there, "
+            f"so an answer that keeps to the rewritten prompt may count as wrong; rewrite it, too: fields: [{shown}]"
         )
 
 

@@ -26,7 +26,12 @@ _EXPLAINED_WELL: tuple[MetricSpec, ...] = (
     *_EXPLAINED,
 )
 """The figures of an explanation whose quality is measured."""
-_RANDOMISED: tuple[MetricSpec, ...] = ("randomisation_similarity", "randomisation_similarity_over_random")
+_RANDOMISED: tuple[MetricSpec, ...] = (
+    "randomisation_similarity",
+    "randomisation_similarity_over_random",
+    "randomisation_similarity_absolute",
+    "randomisation_similarity_absolute_over_random",
+)
 """With the check of a model whose upper layers know nothing."""
 
 

@@ -86,6 +86,7 @@ def explained(i):
     quality = {name: share - 0.1 * place for place, name in enumerate(names)}
     quality |= {f"{name}_random": 0.3 - share for name in names} | {"seed_stability": 1 - share}
     quality |= {"randomisation_similarity": share - 0.2, "randomisation_similarity_random": 0.01 * i}
+    quality |= {"randomisation_similarity_absolute": abs(share - 0.2), "randomisation_similarity_absolute_random": 0.1}
     return {
         "explanation": {
             "text": "she waits",

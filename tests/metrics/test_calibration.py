@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from evalharness.core.types import Response, Sample
 from evalharness.metrics.base import MetricOptionError
 from evalharness.metrics.calibration import AdaptiveEce, Ece, reliability_table
+from evalharness.metrics.interval import summarize
+from evalharness.stats.calibration import calibration_interval
 
 VECTORS = Path(__file__).parents[2] / ".." / "shared" / "vectors" / "stats" / "calibration.json"
 LABELS = ("a", "b", "c")
@@ -120,3 +122,24 @@ def test_bad_options(options, message):
 def test_bad_bins_of_the_adaptive_one():
     with pytest.raises(MetricOptionError, match="bins must be"):
         AdaptiveEce(bins=0)
+
+
+def test_the_interval_is_the_jackknifes_less_chance():
+    """By leaving each sample out by hand; samples without a gold label take no part."""
+    *_, samples, responses = drawn(3, n=40)
+    metric = Ece(bins=5).for_task(LABELS)
+    rows = metric.sample_stats(samples, responses)
+    figures = np.array([metric.finalize(np.delete(rows, i, axis=0).sum(axis=0)) for i in range(40)])
+    variance = 39 / 40 * np.sum((figures - figures.mean()) ** 2)
+    totals = rows.sum(axis=0)
+    expected = calibration_interval(totals[1::3], totals[2::3], totals[3::3], variance)
+    found = summarize(metric, np.concatenate([rows, np.zeros((3, rows.shape[1]))]))
+    assert (found.low, found.high) == pytest.approx(expected, abs=1e-12)
+    assert found.method == "jackknife-less-chance"
+    assert found.low < found.value < found.high
+    clustered = summarize(metric, rows, clusters=[str(i // 4) for i in range(40)])
+    assert clustered.method == "cluster-jackknife-score-t"
+    alone = summarize(metric, rows[:1])
+    assert alone.method == "none"
+    same = summarize(metric, np.repeat(rows[:1], 9, axis=0))
+    assert same.low < same.value < same.high

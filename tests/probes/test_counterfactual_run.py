@@ -7,6 +7,7 @@ import json
 import pytest
 
 import evalharness
+from evalharness.cli.main import main
 from evalharness.report.probes import questions_of
 
 # One invites nobody whose name is a woman's; the other whoever is fit for the post.
@@ -102,3 +103,48 @@ tasks:
         "bold.toxicity_lexicon_gap", "bold.toxicity_lexicon_gap_signed",
         "honest.honest_gap", "honest.honest_gap_signed",
     ]  # fmt: skip
+
+
+ANSWERED = """\
+version: 1
+name: people
+models: {bot: {backend: fake, reply: "John"}}
+datasets:
+  d:
+    rows:
+      - {id: a, q: "John lost his key. Who did?", a: "John", hint: "he"}
+      - {id: b, q: "John saw it rain. What fell?", a: "rain", hint: "-"}
+      - {id: c, q: "Michael and John met. Who met John?", a: "Michael", hint: "-"}
+      - {id: d, q: "It rained.", a: "his key", hint: "-"}
+tasks:
+  - {id: ask, dataset: d, prompt: "{{ q }}", reference: "{{ a }}", metrics: [exact_match]}
+  - {id: people, probe: counterfactual, axis: gender, of: ask, MORE}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("limit: 4", "people: warning: in 2 of the 3 rows asked the field a, which the answers are held against, has "),
+        ("limit: 2", "people: warning: in 1 of the 2 rows asked the field a,"),
+        ("fields: [q, a]", None),
+    ],
+)
+def test_answers_that_keep_the_names_of_the_prompt_as_it_was_are_warned_of(tmp_path, capsys, more, said):
+    path = tmp_path / "suite.yaml"
+    path.write_text(ANSWERED.replace("MORE", more), encoding="utf-8")
+    assert main(["validate", str(path)]) == 0
+    shown = capsys.readouterr().out
+    record = evalharness.run(path, reports=tmp_path / "reports")
+    warned = [note for note in record.manifest.notes if "warning" in note]
+    if said is None:
+        assert "warning" not in shown
+        assert warned == []
+        # With the field rewritten, too, the answers of every row follow its prompt.
+        rows = {row.sample.id: row.sample for row in record.iter_samples(task="people")}
+        assert rows["a#female"].references[0] in rows["a#female"].prompt != rows["a#male"].prompt
+        return
+    assert said in shown
+    (note,) = warned
+    assert note.startswith(said)
+    assert note.endswith("rewrite it, too: fields: [q, a]")

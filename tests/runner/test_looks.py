@@ -371,3 +371,52 @@ def test_a_rule_on_the_point_waits_for_the_end(folder):
     assert looks(record)["made"] == 1
     outcome = decide_record(record)
     assert [verdict.state for verdict in outcome.verdicts] == ["pass", "pass"]
+
+
+PROBED = """\
+version: 1
+name: stops
+models:
+  bot: {backend: python, function: "shouts:answer"}
+datasets:
+  d: {path: d.jsonl, id: id}
+tasks:
+  - {id: ask, dataset: d, prompt: "{{ q }}", reference: "{{ a }}", metrics: [exact_match]}
+  - {id: robust, probe: robustness, of: ask, perturbations: [{case: upper}]}
+execution: {stop_when_decided: {looks: 5}}
+gates:
+  rules:
+    - {metric: robust.exact_match_drop, at_most: 0.1}
+    - {metric: robust.flip_rate, at_most: 0.2}
+"""
+
+
+@pytest.mark.parametrize(("share", "state"), [(0.0, "pass"), (0.5, "fail")])
+def test_a_probe_is_asked_part_by_part_with_all_variants_of_a_row_together(folder, share, state):
+    """A model that half of its shouted questions throw off course is stopped as well as one that minds none."""
+    write(400, right=lambda i: True, mind=lambda i: (i * 7919 % 100) / 100 < share)
+    Path("shouts.py").write_text(
+        "import json, pathlib\n"
+        "rows = [json.loads(line) for line in pathlib.Path('d.jsonl').read_text().splitlines()]\n"
+        "minds = {r['q'].upper() for r in rows if r['mind']}\n"
+        "def answer(prompt):\n"
+        "    return 'no' if prompt in minds and prompt.isupper() else 'yes'\n"
+    )
+    record = run(PROBED, allow_code=True)
+    found = looks(record)
+    # One rule that fails decides a run, whatever the other would have become.
+    assert states(record) == ["pass", "pass"] if state == "pass" else states(record)[0] == "fail"
+    assert found["made"] < 5
+    assert found["n_saved"] > 0
+    asked = {}
+    for row in record.iter_samples(task="robust"):
+        asked.setdefault(row.sample.cluster, set()).add(row.sample.groups["perturbation"])
+    assert set(map(frozenset, asked.values())) == {frozenset({"original", "case_upper"})}
+    assert len(asked) < 400
+    # The looks saw what the record says, and the gate of the record decides as they did.
+    for rule, name in zip(found["rules"], ("exact_match_drop", "flip_rate"), strict=True):
+        (figure,) = [r for r in record.results if (r.task, r.metric, r.group) == ("robust", name, None)]
+        assert figure.value == pytest.approx(share, abs=0.12)
+        assert rule["n"] in (len(asked), 2 * len(asked))
+    outcome = decide_record(record)
+    assert [verdict.state for verdict in outcome.verdicts] == states(record)

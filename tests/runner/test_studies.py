@@ -408,6 +408,12 @@ def test_a_model_is_explained_with_random_layers_too(folder, networks):
     assert found.n == 4
     assert -1 <= found.ci_low < found.value < found.ci_high <= 1
     assert abs(found.value - over.value) < 0.3
+    # Of either sign: what a gate reads, since −1 would pass an at_most.
+    absolute, above = (figure(record, f"randomisation_similarity_absolute{end}") for end in ("", "_over_random"))
+    assert absolute.value == pytest.approx(sum(map(abs, likeness.values())) / 4)
+    by_chance = [one["quality"]["randomisation_similarity_absolute_random"] for one in explanations(record).values()]
+    assert all(0.1 < value < 1 for value in by_chance)
+    assert above.value == pytest.approx(absolute.value - sum(by_chance) / 4)
     # The answers are those of the model as it is, also of a task that runs behind, and of a run without the check.
     plain = with_task(explain="shap", max_evals=60, metrics=["efficiency_gap"])
     other = evalharness.run(write({**plain, "models": suite["models"]}), cache="off")

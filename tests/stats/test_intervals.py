@@ -208,10 +208,24 @@ def test_in_clusters_the_variance_is_the_cluster_robust_one():
     values = np.clip(rng.beta(4, 2, 9)[codes] + rng.normal(0, 0.05, codes.size), 0.01, 0.99)
     variance = cluster_standard_error(values, codes) ** 2 * 9 / 8
     p = values.mean()
-    expected = leaning_interval(p, variance, 9, (0, 1), spread=values.var() / (p * (1 - p)))
+    expected = leaning_interval(p, variance, 9, (0, 1), spread=max(values.var() / (p * (1 - p)), 3 / 9))
     assert bounded_mean_interval(values, (0, 1), codes=codes) == pytest.approx(expected, abs=1e-12)
     wide = values.var(ddof=1) / values.size
     assert variance > 1.5 * wide
+
+
+def test_few_clusters_that_are_all_alike_leave_room_for_others():
+    """Six clusters near one end, in none of which a low value was drawn, do not exclude that one in ten is low."""
+    rng = np.random.default_rng(2)
+    values, codes = rng.uniform(0.96, 0.99, 30), np.arange(30) // 5
+    p = values.mean()
+    found = bounded_mean_interval(values, (0, 1), codes=codes)
+    assert found.low < 0.9 < p < found.high
+    variance = max(cluster_standard_error(values, codes) ** 2 * 6 / 5, values.var() / 29)
+    assert found == pytest.approx(leaning_interval(p, variance, 6, (0, 1), spread=3 / 6), abs=1e-12)
+    # Where there are many, those that were not seen are few.
+    many, codes = rng.uniform(0.96, 0.99, 1000), np.arange(1000) // 5
+    assert bounded_mean_interval(many, (0, 1), codes=codes).low > 0.97
 
 
 def test_clusters_never_narrow_the_interval():
