@@ -64,8 +64,8 @@ def test_a_wrong_entry_is_told_with_its_place(write: Any, entry: str, place: str
         (
             "  - {id: mmlu, lm_eval: mmlu}\n  - {id: s1, probe: swap, of: mmlu}\n",
             "tasks[2].of: the task 'mmlu' is an lm-eval task; a probe rewrites the rows of a task with prompt, "
-            "messages, classify or perplexity: lm-eval writes its prompts itself, so put its documents into a dataset and its "
-            "prompt into a task of your own, and name that",
+            "messages, classify or perplexity: lm-eval writes its prompts itself, so put its documents into a dataset "
+            "and its prompt into a task of your own, and name that",
         ),
         ("  - {id: ppl, dataset: people, perplexity: 'x'}\n  - {id: p, probe: swap, of: ppl}\n", "nothing to rewrite"),
     ],
