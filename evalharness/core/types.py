@@ -101,7 +101,9 @@ class Sampling:
     `json_schema` is the JSON Schema that the text must obey, as JSON text: the order of its properties is the order in
     which they are written. `top_logprobs` (kind `loglikelihood_rolling`) asks for so many of the likeliest tokens at
     each place of the text. `shared_tokens` (kind `loglikelihood`, two continuations) counts of each continuation only
-    those tokens that both have. `study` (kind `study`) is the procedure and its options, as canonical JSON.
+    those tokens that both have. `unconditional` (kind `loglikelihood`) asks for the continuations after nothing, too:
+    their sums stand in the response's `meta`. `study` (kind `study`) is the procedure and its options, as canonical
+    JSON.
     """
 
     max_tokens: int = 256
@@ -114,6 +116,7 @@ class Sampling:
     top_logprobs: int | None = None
     shared_tokens: bool | None = None
     study: str | None = None
+    unconditional: bool | None = None
 
 
 @quick_to_pickle

@@ -35,6 +35,7 @@ BUILTIN: dict[str, str] = {
     "confusion_matrix": "evalharness.metrics.classification:ConfusionMatrix",
     "balanced_accuracy": "evalharness.metrics.chance:BalancedAccuracy",
     "cohen_kappa": "evalharness.metrics.chance:CohenKappa",
+    "acc_mutual_info": "evalharness.metrics.choices:MutualInfoAccuracy",
     "choice_accuracy": "evalharness.metrics.choices:ChoiceAccuracy",
     "subset_accuracy": "evalharness.metrics.multilabel:SubsetAccuracy",
     "f1_samples": "evalharness.metrics.multilabel:F1Samples",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from evalharness.core.types import Kind, LogLikelihood, Response, Sample
 
 from .base import NEEDS_TARGET, PROPORTION, MeanMetric
 
-__all__ = ["ChoiceAccuracy", "Normalize", "best_choice"]
+__all__ = ["ChoiceAccuracy", "MutualInfoAccuracy", "Normalize", "best_choice"]
 
 Normalize = Literal["none", "tokens", "bytes", "chars"]
 _CHOICES: frozenset[Kind] = frozenset({"loglikelihood"})
@@ -73,3 +73,42 @@ class ChoiceAccuracy(MeanMetric):
             else None
             for sample, response in zip(samples, responses, strict=True)
         ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutualInfoAccuracy(MeanMetric):
+    """Share of samples whose gold choice gains the most from the question: how likely choices are by themselves is out.
+
+        accuracy = Σ_i [argmax_c (ln p(c | question_i) − ln p(c)) = target_i] / n
+
+    A choice that is likely wherever it stands ("yes") wins by sums whatever is asked; here it must win by what the
+    question adds, which is the pointwise mutual information of both. The run asks the model for the choices after
+    nothing, once for each set of choices: some more requests, of a few tokens each. The first of equals is taken.
+    Samples without both log-likelihoods of each choice, as in a record from before the metric was there, are left out.
+
+    Source: lm-evaluation-harness 0.4.13 `acc_mutual_info`, equal; Brown et al. 2020 (GPT-3), section 2.4, normalise by
+    the likelihood after "Answer: " in place of nothing.
+    """
+
+    name = "acc_mutual_info"
+    kinds = _CHOICES
+    needs = NEEDS_TARGET
+    interval = PROPORTION
+    scores_blank = False
+    total = "correct"
+    unconditional: ClassVar[bool] = True
+
+    def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
+        return [self._right(sample, response) for sample, response in zip(samples, responses, strict=True)]
+
+    @staticmethod
+    def _right(sample: Sample, response: Response) -> float | None:
+        alone = (response.meta or {}).get("unconditional")
+        n = len(sample.choices)
+        if sample.target is None or not n or len(response.loglikelihoods) != n:
+            return None
+        if not isinstance(alone, Sequence) or isinstance(alone, str) or len(alone) != n:
+            return None
+        gains = [found.total - float(own) for found, own in zip(response.loglikelihoods, alone, strict=True)]  # type: ignore[arg-type]
+        usable = [(gain, -place) for place, gain in enumerate(gains) if not math.isnan(gain)]
+        return float(sample.choices[-max(usable)[1]] == sample.target) if usable else None

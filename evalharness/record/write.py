@@ -156,7 +156,7 @@ def _asked(sample: Sample, request: Request) -> str | None:
 @lru_cache(maxsize=64)
 def _sampling(s: Sampling) -> str:
     later = {"json_schema": s.json_schema, "top_logprobs": s.top_logprobs}
-    later |= {"shared_tokens": s.shared_tokens, "study": s.study}
+    later |= {"shared_tokens": s.shared_tokens, "study": s.study, "unconditional": s.unconditional}
     return dumps(
         {
             **{name: value for name, value in later.items() if value is not None},

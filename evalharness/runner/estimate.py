@@ -39,7 +39,8 @@ def estimate(request: Request, *, most_output: int | None = None) -> Tokens:
     else:
         prompt = sum(_tokens(turn.content) + _TOKENS_PER_TURN for turn in request.prompt)
     if request.kind == "loglikelihood":
-        return Tokens(sum(prompt + _tokens(text) for text in request.continuations), 0)
+        alone = 1 + bool(request.sampling.unconditional)  # and once more after nothing
+        return Tokens(sum(prompt + alone * _tokens(text) for text in request.continuations), 0)
     if request.kind == "study":
         asked = model_calls(request)
         return Tokens(asked * (prompt + sum(_tokens(text) for text in request.continuations)), 0)

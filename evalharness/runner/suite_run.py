@@ -121,6 +121,10 @@ def run(
             from .studies import studied
 
             asked = studied(asked, ready.models, encoders_of(loaded.suite, loaded.base))
+        if any(len(one.requests) and one.requests[0].sampling.unconditional for one in plan.tasks):
+            from .unconditional import with_unconditional
+
+            asked = with_unconditional(asked, ready.models)
         if looks is not None:
             asked = held_open(asked, heavy=frozenset(n for n in asked if loaded.suite.models[n].backend in _HEAVY))
 

@@ -18,7 +18,15 @@ from .judgings import JUDGE_METRIC
 from .options import option_fault, with_options
 from .schema import MetricSpec
 
-__all__ = ["OPERATIONAL", "MetricFault", "build_metric", "figure_name", "figure_names", "figures_of_metric"]
+__all__ = [
+    "OPERATIONAL",
+    "MetricFault",
+    "asks_unconditional",
+    "build_metric",
+    "figure_name",
+    "figure_names",
+    "figures_of_metric",
+]
 
 OPERATIONAL: tuple[str, ...] = (
     "latency_mean_s",
@@ -132,6 +140,19 @@ def _called(name: str, options: Mapping[str, Any] | str) -> str:
     by = options if isinstance(options, str) else options.get(_CALLED_BY[name])
     parts = [part for part in str(by or "").replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return re.sub(r"[\s.@]", "_", parts[-1].rpartition(":")[2].removesuffix(".py")) if parts else name
+
+
+def asks_unconditional(spec: MetricSpec) -> bool:
+    """Whether the metric compares the likelihood of choices with that without the question."""
+    try:
+        name, options = _parts(spec)
+        factory: Any = registry("metrics").load(name)
+    except UsageError:
+        return False  # said where metrics are checked
+    inner = options.get("metric") if isinstance(options, dict) else None
+    if isinstance(inner, str | dict) and asks_unconditional(inner):
+        return True  # a figure by group, or a gap, of such a metric
+    return bool(getattr(factory, "unconditional", False))
 
 
 def figure_name(spec: MetricSpec) -> str:

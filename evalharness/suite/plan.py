@@ -21,6 +21,7 @@ from evalharness.core.types import Json, Kind, Request, Row, Sample, Sampling
 from .attacked import attack_requests, bound_encoder, encoder_identity
 from .explained import answer_faults, base_of, drawn, explain_identity, explain_requests, study_of
 from .kinds import kind_of
+from .metric_specs import asks_unconditional
 from .origins import origin_of
 from .probe_rows import MadeRows, row_notes
 from .render import RowFault, is_chat, prompt_json
@@ -267,7 +268,8 @@ def _samplings(suite: Suite, task: DataTask, kind: Kind, model: str, base: Path)
     """How the model is asked, one for each repeat."""
     if kind != "generate":
         shared = True if getattr(task, "score", "all") == "shared" else None
-        return [Sampling(top_logprobs=getattr(task, "top_logprobs", None), shared_tokens=shared)]
+        alone = True if kind == "loglikelihood" and any(asks_unconditional(spec) for spec in task.metrics) else None
+        return [Sampling(top_logprobs=getattr(task, "top_logprobs", None), shared_tokens=shared, unconditional=alone)]
     own = task.generate if isinstance(task, PromptTask) else None
     return list(samplings_of(generation_settings(own, suite.models[model].generate, base=base), suite.seed))
 
@@ -321,7 +323,7 @@ def request_key(
 def sampling_json(sampling: Sampling) -> dict[str, Json]:
     """`sampling` in the key of a request; a setting that came later is left out where it is not set."""
     found = asdict(sampling)
-    for later in ("json_schema", "top_logprobs", "shared_tokens", "study"):
+    for later in ("json_schema", "top_logprobs", "shared_tokens", "study", "unconditional"):
         if found[later] is None:
             del found[later]
     return found

@@ -162,6 +162,7 @@ def batch():
                 input_tokens=i,
                 output_tokens=i % 5 if i != 7 else None,
                 meta={"cost_usd": i / 1000, "ttft_s": 0.05 + i / 9, **judged(i), **explained(i), **attacked(i)}
+                | {"unconditional": [-3.0 - i % 5, -4.0, -5.0]}
                 if i != 8
                 else {},
             )

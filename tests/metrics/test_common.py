@@ -498,6 +498,7 @@ def test_a_perfect_answer_is_best(metric, labels):
             answer=a,
             loglikelihoods=tuple(LogLikelihood(-1.0 if c == s.target else -99.0, 1) for c in labels),
             label_probabilities={label: float(label == s.target) for label in labels},
+            meta={"unconditional": [-50.0] * len(labels)},
         )
         for s, a in zip(samples, answers, strict=True)
     ]
