@@ -65,6 +65,9 @@ def test_nearest_words_come_after_the_synonyms():
     encoder.near = ("great", "superb", "grand")
     assert attack_sample(by_great, {**options, "neighbours": 1}, "a great", encoder)["text"] == "a superb"
     assert attack_sample(by_great, {**options, "neighbours": 2}, "a great", encoder)["text"] == "a grand"
+    # Of equals the first one is taken: that of the file.
+    both = {**options, "neighbours": 1, "synonyms": {"great": ["fine"]}}
+    assert attack_sample(by_great, both, "a great", encoder)["text"] == "a fine"
 
 
 def test_the_words_of_vocabularies():
