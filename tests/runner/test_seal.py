@@ -57,3 +57,11 @@ def test_figures_of_few_samples_share_their_columns(monkeypatch):
     first, second = _score_tables([pairs[0], pairs[2]])
     assert second.sample_ids is first.sample_ids
     assert errors.sample_ids != accuracy.sample_ids
+
+
+def test_figures_of_many_samples_each_have_all_of_them(monkeypatch):
+    pairs = scored(23, "a", monkeypatch, 1)
+    tables = list(_score_tables([pairs[0], pairs[2]]))
+    for name in ("accuracy", "latency_mean_s"):
+        ids = [i for table in tables if table.metric == name for i in table.sample_ids]
+        assert ids == [f"a{i}" for i in range(23) if i % 5 != 1]
