@@ -1,12 +1,13 @@
 """A whole command against an API, from its start to its sealed record and report: time, CPU time and peak memory.
 
     python benchmarks/api_command.py [--prompts 2000] [--concurrency 100] [--delay-ms 50] [--rounds 3]
-                                     [--inspect PATH] [--large 10000,100000] [--only evalharness] [--write]
+                                     [--inspect PATH] [--large 10000,100000] [--only evalharness|growth] [--write]
 
 The same chat prompts to a loopback server, in a process of its own, that answers each request `delay-ms` after it
 came: by a bare aiohttp client, by `evalharness run`, by `lm_eval run` and, where `--inspect` names its command, by
 `inspect eval`. Every contender is a process of its own with nothing stored; they take turns, and medians are compared.
-`--large` runs evalharness against a server that answers at once: does its memory grow with the requests?
+`--large` runs evalharness against a server that answers at once: does its memory grow with the requests? With
+`--only growth` nothing else is measured. Each of the two tables is a section of RESULTS.md.
 """
 
 from __future__ import annotations
@@ -194,22 +195,30 @@ def main() -> None:
     load = os.getloadavg()[0]
     names = ["bare aiohttp", "evalharness", "lm-eval", *(["Inspect"] if args.inspect else [])]
     names = [name for name in names if args.only in (None, name)]
-    rows = comparison(names, args)
-    parts = [
-        "## Whole commands against an API",
-        f"`python benchmarks/api_command.py`: {args.prompts:,} chat prompts, {args.concurrency} in flight, a loopback "
-        f"server that answers after {args.delay_ms:g} ms; from the start of the process to its end, results written; "
-        f"medians of {args.rounds} alternating rounds. {machine()}; load average {load:.1f} when it began.",
-        markdown_table(["command", "wall", "CPU", "peak memory"], rows),
-    ]
+    sections = {}
+    if names:
+        rows = comparison(names, args)
+        sections["api_command"] = [
+            "## Whole commands against an API",
+            f"`python benchmarks/api_command.py`: {args.prompts:,} chat prompts, {args.concurrency} in flight, a "
+            f"loopback server that answers after {args.delay_ms:g} ms; from the start of the process to its end, "
+            f"results written; medians of {args.rounds} alternating rounds. {machine()}; load average {load:.1f} when "
+            "it began.",
+            markdown_table(["command", "wall", "CPU", "peak memory"], rows),
+        ]
     if args.large:
         rows = growth([int(number) for number in args.large.split(",")], args.concurrency)
-        header = ["requests of `evalharness run`", "wall", "CPU", "peak memory"]
-        parts += ["A server that answers at once:", markdown_table(header, rows)]
-    text = "\n\n".join(parts)
-    print(text)
-    if args.write:
-        replace_section("api_command", text)
+        sections["api_command_growth"] = [
+            "## Many requests to an API",
+            f"`python benchmarks/api_command.py --only growth --large {args.large}`: the same command and a server "
+            f"that answers at once. {machine()}; load average {load:.1f} when it began.",
+            markdown_table(["requests of `evalharness run`", "wall", "CPU", "peak memory"], rows),
+        ]
+    for name, parts in sections.items():
+        text = "\n\n".join(parts)
+        print(text)
+        if args.write and args.only in (None, "growth"):
+            replace_section(name, text)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,10 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.runner import run as run_suite
     from evalharness.runner.progress import OnFirstAnswer, progress_for
 
+    if args.own_process:
+        from evalharness.core.memory import map_large_pieces
+
+        map_large_pieces()
     if args.own_process and not args.allow_code:
         from evalharness.models.huggingface.startup import allow_lean_imports
 

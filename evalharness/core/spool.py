@@ -16,8 +16,8 @@ from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain, groupby, repeat
-from typing import TypeVar, overload
+from itertools import accumulate, chain, groupby, pairwise, repeat
+from typing import NamedTuple, TypeVar, overload
 
 from .errors import RunError
 
@@ -33,6 +33,7 @@ _LIVE_BYTES = 4 * 2**20
 _MEASURED = 32
 # Written in pieces of about this size; what never comes to one stays in memory, as bytes.
 _PIECE_BYTES = 64 * 1024
+_END = "I"  # where an item ends in its piece: four bytes
 
 
 class Scratch:
@@ -115,19 +116,34 @@ class Lazy(Sequence[T_co], ABC):
     __hash__ = None  # type: ignore[assignment]
 
 
+class _Ends(NamedTuple):
+    """Of a piece: the place of its first item, where its items begin in the file, and where each ends after that."""
+
+    first: int
+    start: int
+    ends: array[int]
+
+
 class Spool(Lazy[T]):
-    """A sequence that is appended to and then read."""
+    """A sequence that is appended to and then read.
+
+    Items are written in pieces, each behind a table of where its items end; in memory stay a few bytes a piece, and the
+    table of the piece that was read last.
+    """
 
     def __init__(self, items: Iterable[T] = (), *, live_bytes: int | None = None) -> None:
         """Hold `items`; up to about `live_bytes` of them are kept as they are (none: 0)."""
         self._most_live = _LIVE_BYTES if live_bytes is None else live_bytes
         self._live: list[T] | None = []
         self._live_bytes = 0  # by those that were measured
-        # Where each item begins: in the pieces that were written, or, from `_n_written` on, in `_piece`.
+        # Of each piece that was written: the place of its first item, and where it begins in the file.
+        self._firsts = array("Q")
         self._starts = array("Q")
-        self._sizes = array("I")
-        self._piece = bytearray()
         self._n_written = 0
+        # The piece that is not written yet, and where its items end in it.
+        self._piece = bytearray()
+        self._ends = array(_END)
+        self._read = _Ends(0, 0, array(_END))
         self._scratch: Scratch | None = None
         self.extend(items)
 
@@ -145,10 +161,8 @@ class Spool(Lazy[T]):
                 self._pickle(one)
 
     def _pickle(self, item: T) -> None:
-        data = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-        self._starts.append(len(self._piece))
-        self._sizes.append(len(data))
-        self._piece += data
+        self._piece += pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
+        self._ends.append(len(self._piece))
         if len(self._piece) >= _PIECE_BYTES:
             self._write()
 
@@ -158,27 +172,58 @@ class Spool(Lazy[T]):
             self.append(item)
 
     def _write(self) -> None:
-        if self._scratch is None:
-            self._scratch = Scratch.shared()
-        at = self._scratch.put(self._piece)
-        for index in range(self._n_written, len(self._starts)):
-            self._starts[index] += at
-        self._n_written = len(self._starts)
-        self._piece = bytearray()
+        start = self._file.put(self._ends.tobytes() + self._piece)
+        self._firsts.append(self._n_written)
+        self._starts.append(start)
+        self._n_written += len(self._ends)
+        self._piece, self._ends = bytearray(), array(_END)
 
     def __len__(self) -> int:
-        return len(self._starts if self._live is None else self._live)
+        return self._n_written + len(self._ends) if self._live is None else len(self._live)
 
     def item(self, place: int) -> T:
         if self._live is not None:
             return self._live[place]
-        start, size = self._starts[place], self._sizes[place]
-        if self._scratch is None or place >= self._n_written:
-            data = bytes(memoryview(self._piece)[start : start + size])
+        if place >= self._n_written:
+            at = place - self._n_written
+            data = bytes(memoryview(self._piece)[self._ends[at - 1] if at else 0 : self._ends[at]])
         else:
-            data = self._scratch.get(start, size)
+            read = self._read
+            if not read.first <= place < read.first + len(read.ends):
+                read = self._read = self._ends_at(place)
+            at = place - read.first
+            begin = read.ends[at - 1] if at else 0
+            data = self._file.get(read.start + begin, read.ends[at] - begin)
         found: T = pickle.loads(data)  # noqa: S301 - bytes of our own, from a file that nobody else can open
         return found
+
+    def __iter__(self) -> Iterator[T]:
+        n, place = len(self), 0
+        if self._live is None:
+            for number in range(len(self._firsts)):
+                piece = self._ends_at(self._firsts[number])
+                data = memoryview(self._file.get(piece.start, piece.ends[-1]))
+                for begin, end in pairwise(chain((0,), piece.ends)):
+                    yield pickle.loads(data[begin:end])  # noqa: S301 - as in `item`
+                place += len(piece.ends)
+        while place < n:
+            yield self.item(place)
+            place += 1
+
+    @property
+    def _file(self) -> Scratch:
+        if self._scratch is None:
+            self._scratch = Scratch.shared()
+        return self._scratch
+
+    def _ends_at(self, place: int) -> _Ends:
+        """Of the written piece that the item at `place` is in, where its items lie."""
+        number = bisect_right(self._firsts, place) - 1
+        first, start = self._firsts[number], self._starts[number]
+        after = self._firsts[number + 1] if number + 1 < len(self._firsts) else self._n_written
+        ends = array(_END)
+        ends.frombytes(self._file.get(start, ends.itemsize * (after - first)))
+        return _Ends(first, start + ends.itemsize * len(ends), ends)
 
 
 class Picked(Lazy[T_co]):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..core.memory import trim_memory
 from ..core.types import Prompt, Request, Sample, Sampling
-from .arrow import arrow_array, arrow_floats
+from .arrow import arrow_array, arrow_floats, arrow_scalar
 from .codec import prompt_to_json
 from .rows import RowInput, SampleRow, ScoreRow, ScoreTable, StatsRow, StatsTable
 from .schema import samples_schema, scores_schema, stats_schema
@@ -194,33 +194,50 @@ def _stats_cells(row: Any) -> Cells:
 
 def _mixed_batches(rows: Iterable[Any], schema: pa.Schema, cells: Callable[[Any], Cells]) -> Iterator[pa.RecordBatch]:
     """Row groups of single rows; a table becomes row groups of its own, so that reading one figure reads few."""
+    texts = _Texts()
     for are_tables, some in groupby(rows, lambda row: isinstance(row, ScoreTable | StatsTable)):
         if are_tables:
             for table in some:
-                yield from _table_batches(table, schema)
+                yield from _table_batches(table, schema, texts)
         else:
             yield from _batches(map(cells, some), schema)
 
 
-def _table_batches(table: ScoreTable | StatsTable, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+class _Texts:
+    """Columns of text as arrays; one that several tables share, as the figures of a task do, is made into one once."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[Sequence[str | None], pa.Array]] = {}
+
+    def array(self, name: str, column: Sequence[str | None]) -> pa.Array:
+        """`column`, which bears that name in its table."""
+        import pyarrow as pa
+
+        known = self._last.get(name)
+        if known is None or known[0] is not column:
+            known = self._last[name] = column, arrow_array([_optional(cell) for cell in column], pa.string())
+        return known[1]
+
+
+def _table_batches(table: ScoreTable | StatsTable, schema: pa.Schema, known: _Texts) -> Iterator[pa.RecordBatch]:
     import numpy as np
     import pyarrow as pa
 
     values = np.asarray(table.values, dtype=np.float64)
     n, k = len(values), math.prod(values.shape[1:])
-    texts: list[Sequence[str | None]] = [
-        table.sample_ids,
-        table.digests,
-        *([table.clusters] if isinstance(table, StatsTable) else []),
-    ]
-    if any(len(column) != n for column in texts):
+    texts: dict[str, Sequence[str | None]] = {"sample_id": table.sample_ids, "digest": table.digests}
+    if isinstance(table, StatsTable):
+        texts["cluster"] = table.clusters
+    if any(len(column) != n for column in texts.values()):
         raise ValueError(f"the values of {table.task}.{table.metric} differ in number from their samples")
+    names = [arrow_scalar(escape(name)) for name in (table.task, table.model, table.metric)]
+    columns = [known.array(name, column) for name, column in texts.items()]
     step = max(1, min(_GROUP_ROWS, _GROUP_CHARS // (8 * max(k, 1))))
     for start in range(0, n, step):
-        block = slice(start, min(start + step, n))
-        names: list[list[str | None]] = [
-            [escape(name)] * (block.stop - start) for name in (table.task, table.model, table.metric)
+        n_rows = min(step, n - start)
+        arrays = [
+            *(pa.repeat(name, n_rows) for name in names),
+            *(column.slice(start, n_rows) for column in columns),
+            arrow_floats(values[start : start + n_rows]),
         ]
-        columns: list[list[str | None]] = [*names, *([_optional(cell) for cell in column[block]] for column in texts)]
-        arrays = [*(arrow_array(column, pa.string()) for column in columns), arrow_floats(values[block])]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)

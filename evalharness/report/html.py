@@ -18,6 +18,7 @@ from datetime import datetime
 from functools import cache
 from importlib import resources
 from itertools import chain, takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -152,7 +153,7 @@ def source_hash(text: str) -> str:
 
 
 def load_template() -> Template:
-    """The page's template, compiled once: a moment that a command may choose, for it takes a tenth of a second."""
+    """The page's template, made ready once: a moment that a command may choose, for it may take a tenth of a second."""
     environment().get_template("macros.j2")
     return environment().get_template("report.html.j2")
 
@@ -162,6 +163,9 @@ def environment() -> Environment:
     """The templates, with what they may call; what they print is escaped and cannot act."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from .compiled import CompiledTemplates
+
+    here = Path(__file__)
     made = Environment(
         loader=PackageLoader(__package__ or "evalharness.report", "templates"),
         autoescape=True,
@@ -170,6 +174,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         # Every value that is printed passes here: control characters never reach the page.
         finalize=lambda value: safe(value) if type(value) is str else value,
+        bytecode_cache=CompiledTemplates(here.with_name("templates"), here),
     )
     made.filters.update(
         figure=figure,

@@ -150,11 +150,27 @@ def rows_of_task(
             missing[owner[lacking]] = True
             without.append(missing)
         forget_texts()
+    known: list[Bools] = []
     made = [
-        FigureStats(figure, samples, scored.array(), found, failed_here=without.array())
+        FigureStats(
+            figure,
+            samples,
+            _one_of(known, scored.array()),
+            found,
+            failed_here=None if figure.fails is None else without.array(),
+        )
         for figure, found, scored, without in zip(figures, rows, kept, unjudged, strict=True)
     ]
     return states, samples, made
+
+
+def _one_of(known: list[Bools], mask: Bools) -> Bools:
+    """`mask`, or the equal one among `known`, which it joins: most figures of a task score the same samples."""
+    for other in known:
+        if np.array_equal(other, mask):
+            return other
+    known.append(mask)
+    return mask
 
 
 def _chunks(answered: Iterable[Answered]) -> Iterator[list[Answered]]:

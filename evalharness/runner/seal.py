@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,24 +102,49 @@ def _sample_rows(tasks: Sequence[AnsweredTask], from_store: Callable[[str], bool
 
 def _score_tables(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[ScoreTable]:
     """Each sample's own value of each figure, many samples at a time."""
+    pieces = _Pieces()
     for entry, stats in scored:
         values = stats.values
-        for start, ids, digests, _ in _pieces(stats):
+        for start, ids, digests, _ in pieces.of(stats):
             part = values[start : start + len(ids)]
             yield ScoreTable(entry.task.id, entry.model, stats.figure.name, ids, digests, part)
 
 
 def _stats_tables(scored: Sequence[tuple[AnsweredTask, FigureStats]]) -> Iterator[StatsTable]:
     """The statistics of each figure, many samples at a time."""
+    pieces = _Pieces()
     for entry, stats in scored:
         values = stats.stats
-        for start, ids, digests, clusters in _pieces(stats):
+        for start, ids, digests, clusters in pieces.of(stats):
             part = values[start : start + len(ids)]
             yield StatsTable(entry.task.id, entry.model, stats.figure.name, ids, digests, clusters, part)
 
 
-def _pieces(stats: FigureStats) -> Iterator[tuple[int, list[str], list[str], list[str | None]]]:
-    """(place of the first, ids, digests, clusters) of the scored samples, so many at a time that writing pays."""
+_Piece = tuple[int, list[str], list[str], list[str | None]]
+"""Place of the first, ids, digests and clusters of some scored samples."""
+
+
+class _Pieces:
+    """The scored samples of one figure after another; where one piece is all, figures that score the same share it."""
+
+    def __init__(self) -> None:
+        self._known: tuple[FigureStats, _Piece] | None = None
+
+    def of(self, stats: FigureStats) -> Iterator[_Piece]:
+        """The samples that were scored, so many at a time that writing pays."""
+        if self._known is not None:
+            other, found = self._known
+            if other.samples is stats.samples and other.kept is stats.kept:
+                return iter((found,))
+        pieces = _pieces(stats)
+        first = next(pieces, None)
+        if first is None:
+            return pieces
+        self._known = (stats, first) if len(first[1]) == len(stats) else None
+        return chain((first,), pieces)
+
+
+def _pieces(stats: FigureStats) -> Iterator[_Piece]:
     start, blocks = 0, stats.blocks()
     while some := list(islice(blocks, _BLOCKS_A_TABLE)):
         ids = [sample_id for block in some for sample_id in block.ids]

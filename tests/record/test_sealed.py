@@ -133,6 +133,34 @@ def test_rows_may_be_mappings_and_tables(tmp_path: Path, make_row: Make, make_ma
     assert found.sample_ids == table.sample_ids
 
 
+def test_tables_may_share_their_columns(tmp_path: Path, make_manifest: Make) -> None:
+    import pyarrow.parquet as pq
+
+    ids, digests, clusters = [f"ü{i}" for i in range(40_000)], ["d", ""] * 20_000, [None, "c"] * 20_000
+    values = np.arange(80_000.0).reshape(40_000, 2)
+    few = [f"b{i}" for i in range(300)]
+    tables = [
+        StatsTable("qa", "candidate", "accuracy", ids, digests, clusters, values),
+        StatsTable("qa", "candidate", "f1", ids, digests, clusters, -values),
+        StatsTable("other", "candidate", "f1", few, digests[:300], clusters[:300], values[:300]),
+        StatsTable("other", "candidate", "accuracy", few, digests[:300], clusters[:300], values[300:600]),
+    ]
+    record = seal(tmp_path / "r", make_manifest(), [], [], iter(tables))
+    rows = pq.read_table(record.folder / "stats.parquet")
+    assert rows.num_rows == sum(len(table) for table in tables)
+    start = 0
+    for table in tables:
+        found = rows.slice(start, len(table)).to_pydict()
+        start += len(table)
+        assert set(found["metric"]) == {table.metric}
+        assert set(found["task"]) == {table.task}
+        assert set(found["model"]) == {table.model}
+        assert found["sample_id"] == table.sample_ids
+        assert found["digest"] == table.digests
+        assert found["cluster"] == table.clusters
+        assert np.array_equal(np.array(found["stats"]), table.values)
+
+
 def test_request_may_ask_something_else_than_the_sample_says(
     tmp_path: Path, make_row: Make, make_manifest: Make
 ) -> None:

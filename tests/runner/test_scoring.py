@@ -181,3 +181,13 @@ def test_answers_looked_at_a_few_at_a_time_give_the_same_figures(chunk, monkeypa
     assert figures == whole
     assert np.array_equal(stats.stats, whole_stats.stats)
     assert [i for b in stats.blocks() for i in b.ids] == [i for b in whole_stats.blocks() for i in b.ids]
+
+
+def test_figures_that_score_the_same_samples_share_what_says_which():
+    answered = [item(0, "yes"), item(1, "", status="error"), item(2, "no")]
+    figures = [figure("accuracy"), figure("error_rate"), figure("latency_mean_s")]
+    made = score_task("t", "m", answered, figures, count_as="failure", confidence=0.95, seed=0).figures
+    kept = {stats.figure.name: stats.kept for stats, _ in made}
+    assert kept["accuracy"] is kept["latency_mean_s"]
+    assert kept["accuracy"].tolist() == [True, False, True]
+    assert kept["error_rate"].tolist() == [True, True, True]
