@@ -12,7 +12,7 @@ from .base import Counts, Rows
 __all__ = ["Shared", "shared_counts"]
 
 # Up to so many rows in all, every distinct value is a bin of its own, so that binned statistics are the exact ones.
-_DISTINCT = 1_000
+_DISTINCT = 512
 _BINS = 256
 # Clusters a window; more are put together at random, which keeps them whole.
 _UNITS = 512

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -195,3 +196,11 @@ def test_a_test_says_what_it_is(case):
         assert f"    {field.name}: " in text, f"{test.name}: the option {field.name} is not described"
     assert "Source:" in text
     assert "The default" in text, f"{test.name}: its threshold has no reason"
+
+
+def test_the_page_of_tests_names_each_with_its_threshold():
+    page = (Path(__file__).parents[2] / "docs" / "drift-tests.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert sorted(rows) == sorted(ROOM.names())
+    for name, row in rows.items():
+        assert row.rstrip(" |").endswith(f"| {make_test(name).effect:g}")

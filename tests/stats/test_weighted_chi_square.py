@@ -65,8 +65,17 @@ def test_estimated_weights_are_drawn_together_without_bias():
         rows -= rows.mean(axis=0)
         weights, df = shrunken_weights(rows, 30.0)
         assert weights.sum() == pytest.approx((rows**2).sum())
-        assert df >= 30 - 1e-9
+        assert df == pytest.approx(30 * weights.sum() ** 2 / (weights**2).sum(), rel=1e-6)
         squares.append((weights**2).sum())
         raw.append((np.linalg.eigvalsh(rows.T @ rows) ** 2).sum())
     assert np.mean(squares) == pytest.approx((truth**2).sum(), rel=0.05)
     assert np.mean(raw) > 1.08 * (truth**2).sum()
+
+
+def test_one_estimated_weight_is_students_t_squared():
+    rows = np.random.default_rng(1).standard_normal((11, 1))
+    weights, df = shrunken_weights(rows, 10.0)
+    assert df == pytest.approx(10.0)
+    t = 3.5
+    p = weighted_chi_square_above(t * t * weights[0], weights, df=df)
+    assert p == pytest.approx(2 * stats.t(10).sf(t))

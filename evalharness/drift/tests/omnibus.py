@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from evalharness.core.drifting import ColumnKind
@@ -28,8 +28,8 @@ _COARSE_BINS = 10
 # The tail that is watched by itself, and from which share on a bin is a value that many rows have.
 _TAIL = 0.02
 _HEAVY, _MOST_HEAVY = 0.05, 4
-# A normal approximation of a tail's count holds at 1e-4 from about this many expected rows on.
-_EXPECTED = 200.0
+# The normal law of a tail's count holds at 1e-4 from about so many expected rows on (tests/drift/test_limits.py).
+_EXPECTED = 100.0
 
 
 class _Parts(NamedTuple):
@@ -90,11 +90,11 @@ class Omnibus:
         if spread is not None:
             found = _clustered(spread, parts, pooled)
             return Outcome(effect, found.p_value, effect, low, high, {"law": found.law})
-        p_values = _p_values(parts, pooled, float(x.sum()), float(y.sum()))
-        here = p_values(x, y)
+        law = _Law(parts, pooled, float(x.sum()), float(y.sum()))
+        here = law.p_values(x, y)
 
         def statistic(first: Floats, second: Floats) -> Floats:
-            return cauchy_statistic(p_values(first, second), parts.weights)
+            return cauchy_statistic(law.p_values(first, second, drawn=True), parts.weights)
 
         def limit() -> float:
             return cauchy_combination(here, parts.weights)
@@ -145,48 +145,47 @@ def _watched(h: Floats) -> list[Bools]:
     return list(found.values())
 
 
-def _p_values(parts: _Parts, pooled: Floats, n: float, m: float) -> Callable[[Floats, Floats], Floats]:
-    """The p-values (..., c + 2) of the parts for tables (..., k), by their limiting laws given the sums."""
-    from scipy.special import chdtrc, ndtr
+class _Law:
+    """The p-values of the parts by their limiting laws, given the sums `pooled` and the sizes of the windows."""
 
-    h = pooled / pooled.sum()
-    total = n + m
-    # The exact variance of a linear statistic of rows drawn without replacement.
-    variance = ((parts.contrasts**2) @ h - (parts.contrasts @ h) ** 2) * total / (total - 1) * (1 / n + 1 / m)
-    cuts, _ = distances.pooled_cuts(pooled)
-    law = _log_law(bridge_weights(parts.cuts, cuts))
-    df = max(parts.coarse.shape[1] - 1, 1)
+    def __init__(self, parts: _Parts, pooled: Floats, n: float, m: float) -> None:
+        h, total = pooled / pooled.sum(), n + m
+        # The exact variance of a linear statistic of rows drawn without replacement.
+        spread = ((parts.contrasts**2) @ h - (parts.contrasts @ h) ** 2) * total / (total - 1)
+        self.parts, self.variance = parts, spread
+        self.df = max(parts.coarse.shape[1] - 1, 1)
+        self.weights = bridge_weights(parts.cuts, distances.pooled_cuts(pooled)[0])
 
-    def found(x: Floats, y: Floats) -> Floats:
-        sizes = x.sum(axis=-1, keepdims=True), y.sum(axis=-1, keepdims=True)
-        # Whole clusters in exchange change the sizes a little, and the variance with them.
-        changed = (1 / sizes[0] + 1 / sizes[1]) / (1 / n + 1 / m)
-        z = ((x / sizes[0] - y / sizes[1]) @ parts.contrasts.T) / np.sqrt(variance * changed)
-        return np.concatenate(
-            [
-                2 * ndtr(-np.abs(z)),
-                np.exp(law(distances.anderson_darling(x, y)))[..., None],
-                chdtrc(df, distances.chi_square(x @ parts.coarse, y @ parts.coarse))[..., None],
-            ],
-            axis=-1,
-        )
+    @cached_property
+    def _grid(self) -> tuple[Floats, Floats]:
+        """Values of A² and the logarithm of its law there: thousands of draws are read off between them."""
+        total, largest = float(self.weights.sum()), float(self.weights.max())
+        near, far = total * np.linspace(0.02, 1.0, 12), total + 2 * largest * np.linspace(0.5, 40, 30)
+        grid = np.concatenate([near, far])
+        return grid, np.log(np.maximum(weighted_chi_square_above(grid, self.weights), 1e-300))
 
-    return found
-
-
-def _log_law(weights: Floats) -> Callable[[Floats], Floats]:
-    """The logarithm of P(Σ w·χ² > t), read off between points; far out a line of slope −1/(2·max w)."""
-    total, largest = float(weights.sum()), float(weights.max())
-    grid = total * np.linspace(0.02, 1.0, 12)
-    grid = np.concatenate([grid, total + 2 * largest * np.linspace(0.5, 40, 30)])
-    logs = np.log(np.maximum(weighted_chi_square_above(grid, weights), 1e-300))
-
-    def law(t: Floats) -> Floats:
-        beyond = np.maximum(t - grid[-1], 0.0) / (2 * largest)
-        found: Floats = np.interp(t, grid, logs) - beyond
+    def _smooth(self, squares: Floats, drawn: bool) -> Floats:
+        if not drawn:
+            return weighted_chi_square_above(squares, self.weights)
+        grid, logs = self._grid
+        # Far out a line of slope −1/(2·largest weight).
+        beyond = np.maximum(squares - grid[-1], 0.0) / (2 * float(self.weights.max()))
+        found: Floats = np.exp(np.interp(squares, grid, logs) - beyond)
         return found
 
-    return law
+    def p_values(self, x: Floats, y: Floats, *, drawn: bool = False) -> Floats:
+        """(..., c + 2) for tables (..., k); those that are `drawn` share the quick law of A²."""
+        from scipy.special import chdtrc, ndtr
+
+        n, m = x.sum(axis=-1, keepdims=True), y.sum(axis=-1, keepdims=True)
+        # Whole clusters in exchange change the sizes, and the variance with them.
+        z = ((x / n - y / m) @ self.parts.contrasts.T) / np.sqrt(self.variance * (1 / n + 1 / m))
+        coarse = distances.chi_square(x @ self.parts.coarse, y @ self.parts.coarse)
+        smooth = self._smooth(distances.anderson_darling(x, y), drawn)
+        return np.concatenate(
+            [2 * ndtr(-np.abs(z)), np.asarray(smooth)[..., None], np.asarray(chdtrc(self.df, coarse))[..., None]],
+            axis=-1,
+        )
 
 
 def _clustered(spread: Spread, parts: _Parts, pooled: Floats) -> Evidence:

@@ -34,7 +34,8 @@ class ShareTest:
     on: ClassVar[Literal["state", "rows"]] = "state"
     takes: ClassVar[tuple[type[Any], ...]] = (Counts, Rows)
     effect_name: ClassVar[str]
-    # From which smallest expected count on the limiting law holds also far in the tail: what the tests measure.
+    # The smallest expected count from which on the limiting law errs by less than a tenth at 0.05 and holds far out:
+    # measured in tests/drift/test_limits.py.
     expected: ClassVar[float] = 20.0
     bins: int
 
@@ -165,8 +166,8 @@ class GTest(ShareTest):
         G = 2·Σ observed·ln(observed/expected) = 2·(n·KL(p ‖ h) + m·KL(q ‖ h))
 
     Options:
-        effect: sqrt(G/N) less its bias, from which on a change counts. The default 0.1 is Cohen's small w: to first order it
-            is Cramér's V.
+        effect: sqrt(G/N) less its bias, from which on a change counts. The default 0.1 is Cohen's small w, since
+            it is Cramér's V to first order.
         bins: as for chi_square.
 
     Source: Wilks 1938; scipy `chi2_contingency(lambda_="log-likelihood", correction=False)`.
@@ -177,6 +178,7 @@ class GTest(ShareTest):
 
     name = "g_test"
     effect_name = "sqrt(G/N)"
+    expected = 100.0
 
     def _statistic(self, x: Floats, y: Floats) -> Floats:
         return distances.g_statistic(x, y)
@@ -204,7 +206,7 @@ class PopulationStability(ShareTest):
         bins: about how many bins a number is counted in; the thresholds are used with 10.
 
     A bin that is empty on one side counts as half a row. Source: Yurdakul and Naranjo 2020 for the law under no drift,
-    n·m/(n + m)·PSI ~ χ²(k − 1), taken from 50 expected rows a bin on; below, permutation.
+    n·m/(n + m)·PSI ~ χ²(k − 1), taken from 200 expected rows a bin on; below, permutation.
     """
 
     effect: float = 0.1
@@ -212,7 +214,7 @@ class PopulationStability(ShareTest):
 
     name = "psi"
     effect_name = "PSI less its null mean"
-    expected = 50.0
+    expected = 200.0
 
     def _statistic(self, x: Floats, y: Floats) -> Floats:
         return distances.psi(x, y)
@@ -239,7 +241,7 @@ class JensenShannon(ShareTest):
             of Evidently and NannyML, which take it without evidence.
         bins: as for chi_square.
 
-    8·ln 2·n·m/(n + m)·JS² ~ χ²(k − 1) without drift, taken from 50 expected rows a bin on; below, permutation.
+    8·ln 2·n·m/(n + m)·JS² ~ χ²(k − 1) without drift, taken from 200 expected rows a bin on; below, permutation.
 
     Source: Lin 1991, Endres and Schindelin 2003; scipy `jensenshannon(p, q, base=2)`.
     """
@@ -249,7 +251,7 @@ class JensenShannon(ShareTest):
 
     name = "jensen_shannon"
     effect_name = "Jensen-Shannon distance"
-    expected = 50.0
+    expected = 200.0
 
     def _statistic(self, x: Floats, y: Floats) -> Floats:
         return distances.jensen_shannon(x, y)
@@ -275,7 +277,7 @@ class Hellinger(ShareTest):
             sets it, and about what PSI 0.08 is (H² is to first order PSI/8).
         bins: as for chi_square.
 
-    8·n·m/(n + m)·H² ~ χ²(k − 1) without drift, taken from 50 expected rows a bin on; below, permutation.
+    8·n·m/(n + m)·H² ~ χ²(k − 1) without drift, taken from 200 expected rows a bin on; below, permutation.
 
     Source: Hellinger 1909.
     """
@@ -285,7 +287,7 @@ class Hellinger(ShareTest):
 
     name = "hellinger"
     effect_name = "Hellinger distance"
-    expected = 50.0
+    expected = 200.0
 
     def _statistic(self, x: Floats, y: Floats) -> Floats:
         return distances.hellinger(x, y)
