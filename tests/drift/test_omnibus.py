@@ -1,0 +1,94 @@
+from functools import cache
+
+import numpy as np
+import pytest
+from windows import clustered, column, make
+
+from evalharness.drift.base import Counts, Rows
+from evalharness.drift.defaults import DEFAULTS, default_test, make_test
+from evalharness.drift.tests import omnibus
+
+
+@cache
+def _power(name, change, kind="normal", n=250, seeds=30, size=1.0):
+    test, hits = make_test(name), 0
+    for seed in range(seeds):
+        rng = np.random.default_rng([seed, 1])
+        x, y = column(kind, n, rng), column(kind, n, rng)
+        if change == "shift":
+            y = y + 0.25 * size
+        elif change == "scale":
+            y = y * (1 + 0.25 * size)
+        elif change == "contaminated":
+            y = np.where(rng.random(n) < 0.05 * size, rng.normal(5, 1, n), y)
+        elif change == "more zeros":
+            y = np.where(rng.random(n) < 0.5 * size, 0.0, y)
+        hits += test.compare(*make(test, Counts, x, y), seed=seed).p_value <= 0.01
+    return hits / seeds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "kind", "rival"),
+    [
+        ("shift", "normal", "ks"),
+        ("scale", "normal", "ks"),
+        ("scale", "normal", "anderson_darling"),
+        ("scale", "normal", "jensen_shannon"),
+        ("contaminated", "normal", "ks"),
+        ("contaminated", "normal", "anderson_darling"),
+        ("contaminated", "normal", "jensen_shannon"),
+        ("more zeros", "zeros", "jensen_shannon"),
+        ("more zeros", "zeros", "wasserstein"),
+    ],
+)
+def test_no_single_test_is_better_by_much(change, kind, rival):
+    ours, theirs = _power("omnibus", change, kind), _power(rival, change, kind)
+    assert ours > 0.3
+    assert ours >= theirs - 0.1
+
+
+def test_each_part_sees_its_kind_of_change():
+    h = np.full(50, 40.0)
+    h[10] = 400.0
+    parts = omnibus._parts(h)
+    # Two scores, both tails, the frequent value; A² and χ².
+    assert parts.contrasts.shape == (5, 50)
+    assert parts.weights.sum() == pytest.approx(1.0)
+    tails = parts.contrasts[2:4] @ (h / h.sum())
+    np.testing.assert_allclose(tails, 0.0339, atol=0.002)
+    np.testing.assert_array_equal(np.flatnonzero(parts.contrasts[4]), [10])
+    assert parts.contrasts[0] @ h == pytest.approx(0, abs=5)
+
+
+def test_the_parts_do_not_depend_on_which_rows_are_where():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 30, 40).astype(float), rng.integers(0, 30, 40).astype(float)
+    for here, there in zip(omnibus._parts(x + y), omnibus._parts(y + x), strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.slow
+def test_a_far_tail_is_right_for_clusters():
+    """At 0.05/20 with 64 groups, where dividing by an estimated scale must be allowed for."""
+    alarms = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        (x, a), (y, b) = clustered(120, rng, size=4), clustered(80, rng, size=4)
+        test = make_test("omnibus")
+        alarms += test.compare(*make(test, Counts, x, y, (a, b), groups_seed=seed), seed=seed).p_value <= 0.0025
+    # 0.75 expected; P(more than 4) is 0.001.
+    assert alarms <= 4
+
+
+def test_yes_and_no_as_a_number():
+    rng = np.random.default_rng(1)
+    x, y = (rng.random(500) < 0.3).astype(float), (rng.random(500) < 0.5).astype(float)
+    found = make_test("omnibus").compare(Rows(x), Rows(y), seed=0)
+    assert found.p_value < 1e-4
+    assert found.effect == pytest.approx(y.mean() - x.mean())
+
+
+def test_defaults_are_tests_of_their_kind():
+    for kind in DEFAULTS:
+        assert kind in default_test(kind).kinds
