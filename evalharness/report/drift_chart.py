@@ -1,8 +1,9 @@
-"""The two distributions of a column over one another, as inline SVG: outlines for numbers, pairs of bars for classes."""
+"""A column's two distributions over one another, as inline SVG: outlines for numbers, pairs of bars for classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -28,7 +29,7 @@ def table_of(picture: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What the picture shows, in figures: (bin or class, share in the reference, share now)."""
     if picture.get("kind") == "numeric":
         edges = picture["edges"]
-        names = [f"{figure(a)} to {figure(b)}" for a, b in zip(edges, edges[1:], strict=False)]
+        names = [f"{figure(a)} to {figure(b)}" for a, b in pairwise(edges)]
     else:
         names = [str(label) for label in picture.get("labels", ())]
     rows = zip(names, picture.get("reference", ()), picture.get("current", ()), strict=True)
@@ -42,7 +43,7 @@ def _outlines(edges: Sequence[float], reference: Sequence[float], current: Seque
 
     def steps(shares: Sequence[float], *, closed: bool) -> str:
         path = [f"M0 {_BASE:.1f}"]
-        for left, right, value in zip(edges, edges[1:], shares, strict=False):
+        for (left, right), value in zip(pairwise(edges), shares, strict=True):
             y = _BASE - (_BASE - 6) * value / top
             path.append(f"L{x(left):.1f} {y:.1f}H{x(right):.1f}")
         return "".join(path) + (f"V{_BASE:.1f}Z" if closed else f"V{_BASE:.1f}")
