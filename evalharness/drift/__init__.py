@@ -1,4 +1,4 @@
-"""Drift between windows of production data."""
+"""What changed between two windows: mergeable states, two-sample tests, effects."""
 
 from __future__ import annotations
 
