@@ -87,17 +87,12 @@ def headline(report: DriftReport) -> str:
     parts = {(f.column, f.segment) for f in report.drifted if f.segment and f.column not in drifted}
     if not whole:
         return "Nothing was compared"
+    have = "has" if len(parts) == 1 else "have"
     if drifted:
         text = f"{len(drifted)} of {plural(len(whole), 'column')} {'has' if len(drifted) == 1 else 'have'} drifted"
-    else:
-        text = f"No drift shown in {plural(len(whole), 'column')}"
-    if parts:
-        text += f", and {plural(len(parts), 'segment')} of others" if drifted else f", but {_in_segments(parts)}"
-    return text
-
-
-def _in_segments(parts: set[tuple[str, str]]) -> str:
-    return f"{plural(len(parts), 'column')} of single segments {'has' if len(parts) == 1 else 'have'}"
+        return f"{text}, and {plural(len(parts), 'segment')} of others" if parts else text
+    text = f"No drift shown in {plural(len(whole), 'column')}"
+    return f"{text} as a whole, but {plural(len(parts), 'segment')} {have} drifted" if parts else text
 
 
 def summary_text(report: DriftReport) -> str:
