@@ -86,7 +86,8 @@ def _typical(
         score = sign * sum(weights.get(term, 0.0) for term in terms) / (len(terms) + 5) ** 0.5
         if score > 0:
             scored.append((score, -place, text, terms))
-    found, seen = [], set()
+    found: list[tuple[str, str]] = []
+    seen: set[str] = set()
     for _, _, text, terms in heapq.nlargest(4 * n, scored, key=lambda one: one[:2]):
         if text not in seen and len(found) < n:
             seen.add(text)
