@@ -59,7 +59,7 @@ class Counts:
     @property
     def n(self) -> int:
         """The rows (for text: the terms)."""
-        return int(round(float(self.counts.sum())))
+        return round(float(self.counts.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Features:
     @property
     def n(self) -> int:
         """The rows."""
-        return int(round(float(np.sum(self.sizes))))
+        return round(float(np.sum(self.sizes)))
 
 
 @dataclass(frozen=True, eq=False)
