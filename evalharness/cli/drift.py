@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_pair,
         metavar="NAME=KIND",
-        help="read a column as numeric, category or text; repeatable",
+        help="read a column as numeric, category, text or embedding; repeatable",
     )
     parser.add_argument(
         "--segment", action="append", default=[], metavar="NAME", help="also within each value of this column"
@@ -67,7 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="over columns and segments: Benjamini-Hochberg (default), Benjamini-Yekutieli, Holm, none",
     )
     parser.add_argument("--least-n", type=int, default=30, metavar="N", help="say nothing below so many rows (30)")
-    parser.add_argument("--exact", action="store_true", help="test numbers on every row, not on bins of the reference")
     parser.add_argument("--html", metavar="FILE", help="write one page with distributions, terms and examples")
     parser.add_argument("--markdown", metavar="FILE", help="write Markdown; - is standard output")
     parser.add_argument("--csv", metavar="FILE", help="write one row a column and segment; - is standard output")
@@ -77,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and show; returns the exit code."""
-    from evalharness.drift.files import compare_files
+    from evalharness.drift.files import compare_data
     from evalharness.drift.policy import Policy
 
     policy = Policy(
@@ -86,9 +85,8 @@ def run(args: argparse.Namespace) -> int:
         least_n=args.least_n,
         tests=dict(args.test),
         effects={name: _number(name, size) for name, size in args.effect},
-        exact=args.exact,
     )
-    report = compare_files(
+    report = compare_data(
         args.reference,
         args.current,
         policy,

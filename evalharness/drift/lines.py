@@ -7,22 +7,22 @@ from collections.abc import Mapping
 
 from ..core.drifting import ColumnKind, DriftFinding
 from ..core.errors import UsageError
-from ..core.registry import registry, suggestion
 from ..core.types import Json
 from .base import Counts, DriftTest, Window
+from .defaults import default_test, make_test
 
 __all__ = ["design_effect", "test_of", "tested"]
 
 
-def test_of(column: str, kind: ColumnKind, policy_tests: Mapping[str, Json], default: DriftTest) -> DriftTest:
-    """The test of a column: what the policy names for it, else the default of its kind.
+def test_of(column: str, kind: ColumnKind, tests: Mapping[str, Json]) -> DriftTest:
+    """The test of a column: what `tests` names for it, else the default of its kind.
 
     Raises:
         UsageError: for an unknown test or option, and for a test of another kind of column.
     """
-    wanted = policy_tests.get(column)
+    wanted = tests.get(column)
     if wanted is None:
-        return default
+        return default_test(kind)
     if isinstance(wanted, str):
         name, options = wanted, {}
     elif isinstance(wanted, Mapping) and len(wanted) == 1:
@@ -30,15 +30,7 @@ def test_of(column: str, kind: ColumnKind, policy_tests: Mapping[str, Json], def
         options = dict(given) if isinstance(given, Mapping) else {}
     else:
         raise UsageError(f"the test of column {column!r} must be a name or {{name: {{option: value}}}}, not {wanted!r}")
-    make = registry("drift").load(name)
-    known = getattr(make, "__dataclass_fields__", {})
-    for option in options:
-        if option not in known:
-            raise UsageError(f"the drift test {name} has no option {option!r}{suggestion(option, known)}")
-    try:
-        test: DriftTest = make(**options)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"the drift test {name} of column {column!r}: {error}") from error
+    test = make_test(name, options)
     if kind not in test.kinds:
         raise UsageError(
             f"the drift test {name} is for {' and '.join(test.kinds)} columns, but {column!r} is {kind}; "

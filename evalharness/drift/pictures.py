@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..stats.arrays import Floats
@@ -13,7 +15,7 @@ _TAIL = 0.005
 _LEVELS = 12
 
 
-def numeric_picture(edges: Floats, reference: Floats, current: Floats) -> dict[str, object]:
+def numeric_picture(edges: Floats, reference: Floats, current: Floats) -> dict[str, Sequence[object] | str]:
     """Shares over 40 bins of one width, from counts over the bins between `edges` (k+1,), which grow.
 
     Within a bin rows are spread evenly. The grid reaches from the smaller 0.5 % quantile of the two to the larger
@@ -34,7 +36,7 @@ def numeric_picture(edges: Floats, reference: Floats, current: Floats) -> dict[s
     return {"kind": "numeric", "edges": grid.tolist(), "reference": shares[0], "current": shares[1]}
 
 
-def category_picture(labels: list[str], reference: Floats, current: Floats) -> dict[str, object]:
+def category_picture(labels: list[str], reference: Floats, current: Floats) -> dict[str, Sequence[object] | str]:
     """Shares of the levels, those that moved most first; what is beyond the first twelve is one."""
     shares = [np.asarray(side, dtype=np.float64) / max(float(np.sum(side)), 1.0) for side in (reference, current)]
     order = np.argsort(-np.abs(shares[1] - shares[0]), kind="stable")
