@@ -18,6 +18,8 @@ from .order import error_scale, nothing, z_sum
 
 __all__ = ["MMD", "in_order", "units_of"]
 
+# The features of a row have length 1: a squared distance below this is rounding.
+_ROUNDING = 1e-20
 # Rows and clusters of both windows that are permuted as they are; more are put together at random.
 _UNITS = 1_024
 
@@ -30,7 +32,7 @@ class MMD:
 
     Options:
         effect: MMD, less its null mean, from which on a change counts. With the median distance as bandwidth a share s
-            of the rows that moves to quite another place gives about 0.9·s: the default 0.05 is one row in twenty.
+            of the rows that moves to quite another place gives about 0.9·s. The default 0.05 is one row in twenty.
         features: random features of the kernel, where rows are given (a state has made its own).
 
     From a state the p-value comes from the spread of the features between its random groups (a weighted sum of
@@ -76,6 +78,8 @@ class MMD:
             return squared((rng.random((size, len(table))).argsort(axis=1) < taken).astype(np.float64))
 
         value = float(squared((np.arange(len(table)) < taken).astype(np.float64)[None])[0])
+        if value < _ROUNDING:
+            return Outcome(0.0, 1.0, 0.0, detail={"law": "no difference"})
         found = sequential_p(value, drawn)
         bias = _noise(x, sizes_x) + _noise(y, sizes_y)
         law = (
@@ -150,6 +154,8 @@ def _from_groups(reference: Features, current: Features) -> Outcome:
         )
     spread = Spread(_spread(reference.groups, reference.sizes), _spread(current.groups, current.sizes))
     value = float((spread.gap**2).sum())
+    if value < _ROUNDING and spread.known:
+        return Outcome(0.0, 1.0, 0.0, detail={"law": "no difference"})
     found = quadratic_p(spread, np.eye(reference.groups.shape[1]))
     bias = sum(float((side.deviations**2).sum()) for side in spread)
     return Outcome(value, found.p_value, math.sqrt(max(value - bias, 0.0)), detail={"law": found.law})
