@@ -10,19 +10,20 @@ from ..core.errors import UsageError
 from ..core.types import Json
 from .base import Counts, DriftTest, Window
 from .defaults import default_test, make_test
+from .tests.location import Rate
 
-__all__ = ["design_effect", "test_of", "tested"]
+__all__ = ["chosen_test", "design_effect", "tested"]
 
 
-def test_of(column: str, kind: ColumnKind, tests: Mapping[str, Json]) -> DriftTest:
-    """The test of a column: what `tests` names for it, else the default of its kind.
+def chosen_test(column: str, kind: ColumnKind, tests: Mapping[str, Json], *, yes_or_no: bool) -> DriftTest:
+    """The test of a column: what `tests` names for it, else the default of its kind: of truth values, `rate`.
 
     Raises:
         UsageError: for an unknown test or option, and for a test of another kind of column.
     """
     wanted = tests.get(column)
     if wanted is None:
-        return default_test(kind)
+        return Rate() if yes_or_no else default_test(kind)
     if isinstance(wanted, str):
         name, options = wanted, {}
     elif isinstance(wanted, Mapping) and len(wanted) == 1:

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.words import words
 from ..stats.arrays import Bools, Floats, Ints
 from .base import Counts, Rows, Window
-from .table import Column
+from .table import YES_OR_NO, Column
 
 __all__ = ["missing_counts", "sides_of"]
 
@@ -44,7 +44,8 @@ def sides_of(pair: Pair, masks: Masks, clusters: Clusters, *, rate: bool = False
         levels: Sequence[float] = (0.0, 1.0)
         coded = [np.where(column.values == levels[1], 1, 0) for column in pair]
         return _counted(coded, kept, clusters, 2)
-    union = {level: i for i, level in enumerate(dict.fromkeys((*pair[0].levels, *pair[1].levels)))}
+    names = dict.fromkeys((*(YES_OR_NO if rate else ()), *pair[0].levels, *pair[1].levels))
+    union = {level: i for i, level in enumerate(names)}
     coded = []
     for column in pair:
         places = np.array([*(union[level] for level in column.levels), -1], dtype=np.int64)

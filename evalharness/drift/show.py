@@ -9,7 +9,7 @@ import numpy as np
 
 from ..stats.arrays import Floats, Ints
 from .pictures import category_picture, numeric_picture
-from .table import Column
+from .table import YES_OR_NO, Column
 from .terms import diagnose_texts
 
 __all__ = ["examples_of", "picture_of", "summary_of", "terms_of"]
@@ -30,6 +30,11 @@ def summary_of(pair: Pair) -> list[tuple[str, float, float]]:
         ]
         names = ("mean", "median", "p95", "standard deviation")
         found += [(name, float(sides[0][i]), float(sides[1][i])) for i, name in enumerate(names)]
+    if pair[0].kind == "category" and (levels := _level_shares(pair)):
+        # Of yes and no, how often yes; else the level that moved most.
+        plain = all(column.is_yes_or_no for column in pair)
+        level, before, now = max(levels, key=lambda one: (plain and one[0] == YES_OR_NO[1], abs(one[2] - one[1])))
+        found.append((f"share of {level}", before, now))
     missing = [1.0 - float(column.present.mean()) if column.present.size else 0.0 for column in pair]
     if any(missing):
         found.append(("share missing", missing[0], missing[1]))
@@ -45,15 +50,21 @@ def picture_of(pair: Pair) -> dict[str, Sequence[object] | str]:
             return {}
         edges = _edges(np.concatenate([first, second]))
         return numeric_picture(edges, _histogram(first, edges), _histogram(second, edges))
-    if kind == "category":
-        levels = list(dict.fromkeys((*pair[0].levels, *pair[1].levels)))
-        counts = []
-        for column in pair:
-            own = np.bincount(np.asarray(column.values)[column.present], minlength=len(column.levels))
-            by_level = dict(zip(column.levels, own, strict=False))
-            counts.append(np.array([by_level.get(level, 0) for level in levels], dtype=np.float64))
-        return category_picture(levels, counts[0], counts[1]) if all(c.sum() for c in counts) else {}
+    if kind == "category" and (levels := _level_shares(pair)):
+        return category_picture([one[0] for one in levels], *(np.array([one[i] for one in levels]) for i in (1, 2)))
     return {}
+
+
+def _level_shares(pair: Pair) -> list[tuple[str, float, float]]:
+    """(level, share in the reference, share now); empty where a side has no values."""
+    sides = []
+    for column in pair:
+        own = np.bincount(np.asarray(column.values, np.int64)[column.present], minlength=len(column.levels))
+        sides.append(dict(zip(column.levels, own / max(int(own.sum()), 1), strict=True)))
+    if not all(sum(side.values()) > 0 for side in sides):
+        return []
+    levels = dict.fromkeys((*pair[0].levels, *pair[1].levels))
+    return [(level, float(sides[0].get(level, 0.0)), float(sides[1].get(level, 0.0))) for level in levels]
 
 
 def _edges(values: Floats) -> Floats:

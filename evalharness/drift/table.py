@@ -20,6 +20,7 @@ __all__ = ["KINDS", "Column", "Table", "arrow_of", "kind_of"]
 
 KINDS: tuple[ColumnKind, ...] = ("numeric", "category", "text", "embedding")
 
+YES_OR_NO = ("false", "true")
 _SAMPLE = 20_000
 _FEW = 30
 _LEVELS = 0.5
@@ -40,6 +41,11 @@ class Column:
     texts: tuple[str | None, ...] = ()
 
     @property
+    def is_yes_or_no(self) -> bool:
+        """Whether its levels are truth values."""
+        return self.kind == "category" and bool(self.levels) and set(self.levels) <= set(YES_OR_NO)
+
+    @property
     def present(self) -> Bools:
         """(n,) which rows have a value."""
         if self.kind == "text":
@@ -47,7 +53,8 @@ class Column:
         if self.kind == "category":
             found: Bools = self.values >= 0
             return found
-        told: Bools = np.isfinite(self.values).reshape(len(self.values), -1).all(axis=1)
+        numbers = np.asarray(self.values, dtype=np.float64).reshape(len(self.values), -1)
+        told: Bools = np.asarray(np.isfinite(numbers).all(axis=1), dtype=bool)
         return told
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.drifting import DriftFinding
 from ..stats.arrays import Bools, Ints
 from .decide import decided
-from .lines import test_of, tested
+from .lines import chosen_test, tested
 from .policy import Policy
 from .result import Drift
 from .shapes import missing_counts, sides_of
@@ -109,7 +109,8 @@ def _lines(
     policy: Policy,
 ) -> Iterator[DriftFinding]:
     kind = pair[0].kind
-    test = test_of(name, kind, policy.tests)
+    both = all(column.is_yes_or_no for column in pair)
+    test = chosen_test(name, kind, policy.tests, yes_or_no=both)
     sizes = [int((mask & column.present).sum()) for mask, column in zip(masks, pair, strict=True)]
     yield tested(
         name,

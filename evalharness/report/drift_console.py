@@ -25,7 +25,8 @@ def print_drift(report: DriftReport, *, console: Console | None = None) -> None:
     out = Printer(console or make_console())
     out(text_of(headline(report), "bold red" if report.drifted else "bold"))
     out(text_of(summary_text(report)))
-    rows = rows_of(report)
+    every = rows_of(report)
+    rows = [row for row in every if not row.segment or row.of.state in ("drift", "small")]
     segments = any(row.segment for row in rows)
     shown = table_of(
         ("column", "left"),
@@ -46,6 +47,8 @@ def print_drift(report: DriftReport, *, console: Console | None = None) -> None:
     out(shown)
     if len(rows) > _LINES:
         out(text_of(f"… {len(rows) - _LINES:,} more lines: --html, --csv or --json", "dim"))
+    if len(every) > len(rows):
+        out(text_of(f"{len(every) - len(rows):,} lines of segments show no drift: --html, --csv or --json", "dim"))
     _terms(report, out)
     _examples(report, out)
     out(text_of(how_text(report), "dim"))

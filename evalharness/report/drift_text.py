@@ -48,8 +48,15 @@ def _strength(finding: DriftFinding) -> float:
 
 
 def rows_of(report: DriftReport) -> list[Row]:
-    """The lines of the table: what has drifted first, the strongest first, columns in their order otherwise."""
-    found = sorted(report.findings, key=lambda f: (_ORDER.index(f.state), -_strength(f)))
+    """The lines of the table: columns that have drifted most first, each with its segments after it."""
+    best: dict[str, tuple[int, float]] = {}
+    for one in report.findings:
+        key = (_ORDER.index(one.state), -_strength(one))
+        best[one.column] = min(best.get(one.column, key), key)
+    found = sorted(
+        report.findings,
+        key=lambda f: (best[f.column], f.column, bool(f.segment), _ORDER.index(f.state), -_strength(f)),
+    )
     return [_row(report, finding) for finding in found]
 
 
