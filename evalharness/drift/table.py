@@ -12,6 +12,7 @@ from ..core.drifting import ColumnKind
 from ..core.errors import UsageError
 from ..core.registry import suggestion
 from ..stats.arrays import Bools, Floats, Ints
+from .groups import name_codes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,12 +58,19 @@ class Column:
         told: Bools = np.asarray(np.isfinite(numbers).all(axis=1), dtype=bool)
         return told
 
+    def take(self, rows: Ints) -> Column:
+        """The column of these rows only."""
+        if self.kind == "text":
+            return Column(self.kind, self.values, texts=tuple(self.texts[i] for i in rows.tolist()))
+        return Column(self.kind, self.values[rows], self.levels)
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """A window: its columns, of n rows each, and codes (n,) of the clusters that rows belong to.
 
-    `segments` are category columns whose levels divide the window. `notes` say what was left out, and why.
+    Codes of clusters are hashes of their names: they mean the same in every chunk. `segments` are category columns
+    whose levels divide the window. `reasons` say why columns are of their kinds, `notes` what was left out, and why.
     """
 
     columns: Mapping[str, Column]
@@ -70,6 +78,7 @@ class Table:
     clusters: Ints | None = None
     segments: Mapping[str, Column] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -102,19 +111,24 @@ class Table:
         wanted = list(columns) or [name for name in names if name not in apart]
         made: dict[str, Column] = {}
         notes = []
+        reasons: dict[str, str] = {}
         for name in wanted:
             if like is not None and name not in kinds and name not in like.columns:
                 continue
-            kind = kinds.get(name) or (like.columns[name].kind if like is not None else None)
+            kind = kinds.get(name)
+            reasons[name] = "asked for"
+            if kind is None and like is not None:
+                kind, reasons[name] = like.columns[name].kind, "as in the reference"
             if kind is None:
                 kind, reason = kind_of(table.column(name))
+                reasons[name] = reason
                 if kind is None:
                     notes.append(f"column {name!r} is left out: {reason}")
                     continue
             made[name] = _column(table.column(name), kind, f"column {name!r} of {what}")
         told = {name: _column(table.column(name), "category", f"column {name!r} of {what}") for name in segments}
         codes = None if cluster is None else _codes(table.column(cluster))
-        return cls(made, table.num_rows, codes, told, tuple(notes))
+        return cls(made, table.num_rows, codes, told, tuple(notes), reasons)
 
 
 def _known(names: Sequence[str]) -> str:
@@ -133,6 +147,8 @@ def arrow_of(data: Any, what: str = "the data") -> pa.Table:
     try:
         if isinstance(data, pa.Table):
             table = data
+        elif isinstance(data, pa.RecordBatch):
+            table = pa.Table.from_batches([data])
         elif isinstance(data, Mapping):
             table = pa.table({str(name): _array(values) for name, values in data.items()})
         elif isinstance(data, list | tuple):
@@ -157,6 +173,8 @@ def _array(values: Any) -> Any:
     import pyarrow as pa
 
     given = np.asarray(values) if not isinstance(values, list | tuple | pa.Array | pa.ChunkedArray) else values
+    if isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind == "f":
+        return pa.array(given)  # NaN stays NaN: nothing is copied
     if isinstance(given, np.ndarray) and given.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(pa.array(given.reshape(-1)), given.shape[1])
     try:
@@ -243,14 +261,14 @@ def _encoded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
 
 
 def _codes(column: pa.ChunkedArray) -> Ints:
-    """Codes of a column's values; each row without one is a cluster by itself."""
+    """Hashes of a column's values, the same in every chunk and process; each row without one is a cluster by itself."""
     import pyarrow as pa
 
-    codes = _encoded(column.cast(pa.string()))[1]
-    alone = codes < 0
-    if alone.any():
-        codes = codes.copy()
-        codes[alone] = codes.max() + 1 + np.arange(int(alone.sum()))
+    levels, places = _encoded(column.cast(pa.string()))
+    codes = np.append(name_codes(levels), 0)[places]
+    alone = np.flatnonzero(places < 0)
+    if alone.size:
+        codes[alone] = name_codes(f"no cluster: row {i}" for i in alone.tolist())
     return codes
 
 
