@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and show; returns the exit code."""
-    from evalharness.drift.files import compare_data
+    from evalharness.drift.api import drift
     from evalharness.drift.policy import Policy
 
     policy = Policy(
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         tests=dict(args.test),
         effects={name: _number(name, size) for name, size in args.effect},
     )
-    report = compare_data(
+    report = drift(
         args.reference,
         args.current,
         policy,

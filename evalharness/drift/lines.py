@@ -10,6 +10,7 @@ from ..core.errors import UsageError
 from ..core.types import Json
 from .base import Counts, DriftTest, Window
 from .defaults import default_test, make_test
+from .policy import Policy
 from .tests.location import Rate
 
 __all__ = ["chosen_test", "design_effect", "tested"]
@@ -70,17 +71,15 @@ def tested(
     test: DriftTest,
     sides: tuple[Window, Window],
     sizes: tuple[int, int],
-    *,
-    alpha: float,
-    threshold: float | None,
-    least_n: int,
-    seed: int,
+    policy: Policy,
 ) -> DriftFinding:
     """Evidence and effect of one column, not yet decided; `sizes` are the rows that have a value."""
-    effect = test.effect if threshold is None else threshold
+    effect = policy.effects.get(column, test.effect)
+    least_n = policy.least_n
     bins = sides[0].counts.size if isinstance(sides[0], Counts) else 20
     design = design_effect(*sides)
-    outcome = None if min(sizes) < least_n else test.compare(*sides, seed=seed)
+    outcome = None if min(sizes) < least_n else test.compare(*sides, seed=policy.seed)
+    smallest = test.smallest_effect(*sizes, policy.alpha, design=design, bins=bins) if min(sizes) else math.inf
     said = outcome is not None and not math.isnan(outcome.p_value)
     return DriftFinding(
         column=column,
@@ -93,7 +92,7 @@ def tested(
         effect=outcome.effect if outcome else math.nan,
         effect_name=test.effect_name,
         effect_threshold=effect,
-        smallest_effect=test.smallest_effect(*sizes, alpha, design=design, bins=bins) if min(sizes) else math.inf,
+        smallest_effect=smallest,
         statistic=outcome.statistic if outcome else math.nan,
         n_reference=sizes[0],
         n_current=sizes[1],

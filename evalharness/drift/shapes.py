@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core.words import words
 from ..stats.arrays import Bools, Floats, Ints
 from .base import Counts, Rows, Window
+from .groups import group_of
 from .table import YES_OR_NO, Column
+from .terms_of_text import document_terms
 
 __all__ = ["missing_counts", "sides_of"]
 
 _GROUPS = 64
 _TERMS = 500
 _TEXTS = 20_000
-_LONGEST = 4_000
 
 Pair = tuple[Column, Column]
 Masks = tuple[Bools, Bools]
@@ -68,19 +68,10 @@ def _counted(codes: Sequence[Ints], masks: Sequence[Bools], clusters: Clusters, 
         counts = np.bincount(kept, minlength=k).astype(np.float64)
         by_group = None
         if groups is not None:
-            places = _group_of(groups[mask]) * k + kept
+            places = group_of(groups[mask], _GROUPS) * k + kept
             by_group = np.bincount(places, minlength=_GROUPS * k).reshape(_GROUPS, k).astype(np.float64)
         made.append(Counts(counts, by_group))
     return made[0], made[1]
-
-
-def _group_of(codes: Ints) -> Ints:
-    """A random group for each cluster code: its bits mixed (splitmix64), so that no order of the codes shows."""
-    x = np.asarray(codes, dtype=np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Ints = ((x ^ (x >> np.uint64(31))) % np.uint64(_GROUPS)).astype(np.int64)
-    return mixed
 
 
 def _terms(pair: Pair, kept: Sequence[Bools], clusters: Clusters) -> tuple[Counts, Counts]:
@@ -89,8 +80,8 @@ def _terms(pair: Pair, kept: Sequence[Bools], clusters: Clusters) -> tuple[Count
     for column, keep, codes in zip(pair, kept, clusters, strict=True):
         places = np.flatnonzero(keep)
         places = places[:: max(1, -(-places.size // _TEXTS))]
-        groups = _group_of(places if codes is None else codes[places])
-        read.append([(int(g), _words_of(column.texts[int(i)] or "")) for g, i in zip(groups, places, strict=True)])
+        groups = group_of(places if codes is None else codes[places], _GROUPS)
+        read.append([(int(g), document_terms(column.texts[int(i)] or "")) for g, i in zip(groups, places, strict=True)])
     held = Counter(term for side in read for _, terms in side for term in terms)
     terms = {term: i for i, (term, _) in enumerate(sorted(held.items(), key=lambda one: (-one[1], one[0]))[:_TERMS])}
     made = []
@@ -101,9 +92,3 @@ def _terms(pair: Pair, kept: Sequence[Bools], clusters: Clusters) -> tuple[Count
                 groups_of[group, terms.get(term, len(terms))] += 1
         made.append(Counts(groups_of.sum(axis=0), groups_of))
     return made[0], made[1]
-
-
-def _words_of(text: str) -> frozenset[str]:
-    head = text[:_LONGEST]
-    found = (head[start:end].casefold() for start, end in words(head))
-    return frozenset(term for term in found if any(map(str.isalnum, term)))

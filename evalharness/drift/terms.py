@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.words import words
 from ..stats.log_odds import log_odds
+from .terms_of_text import document_terms
 
 __all__ = ["MovedTerm", "TextDiagnosis", "diagnose_texts"]
 
 _LEAST_Z = 3.0
 _MOST = 20_000
-_LONGEST = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,7 @@ def _terms_of(texts: Sequence[str | None]) -> list[tuple[str, frozenset[str]]]:
     found = []
     for text in texts[::step]:
         if text:
-            head = text[:_LONGEST]
-            spans = (head[start:end].casefold() for start, end in words(head))
-            found.append((text, frozenset(term for term in spans if any(map(str.isalnum, term)))))
+            found.append((text, document_terms(text)))
     return found
 
 

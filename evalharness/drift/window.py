@@ -112,29 +112,9 @@ def _lines(
     both = all(column.is_yes_or_no for column in pair)
     test = chosen_test(name, kind, policy.tests, yes_or_no=both)
     sizes = [int((mask & column.present).sum()) for mask, column in zip(masks, pair, strict=True)]
-    yield tested(
-        name,
-        segment,
-        kind,
-        test,
-        sides_of(pair, masks, clusters, rate=test.name == "rate"),
-        (sizes[0], sizes[1]),
-        alpha=policy.alpha,
-        threshold=policy.effects.get(name),
-        least_n=policy.least_n,
-        seed=policy.seed,
-    )
+    sides = sides_of(pair, masks, clusters, rate=test.name == "rate")
+    yield tested(name, segment, kind, test, sides, (sizes[0], sizes[1]), policy)
     gone = missing_counts(pair, masks, clusters)
     if gone is not None:
-        yield tested(
-            name + MISSING,
-            segment,
-            "category",
-            Rate(),
-            gone,
-            (int(masks[0].sum()), int(masks[1].sum())),
-            alpha=policy.alpha,
-            threshold=policy.effects.get(name + MISSING),
-            least_n=policy.least_n,
-            seed=policy.seed,
-        )
+        rows = (int(masks[0].sum()), int(masks[1].sum()))
+        yield tested(name + MISSING, segment, "category", Rate(), gone, rows, policy)
