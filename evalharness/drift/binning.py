@@ -1,0 +1,63 @@
+"""Numbers counted over frozen bins: where the edges lie, and how rows are counted quickly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..stats.arrays import Floats, Ints
+
+__all__ = ["bin_codes", "bin_edges", "count_sorted"]
+
+# Quantiles beyond those of equal shares, so that the tails of a window (its p99) can be told from the counts.
+_TAILS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.98, 0.99, 0.995, 0.998, 0.999)
+# A value that so many times the rows of a bin have is a bin by itself.
+_HEAVY = 0.5
+# A block that is sorted within the fast caches of a core.
+_BLOCK = 1 << 16
+
+
+def bin_edges(values: Floats, bins: int) -> Floats:
+    """The (k − 1,) upper ends of all bins but the last, from a sample of the reference; bin i is (e_{i−1}, e_i].
+
+    The edges are the sample's quantiles at i/bins and in its tails. Where it has at most `bins` distinct values, each
+    is a bin. Else a value that at least half a bin's share of the rows has (0 in a column with many zeros, whole
+    numbers) is a bin by itself: both it and the next smaller double are edges.
+
+    n = 0 and a constant column give the bins (−∞, c] and (c, ∞); values must be finite.
+    """
+    if not values.size:
+        return np.zeros(1)
+    ordered = np.sort(values)
+    distinct, counts = np.unique(ordered, return_counts=True)
+    if distinct.size <= bins:
+        # Beyond the largest value there is a bin, so that what is new above is seen; below the smallest, too.
+        return np.concatenate([[np.nextafter(distinct[0], -np.inf)], distinct])
+    levels = np.unique([*(np.arange(1, bins) / bins), *_TAILS])
+    places = np.minimum((levels * ordered.size).astype(np.int64), ordered.size - 1)
+    heavy = distinct[counts >= max(2.0, _HEAVY * ordered.size / bins)]
+    found: Floats = np.unique(np.concatenate([ordered[places], heavy, np.nextafter(heavy, -np.inf)]))
+    return found
+
+
+def count_sorted(values: Floats, edges: Floats) -> tuple[Ints, int, int, int]:
+    """(k,) rows by bin, and how many are NaN, −∞ and +∞ (which are in no bin).
+
+    Blocks are sorted and the edges looked up in them: numpy sorts doubles with vector instructions, seven times as
+    fast as it looks up each value among the edges.
+    """
+    below = np.zeros(edges.size, dtype=np.int64)
+    finite = missing = low = high = 0
+    for start in range(0, values.size, _BLOCK):
+        block = np.sort(values[start : start + _BLOCK])
+        ends = np.searchsorted(block, [-np.inf, np.inf], side="right")
+        first, last = int(ends[0]), int(np.searchsorted(block, np.inf, side="left"))
+        low, high, missing = low + first, high + int(ends[1]) - last, missing + block.size - int(ends[1])
+        below += np.searchsorted(block[first:last], edges, side="right")
+        finite += last - first
+    return np.diff(below, prepend=0, append=finite), missing, low, high
+
+
+def bin_codes(values: Floats, edges: Floats) -> Ints:
+    """(n,) the bin of each value, all finite."""
+    found: Ints = np.searchsorted(edges, values, side="left")
+    return found

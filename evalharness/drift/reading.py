@@ -1,0 +1,190 @@
+"""Files of rows as tables, whole or in chunks of bounded memory: CSV, TSV, JSONL and Parquet, folders and patterns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.drifting import ColumnKind
+from ..core.errors import DataError, Place, Problem, UsageError
+from .table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["find_files", "read_table", "stream_tables"]
+
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+# Kinds of columns are read off so many rows when a file is streamed.
+_FIRST = 65_536
+_BLOCK = 1 << 20
+
+
+def find_files(path: str | Path) -> tuple[Path, ...]:
+    """The data files that `path` names: one file, those of a folder, or those of a pattern such as logs/*.jsonl.
+
+    Raises:
+        UsageError: where there is none, or one of another format.
+    """
+    place = Path(path)
+    endings = ", ".join(_FORMATS)
+    if place.is_dir():
+        found = sorted(file for file in place.iterdir() if file.is_file() and file.suffix.lower() in _FORMATS)
+        if not found:
+            raise UsageError(f"the folder {place} holds no file that ends in {endings}")
+        return tuple(found)
+    if place.exists():
+        found = [place]
+    elif any(mark in str(path) for mark in "*?["):
+        found = sorted(file for file in Path(place.anchor or ".").glob(str(place.relative_to(place.anchor))))
+        found = [file for file in found if file.is_file()]
+        if not found:
+            raise UsageError(f"no file fits the pattern {path}")
+    else:
+        raise UsageError(f"there is no file {place}; give a file, a folder or a pattern such as 'logs/*.jsonl'")
+    for file in found:
+        if file.suffix.lower() not in _FORMATS:
+            raise UsageError(f"{file} ends in {file.suffix or 'nothing'}, and not in {endings}; rename or convert it")
+    return tuple(found)
+
+
+def read_table(
+    path: str | Path,
+    *,
+    kinds: Mapping[str, ColumnKind] | None = None,
+    cluster: str | None = None,
+    segments: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    like: Table | None = None,
+) -> Table:
+    """All rows of the files that `path` names, as one table; see `Table.of` for the options.
+
+    Raises:
+        UsageError: for files that are not there and columns that do not fit.
+        DataError: for a file that cannot be read; it names the place.
+    """
+    import pyarrow as pa
+
+    batches = [pa.Table.from_batches([batch]) for file in find_files(path) for batch in _batches(file, _FIRST)]
+    if not batches:
+        raise UsageError(f"{path} holds no rows")
+    try:
+        whole = pa.concat_tables(batches, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise UsageError(f"the rows of {path} do not have one type a column: {error}") from error
+    return Table.of(
+        whole,
+        kinds=kinds,
+        cluster=cluster,
+        segments=segments,
+        columns=columns,
+        ignore=ignore,
+        like=like,
+        what=str(path),
+    )
+
+
+def stream_tables(
+    path: str | Path,
+    *,
+    kinds: Mapping[str, ColumnKind] | None = None,
+    cluster: str | None = None,
+    segments: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    like: Table | None = None,
+    rows: int = _FIRST,
+) -> Iterator[Table]:
+    """The same rows in chunks of at most `rows`; kinds of columns are read off the first chunk, or those of `like`.
+
+    Raises:
+        UsageError: for files that are not there and columns that do not fit.
+        DataError: for a file that cannot be read; it names the place.
+    """
+    if rows < 1:
+        raise UsageError(f"a chunk needs 1 row or more; got rows={rows!r}")
+    for file in find_files(path):
+        for batch in _batches(file, rows):
+            table = Table.of(
+                batch,
+                kinds=kinds,
+                cluster=cluster,
+                segments=segments,
+                columns=columns,
+                ignore=ignore,
+                like=like,
+                what=str(file),
+            )
+            like = table if like is None else like
+            yield table
+
+
+def _batches(file: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    """Record batches of at most `rows` rows, none of them empty."""
+    import pyarrow as pa
+
+    kind = _FORMATS[file.suffix.lower()]
+    reader = {"parquet": _parquet, "jsonl": _jsonl}.get(kind, _csv)
+    try:
+        for batch in reader(file, rows):
+            for start in range(0, batch.num_rows, rows):
+                yield batch.slice(start, rows)
+    except (pa.ArrowException, UnicodeError) as error:
+        message = f"cannot be read as {kind}: {str(error)[:300]}"
+        raise DataError([Problem(Place(str(file)), "", message)]) from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def _parquet(file: Path, rows: int) -> Iterator[Any]:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(file) as opened:
+        yield from opened.iter_batches(batch_size=rows)
+
+
+def _csv(file: Path, rows: int) -> Iterator[Any]:
+    from pyarrow import csv
+
+    if not file.stat().st_size:
+        return
+    delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
+    options = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    # Strings that say that a value is missing are so in columns of text too, as they are in columns of numbers.
+    convert = csv.ConvertOptions(strings_can_be_null=True, null_values=["", "null", "NULL", "NaN", "nan", "NA", "N/A"])
+    with csv.open_csv(
+        file, read_options=csv.ReadOptions(block_size=_BLOCK), parse_options=options, convert_options=convert
+    ) as opened:
+        yield from opened
+
+
+def _jsonl(file: Path, rows: int) -> Iterator[Any]:
+    import pyarrow as pa
+    from pyarrow import json
+
+    number = 1
+    options = json.ParseOptions(newlines_in_values=False)
+    with file.open("rb") as opened:
+        while lines := list(islice(opened, rows)):
+            text = b"".join(lines)
+            if text.strip():
+                read = json.ReadOptions(use_threads=False, block_size=max(_BLOCK, len(text) + 1))
+                try:
+                    table = json.read_json(io.BytesIO(text), parse_options=options, read_options=read)
+                except pa.ArrowException as error:
+                    last = number + len(lines) - 1
+                    message = f"no JSON objects of one shape between here and line {last}: {str(error)[:300]}"
+                    raise DataError([Problem(Place(str(file), number), "", message)]) from error
+                yield from table.combine_chunks().to_batches()
+            number += len(lines)
