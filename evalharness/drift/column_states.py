@@ -114,7 +114,7 @@ class NumericState(_State):
             codes = group * k + bin_codes(finite, self.layout.cuts)
             by_group = np.bincount(codes, minlength=self.n_groups * k).reshape(self.n_groups, k)
             counts = by_group.sum(axis=0)
-            sums: Floats = np.bincount(group, finite, minlength=self.n_groups)
+            sums = np.bincount(group, finite, minlength=self.n_groups).astype(np.float64)
             self.by_group = by_group if self.by_group is None else self.by_group + by_group
             self.sums = sums if self.sums is None else self.sums + sums
         self.counts = self.counts + counts
