@@ -71,7 +71,7 @@ def test_every_format_gives_the_same_table_and_state(tmp_path, ending):
     assert many.segments == one.segments == ("language=de", "language=en")
 
 
-def test_frames_arrow_and_columns_are_one(tmp_path):
+def test_frames_arrow_and_columns_are_one():
     plain = rows()
     frame = pd.DataFrame(plain)
     made = [
