@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from evalharness.compare.operands import compare
     from evalharness.core.errors import EvalHarnessError
     from evalharness.core.types import MetricResult, Request, Response, Sample
+    from evalharness.drift.api import drift
     from evalharness.gate import evaluate_gates
     from evalharness.record import Record
     from evalharness.report import write_reports
@@ -30,6 +31,7 @@ __all__ = [
     "Sample",
     "Suite",
     "compare",
+    "drift",
     "evaluate_gates",
     "load_suite",
     "run",
@@ -46,6 +48,7 @@ _HOME = {
     "Sample": "evalharness.core.types",
     "Suite": "evalharness.suite",
     "compare": "evalharness.compare.operands",
+    "drift": "evalharness.drift.api",
     "evaluate_gates": "evalharness.gate",
     "load_suite": "evalharness.suite",
     "run": "evalharness.runner",

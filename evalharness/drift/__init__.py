@@ -1,6 +1,13 @@
-"""Drift between windows of production data."""
+"""What changed between two windows: mergeable states, two-sample tests, effects.
+
+`evalharness.drift(before, now)` calls this package: see `api.drift`.
+"""
 
 from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
 
 __all__ = ["BUILTIN"]
 
@@ -21,3 +28,16 @@ BUILTIN: dict[str, str] = {
     "mmd": "evalharness.drift.tests.kernel:MMD",
     "classifier": "evalharness.drift.tests.classifier:Classifier",
 }
+
+
+class _Callable(ModuleType):
+    """`evalharness.drift` is a room of the package, and a function of its interface (as `evalharness.compare` is)."""
+
+    def __call__(self, reference: Any, current: Any, policy: Any = None, **options: Any) -> Any:
+        """Compare two windows; see `api.drift`."""
+        from .api import drift
+
+        return drift(reference, current, policy, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Column", "Table", "arrow_of", "kind_of"]
 
 KINDS: tuple[ColumnKind, ...] = ("numeric", "category", "text", "embedding")
+YES_OR_NO = ("false", "true")
 
 _SAMPLE = 20_000
 _FEW = 30
@@ -41,6 +42,11 @@ class Column:
     texts: tuple[str | None, ...] = ()
 
     @property
+    def is_yes_or_no(self) -> bool:
+        """Whether its levels are truth values."""
+        return self.kind == "category" and bool(self.levels) and set(self.levels) <= set(YES_OR_NO)
+
+    @property
     def present(self) -> Bools:
         """(n,) which rows have a value."""
         if self.kind == "text":
@@ -48,8 +54,9 @@ class Column:
         if self.kind == "category":
             found: Bools = self.values >= 0
             return found
-        told = np.isfinite(np.asarray(self.values, dtype=np.float64))
-        return told if told.ndim == 1 else np.logical_and.reduce(told, axis=1)
+        numbers = np.asarray(self.values, dtype=np.float64).reshape(len(self.values), -1)
+        told: Bools = np.asarray(np.isfinite(numbers).all(axis=1), dtype=bool)
+        return told
 
     def take(self, rows: Ints) -> Column:
         """The column of these rows only."""

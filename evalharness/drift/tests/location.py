@@ -44,7 +44,7 @@ class Rate:
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("category", "numeric")
     on: ClassVar[Literal["state", "rows"]] = "state"
     takes: ClassVar[tuple[type[Any], ...]] = (Counts,)
-    effect_name: ClassVar[str] = "difference of rates"
+    effect_name: ClassVar[str] = "rate difference"
 
     def compare(self, reference: Any, current: Any, *, seed: int) -> Outcome:
         x, y = reference.counts, current.counts
@@ -111,7 +111,7 @@ class Mean:
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("numeric",)
     on: ClassVar[Literal["state", "rows"]] = "state"
     takes: ClassVar[tuple[type[Any], ...]] = (Moments, Rows)
-    effect_name: ClassVar[str] = "difference of means, in standard deviations"
+    effect_name: ClassVar[str] = "difference in SD"
 
     def compare(self, reference: Any, current: Any, *, seed: int) -> Outcome:
         first, second = _moments(reference), _moments(current)

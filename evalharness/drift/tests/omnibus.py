@@ -75,7 +75,7 @@ class Omnibus:
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("numeric",)
     on: ClassVar[Literal["state", "rows"]] = "state"
     takes: ClassVar[tuple[type[Any], ...]] = (Counts, Rows)
-    effect_name: ClassVar[str] = "largest gap of the distribution functions"
+    effect_name: ClassVar[str] = "CDF gap"
 
     def compare(self, reference: Any, current: Any, *, seed: int) -> Outcome:
         shared = shared_counts(reference, current, seed=seed)

@@ -121,7 +121,7 @@ class KS(_Ordered):
     effect: float = 0.1
 
     name = "ks"
-    effect_name = "largest gap of the distribution functions"
+    effect_name = "CDF gap"
 
     def _value(self, shared: Shared) -> float:
         return gap_effect(shared)[0]
@@ -230,7 +230,7 @@ class CramerVonMises(_Quadratic):
     effect: float = 0.05
 
     name = "cramer_von_mises"
-    effect_name = "root mean squared gap of the distribution functions"
+    effect_name = "RMS CDF gap"
 
     def _weights(self, shared: Shared) -> Floats:
         return distances.pooled_cuts(shared.pooled)[1]
@@ -267,7 +267,7 @@ class AndersonDarling(_Quadratic):
     effect: float = 0.05
 
     name = "anderson_darling"
-    effect_name = "P(current > reference) − ½"
+    effect_name = "P(now > before) − ½"
 
     def _weights(self, shared: Shared) -> Floats:
         cuts, mass = distances.pooled_cuts(shared.pooled)
@@ -341,7 +341,7 @@ class Wasserstein(_Ordered):
     effect: float = 0.1
 
     name = "wasserstein"
-    effect_name = "Wasserstein distance, in standard deviations"
+    effect_name = "Wasserstein, in SD"
 
     def _value(self, shared: Shared) -> float:
         if shared.rows is not None:

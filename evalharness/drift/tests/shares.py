@@ -165,8 +165,8 @@ class GTest(ShareTest):
         G = 2·Σ observed·ln(observed/expected) = 2·(n·KL(p ‖ h) + m·KL(q ‖ h))
 
     Options:
-        effect: sqrt(G/N) less its bias, from which on a change counts. The default 0.1 is Cohen's small w: to first order it
-            is Cramér's V.
+        effect: sqrt(G/N) less its bias, from which on a change counts. The default 0.1 is Cohen's small w: to first
+            order it is Cramér's V.
         bins: as for chi_square.
 
     Source: Wilks 1938; scipy `chi2_contingency(lambda_="log-likelihood", correction=False)`.

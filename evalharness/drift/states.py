@@ -1,0 +1,118 @@
+"""Two window states compared: what a monitor does, whose rows are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ..core.drifting import DriftFinding
+from ..core.errors import NotComparableError, UsageError
+from ..core.types import Json
+from .base import Counts, DriftTest, Features, Moments, Window
+from .decide import decided
+from .lines import chosen_test, design_effect, tested
+from .pictures import category_picture, numeric_picture
+from .policy import Policy
+from .state import WindowState
+from .table import YES_OR_NO
+from .tests.location import Rate
+from .window import MISSING
+
+__all__ = ["compare_states", "findings_of_states", "picture_of_states"]
+
+
+def compare_states(reference: WindowState, current: WindowState, policy: Policy) -> tuple[DriftFinding, ...]:
+    """What has drifted between two windows, decided over all columns and segments.
+
+    Raises:
+        NotComparableError: for states of different layouts.
+        UsageError: for a test that needs every row, or that does not fit its column.
+    """
+    return decided(findings_of_states(reference, current, policy), policy)
+
+
+def findings_of_states(reference: WindowState, current: WindowState, policy: Policy) -> list[DriftFinding]:
+    """The lines before they are decided: evidence and effect of each column, whole and by segment."""
+    if reference.layout.digest != current.layout.digest:
+        raise NotComparableError(
+            f"the two windows are of different layouts: {reference.layout.difference(current.layout)}; "
+            "make both from one frozen reference"
+        )
+    segments = ["", *sorted({*reference.segments, *current.segments})]
+    sides = (reference, current)
+    return [
+        line
+        for name in reference.layout.columns
+        for segment in segments
+        if not segment or name != segment.partition("=")[0]
+        for line in _lines(name, segment, sides, policy)
+    ]
+
+
+def _lines(name: str, segment: str, sides: tuple[WindowState, WindowState], policy: Policy) -> Iterator[DriftFinding]:
+    layout = sides[0].layout.columns[name]
+    states = [side.column(name, segment) for side in sides]
+    truth = layout.kind == "category" and bool(layout.names) and set(layout.names) <= set(YES_OR_NO)
+    test = chosen_test(name, layout.kind, policy.tests, yes_or_no=truth)
+    shapes = (_shape(test, name, segment, sides[0]), _shape(test, name, segment, sides[1]))
+    sizes = (states[0].n, states[1].n)
+    yield tested(name, segment, layout.kind, test, shapes, sizes, policy)
+    if not any(state.missing for state in states):
+        return
+    design = design_effect(*shapes)
+    gone = [Counts(np.array([state.n, state.missing]) / design) for state in states]
+    rows = (states[0].n + states[0].missing, states[1].n + states[1].missing)
+    yield tested(name + MISSING, segment, "category", Rate(), (gone[0], gone[1]), rows, policy)
+
+
+def _shape(test: DriftTest, name: str, segment: str, side: WindowState) -> Window:
+    """The column in the first shape that the test takes and a state keeps.
+
+    Raises:
+        UsageError: where it takes none of them.
+    """
+    kind = side.layout.columns[name].kind
+    for shape in test.takes:
+        if shape is Counts and kind != "embedding":
+            return _counts(test, name, segment, side)
+        if shape is Moments and kind == "numeric":
+            return side.moments(name, segment)
+        if shape is Features and kind == "embedding":
+            return side.features(name, segment)
+    raise UsageError(
+        f"the drift test {test.name} of column {name!r} needs every row, and a monitor keeps counts; "
+        "choose another test (evalharness list drift)"
+    )
+
+
+def _counts(test: DriftTest, name: str, segment: str, side: WindowState) -> Counts:
+    """The counts; for `rate` those of no and yes: of a category its level true, of numbers what lies above 0."""
+    found = side.counts(name, segment)
+    if test.name != "rate":
+        return found
+    layout = side.layout.columns[name]
+    if layout.kind == "category":
+        yes = np.array([level == YES_OR_NO[1] for level in (*layout.names, "")])
+    else:
+        yes = np.concatenate([layout.cuts > 0, [True]])
+    join = np.stack([~yes, yes], axis=1).astype(np.float64)
+    return Counts(found.counts @ join, None if found.groups is None else found.groups @ join)
+
+
+def picture_of_states(reference: WindowState, current: WindowState, name: str) -> Mapping[str, Json]:
+    """The picture of a column for `DriftReport.pictures`; empty where a side has no rows, and of embeddings."""
+    layout = reference.layout.columns[name]
+    if layout.kind == "embedding" or not (reference.column(name).n and current.column(name).n):
+        return {}
+    sides = [side.counts(name).counts for side in (reference, current)]
+    found: Mapping[str, object]
+    if layout.kind == "numeric":
+        ends = [side.column(name).range for side in (reference, current)]  # type: ignore[union-attr]
+        low, high = min(float(r[0]) for r in ends), max(float(r[1]) for r in ends)
+        # Bins outside of the values are empty: their edges are drawn together.
+        edges = np.concatenate([[low], np.clip(layout.cuts, low, high), [high]])
+        found = numeric_picture(edges, sides[0], sides[1])
+    else:
+        found = category_picture([*layout.names, "others"], sides[0], sides[1])
+    return found  # type: ignore[return-value]  # lists of numbers and names are JSON

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evalharness.core.errors import NotComparableError, UsageError
+from evalharness.drift.api import drift
+from evalharness.drift.layout import freeze
+from evalharness.drift.policy import Policy
+from evalharness.drift.state import WindowState
+from evalharness.drift.states import compare_states, picture_of_states
+from evalharness.drift.table import Table
+
+WORDS = ["the", "order", "of", "my", "account", "please", "help", "with", "this", "thing", "now", "and", "then"]
+
+
+def frame(n, seed, *, shift=0.0, refund=0.02, model=0.0, refused=0.02, missing=0.0):
+    rng = np.random.default_rng(seed)
+    texts = [" ".join([*rng.choice(WORDS, 10), *(["refund"] if rng.random() < refund else [])]) for _ in range(n)]
+    score = rng.normal(size=n)
+    score[rng.random(n) < missing] = np.nan
+    return pd.DataFrame(
+        {
+            "id": [f"{seed}-{i}" for i in range(n)],
+            "when": pd.date_range("2026-01-01", periods=n, freq="min"),
+            "question": texts,
+            "latency_s": np.exp(rng.normal(shift, 0.5, n)),
+            "tokens": rng.poisson(80, n),
+            "score": score,
+            "language": rng.choice(["de", "en", "fr"], n, p=[0.3, 0.6, 0.1]),
+            "model": np.where(rng.random(n) < model, "new", "old"),
+            "refused": rng.random(n) < refused,
+            "conversation": [f"{seed}-{i // 3}" for i in range(n)],
+        }
+    )
+
+
+BEFORE = frame(1500, 1)
+SAME = frame(1200, 2)
+MOVED = frame(1200, 3, shift=0.3, refund=0.3, model=0.4, refused=0.12, missing=0.2)
+WANTED = {"question", "latency_s", "model", "refused", "score is missing"}
+
+
+def states(*frames, cluster=None, segments=()):
+    ignore = [] if cluster else ["conversation"]
+    first = Table.of(frames[0], cluster=cluster, segments=segments, ignore=ignore)
+    layout = freeze(first)
+    made = []
+    for one in frames:
+        state = WindowState(layout)
+        state.update(Table.of(one, cluster=cluster, segments=segments, like=first, ignore=ignore))
+        made.append(state)
+    return made
+
+
+def drifted(findings):
+    return {f.column for f in findings if f.drifted}
+
+
+def rows(before, now, policy=None, *, cluster=None, **options):
+    ignore = [] if cluster else ["conversation"]
+    return drift(before, now, policy, cluster=cluster, ignore=ignore, **options)
+
+
+@pytest.mark.parametrize("cluster", [None, "conversation"])
+def test_what_moved_is_found_and_nothing_else(cluster):
+    report = rows(BEFORE, MOVED, cluster=cluster)
+    assert drifted(report.findings) == WANTED
+    assert drifted(rows(BEFORE, SAME, cluster=cluster).findings) == set()
+    kinds = {f.column: (f.kind, f.test) for f in report.findings}
+    assert kinds["refused"] == ("category", "rate")
+    assert kinds["question"][0] == "text"
+    assert "id" not in kinds
+    assert "when" not in kinds
+    assert any("'when' is left out: times" in note for note in report.notes)
+    assert report.terms[0][1] == "refund"
+
+
+@pytest.mark.parametrize("cluster", [None, "conversation"])
+def test_states_find_what_rows_find(cluster):
+    before, same, moved = states(BEFORE, SAME, MOVED, cluster=cluster)
+    found = compare_states(before, moved, Policy())
+    assert drifted(found) == WANTED
+    assert drifted(compare_states(before, same, Policy())) == set()
+    by_rows = {f.column: f for f in rows(BEFORE, MOVED, cluster=cluster).findings}
+    for line in found:
+        assert line.n_current == by_rows[line.column].n_current
+        if line.column != "question":
+            assert line.effect == pytest.approx(by_rows[line.column].effect, abs=0.03)
+
+
+def test_a_rate_is_the_difference_of_shares():
+    found = next(f for f in rows(BEFORE, MOVED).findings if f.column == "refused")
+    assert found.effect == pytest.approx(MOVED.refused.mean() - BEFORE.refused.mean())
+    before, moved = states(BEFORE, MOVED)
+    found = next(f for f in compare_states(before, moved, Policy()) if f.column == "refused")
+    assert found.effect == pytest.approx(MOVED.refused.mean() - BEFORE.refused.mean())
+
+
+@pytest.mark.parametrize("by", ["rows", "states"])
+def test_a_segment_alone_is_found(by):
+    now = SAME.copy()
+    now.loc[now.language == "de", "latency_s"] *= 2.5
+    if by == "rows":
+        found = rows(BEFORE, now, segments=["language"]).findings
+    else:
+        found = compare_states(*states(BEFORE, now, segments=["language"]), Policy())
+    moved = {(f.column, f.segment) for f in found if f.drifted}
+    assert ("latency_s", "language=de") in moved
+    assert ("latency_s", "language=en") not in moved
+    assert not any(f.column == "language" and f.segment for f in found)
+
+
+def test_too_few_rows_say_nothing():
+    report = rows(BEFORE, MOVED.head(20))
+    assert {f.state for f in report.findings} == {"too_few"}
+    assert "are too few: at least 30" in report.findings[0].reason
+
+
+def test_thresholds_and_tests_are_the_users():
+    policy = Policy(tests={"latency_s": "ks", "tokens": {"wasserstein": {"effect": 0.2}}}, effects={"latency_s": 0.9})
+    found = {f.column: f for f in rows(BEFORE, MOVED, policy).findings}
+    assert found["latency_s"].test == "ks"
+    assert found["latency_s"].state == "small"
+    assert found["tokens"].effect_threshold == 0.2
+
+
+def test_pictures_of_rows_and_of_states_agree():
+    before, moved = states(BEFORE, MOVED)
+    exact = rows(BEFORE, MOVED).pictures["latency_s"]
+    bins = picture_of_states(before, moved, "latency_s")
+    for picture in (exact, bins):
+        for side in ("reference", "current"):
+            assert sum(picture[side]) == pytest.approx(1.0)
+    mean = [np.average(np.convolve(p["edges"], [0.5, 0.5], "valid"), weights=p["current"]) for p in (exact, bins)]
+    assert mean[0] == pytest.approx(mean[1], rel=0.05)
+    levels = picture_of_states(before, moved, "model")
+    shares = dict(zip(levels["labels"], levels["current"], strict=True))
+    assert shares["others"] == pytest.approx((MOVED.model == "new").mean()), "a level that the reference has not"
+
+
+def test_states_of_other_layouts_are_refused():
+    (first,) = states(BEFORE)
+    (second,) = states(SAME)
+    with pytest.raises(NotComparableError, match="different layouts"):
+        compare_states(first, second, Policy())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"policy": Policy(tests={"latency_s": "kss"})}, "unknown drift 'kss'; did you mean 'ks'"),
+        ({"policy": Policy(tests={"model": "ks"})}, "is for numeric columns, but 'model' is category"),
+        ({"policy": Policy(tests={"latency_s": {"ks": {"efect": 1}}})}, "did you mean 'effect'"),
+        ({"policy": Policy(tests={"latency_s": 3})}, "must be a name"),
+        ({"columns": ["latncy_s"]}, "did you mean 'latency_s'"),
+        ({"segments": ["lang"]}, "no column 'lang'"),
+        ({"kinds": {"model": "numbers"}}, "cannot be of kind 'numbers'"),
+        ({"kinds": {"question": "numeric"}}, "cannot be read as numeric"),
+    ],
+)
+def test_what_cannot_be_is_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        rows(BEFORE, SAME, **options)
+
+
+def test_a_test_that_needs_rows_is_refused_of_states():
+    before, moved = states(BEFORE, MOVED)
+    with pytest.raises(UsageError, match="needs every row"):
+        compare_states(before, moved, Policy(tests={"latency_s": "classifier"}))
+
+
+def test_a_frame_and_json_come_out():
+    report = rows(BEFORE, MOVED)
+    table = report.frame()
+    assert len(table) == len(report.findings)
+    assert set(table.loc[table.drifted, "column"]) == WANTED
+    assert len(json.loads(json.dumps(report.to_dict()))["findings"]) == len(table)
