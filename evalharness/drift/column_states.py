@@ -243,7 +243,9 @@ class EmbeddingState(_State):
 
     def update(self, column: Column, group: Ints | None) -> None:
         values: Floats = np.asarray(column.values, dtype=np.float64)
-        keep = np.isfinite(values).all(axis=1)
+        keep = column.present
+        if values.shape[1:] != self.total.shape:
+            values = np.zeros((len(values), self.total.size))
         if not keep.all():
             values, group = values[keep], None if group is None else group[keep]
         self.tally = self.tally + np.array([len(values), keep.size - len(values), 0, 0])

@@ -223,6 +223,8 @@ class _Gathered:
             self.texts += len(column.texts)
             _bound(self.counts)
         else:
+            if self.kind == "embedding" and not np.asarray(column.values).shape[1]:
+                return
             self._keep(np.asarray(column.values), order, _SAMPLE if self.kind == "numeric" else _VECTORS)
 
     def _keep(self, values: Floats, order: Floats, size: int) -> None:

@@ -54,9 +54,12 @@ class Column:
         if self.kind == "category":
             found: Bools = self.values >= 0
             return found
-        numbers = np.asarray(self.values, dtype=np.float64).reshape(len(self.values), -1)
-        told: Bools = np.asarray(np.isfinite(numbers).all(axis=1), dtype=bool)
-        return told
+        finite: Bools = np.isfinite(np.asarray(self.values, dtype=np.float64))
+        if finite.ndim == 1:
+            return finite
+        # Vectors of no numbers: a chunk in which all are missing.
+        whole = np.logical_and.reduce(finite, axis=1)
+        return whole if finite.shape[1] else np.zeros(len(finite), dtype=bool)
 
     def take(self, rows: Ints) -> Column:
         """The column of these rows only."""

@@ -204,6 +204,14 @@ def test_infinite_numbers_are_counted_apart():
     assert state.moments("x").mean == 1.0
 
 
+def test_a_chunk_without_any_vector_is_missing():
+    data = Table.of({**rows(5, 1), "vector": [None] * 5}, kinds=KINDS, columns=list(KINDS), segments=["language"])
+    state = WindowState(LAYOUT)
+    state.update(data)
+    assert (state.column("vector").n, state.column("vector").missing) == (0, 5)
+    assert not state.features("vector").groups.any()
+
+
 def test_threads_change_nothing():
     data = table(300, 3)
     one, two = WindowState(LAYOUT), WindowState(LAYOUT)
