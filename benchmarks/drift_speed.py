@@ -126,6 +126,7 @@ def by_states(paths: list[str], *, streamed: bool) -> dict[str, Any]:
             layout = layout or freeze(table)
             state = WindowState(layout)
             state.update(table, threads=os.cpu_count() or 1)
+            del table  # only its state is kept
         states.append(state)
     found = {
         name: tests[column.kind].compare(states[0].counts(name), states[1].counts(name), seed=0)
