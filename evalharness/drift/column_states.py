@@ -114,7 +114,7 @@ class NumericState(_State):
             codes = group * k + bin_codes(finite, self.layout.cuts)
             by_group = np.bincount(codes, minlength=self.n_groups * k).reshape(self.n_groups, k)
             counts = by_group.sum(axis=0)
-            sums: Floats = np.bincount(group, finite, minlength=self.n_groups)
+            sums = np.bincount(group, finite, minlength=self.n_groups).astype(np.float64)
             self.by_group = by_group if self.by_group is None else self.by_group + by_group
             self.sums = sums if self.sums is None else self.sums + sums
         self.counts = self.counts + counts
@@ -243,7 +243,9 @@ class EmbeddingState(_State):
 
     def update(self, column: Column, group: Ints | None) -> None:
         values: Floats = np.asarray(column.values, dtype=np.float64)
-        keep = np.isfinite(values).all(axis=1)
+        keep = column.present
+        if values.shape[1:] != self.total.shape:
+            values = np.zeros((len(values), self.total.size))
         if not keep.all():
             values, group = values[keep], None if group is None else group[keep]
         self.tally = self.tally + np.array([len(values), keep.size - len(values), 0, 0])

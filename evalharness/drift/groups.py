@@ -35,6 +35,7 @@ text_codes = name_codes
 
 def row_codes(values: Floats) -> Ints:
     """(n,) a code of each row (n, d) by its bits: equal rows have equal codes."""
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).reshape(len(values), -1).astype(np.uint64)
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).astype(np.uint64)
     odd = np.random.default_rng(0).integers(0, 2**63, bits.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    return (bits * odd).sum(axis=1, dtype=np.uint64).astype(np.int64)
+    found: Ints = (bits * odd).sum(axis=1, dtype=np.uint64).astype(np.int64)
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.canonical import digest
 from ..core.drifting import ColumnKind
 from ..core.errors import UsageError
-from ..stats.arrays import Floats
+from ..stats.arrays import Floats, Ints
 from ..stats.fourier import fourier_matrix, median_distance
 from .binning import bin_codes, bin_edges
 from .table import Column, Table
@@ -168,8 +168,10 @@ def freeze(
                 f"another {', '.join(table.columns)}"
             )
         order = rng.random(table.n)
+        # The rows that a sample may keep are the same for all columns.
+        first = np.argpartition(order, _SAMPLE)[:_SAMPLE] if table.n > _SAMPLE else None
         for name, column in table.columns.items():
-            gathered[name].add(column, order)
+            gathered[name].add(column, order, first)
         for name, column in table.segments.items():
             _count(segments.setdefault(name, Counter()), column)
     if names is None:
@@ -212,7 +214,7 @@ class _Gathered:
         self.order = np.zeros(0)
         self.texts = 0
 
-    def add(self, column: Column, order: Floats) -> None:
+    def add(self, column: Column, order: Floats, first: Ints | None) -> None:
         if column.kind != self.kind:
             raise UsageError(f"a column is {self.kind} in one chunk of the reference and {column.kind} in another")
         if self.kind == "category":
@@ -223,7 +225,12 @@ class _Gathered:
             self.texts += len(column.texts)
             _bound(self.counts)
         else:
-            self._keep(np.asarray(column.values), order, _SAMPLE if self.kind == "numeric" else _VECTORS)
+            if self.kind == "embedding" and not np.asarray(column.values).shape[1]:
+                return
+            values: Floats = np.asarray(column.values, dtype=np.float64)
+            if first is not None:
+                values, order = values[first], order[first]
+            self._keep(values, order, _SAMPLE if self.kind == "numeric" else _VECTORS)
 
     def _keep(self, values: Floats, order: Floats, size: int) -> None:
         """The rows with the smallest random numbers so far: a simple random sample, whatever the chunks are."""

@@ -116,7 +116,8 @@ class WindowState:
             if column.kind != one.kind:
                 raise UsageError(f"column {name!r} is {column.kind} here and {one.kind} in the reference")
             width = np.asarray(column.values).shape[1:] if one.kind == "embedding" and table.n else (one.dimensions,)
-            if one.kind == "embedding" and width != (one.dimensions,):
+            # No numbers at all: a chunk in which all vectors are missing.
+            if one.kind == "embedding" and width not in ((one.dimensions,), (0,)):
                 raise UsageError(
                     f"column {name!r} has vectors of {width[0] if width else 0} numbers here and of {one.dimensions} "
                     "in the reference"

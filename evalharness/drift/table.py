@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Column", "Table", "arrow_of", "kind_of"]
 
 KINDS: tuple[ColumnKind, ...] = ("numeric", "category", "text", "embedding")
-
 YES_OR_NO = ("false", "true")
+
 _SAMPLE = 20_000
 _FEW = 30
 _LEVELS = 0.5
@@ -54,9 +54,12 @@ class Column:
         if self.kind == "category":
             found: Bools = self.values >= 0
             return found
-        numbers = np.asarray(self.values, dtype=np.float64).reshape(len(self.values), -1)
-        told: Bools = np.asarray(np.isfinite(numbers).all(axis=1), dtype=bool)
-        return told
+        finite: Bools = np.isfinite(np.asarray(self.values, dtype=np.float64))
+        if finite.ndim == 1:
+            return finite
+        # Vectors of no numbers: a chunk in which all are missing.
+        whole = np.logical_and.reduce(finite, axis=1)
+        return whole if finite.shape[1] else np.zeros(len(finite), dtype=bool)
 
     def take(self, rows: Ints) -> Column:
         """The column of these rows only."""
@@ -172,6 +175,9 @@ def _array(values: Any) -> Any:
     """An Arrow array; of values of several types, their text."""
     import pyarrow as pa
 
+    if hasattr(getattr(values, "array", None), "__arrow_array__"):
+        made = pa.array(values.array, from_pandas=True)  # pandas' own strings are Arrow's already
+        return made
     given = np.asarray(values) if not isinstance(values, list | tuple | pa.Array | pa.ChunkedArray) else values
     if isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind == "f":
         return pa.array(given)  # NaN stays NaN: nothing is copied
@@ -195,6 +201,10 @@ def kind_of(column: pa.ChunkedArray) -> tuple[ColumnKind | None, str]:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_null(kind) or column.null_count == len(column):
         return None, "it has no values"
+    if pa.types.is_floating(kind) and not (_any_finite(column[:1_000]) or _any_finite(column)):
+        return None, "it has no finite values"
+    if pa.types.is_integer(kind) and _running(column):
+        return None, "each number is larger than the one before, as numbers of rows and of records are"
     if pa.types.is_boolean(kind):
         return "category", "yes and no"
     if (
@@ -214,7 +224,10 @@ def kind_of(column: pa.ChunkedArray) -> tuple[ColumnKind | None, str]:
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         return None, f"values of the type {kind} are not compared"
     step = max(1, len(column) // _SAMPLE)
-    sample = [v for v in column.cast(pa.string())[: _SAMPLE * step].to_pylist()[::step] if v is not None]
+    places = pa.array(np.arange(0, len(column), step))
+    sample = [v for v in column.take(places).cast(pa.string()).to_pylist() if v is not None]
+    if not sample:
+        return None, "nearly all of its values are missing"
     distinct = pc.count_distinct(pa.array(sample)).as_py()
     if distinct <= max(_FEW, _LEVELS * len(sample)) and sum(map(len, sample)) < 200 * len(sample):
         return "category", f"{distinct:,} values that come again"
@@ -223,6 +236,21 @@ def kind_of(column: pa.ChunkedArray) -> tuple[ColumnKind | None, str]:
     if words >= _WORDS or unspaced >= 6:
         return "text", f"{words:.3g} words on average"
     return None, f"{distinct:,} of {len(sample):,} values are different ones, as names of single rows are"
+
+
+def _any_finite(column: pa.ChunkedArray) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.is_finite(column)).as_py())
+
+
+def _running(column: pa.ChunkedArray) -> bool:
+    """Whether whole numbers only ever grow, over enough rows that this is no chance."""
+    import pyarrow as pa
+
+    if len(column) < _FEW or column.null_count or pa.types.is_dictionary(column.type):
+        return False
+    return bool((np.diff(column.to_numpy().astype(np.float64)) > 0).all())
 
 
 def _column(column: pa.ChunkedArray, kind: ColumnKind, place: str) -> Column:
@@ -234,12 +262,14 @@ def _column(column: pa.ChunkedArray, kind: ColumnKind, place: str) -> Column:
         if kind == "numeric":
             if pa.types.is_duration(type_of) or pa.types.is_boolean(type_of):
                 column = column.cast(pa.int64())
-            numbers = column.cast(pa.float64()).to_numpy()
-            return Column(kind, np.ascontiguousarray(numbers, dtype=np.float64))
+            numbers = column.cast(pa.float64())
+            # One chunk without nulls is handed on as it lies there; a chunked array would be copied.
+            plain = numbers.chunk(0) if numbers.num_chunks == 1 else numbers.combine_chunks()
+            return Column(kind, np.ascontiguousarray(plain.to_numpy(zero_copy_only=False), dtype=np.float64))
         if kind == "category":
             if pa.types.is_floating(type_of):
                 column = pc.if_else(pc.is_nan(column), None, column)
-            levels, codes = _encoded(column.cast(pa.string()))
+            levels, codes = _encoded(column)
             return Column(kind, codes, levels)
         if kind == "text":
             return Column(kind, np.zeros(0), texts=tuple(column.cast(pa.string()).to_pylist()))
@@ -253,18 +283,18 @@ def _column(column: pa.ChunkedArray, kind: ColumnKind, place: str) -> Column:
 def _encoded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
     import pyarrow as pa
 
+    if not pa.types.is_large_string(column.type):
+        column = column.cast(pa.string())
     coded = column.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
-    codes: Ints = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: Ints = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return tuple(coded.dictionary.to_pylist()), codes
 
 
 def _codes(column: pa.ChunkedArray) -> Ints:
     """Hashes of a column's values, the same in every chunk and process; each row without one is a cluster by itself."""
-    import pyarrow as pa
-
-    levels, places = _encoded(column.cast(pa.string()))
+    levels, places = _encoded(column)
     codes = np.append(name_codes(levels), 0)[places]
     alone = np.flatnonzero(places < 0)
     if alone.size:
