@@ -1,0 +1,1 @@
+"""Where messages go: webhooks, Alertmanager, and what apprise knows."""
