@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_va
 
 from evalharness.core.registry import suggestion
 
+from .alert_entry import Alerts
 from .fields import Name, Strict, Text
+from .source_entry import Source
 
 __all__ = [
-    "AlertRule",
-    "Alerts",
     "Canary",
     "DriftRule",
     "DriftSettings",
@@ -149,45 +149,12 @@ class OnDrift(Strict):
     run: Text = Field(description="Task of the suite that is run again on the responses that moved.")
 
 
-class AlertRule(Strict):
-    """A limit on a figure of an interval: one of `at_most` and `at_least`."""
-
-    figure: Text = Field(description="Figure of an interval, `column.name`: latency_s.p95, error.rate, responses.n.")
-    at_most: float | None = Field(None, description="The figure must not be higher.")
-    at_least: float | None = Field(None, description="The figure must not be lower.")
-    segment: Text | None = Field(None, description="Only in this segment: language=de.")
-    severity: Literal["info", "warning", "critical"] = Field("warning", description="How bad it is; a label of alerts.")
-    for_intervals: int | None = Field(None, ge=1, description="As `alerts.for_intervals`, for this rule.")
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> AlertRule:
-        if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("give exactly one of at_most and at_least")
-        return self
-
-
-class Alerts(Strict):
-    """Who hears of what; see [monitoring](monitoring.md)."""
-
-    channels: tuple[dict[str, JsonValue], ...] = Field(
-        (),
-        description='Where messages go: {url: "${env:ALERT_URL}"}, an address of apprise, Alertmanager or a webhook.',
-    )
-    group_by: tuple[Text, ...] = Field((), description="Labels whose alerts go into one message.")
-    for_intervals: int = Field(1, ge=1, le=1000, description="Bad intervals in a row after which an alert fires.")
-    resolve_after: int = Field(1, ge=1, le=1000, description="Good intervals in a row after which it is resolved.")
-    repeat_s: float | None = Field(None, gt=0, description="A firing alert is sent again after this time.")
-    on_drift: bool = Field(True, description="Whether a drifted column is an alert.")
-    on_no_data: bool = Field(True, description="Whether an interval without responses is an alert.")
-    rules: tuple[AlertRule, ...] = Field((), description="Limits on figures.")
-
-
 class Monitor(Strict):
     """What of production is watched, how often, against what, and who hears of it."""
 
     name: Name | None = Field(None, description="Name of the monitor (default: the suite's).")
     description: str = Field("", description="What it is for; shown in reports and alerts.")
-    source: dict[str, JsonValue] = Field(description="Where responses are read: {path, format, …}.")
+    source: Source = Field(description="Where responses are read: {path, format, …}.")
     schedule: Cron = Field("0 * * * *", description="When intervals end: a cron expression of 5 or 6 fields.")
     timezone: Annotated[Text, AfterValidator(_check_zone)] = Field(
         "UTC", description="Zone of `schedule` and of times without one: Europe/Berlin."
@@ -228,7 +195,7 @@ class Monitor(Strict):
     estimate: tuple[Literal["cbpe", "dle"], ...] = Field((), description="Estimates of quality without labels.")
     canary: Canary | None = Field(None, description="The suite, run again on schedule against production.")
     on_drift: OnDrift | None = Field(None, description="What is done when drift is found.")
-    alerts: Alerts = Field(default_factory=Alerts, description="Who hears of what.")
+    alerts: Alerts = Field(default_factory=Alerts, description="Who hears of what; see [alerts](alerts.md).")
     retention_days: float | None = Field(None, gt=0, description="Files of older intervals are removed.")
 
 
