@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from evalharness.core.registry import suggestion
 
@@ -26,6 +27,7 @@ __all__ = [
     "RunReference",
     "ScoreSpec",
     "WindowReference",
+    "seconds_of",
 ]
 
 Seconds = Annotated[float, Field(ge=0, le=366 * 86400)]
@@ -59,12 +61,30 @@ def _check_zone(name: str) -> str:
 
 
 def _check_window(text: str) -> str:
-    for part in text.split("/"):
+    parts = text.split("/")
+    if len(parts) != 2:
+        raise ValueError(f"{text[:60]!r} is no interval; write START/END: 2026-01-01/2026-01-08")
+    for part in parts:
         try:
             datetime.fromisoformat(part)
         except ValueError:
             raise ValueError(f"{part[:40]!r} is no time of ISO 8601; write START/END: 2026-01-01/2026-01-08") from None
     return text
+
+
+def _check_length(text: str) -> str:
+    if seconds_of(text) <= 0:
+        raise ValueError(f"{text[:40]!r} is no length of time; write a number and s, min, h, d or w: 7d")
+    return text
+
+
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def seconds_of(length: str) -> float:
+    """The seconds of a length of time such as 7d; 0 where it is none."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(s|min|h|d|w)", length)
+    return float(match[1]) * _UNITS[match[2]] if match else 0.0
 
 
 Cron = Annotated[Text, AfterValidator(_check_cron)]
@@ -79,7 +99,7 @@ class RunReference(Strict):
 class WindowReference(Strict):
     """A fixed window of production."""
 
-    window: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$"), AfterValidator(_check_window)] = Field(
+    window: Annotated[Text, AfterValidator(_check_window)] = Field(
         description="START/END in ISO 8601, the end excluded: 2026-01-01/2026-01-08. Times without a zone are in "
         "`timezone`."
     )
@@ -173,7 +193,7 @@ class Monitor(Strict):
         0.0,
         description="So long after its end an interval is read again at each later one; other rows make a revision.",
     )
-    interval: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(s|min|h|d|w)$")] | None = Field(
+    interval: Annotated[Text, AfterValidator(_check_length)] | None = Field(
         None,
         description="Length of the intervals, as in 7d, which then overlap (default: from one firing to the next).",
     )

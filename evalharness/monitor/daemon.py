@@ -1,0 +1,266 @@
+"""The daemon: runs the intervals of monitors when they are due, each once, however often it dies or the clock jumps.
+
+What is left to run follows from the registry and the time of now alone: from where the monitor's cursor stands to now,
+by its schedule. Nothing is remembered between two looks, so that a new daemon goes on where an old one was killed, and
+two of them share the work: who has a monitor's lease runs its intervals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sqlalchemy import Connection
+
+from evalharness.core.errors import EvalHarnessError
+from evalharness.record.database import reading, writing
+
+from .lease import LEASE_S, Lease, LeaseLostError, acquire, confirm, holder_name, kept, release
+from .run import Outcome, StoppedError, Tools, run_interval
+from .schedule import Interval
+from .store import Recorded, add_interval, advance, ensure_monitor, newest, recorded
+
+if TYPE_CHECKING:
+    from .define import Definition
+
+__all__ = ["Daemon", "Deliver", "lease_name", "told"]
+
+MAX_ATTEMPTS: Final = 6
+_FIRST_RETRY_S: Final = 60.0
+# Clocks of two machines are seldom further apart.
+_SKEW: Final = timedelta(seconds=60)
+# So long an interval in progress may go on after the signal to end.
+_GRACE_S: Final = 30.0
+
+
+class Deliver(Protocol):
+    """Sends what is in the outbox; called at each look."""
+
+    def __call__(self) -> object: ...
+
+
+def lease_name(monitor: str) -> str:
+    """The lease under which the intervals of a monitor are written."""
+    return f"monitor:{monitor}"
+
+
+def _nothing() -> None: ...
+
+
+def _silent(line: str) -> None: ...
+
+
+@dataclass
+class Daemon:
+    """Looks at monitors again and again; `log` takes a line for each thing done.
+
+    `threads` renews leases while an interval is measured; tests that have a clock of their own go without.
+    """
+
+    tools: Tools
+    definitions: Sequence[Definition]
+    deliver: Deliver = _nothing
+    log: Callable[[str], None] = _silent
+    holder: str = field(default_factory=holder_name)
+    lease_s: float = LEASE_S
+    threads: bool = True
+    stopping: bool = False
+    _stop_at: datetime | None = None
+
+    def stop(self) -> None:
+        """End after the interval in progress, or without it if it takes longer than half a minute. Safe in signals."""
+        self.stopping = True
+
+    def look(self) -> int:
+        """Run what is due now, of each monitor as much as its lease lets; returns how many intervals were run."""
+        done = 0
+        for definition in self.definitions:
+            if self.stopping:
+                break
+            try:
+                done += self._monitor(definition)
+            except (LeaseLostError, StoppedError) as stopped:
+                self.log(f"{definition.name}: {stopped}")
+            except EvalHarnessError as error:
+                # The database or the disk: the next look tries again.
+                self.log(f"{definition.name}: {error}")
+        with contextlib.suppress(StoppedError):
+            self.deliver()
+        return done
+
+    def next_look(self, now: datetime) -> datetime:
+        """When something will be due again; half a minute at the latest, for messages and for others' leases."""
+        found = [definition.schedule.next_due(now) for definition in self.definitions]
+        return min([*found, now + timedelta(seconds=30)])
+
+    def serve(self, wait: Callable[[float], object]) -> None:
+        """Look, wait, and look again until `stop` is called."""
+        while not self.stopping:
+            self.look()
+            now = self.tools.clock()
+            if not self.stopping:
+                wait(max(0.5, (self.next_look(now) - now).total_seconds()))
+
+    def _monitor(self, definition: Definition) -> int:
+        lease = acquire(
+            self.tools.engine,
+            lease_name(definition.name),
+            self.holder,
+            clock=self.tools.clock,
+            seconds=self.lease_s,
+        )
+        if lease is None:
+            return 0
+        keeping = kept(self.tools.engine, lease, clock=self.tools.clock) if self.threads else contextlib.nullcontext()
+        try:
+            with keeping:
+                return self._intervals(definition, lease)
+        finally:
+            # Where the database cannot be reached the lease runs out by itself.
+            with contextlib.suppress(EvalHarnessError):
+                release(self.tools.engine, lease)
+
+    def _intervals(self, definition: Definition, lease: Lease) -> int:
+        done = 0
+        with writing(self.tools.engine) as connection:
+            now = self.tools.clock()
+            confirm(connection, lease, now)
+            cursor = self._cursor(connection, definition, now)
+        pending = list(definition.schedule.intervals(cursor, now - definition.schedule.lag))
+        missed, due = self._sorted(definition, pending, now)
+        if missed:
+            self._skip(definition, missed, lease)
+        for interval in due:
+            if self.stopping:
+                break
+            with reading(self.tools.engine) as connection:
+                row = newest(connection, definition.name, interval)
+            if row is not None and row.status != "skipped" and self._known(row, self.tools.clock()):
+                with writing(self.tools.engine) as connection:
+                    confirm(connection, lease, self.tools.clock())
+                    advance(connection, definition.name, interval.end)
+                continue
+            done += self._run(definition, interval, lease, advance_to=interval.end)
+        for interval in self._again(definition, self.tools.clock()):
+            if self.stopping:
+                break
+            done += self._run(definition, interval, lease, advance_to=None)
+        return done
+
+    def _cursor(self, connection: Connection, definition: Definition, now: datetime) -> datetime:
+        cursor = ensure_monitor(connection, definition, now)
+        last = definition.schedule.last(now - definition.schedule.lag)
+        if cursor > last + _SKEW:
+            # The clock was ahead: what it let be read too early comes again when its time has come.
+            cursor = last
+            advance(connection, definition.name, cursor)
+        return cursor
+
+    def _sorted(
+        self, definition: Definition, pending: list[Interval], now: datetime
+    ) -> tuple[list[Interval], list[Interval]]:
+        """(intervals that are left out, intervals to run), by what is to be caught up."""
+        grace = timedelta(seconds=definition.monitor.misfire_grace_s)
+        late = [one for one in pending if definition.schedule.due(one) + grace < now]
+        on_time = pending[len(late) :]
+        match definition.monitor.catch_up:
+            case "all":
+                return [], pending
+            case "none":
+                return late, on_time
+            case "latest":
+                return pending[:-1] if late else [], pending[-1:] if late else on_time
+
+    def _skip(self, definition: Definition, missed: list[Interval], lease: Lease) -> None:
+        """Write down that a span was left out, as one row."""
+        span = Interval(missed[0].start, missed[-1].end)
+        policy = definition.monitor.catch_up
+        message = (
+            f"{len(missed)} intervals were missed and left out (catch_up: {policy}); to run them: "
+            f"evalharness monitor backfill {definition.path.name} --span {span}"
+        )
+        with writing(self.tools.engine) as connection:
+            now = self.tools.clock()
+            confirm(connection, lease, now)
+            if newest(connection, definition.name, span) is None:
+                add_interval(
+                    connection,
+                    definition,
+                    span,
+                    status="skipped",
+                    revision=0,
+                    token=lease.token,
+                    attempts=0,
+                    started=now,
+                    now=now,
+                    message=message,
+                )
+            advance(connection, definition.name, span.end)
+        self.log(f"{definition.name}: {message}")
+
+    def _known(self, row: Recorded, now: datetime) -> bool:
+        """Whether an interval was read at a time that lies behind us; else the clock was wrong when it was read."""
+        return row.checked_utc <= now + _SKEW
+
+    def _again(self, definition: Definition, now: datetime) -> list[Interval]:
+        """The intervals that failed and are to be tried again, and those that may have got late rows, oldest first."""
+        schedule = definition.schedule
+        look_back = max(timedelta(days=2), timedelta(seconds=definition.monitor.revise_for_s) * 2)
+        with reading(self.tools.engine) as connection:
+            rows = recorded(connection, definition.name, after=now - look_back, until=now - schedule.lag)
+        found = [row.interval for row in rows if row.status == "error" and _retry_at(row) <= now]
+        if definition.monitor.revise_for_s and rows:
+            newest_end = max(row.interval.end for row in rows)
+            since = now - timedelta(seconds=definition.monitor.revise_for_s)
+            found += [
+                row.interval
+                for row in rows
+                if row.status not in ("error", "skipped")
+                and row.interval.end >= since
+                # Once after each later interval.
+                and row.interval.end < newest_end
+                and row.checked_utc < schedule.due(Interval(row.interval.end, newest_end))
+            ]
+        return sorted(found)
+
+    def _run(self, definition: Definition, interval: Interval, lease: Lease, *, advance_to: datetime | None) -> int:
+        outcome = run_interval(self.tools, definition, interval, lease, advance_to=advance_to, beat=self._beat)
+        self.log(told(definition.name, interval, outcome))
+        return 1
+
+    def _beat(self) -> None:
+        if not self.stopping:
+            return
+        now = self.tools.clock()
+        self._stop_at = self._stop_at or now + timedelta(seconds=_GRACE_S)
+        if now >= self._stop_at:
+            raise StoppedError("told to end: the interval in progress is given up, and runs again at the next start")
+
+
+def _retry_at(row: Recorded) -> datetime:
+    """When a failed interval is tried again: after 1, 2, 4, … minutes, and no more after the sixth time."""
+    if row.attempts >= MAX_ATTEMPTS:
+        return datetime.max.replace(tzinfo=row.recorded_utc.tzinfo)
+    return row.recorded_utc + timedelta(seconds=_FIRST_RETRY_S * 2 ** (row.attempts - 1))
+
+
+def told(monitor: str, interval: Interval, outcome: Outcome) -> str:
+    """A line on what became of an interval."""
+    row = outcome.row
+    head = f"{monitor}: {interval}"
+    match outcome.action:
+        case "failed":
+            left = MAX_ATTEMPTS - row.attempts
+            return f"{head} failed: {row.message}" + (f" (tried {row.attempts} times)" if left <= 0 else "")
+        case "unchanged":
+            return f"{head}: nothing new (revision {row.revision}, {row.n_rows:,} responses)"
+    revised = f" revision {row.revision}," if outcome.action == "revised" else ""
+    match row.status:
+        case "no_data":
+            return f"{head}:{revised} no responses"
+        case "no_reference":
+            return f"{head}:{revised} {row.n_rows:,} responses; {row.message or 'no reference yet'}"
+    return f"{head}:{revised} {row.n_rows:,} responses, {row.n_drifted} of {row.n_findings} comparisons drifted"
