@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Daemon", "Deliver", "lease_name", "told"]
 
-MAX_ATTEMPTS: Final = 6
+MAX_ATTEMPTS: Final = 24
 _FIRST_RETRY_S: Final = 60.0
+_LAST_RETRY_S: Final = 3600.0
 # Clocks of two machines are seldom further apart.
 _SKEW: Final = timedelta(seconds=60)
 # So long an interval in progress may go on after the signal to end.
@@ -208,18 +209,18 @@ class Daemon:
     def _again(self, definition: Definition, now: datetime) -> list[Interval]:
         """The intervals that failed and are to be tried again, and those that may have got late rows, oldest first."""
         schedule = definition.schedule
-        look_back = max(timedelta(days=2), timedelta(seconds=definition.monitor.revise_for_s) * 2)
+        until = now - schedule.lag
+        since = now - timedelta(seconds=definition.monitor.revise_for_s)
         with reading(self.tools.engine) as connection:
-            rows = recorded(connection, definition.name, after=now - look_back, until=now - schedule.lag)
-        found = [row.interval for row in rows if row.status == "error" and _retry_at(row) <= now]
-        if definition.monitor.revise_for_s and rows:
+            failed = recorded(connection, definition.name, until=until, status="error")
+            rows = recorded(connection, definition.name, after=since, until=until) if since < now else ()
+        found = [row.interval for row in failed if _retry_at(row) <= now]
+        if rows:
             newest_end = max(row.interval.end for row in rows)
-            since = now - timedelta(seconds=definition.monitor.revise_for_s)
             found += [
                 row.interval
                 for row in rows
                 if row.status not in ("error", "skipped")
-                and row.interval.end >= since
                 # Once after each later interval.
                 and row.interval.end < newest_end
                 and row.checked_utc < schedule.due(Interval(row.interval.end, newest_end))
@@ -241,10 +242,10 @@ class Daemon:
 
 
 def _retry_at(row: Recorded) -> datetime:
-    """When a failed interval is tried again: after 1, 2, 4, … minutes, and no more after the sixth time."""
+    """When a failed interval is tried again: after 1, 2, 4, … minutes, each hour then, for most of a day."""
     if row.attempts >= MAX_ATTEMPTS:
         return datetime.max.replace(tzinfo=row.recorded_utc.tzinfo)
-    return row.recorded_utc + timedelta(seconds=_FIRST_RETRY_S * 2 ** (row.attempts - 1))
+    return row.recorded_utc + timedelta(seconds=min(_FIRST_RETRY_S * 2 ** (row.attempts - 1), _LAST_RETRY_S))
 
 
 def told(monitor: str, interval: Interval, outcome: Outcome) -> str:

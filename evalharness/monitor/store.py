@@ -107,14 +107,17 @@ def recorded(
     until: datetime | None = None,
     limit: int | None = None,
     all_revisions: bool = False,
+    status: IntervalStatus | None = None,
 ) -> tuple[Recorded, ...]:
     """The intervals that end in (after, until], newest first; of each its newest revision only, unless all are asked.
 
-    With `limit` the newest so many.
+    With `limit` the newest so many, with `status` only those whose newest revision has it.
     """
     query = select(*_SELECTED).where(INTERVALS.c.monitor == monitor)
     if after is not None:
         query = query.where(INTERVALS.c.end_utc > after)
+    if status is not None:
+        query = query.where(INTERVALS.c.status == status)
     if until is not None:
         query = query.where(INTERVALS.c.end_utc <= until)
     if not all_revisions:
