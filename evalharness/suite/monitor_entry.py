@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from evalharness.core.registry import suggestion
 
+from .alert_entry import AlertRule, Alerts
 from .fields import Name, Strict, Text
 
 __all__ = [
@@ -147,39 +148,6 @@ class OnDrift(Strict):
     """What is done when drift is found."""
 
     run: Text = Field(description="Task of the suite that is run again on the responses that moved.")
-
-
-class AlertRule(Strict):
-    """A limit on a figure of an interval: one of `at_most` and `at_least`."""
-
-    figure: Text = Field(description="Figure of an interval, `column.name`: latency_s.p95, error.rate, responses.n.")
-    at_most: float | None = Field(None, description="The figure must not be higher.")
-    at_least: float | None = Field(None, description="The figure must not be lower.")
-    segment: Text | None = Field(None, description="Only in this segment: language=de.")
-    severity: Literal["info", "warning", "critical"] = Field("warning", description="How bad it is; a label of alerts.")
-    for_intervals: int | None = Field(None, ge=1, description="As `alerts.for_intervals`, for this rule.")
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> AlertRule:
-        if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("give exactly one of at_most and at_least")
-        return self
-
-
-class Alerts(Strict):
-    """Who hears of what; see [monitoring](monitoring.md)."""
-
-    channels: tuple[dict[str, JsonValue], ...] = Field(
-        (),
-        description='Where messages go: {url: "${env:ALERT_URL}"}, an address of apprise, Alertmanager or a webhook.',
-    )
-    group_by: tuple[Text, ...] = Field((), description="Labels whose alerts go into one message.")
-    for_intervals: int = Field(1, ge=1, le=1000, description="Bad intervals in a row after which an alert fires.")
-    resolve_after: int = Field(1, ge=1, le=1000, description="Good intervals in a row after which it is resolved.")
-    repeat_s: float | None = Field(None, gt=0, description="A firing alert is sent again after this time.")
-    on_drift: bool = Field(True, description="Whether a drifted column is an alert.")
-    on_no_data: bool = Field(True, description="Whether an interval without responses is an alert.")
-    rules: tuple[AlertRule, ...] = Field((), description="Limits on figures.")
 
 
 class Monitor(Strict):
