@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
-from evalharness.core.digests import digest
+from evalharness.core.canonical import digest
 from evalharness.suite.alert_entry import Alerts
 
 __all__ = ["Condition", "ConditionState", "Watched", "Window", "fingerprint"]

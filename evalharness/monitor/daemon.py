@@ -158,6 +158,7 @@ class Daemon:
             # The clock was ahead: what it let be read too early comes again when its time has come.
             cursor = last
             advance(connection, definition.name, cursor)
+            self.tools.rewind(connection, definition.monitor, definition.schedule.ending(last), now)
         return cursor
 
     def _sorted(

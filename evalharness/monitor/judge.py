@@ -25,7 +25,7 @@ INTERVAL_KEY = "interval"
 def conditions_of(monitor: Monitor, measured: Measurement) -> tuple[Condition, ...]:
     """The interval itself, then drift by column and segment, then the rules on figures.
 
-    Of a column with too few rows nothing is said: it is no reason to fire, and none to call off what fires.
+    A column with too few rows is no reason to fire, and none to call off what fires.
     """
     return (
         _interval(measured),
@@ -49,9 +49,24 @@ def _drift(measured: Measurement) -> Iterator[Condition]:
     """One condition a column and segment, however many tests it had: the worst of them speaks."""
     groups: dict[tuple[str, str], list[DriftFinding]] = {}
     for finding in measured.findings:
-        if finding.state != "too_few":
-            groups.setdefault((finding.column, finding.segment), []).append(finding)
-    for (column, segment), findings in groups.items():
+        groups.setdefault((finding.column, finding.segment), []).append(finding)
+    for (column, segment), everything in groups.items():
+        where = f"{column}{f' where {segment}' if segment else ''}"
+        findings = [finding for finding in everything if finding.state != "too_few"]
+        if not findings:
+            n = float(everything[0].n_current)
+            summary = f"{where}: {everything[0].reason}"
+            # No number of rows ends an alert here: a look that is good, and never good enough.
+            yield Condition(
+                f"drift:{column}",
+                "ok",
+                {"column": column, "segment": segment},
+                value=n,
+                summary=summary,
+                resolve_limit=math.inf,
+                worse="below",
+            )
+            continue
         # Drifted ones first, of these the one furthest beyond its threshold.
         worst = max(findings, key=lambda f: (f.drifted, _excess(f)))
         yield Condition(
@@ -60,7 +75,7 @@ def _drift(measured: Measurement) -> Iterator[Condition]:
             {"column": column, "segment": segment},
             value=worst.effect,
             limit=worst.effect_threshold,
-            summary=f"{column}{f' where {segment}' if segment else ''}: {worst.reason}",
+            summary=f"{where}: {worst.reason}",
             picture=measured.pictures.get(column) if worst.drifted and not segment else None,
         )
 

@@ -20,12 +20,14 @@ from .judge import conditions_of, failed_conditions
 from .lease import Lease, LeaseLostError, confirm
 from .measurement import Measure, Measurement
 from .schedule import Interval, utc_text
-from .store import Recorded, add_interval, advance, newest, newest_end, touch
+from .store import Recorded, add_interval, advance, newest, touch
 
 if TYPE_CHECKING:
+    from evalharness.suite.monitor_entry import Monitor
+
     from .define import Definition
 
-__all__ = ["Observe", "Outcome", "StoppedError", "Tools", "run_interval"]
+__all__ = ["Observe", "Outcome", "Rewind", "StoppedError", "Tools", "run_interval"]
 
 
 class StoppedError(EvalHarnessError):
@@ -47,6 +49,12 @@ class Observe(Protocol):
     ) -> object: ...
 
 
+class Rewind(Protocol):
+    """Tells the alerts that no interval after `interval` has been seen: a clock that was ahead had made them up."""
+
+    def __call__(self, connection: Connection, monitor: Monitor, interval: Interval, now: datetime) -> None: ...
+
+
 @dataclass(frozen=True)
 class Tools:
     """What an interval is run with."""
@@ -56,6 +64,7 @@ class Tools:
     clock: Callable[[], datetime]
     measure: Measure
     observe: Observe
+    rewind: Rewind
 
 
 class Outcome(NamedTuple):
@@ -77,8 +86,8 @@ def run_interval(
 ) -> Outcome:
     """Read and measure `interval`, and write down what was found, unless that is what stands there already.
 
-    Read with other rows, or by another definition, it becomes the next revision; alerts are made of the newest interval
-    only. With `advance_to` no scheduled interval up to there is left to run, from the same transaction on.
+    Read with other rows, or by another definition, it becomes the next revision. With `advance_to` no
+    scheduled interval up to there is left to run, from the same transaction on.
 
     Raises:
         LeaseLostError: another process has the lease; nothing was written.
@@ -106,7 +115,8 @@ def run_interval(
             if advance_to is not None:
                 advance(connection, definition.name, advance_to)
         return Outcome("unchanged", done)
-    revision = done.revision + 1 if done is not None else 0
+    # A failed reading keeps its number: alerts have seen it, and look at a revision once.
+    revision = earlier.revision + 1 if earlier is not None else 0
     place = monitor_folder(tools.reports, definition.name) / folder_name(interval, revision)
     with ExitStack() as stack:
         draft = None
@@ -127,7 +137,7 @@ def run_interval(
             status=measured.status,
             revision=revision,
             token=lease.token,
-            attempts=1 + (earlier.attempts if earlier is not None and done is None else 0),
+            attempts=1,
             started=started,
             now=now,
             path=str(place.relative_to(tools.reports)) if draft is not None else "",
@@ -161,17 +171,17 @@ def _failed(
             definition,
             interval,
             status="error",
-            revision=0,
+            revision=0 if earlier is None else earlier.revision,
             token=lease.token,
             attempts=1 + (earlier.attempts if earlier is not None else 0),
             started=started,
             now=now,
             message=message,
         )
-        _observe(tools, connection, definition, interval, 0, failed_conditions(message), now)
+        row = _written(connection, definition, interval)
+        _observe(tools, connection, definition, interval, row.revision, failed_conditions(message), now)
         if advance_to is not None:
             advance(connection, definition.name, advance_to)
-        row = _written(connection, definition, interval)
     return Outcome("failed", row, error)
 
 
@@ -184,17 +194,15 @@ def _observe(
     conditions: Sequence[Condition],
     now: datetime,
 ) -> None:
-    """Hand conditions to the alerts, if the interval is the newest: old ones are no news."""
-    end = newest_end(connection, definition.name)
-    if end is None or interval.end >= end:
-        tools.observe(
-            connection,
-            definition.monitor,
-            Window(interval.start, interval.end, revision),
-            conditions,
-            now,
-            due=definition.schedule.next_due(interval.end + definition.schedule.lag),
-        )
+    """Hand conditions to the alerts, which know what to do with those of an interval that is not the newest."""
+    tools.observe(
+        connection,
+        definition.monitor,
+        Window(interval.start, interval.end, revision),
+        conditions,
+        now,
+        due=definition.schedule.next_due(interval.end + definition.schedule.lag),
+    )
 
 
 def _written(connection: Connection, definition: Definition, interval: Interval) -> Recorded:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from evalharness.core.drifting import DriftFinding
 from evalharness.record.monitor_tables import FIGURES, FINDINGS, INTERVALS, MONITORS
@@ -26,7 +26,6 @@ __all__ = [
     "figures_of",
     "findings_of",
     "newest",
-    "newest_end",
     "recorded",
     "touch",
 ]
@@ -150,13 +149,6 @@ def newest(connection: Connection, monitor: str, interval: Interval) -> Recorded
     )
     row = connection.execute(query).first()
     return None if row is None else _recorded(row)
-
-
-def newest_end(connection: Connection, monitor: str) -> datetime | None:
-    """The end of the newest interval that was run."""
-    query = select(func.max(INTERVALS.c.end_utc)).where(INTERVALS.c.monitor == monitor, INTERVALS.c.status != "skipped")
-    end: datetime | None = connection.execute(query).scalar()
-    return end
 
 
 def add_interval(

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .alert_ddl import ALERT_TABLES
 from .monitor_ddl import MONITOR_TABLES
 from .monitor_ddl import table as _table
 from .runinfo import figure_values, run_values, stored_path, verdict_beside
@@ -106,6 +107,7 @@ TABLES: Final = (
     ),
     "CREATE INDEX ix_results_run_id ON results (run_id)",
     *MONITOR_TABLES,
+    *ALERT_TABLES,
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
 )

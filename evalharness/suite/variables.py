@@ -144,13 +144,17 @@ def _look(node: Node, path: Key, problems: list[Problem]) -> None:
         for index, item in enumerate(node.value):
             _look(item, (*path, index), problems)
     elif isinstance(node.value, str):
-        monitored = path[:2] == ("monitor", "alerts") or path[:3] == ("monitor", "source", "url")
+        monitored = path[:3] in (
+            ("monitor", "source", "url"),
+            ("monitor", "alerts", "channels"),
+            ("monitor", "alerts", "heartbeat"),
+        )
         allowed = monitored or (len(path) >= 3 and path[0] == "models" and path[2] in _SECRET_KEYS)
         if not allowed and _ENV.search(node.value):
             message = (
                 "${env:NAME} is allowed only in a model's api_key, base_url, url and headers, and in a monitor's "
-                "source.url and alerts: elsewhere the secret would reach prompts, records or reports; use "
-                "vars for other values ($${env:…} for the text itself)"
+                "source.url, alerts.channels and alerts.heartbeat: elsewhere the secret would reach prompts, records "
+                "or reports; use vars for other values ($${env:…} for the text itself)"
             )
             problems.append(Problem(node.place, shown_path(path), message))
         elif allowed and not monitored and _is_secret(path) and _looks_real(node.value):
