@@ -21,7 +21,7 @@ from evalharness.record.database import reading, writing
 from .lease import LEASE_S, Lease, LeaseLostError, acquire, confirm, holder_name, kept, release
 from .run import Outcome, StoppedError, Tools, run_interval
 from .schedule import Interval
-from .store import Recorded, add_interval, advance, ensure_monitor, newest, recorded
+from .store import Recorded, add_interval, advance, doubt, ensure_monitor, newest, recorded
 
 if TYPE_CHECKING:
     from .define import Definition
@@ -139,7 +139,7 @@ class Daemon:
                 break
             with reading(self.tools.engine) as connection:
                 row = newest(connection, definition.name, interval)
-            if row is not None and row.status != "skipped" and self._known(row, self.tools.clock()):
+            if row is not None and row.status != "skipped" and row.checked_utc >= definition.schedule.due(interval):
                 with writing(self.tools.engine) as connection:
                     confirm(connection, lease, self.tools.clock())
                     advance(connection, definition.name, interval.end)
@@ -152,14 +152,21 @@ class Daemon:
         return done
 
     def _cursor(self, connection: Connection, definition: Definition, now: datetime) -> datetime:
+        """Up to where nothing is left to run; further back where a clock was ahead and let intervals be read too early.
+
+        What was read at a time that is still to come was read by such a clock. It is run again when it is due; where
+        the clock was right, and this one is behind, that finds the same rows and changes nothing.
+        """
         cursor = ensure_monitor(connection, definition, now)
-        last = definition.schedule.last(now - definition.schedule.lag)
-        if cursor > last + _SKEW:
-            # The clock was ahead: what it let be read too early comes again when its time has come.
-            cursor = last
-            advance(connection, definition.name, cursor)
-            self.tools.rewind(connection, definition.monitor, definition.schedule.ending(last), now)
-        return cursor
+        schedule = definition.schedule
+        true = min(cursor, schedule.last(now - schedule.lag))
+        early = doubt(connection, definition.name, now + _SKEW)
+        if early is not None and early <= true:
+            true = schedule.last(early - timedelta(microseconds=1))
+        if true < cursor:
+            advance(connection, definition.name, true)
+            self.tools.rewind(connection, definition.monitor, schedule.ending(true), now)
+        return true
 
     def _sorted(
         self, definition: Definition, pending: list[Interval], now: datetime
@@ -203,10 +210,6 @@ class Daemon:
             advance(connection, definition.name, span.end)
         self.log(f"{definition.name}: {message}")
 
-    def _known(self, row: Recorded, now: datetime) -> bool:
-        """Whether an interval was read at a time that lies behind us; else the clock was wrong when it was read."""
-        return row.checked_utc <= now + _SKEW
-
     def _again(self, definition: Definition, now: datetime) -> list[Interval]:
         """The intervals that failed and are to be tried again, and those that may have got late rows, oldest first."""
         schedule = definition.schedule
@@ -245,8 +248,8 @@ class Daemon:
 def _retry_at(row: Recorded) -> datetime:
     """When a failed interval is tried again: after 1, 2, 4, … minutes, each hour then, for most of a day."""
     if row.attempts >= MAX_ATTEMPTS:
-        return datetime.max.replace(tzinfo=row.recorded_utc.tzinfo)
-    return row.recorded_utc + timedelta(seconds=min(_FIRST_RETRY_S * 2 ** (row.attempts - 1), _LAST_RETRY_S))
+        return datetime.max.replace(tzinfo=row.checked_utc.tzinfo)
+    return row.checked_utc + timedelta(seconds=min(_FIRST_RETRY_S * 2 ** (row.attempts - 1), _LAST_RETRY_S))
 
 
 def told(monitor: str, interval: Interval, outcome: Outcome) -> str:

@@ -6,10 +6,10 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from evalharness.core.drifting import DriftFinding
 from evalharness.record.monitor_tables import FIGURES, FINDINGS, INTERVALS, MONITORS
@@ -22,6 +22,7 @@ __all__ = [
     "Recorded",
     "add_interval",
     "advance",
+    "doubt",
     "ensure_monitor",
     "figures_of",
     "findings_of",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _INSTANT: Final = timedelta(microseconds=1)
+_LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(DriftFinding))
 
 
@@ -209,6 +211,18 @@ def add_interval(
     if findings:
         connection.execute(insert(FINDINGS), [_finding_values(interval_id, finding) for finding in findings])
     return interval_id
+
+
+def doubt(connection: Connection, monitor: str, now: datetime) -> datetime | None:
+    """Mark the intervals that were read at a time later than `now`, by a clock that was ahead.
+
+    Returns the end of the first of them, None where there is none.
+    """
+    where = INTERVALS.c.monitor == monitor, INTERVALS.c.checked_utc > now
+    first: datetime | None = connection.execute(select(func.min(INTERVALS.c.end_utc)).where(*where)).scalar()
+    if first is not None:
+        connection.execute(update(INTERVALS).where(*where).values(checked_utc=_LONG_AGO))
+    return first
 
 
 def touch(connection: Connection, interval_id: int, now: datetime) -> None:

@@ -68,6 +68,7 @@ MONITOR_TABLES: Final = (
         """,
     ),
     "CREATE INDEX ix_intervals_monitor_end_utc ON intervals (monitor, end_utc)",
+    "CREATE INDEX ix_intervals_monitor_checked_utc ON intervals (monitor, checked_utc)",
     table(
         "figures",
         """

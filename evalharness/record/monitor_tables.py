@@ -65,11 +65,13 @@ INTERVALS: Final = Table(
     _column("path", AnyText),
     UniqueConstraint("monitor", "start_utc", "end_utc", "revision"),
     Index(None, "monitor", "end_utc"),
+    Index(None, "monitor", "checked_utc"),
 )
 """One revision of an interval a row.
 
-`status`: compared, no_reference, no_data, error, or skipped (a span that `catch_up` left out). `checked_utc` is when
-it was last read and nothing had changed; `path` is relative to the reports folder, "" where there are no files.
+`status`: compared, no_reference, no_data, error, or skipped (a span of time that `catch_up` left out). `checked_utc` is
+when it was last read (1970 where that was by a clock that was ahead). `path` is relative to the reports folder, ""
+where there are no files.
 """
 
 FIGURES: Final = Table(

@@ -63,6 +63,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_intervals_monitor_end_utc", "intervals", ["monitor", "end_utc"])
+    op.create_index("ix_intervals_monitor_checked_utc", "intervals", ["monitor", "checked_utc"])
     op.create_table(
         "figures",
         sa.Column("id", sa.Integer(), nullable=False),
