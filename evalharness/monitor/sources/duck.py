@@ -44,10 +44,10 @@ def duck_records(
         connection.execute(f"CREATE VIEW responses AS SELECT * FROM read_parquet({_list(files)}, union_by_name = true)")
         statement = query or _default(connection, time)
         given = {name: value for name, value in (("start", start), ("end", end)) if f"${name}" in statement}
-        result = connection.execute(statement, given) if given else connection.execute(statement)
-        batches = (
-            result.to_arrow_reader(_ROWS) if hasattr(result, "to_arrow_reader") else result.fetch_record_batch(_ROWS)
-        )
+        relation = connection.sql(statement, params=given) if given else connection.sql(statement)
+        # The method's name before DuckDB 1.4.
+        reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+        batches = reader(_ROWS)
         yield from arrow_records(batches, "duckdb:responses")
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
