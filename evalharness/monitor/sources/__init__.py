@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .quarantine import Quarantine, Quarantined
 from .reading import Counts, Reading, read
 
-__all__ = ["Counts", "Reading", "read"]
+__all__ = ["Counts", "Quarantine", "Quarantined", "Reading", "read"]
