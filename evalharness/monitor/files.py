@@ -20,7 +20,16 @@ from evalharness.record.schema import CHECKSUMS
 
 from .schedule import Interval
 
-__all__ = ["WINDOW", "Draft", "folder_name", "monitor_folder", "read_window", "verify_folder"]
+__all__ = [
+    "WINDOW",
+    "Draft",
+    "folder_name",
+    "monitor_folder",
+    "read_sealed",
+    "read_window",
+    "verify_folder",
+    "write_sealed",
+]
 
 WINDOW = "window.json"
 
@@ -52,19 +61,12 @@ class Draft:
         self.place = place
         self.temporary = place.with_name(owned_name(place.name, "tmp"))
         text = json.dumps(to_jsonable(window), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        everything = {WINDOW: text.encode("utf-8", "surrogatepass"), **files}
-        sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(everything.items()))
-        everything[CHECKSUMS] = sums.encode()
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(place.parent)
             self.temporary.mkdir()
             self._held = hold(self.temporary)
-            for name, data in everything.items():
-                with (self.temporary / name).open("wb") as handle:
-                    handle.write(data)
-                    handle.flush()
-                    os.fsync(handle.fileno())
+            write_sealed(self.temporary, {WINDOW: text.encode("utf-8", "surrogatepass"), **files})
         except OSError as error:
             raise RunError(
                 f"{place}: the interval's files cannot be written: {error}; make room, or --reports"
@@ -100,6 +102,27 @@ def _sync(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write_sealed(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` into `folder`, durably, with the checksums of all of them (`sha256sum -c` checks them, too)."""
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
+    for name, data in {**files, CHECKSUMS: sums.encode()}.items():
+        with (folder / name).open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+
+
+def read_sealed(folder: Path) -> dict[str, bytes]:
+    """The files of a folder that are what was written.
+
+    Raises:
+        RecordError: one of them is not.
+    """
+    verify_folder(folder)
+    names = [line.partition("  ")[2] for line in (folder / CHECKSUMS).read_text().splitlines()]
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 def read_window(folder: Path) -> dict[str, Any]:

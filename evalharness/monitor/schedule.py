@@ -122,6 +122,11 @@ class Schedule:
         """The latest whole interval that is due."""
         return self.ending(self.last(now - self.lag))
 
+    def a_week_before(self, interval: Interval) -> Interval:
+        """The interval that ended at the same time a week ago, by the clock on the wall, or the last one before."""
+        local = interval.end.astimezone(ZoneInfo(self.zone))
+        return self.ending(self.last((local - timedelta(days=7)).astimezone(UTC)))
+
     def next_due(self, now: datetime) -> datetime:
         """When the next interval after `now` is due."""
         look = _FIRST_LOOK

@@ -26,6 +26,7 @@ __all__ = [
     "ensure_monitor",
     "figures_of",
     "findings_of",
+    "monitors",
     "newest",
     "recorded",
     "touch",
@@ -98,6 +99,12 @@ def _described(definition: Definition, text: str, path: str, now: datetime) -> d
 def advance(connection: Connection, monitor: str, cursor: datetime) -> None:
     """Say that no scheduled interval up to `cursor` is left to run."""
     connection.execute(update(MONITORS).where(MONITORS.c.name == monitor).values(cursor_utc=cursor))
+
+
+def monitors(connection: Connection) -> tuple[Row[Any], ...]:
+    """The registered monitors: name, path, definition, created_utc, cursor_utc."""
+    columns = (MONITORS.c[name] for name in ("name", "path", "definition", "created_utc", "cursor_utc"))
+    return tuple(connection.execute(select(*columns).order_by(MONITORS.c.name)).all())
 
 
 def recorded(
