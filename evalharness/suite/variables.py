@@ -153,8 +153,8 @@ def _look(node: Node, path: Key, problems: list[Problem]) -> None:
         if not allowed and _ENV.search(node.value):
             message = (
                 "${env:NAME} is allowed only in a model's api_key, base_url, url and headers, and in a monitor's "
-                "source.url, alerts.channels and alerts.heartbeat: elsewhere the secret would reach prompts, records or "
-                "reports; use vars for other values ($${env:…} for the text itself)"
+                "source.url, alerts.channels and alerts.heartbeat: elsewhere the secret would reach prompts, records "
+                "or reports; use vars for other values ($${env:…} for the text itself)"
             )
             problems.append(Problem(node.place, shown_path(path), message))
         elif allowed and not monitored and _is_secret(path) and _looks_real(node.value):
