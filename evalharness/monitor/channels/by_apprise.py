@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +36,10 @@ def send_by_apprise(url: str, body: Mapping[str, Any], *, shown: str, allow_priv
         # These go to any address, which apprise looks up by itself: our own webhooks check it.
         raise DeliveryError(f"{shown}: use kind: webhook with an address of https", permanent=True)
     sender = apprise.Apprise()
-    if not sender.add(url):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # what its plug-ins import is their business
+        is_known = sender.add(url)
+    if not is_known:
         raise DeliveryError(f"{shown}: apprise does not know such an address", permanent=True)
     title, text = title_and_text(body)
     pictures = [alert["picture"] for alert in body["alerts"] if alert["picture"]] if picture else []

@@ -27,10 +27,10 @@ def _tls() -> ssl.SSLContext:
 
 @dataclass(frozen=True)
 class HttpClient:
-    """Sends requests; `timeout_s` is for each wait of the connection."""
+    """Sends messages in at most four requests each; `timeout_s` is for each wait (to connect, TLS, an answer)."""
 
     resolver: Resolver = system_resolver
-    timeout_s: float = 8.0
+    timeout_s: float = 5.0
     connect: _Connect = socket.create_connection
     tls: Callable[[], ssl.SSLContext] = field(default=_tls)
 
@@ -94,7 +94,6 @@ class HttpClient:
                 headers={"Host": parts.netloc.rpartition("@")[2], "User-Agent": "evalharness", **headers},
             )
             answer = connection.getresponse()
-            answer.read(65_536)
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__

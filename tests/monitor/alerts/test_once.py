@@ -70,7 +70,7 @@ class Knife:
 
 @dataclass
 class Oracle:
-    """What receivers must be told, from the looks themselves: runs are counted anew from the whole history each time."""
+    """What receivers must be told, from the looks themselves: runs are counted anew from the whole history."""
 
     need_bad: int
     need_good: int
