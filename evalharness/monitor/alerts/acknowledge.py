@@ -40,7 +40,7 @@ def acknowledge(connection: Connection, name: str, *, by: str, now: datetime, no
     alert = named_alert(connection, name)
     if alert.track.state not in OPEN:
         raise UsageError(
-            f"alert {alert.fingerprint} ({alert.alert_key}) is {alert.track.state}: nothing to acknowledge"
+            f"alert {alert.fingerprint} ({alert.alert_key}) is {alert.track.state}: there is nothing to acknowledge"
         )
     after = replace(alert, acked_by=by, acked_utc=now, ack_note=note)
     save(connection, after)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LEASE_S", "SEND_S", "Delivered", "DeliveryError", "Transport", "deliver"]
 
-SEND_S: Final = 30.0
+SEND_S: Final = 60.0
 """Longest that a transport may take to send a message."""
-LEASE_S: Final = 120.0
+LEASE_S: Final = 180.0
 """How long a message is held by who sends it: long enough that nobody else sends it meanwhile."""
 
 
