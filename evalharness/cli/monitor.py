@@ -28,6 +28,11 @@ ACTIONS: dict[str, Action] = {
     "serve": Action("monitor_serve", "run monitors when they are due, until told to end"),
     "status": Action("monitor_status", "what monitors have recorded, and what is next"),
     "backfill": Action("monitor_backfill", "run the intervals of a span that are not recorded"),
+    "alerts": Action("monitor_alerts", "the alerts that are open, and their history"),
+    "silence": Action("monitor_silence", "send nothing of some alerts for a while"),
+    "ack": Action("monitor_ack", "say that you look after an alert"),
+    "deliver": Action("monitor_deliver", "send the messages that wait in the outbox"),
+    "metrics": Action("monitor_metrics", "metrics for Prometheus"),
     "export": Action("monitor_export", "write files for cron, systemd, Kubernetes or Airflow"),
 }
 
