@@ -6,6 +6,7 @@ One that fails does not end the others. What is recorded already is left as it i
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from .columns import print_json
@@ -19,7 +20,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `monitor backfill`."""
     add_definition_arguments(parser)
-    parser.add_argument("--span", metavar="START/END", required=True, help="which time, in ISO 8601: 2026-01-01/2026-02-01")
+    parser.add_argument(
+        "--span", metavar="START/END", required=True, help="which time, in ISO 8601: 2026-01-01/2026-02-01"
+    )
     parser.add_argument("--again", action="store_true", help="read recorded intervals again, too")
     parser.add_argument("--dry-run", action="store_true", help="only say which intervals would be run")
     add_lease_arguments(parser)
@@ -28,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run them; returns the exit code: 3 where one failed."""
-    from evalharness.monitor.assemble import tools_of
+    from evalharness.monitor.assemble import deliverer, tools_of
     from evalharness.monitor.backfill import backfill, not_recorded
     from evalharness.monitor.daemon import told
     from evalharness.monitor.schedule import parse_interval
@@ -58,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
                     outcomes.append(outcome)
                     if not args.json:
                         print(told(definition.name, outcome.row.interval, outcome), flush=True)
+            deliverer(registry, os.environ)()
     if args.json:
         print_json([{"action": outcome.action, "row": as_json(outcome.row)} for outcome in outcomes])
     elif not intervals:

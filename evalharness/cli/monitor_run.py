@@ -7,6 +7,7 @@ has other rows by now: then it becomes a further revision. So any scheduler may 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def add_lease_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the interval; returns the exit code."""
-    from evalharness.monitor.assemble import system_clock, tools_of
+    from evalharness.monitor.assemble import deliverer, system_clock, tools_of
     from evalharness.monitor.run import run_interval
     from evalharness.monitor.schedule import parse_interval
     from evalharness.record.database import writing
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
                 ensure_monitor(connection, definition, tools.clock())
             outcome = run_interval(tools, definition, interval, lease, beat=beat)
         _print(args, definition, interval, outcome, registry)
+        deliverer(registry, os.environ)()
     if outcome.action == "failed":
         if outcome.error is not None:
             raise outcome.error
@@ -120,7 +122,7 @@ def stops() -> Callable[[], None]:
     return beat
 
 
-class leased:  # noqa: N801 - a context manager, used like a function
+class leased:
     """The lease of a monitor for the length of a block; waits while another process has it.
 
     Raises:

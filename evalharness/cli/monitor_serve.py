@@ -7,6 +7,7 @@ finishes the interval in progress, or gives it up after half a minute; the next 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{utc_text(system_clock().replace(microsecond=0))} {line}", file=sys.stderr, flush=True)
 
     with open_registry(args) as registry:
-        daemon = Daemon(tools_of(registry), definitions, deliver=deliverer(registry, definitions), log=log)
+        daemon = Daemon(tools_of(registry), definitions, deliver=deliverer(registry, os.environ), log=log)
         if args.once:
             daemon.look()
             return 0

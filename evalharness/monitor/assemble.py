@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .measurement import Measure
 
-__all__ = ["rewind", "system_clock", "tools_of"]
+__all__ = ["deliverer", "rewind", "system_clock", "tools_of"]
 
 
 def system_clock() -> datetime:
@@ -38,6 +38,17 @@ def tools_of(
 
         measure = Measurer(registry)
     return Tools(registry.engine, Path(registry.reports), clock, measure, observe, rewind)
+
+
+def deliverer(
+    registry: RunRegistry, environ: Mapping[str, str], *, clock: Callable[[], datetime] = system_clock
+) -> Callable[[], object]:
+    """What sends the messages that wait in the registry; one that cannot be sent waits there for the next time."""
+    from .alerts.deliver import deliver
+    from .channels.transport import Channels
+
+    transport = Channels(environ)
+    return lambda: deliver(registry, clock, transport)
 
 
 def rewind(connection: Connection, monitor: Monitor, interval: Interval, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """What an interval is compared with: a layout that is frozen once and kept, and the state of the reference under it.
 
 Two states can be compared under one layout only (bin edges, known categories): it is frozen from the reference, or,
-where the reference is an earlier interval, from the first interval with rows enough. It lies in the monitor's folder under
+where the reference is an earlier interval, from the first one with rows enough. It lies in the monitor's folder under
 `reference-<identity>`, with checksums; the identity is a digest of all that decides it, so that another definition, or
 another run promoted, makes another one beside it. A reference that is not there yet is no error.
 """
