@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if not found:
         print("no alerts" if args.all else "no alert is open")
         return 0
-    heads = ("alert", "monitor", "what", "where", "state", "since", "value", "limit", "acknowledged")
+    heads = ("alert", "monitor", "what", "where", "state", "since (UTC)", "value", "limit", "acknowledged")
     rows = [
         (
             a.fingerprint, a.monitor, a.alert_key, ", ".join(f"{k}={v}" for k, v in sorted(a.labels.items())) or "-",
