@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from evalharness.core.errors import UsageError
 from evalharness.core.secrets import Redactor, placeholders, resolve, spellings
 from evalharness.monitor.alerts.deliver import DeliveryError
+from evalharness.monitor.otel_events import as_protobuf, logs_url
 from evalharness.monitor.outbox import Claimed
 from evalharness.suite.alert_entry import Channel, Heartbeat
+from evalharness.suite.otel_entry import OtelEvents
 
 from .alertmanager import alertmanager_alerts, alertmanager_url
 from .by_apprise import send_by_apprise
@@ -22,7 +25,7 @@ __all__ = ["Channels"]
 
 
 class Channels:
-    """The transport of webhooks, Alertmanager, apprise and heartbeats."""
+    """The transport of webhooks, Alertmanager, apprise, heartbeats and OpenTelemetry events."""
 
     def __init__(self, environ: Mapping[str, str], *, client: HttpClient | None = None) -> None:
         self._environ = environ
@@ -41,6 +44,8 @@ class Channels:
                 url = resolve(heartbeat.url or "", self._environ)
                 shown = "the heartbeat's address"
                 self._client.send("GET", url, shown=shown, allow_private=heartbeat.allow_private)
+            elif message.kind == "evaluations":
+                self._evaluations(OtelEvents.model_validate_json(message.target), message)
             else:
                 self._message(Channel.model_validate_json(message.target), message, now)
         except DeliveryError as error:
@@ -73,6 +78,27 @@ class Channels:
             secret = None if channel.secret is None else resolve(channel.secret, self._environ)
             headers |= webhook_headers(content, key=message.key, attempt=message.attempt, secret=secret, now=now)
         self._client.send("POST", url, body=content, headers=headers, shown=shown, allow_private=channel.allow_private)
+
+    def _evaluations(self, target: OtelEvents, message: Claimed) -> None:
+        body = json.loads(message.body)
+        if target.path is not None:
+            try:
+                with Path(target.path).open("ab") as file:
+                    file.write(_json(body) + b"\n")
+            except OSError as error:
+                raise DeliveryError(f"events cannot be written to {target.path}: {error.strerror}") from None
+            return
+        binary = target.format == "protobuf"
+        headers = {"Content-Type": "application/x-protobuf" if binary else "application/json"}
+        headers |= {name: resolve(value, self._environ) for name, value in target.headers.items()}
+        self._client.send(
+            "POST",
+            logs_url(resolve(target.url or "", self._environ)),
+            body=as_protobuf(body) if binary else _json(body),
+            headers=headers,
+            shown="the OTLP endpoint",
+            allow_private=target.allow_private,
+        )
 
     def _redactor(self, target: str) -> Redactor:
         values = [self._environ.get(name, "") for name in placeholders(target)]

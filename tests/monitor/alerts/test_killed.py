@@ -17,8 +17,8 @@ from evalharness.record.database import reading
 
 N_WINDOWS = 40
 
-# The clock is six hundred times as fast as ours, so that a lease is over after a third of a second. The receiver is a file, to which
-# a line is appended: what it has, it has.
+# The clock is six hundred times as fast as ours, so that a lease is over after a third of a second. The receiver is a
+# file, to which a line is appended: what it has, it has.
 WORKER = """
 import json, os, sys, time
 from datetime import UTC, datetime, timedelta
