@@ -245,3 +245,8 @@ def test_dashboards_have_identities_that_stay() -> None:
         assert len(cells) == len(set(cells))  # no panel lies over another
     targets = {link["url"].removeprefix("/d/") for body in bodies for link in body["links"]}
     assert targets == {body["uid"] for body in bodies}
+
+
+def test_every_metric_is_documented() -> None:
+    text = (ROOT / "docs" / "prometheus.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(evalharness_\w+)`", text)) == NAMES
