@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Write or print the files; returns the exit code."""
     from evalharness.core.errors import UsageError
     from evalharness.core.files import write_atomic
+    from evalharness.monitor.assemble import system_clock
     from evalharness.monitor.export import Call, export
 
     definition = definition_of(args)
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if not command:
         raise UsageError("--command is empty; write how evalharness is called: /opt/venv/bin/evalharness")
     folder = args.folder or str(definition.base.absolute())
-    call = Call(definition.path.name, folder, command, args.reports, args.image)
+    call = Call(definition.path.name, folder, command, args.reports, args.image, system_clock().date())
     for name, text in export(args.to, definition, call).items():
         if args.out is None:
             print(f"# {name}\n{text}")

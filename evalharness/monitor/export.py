@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import yaml
@@ -27,7 +28,7 @@ class Call:
     """What a scheduler is to call, and where.
 
     `command` is the program with its first words; `file` the monitor's file as that machine sees it; `folder` where it
-    is called; `image` the container's, for Kubernetes.
+    is called; `image` the container's, for Kubernetes; `since` the day on which Airflow's first interval begins.
     """
 
     file: str
@@ -35,6 +36,7 @@ class Call:
     command: tuple[str, ...] = ("evalharness",)
     reports: str = "reports"
     image: str = "evalharness:latest"
+    since: date = date(2026, 1, 1)
 
     def words(self, *more: str) -> list[str]:
         """The words of the call."""
@@ -186,9 +188,9 @@ def _airflow(definition: Definition, call: Call) -> dict[str, str]:
         dag_id=f"evalharness_{re.sub(r'[^A-Za-z0-9_.-]', '_', definition.name)}",
         cron=" ".join(fields),
         zone=definition.monitor.timezone,
-        year=2026,
-        month=1,
-        day=1,
+        year=call.since.year,
+        month=call.since.month,
+        day=call.since.day,
         catchup=definition.monitor.catch_up == "all",
         command=command,
     )

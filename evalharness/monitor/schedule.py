@@ -21,9 +21,11 @@ from evalharness.suite.monitor_entry import Monitor, seconds_of
 
 __all__ = ["Interval", "Schedule", "parse_interval", "utc_text"]
 
-_FIRST_LOOK = timedelta(hours=3)
-_LONGEST_LOOK = timedelta(days=366 * 9)  # 29 February comes every eight years at least
-_LEAD = timedelta(days=2)  # firings near a clock change depend on nothing that lies further back
+# 29 February comes every eight years at least.
+_LOOKS = tuple(timedelta(hours=hours) for hours in (3, 24, 8 * 24, 64 * 24, 512 * 24, 9 * 366 * 24))
+# Firings near a clock change depend on nothing that lies further back; those of every minute or hour are many.
+_LEAD = timedelta(days=2)
+_SHORT_LEAD = timedelta(hours=3)
 
 
 class Interval(NamedTuple):
@@ -76,7 +78,8 @@ class Schedule:
 
         # From before `after`, so that the answer does not depend on where in a clock change it lies.
         last = after
-        for local in CronSim(self.cron, (after - _LEAD).astimezone(ZoneInfo(self.zone))):
+        lead = _SHORT_LEAD if any(field.startswith("*") for field in self.cron.split()[-5:-3]) else _LEAD
+        for local in CronSim(self.cron, (after - lead).astimezone(ZoneInfo(self.zone))):
             firing = local.astimezone(UTC)
             if firing > until:
                 return
@@ -90,12 +93,10 @@ class Schedule:
         Raises:
             UsageError: there is none within nine years.
         """
-        look = _FIRST_LOOK
-        while look <= _LONGEST_LOOK:
+        for look in _LOOKS:
             found = deque(self.firings(moment - look, moment), maxlen=1)
             if found:
                 return found[0]
-            look *= 8
         raise UsageError(f"schedule: {self.cron!r} did not come in the nine years before {utc_text(moment)}")
 
     def ending(self, end: datetime) -> Interval:
@@ -129,13 +130,10 @@ class Schedule:
 
     def next_due(self, now: datetime) -> datetime:
         """When the next interval after `now` is due."""
-        look = _FIRST_LOOK
         begin = now - self.lag
-        while look <= _LONGEST_LOOK:
-            for firing in self.firings(begin, begin + look):
-                return firing + self.lag
-            look *= 8
-        return now + _LONGEST_LOOK
+        for firing in self.firings(begin, begin + _LOOKS[-1]):
+            return firing + self.lag
+        return now + _LOOKS[-1]
 
 
 def utc_text(moment: datetime) -> str:

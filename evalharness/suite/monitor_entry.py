@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, JsonValue, Tag
 
 from evalharness.core.registry import suggestion
 
@@ -112,17 +112,34 @@ class PathReference(Strict):
 
 
 _WORDS = ("previous", "same_slot_last_week")
+_KEYS = ("run", "window", "path")
 
 
 def _known_reference(value: Any) -> Any:
+    known = f"{', '.join(_WORDS)}, {{run: …}}, {{window: …}} or {{path: …}}"
     if isinstance(value, str) and value not in _WORDS:
-        known = f"; known: {' and '.join(_WORDS)}, or {{run: …}}, {{window: …}} or {{path: …}}"
-        near = suggestion(value, _WORDS) or known
+        near = suggestion(value, _WORDS) or f"; known: {known}"
         raise ValueError(f"{value[:60]!r} is nothing that intervals can be compared with{near}")
+    if isinstance(value, dict) and len(given := [key for key in _KEYS if key in value]) != 1:
+        raise ValueError(f"give exactly one of {known}; given: {', '.join(given) or 'none of them'}")
     return value
 
 
-Reference: TypeAlias = RunReference | WindowReference | PathReference | Literal["previous", "same_slot_last_week"]
+def _kind_of_reference(value: Any) -> str:
+    # No tag is a key: those would be taken for a part of the value's path.
+    key = next((key for key in _KEYS if isinstance(value, dict) and key in value), None)
+    return f"a {key or value.__class__.__name__.removesuffix('Reference').lower()}"
+
+
+Reference: TypeAlias = Annotated[
+    Annotated[RunReference, Tag("a run")]
+    | Annotated[WindowReference, Tag("a window")]
+    | Annotated[PathReference, Tag("a path")]
+    | Annotated[Literal["previous", "same_slot_last_week"], Tag("a str")],
+    Discriminator(
+        _kind_of_reference, custom_error_type="reference", custom_error_message="must be a mapping or a word"
+    ),
+]
 
 
 class DriftRule(Strict):
