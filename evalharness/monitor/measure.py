@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evalharness.core.errors import SuiteError
+from evalharness.core.errors import SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
-from evalharness.core.registry import suggestion
+from evalharness.core.registry import registry, suggestion
 from evalharness.suite.monitor_entry import PathReference, RunReference
 
 from .measurement import Measurement
@@ -158,18 +158,38 @@ class _Window:
 
 
 def check_columns(definition: Definition) -> None:
-    """Check the names under `columns` and in the rules of drift.
+    """Check the names under `columns` and `drift.rules`.
 
     Raises:
-        SuiteError: there is no such column; all that are wrong at once.
+        SuiteError: there is no such column or test; all that are wrong at once.
     """
-    known = all_columns()
+    from .row_kit import COMPARED
+
     monitor = definition.monitor
-    named = [(("columns", i), name) for i, name in enumerate(monitor.columns or ())]
     problems = []
-    for keys, name in named:
+
+    def check(name: str, known: Sequence[str], *keys: str | int) -> None:
         if name not in known:
             near = suggestion(name, known) or f"; there is: {', '.join(known)}"
             problems.append(definition.problem(keys, f"there is no column {name!r}{near}"))
+
+    for i, name in enumerate(monitor.columns or ()):
+        check(name, all_columns(), "columns", i)
+    for i, rule in enumerate(monitor.drift.rules):
+        check(rule.column, COMPARED, "drift", "rules", i, "column")
+        if rule.test is not None:
+            try:
+                registry("drift").check(rule.test)
+            except UsageError as error:
+                problems.append(definition.problem(("drift", "rules", i, "test"), str(error)))
+        if rule.segment is not None:
+            message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
+            problems.append(definition.problem(("drift", "rules", i, "segment"), message))
+    if monitor.drift.run_length is not None:
+        message = "is not carried out yet; leave it out: alpha bounds the false alarms of each window"
+        problems.append(definition.problem(("drift", "run_length"), message))
+    for key in ("watch", "scores", "labels", "estimate", "canary", "on_drift"):
+        if getattr(monitor, key):
+            problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
     if problems:
         raise SuiteError(problems)
