@@ -82,8 +82,7 @@ class Measurer:
             return Measurement("no_reference", **shared, message=message)
         shared |= {"layout_digest": window.layout.digest, "files": {STATE: window.state.to_bytes()}}
         if reference is None or reference.state is None:
-            message = reference.message if reference is not None else ""
-            return Measurement("no_reference", **shared, message=message)
+            return Measurement("no_reference", **shared, message=window.message)
         beat()
         findings = kit.instruments.compare(reference.state, window.state)
         return Measurement("compared", **shared, findings=findings)
@@ -151,7 +150,7 @@ class _Window:
             return
         self.layout = freeze_from(self._definition, self._past.folder, kit.instruments, reference.identity, held)
         if self.layout is not None:
-            self.message = "the first interval: those that follow are compared with it"
+            self.message = "the first interval with rows enough: later ones have something to be compared with"
             self.state = kit.instruments.state(self.layout)
             for table in held:
                 self.state.update(table)
