@@ -56,11 +56,14 @@ def run(args: argparse.Namespace) -> int:
             # Told twice, it ends at once.
             signal.signal(number, signal.SIG_DFL)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         for definition in definitions:
             due = definition.schedule.next_due(system_clock())
             log(f"{definition.name}: next interval is due at {utc_text(due.replace(microsecond=0))}")
-        daemon.serve(woken.wait)
+        try:
+            daemon.serve(woken.wait)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         log("told to end: no interval is in progress")
     return 0

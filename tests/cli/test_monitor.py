@@ -18,11 +18,13 @@ MONITOR = """\
 name: bot
 source: {path: log.jsonl}
 segments: [language]
+columns: [responses, error, latency_s]
+drift: {least_n: 15}
 alerts: {rules: [{figure: error.rate, at_most: 0.5}]}
 """
 
 
-def write_log(folder: Path, hours: int, *, slow_from: int = 99, per_hour: int = 120) -> None:
+def write_log(folder: Path, hours: int, *, slow_from: int = 99, per_hour: int = 60) -> None:
     dice = random.Random(1)
     with (folder / "log.jsonl").open("w", encoding="utf-8") as file:
         for i in range(hours * per_hour):
@@ -56,9 +58,9 @@ def test_an_interval_is_run_once_and_shown(place: Path, capsys: pytest.CaptureFi
     code, out, _ = run(capsys, "run", "monitor.yaml", "--interval", span(0, 1))
     assert code == 0
     first, _, head, n = out.splitlines()[:4]
-    assert first.startswith("bot: 2026-03-02T00:00:00Z/2026-03-02T01:00:00Z: 120 responses; the first interval")
+    assert first.startswith("bot: 2026-03-02T00:00:00Z/2026-03-02T01:00:00Z: 60 responses; the first interval")
     assert head.split() == ["FIGURE", "VALUE", "95", "%", "INTERVAL", "N"]
-    assert n.split() == ["responses.n", "120", "120"]
+    assert n.split() == ["responses.n", "60", "60"]
     code, out, _ = run(capsys, "run", "monitor.yaml", "--interval", span(0, 1), "--json")
     assert (code, json.loads(out)["action"]) == (0, "unchanged")
 
@@ -89,9 +91,9 @@ def test_late_rows_make_a_revision(place: Path, capsys: pytest.CaptureFixture[st
     with (place / "log.jsonl").open("a") as file:
         file.write(json.dumps({"id": "late", "event_time": BEGIN.isoformat()}) + "\n")
     _, out, _ = run(capsys, "run", "monitor.yaml", "--interval", span(0, 1))
-    assert "revision 1, 121 responses" in out
+    assert "revision 1, 61 responses" in out
     _, out, _ = run(capsys, "status", "bot", "--revisions", "--json")
-    assert [(row["revision"], row["n_rows"]) for row in json.loads(out)] == [(1, 121), (0, 120)]
+    assert [(row["revision"], row["n_rows"]) for row in json.loads(out)] == [(1, 61), (0, 60)]
 
 
 @pytest.mark.parametrize("reference", ["{window: 2026-03-02T00:00Z/2026-03-02T03:00Z}", "{path: log.jsonl}"])
@@ -106,7 +108,7 @@ def test_fixed_references_are_read_once_and_kept(
         "path log.jsonl" if "path" in reference else "window 2026-03-02T00:00:00Z/2026-03-02T03:00:00Z"
     )
     n = {finding["n_reference"] for finding in found["findings"] if not finding["segment"]}
-    assert n == ({360} if "window" in reference else {720})
+    assert n == ({180} if "window" in reference else {360})
     (kept,) = (place / "reports" / "monitors" / "bot").glob("reference-*")
     before = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
     run(capsys, "run", "monitor.yaml", "--interval", span(5, 6))
@@ -151,7 +153,7 @@ def test_the_daemon_runs_what_is_due_once(place: Path, capsys: pytest.CaptureFix
     _, out, _ = run(capsys, "status", "bot", "--json")
     (row,) = json.loads(out)
     assert row["status"] == "no_data"
-    assert row["message"] == "the interval has no responses; 720 lie outside of it"
+    assert row["message"] == "the interval has no responses; 360 lie outside of it"
 
 
 def test_backfill_says_what_it_would_do_and_when_nothing_is_left(
