@@ -73,15 +73,17 @@ def run(name: str, days: float, monitors: list[dict[str, Any]], values: dict[str
         end = world.now + timedelta(days=days)
         right_again: dict[int, Any] = {}
         while world.now < end:
-            world.now += timedelta(minutes=dice.choice(steps))
+            step = world.now + timedelta(minutes=dice.choice(steps))
+            # What a clock that is ahead did shows only to a look before that much has passed.
+            world.now = min([step, *right_again.values()])
             for one in [one for one, moment in right_again.items() if world.now >= moment]:
                 world.jump(one, timedelta())
                 world.counts["jumps"] -= 1
                 del right_again[one]
+                world.look(one, safe=True)
             if dice.random() < jumps and not right_again:
                 one, hours = dice.randrange(2), dice.choice([-30, -2, 2, 26, 70])
                 world.jump(one, timedelta(hours=hours))
-                # What a clock that is ahead does can be told as long as it is set right before that much has passed.
                 right_again[one] = world.now + timedelta(hours=abs(hours) * dice.uniform(0.1, 0.9))
             world.look(dice.randrange(2))
         world.settle()

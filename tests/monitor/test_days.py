@@ -168,3 +168,33 @@ def test_a_daemon_that_is_told_to_end_gives_the_interval_up_after_half_a_minute(
     world.look(1, safe=True)  # the lease was given back: another one need not wait for its end
     assert [row.status for row in world.newest("bot")] == ["no_reference"]
     world.close()
+
+
+def test_what_a_clock_that_was_ahead_read_too_early_is_read_again(tmp_path: Path) -> None:
+    world = world_of.World(tmp_path, [world_of.definition("bot")])
+    world.now += timedelta(minutes=30)
+    world.jump(0, timedelta(hours=3))
+    world.look(0, safe=True)  # it takes 03:30 for the time, and reads what has not happened yet
+    assert [row.n_rows for row in world.newest("bot")] == [0]
+    world.now += timedelta(hours=1)
+    world.look(0, safe=True)
+    world.now += timedelta(hours=1)
+    world.jump(0, timedelta())  # set right at 02:30: intervals up to 04:00 are recorded
+    world.look(0, safe=True)
+    world.now += timedelta(hours=2)
+    world.look(0, safe=True)
+    assert [(f"{row.interval.start:%H}", row.n_rows) for row in world.newest("bot")] == [("02", 1), ("03", 1)]
+    assert [row.status for row in world.newest("bot")] == ["no_reference"] * 2
+    world.close()
+
+
+def test_an_interval_that_is_over_by_the_time_the_clock_is_set_right_is_read_again_too(tmp_path: Path) -> None:
+    world = world_of.World(tmp_path, [world_of.definition("bot")])
+    world.now += timedelta(minutes=30)
+    world.jump(0, timedelta(hours=3))
+    world.look(0, safe=True)
+    world.now += timedelta(hours=2, minutes=45)
+    world.jump(0, timedelta())
+    world.look(0, safe=True)
+    assert [(f"{row.interval.start:%H}", row.revision, row.n_rows) for row in world.newest("bot")] == [("02", 1, 1)]
+    world.close()

@@ -207,3 +207,15 @@ def test_what_a_scheduler_cannot_say_is_refused(monitor_file: Write, target: str
 def test_airflow_has_no_intervals_that_overlap(monitor_file: Write) -> None:
     with pytest.raises(UsageError, match=r"interval: 7d; leave it out, or export to cron"):
         made(monitor_file, "airflow", "interval: 7d\n")
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_systemd_calls_what_is_meant(monitor_file: Write, name: str) -> None:
+    """Words are unquoted as systemd.syntax(7) says; %% and $$ stand for one sign, a single one would be a specifier."""
+    units = made(monitor_file, "systemd", file=name, folder=f"/srv/{name}")
+    lines = dict(line.split("=", 1) for line in units["evalharness-bot.service"].splitlines() if "=" in line)
+    words = shlex.split(lines["ExecStart"])
+    assert all(re.fullmatch(r"(?:[^%$]|%%|\$\$)*", word) for word in words)
+    assert [word.replace("%%", "%").replace("$$", "$") for word in words] == words_of("", name, "--wait")
+    assert re.fullmatch(r"(?:[^%]|%%)*", lines["WorkingDirectory"])
+    assert lines["WorkingDirectory"].replace("%%", "%") == f"/srv/{name}"
