@@ -43,6 +43,7 @@ VERBS: dict[str, Verb] = {
     "annotate": Verb("annotate", "rate a record's outputs by hand, on a local page"),
     "runs": Verb("runs", "list, show, promote and delete recorded runs"),
     "promote": Verb("promote", "make a run the baseline of its suite"),
+    "monitor": Verb("monitor", "watch a model in production: intervals, drift, alerts"),
     "serve": Verb("serve", "serve a model over OpenAI's interface, for other harnesses"),
     "lm-eval": Verb("lm_eval", "run lm-evaluation-harness's command line on our engine"),
     "list": Verb("list", "list and explain metrics, models, datasets and plug-ins"),

@@ -21,7 +21,7 @@ from .rated import ratings_beside
 if TYPE_CHECKING:
     from evalharness.record import Record, RunInfo, RunRegistry
 
-__all__ = ["add_arguments", "add_place_arguments", "add_promote_arguments", "promote", "run"]
+__all__ = ["add_arguments", "add_place_arguments", "add_promote_arguments", "existing_registry", "promote", "run"]
 
 
 def add_place_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 def promote(args: argparse.Namespace) -> int:
     """Make a run the baseline of its suite."""
-    with _registry(args) as registry:
+    with existing_registry(args) as registry:
         promoted = registry.promote(args.record, args.label, note=args.note, force=args.force)
     if args.json:
         print_json(promoted)
@@ -82,7 +82,7 @@ def promote(args: argparse.Namespace) -> int:
     return 0
 
 
-def _registry(args: argparse.Namespace) -> RunRegistry:
+def existing_registry(args: argparse.Namespace) -> RunRegistry:
     """The registry, where there is one: looking at runs makes no folder."""
     from evalharness.record import RunRegistry
     from evalharness.record.registry import REGISTRY_VARIABLE
@@ -94,7 +94,7 @@ def _registry(args: argparse.Namespace) -> RunRegistry:
 
 
 def _list(args: argparse.Namespace) -> int:
-    with _registry(args) as registry:
+    with existing_registry(args) as registry:
         runs = registry.list(suite=args.suite, limit=(args.limit or None))
     if args.json:
         print_json(runs)
@@ -116,7 +116,7 @@ def _show(args: argparse.Namespace) -> int:
     folder = Path(args.record)
     info = None
     if not (folder / "run.json").is_file():
-        with _registry(args) as registry:
+        with existing_registry(args) as registry:
             folder = registry.resolve(args.record)
             info = next((run for run in registry.list() if run.path == folder), None)
     record = Record.open(folder)
@@ -199,7 +199,7 @@ def _gate(record: Record) -> dict[str, Any] | None:
 
 
 def _delete(args: argparse.Namespace) -> int:
-    with _registry(args) as registry:
+    with existing_registry(args) as registry:
         gone = registry.delete(args.record, force=args.force)
     if args.json:
         print_json(gone)
@@ -209,7 +209,7 @@ def _delete(args: argparse.Namespace) -> int:
 
 
 def _rescan(args: argparse.Namespace) -> int:
-    with _registry(args) as registry:
+    with existing_registry(args) as registry:
         found = registry.rescan()
     if args.json:
         print_json(found)

@@ -16,6 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .alert_ddl import ALERT_TABLES
+from .monitor_ddl import MONITOR_TABLES
+from .monitor_ddl import table as _table
 from .runinfo import figure_values, run_values, stored_path, verdict_beside
 from .schema import REGISTRY_FILE, REGISTRY_HEAD, REGISTRY_VARIABLE
 from .text import escape
@@ -26,12 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["TABLES", "register"]
 
 _WAIT_S: Final = 60.0
-
-
-def _table(name: str, lines: str) -> str:
-    """The statement in the spaces that SQLAlchemy puts."""
-    inner = ", \n\t".join(line.strip() for line in lines.strip().splitlines())
-    return f"CREATE TABLE {name} (\n\t{inner}\n)"
 
 
 TABLES: Final = (
@@ -109,6 +106,8 @@ TABLES: Final = (
         """,
     ),
     "CREATE INDEX ix_results_run_id ON results (run_id)",
+    *MONITOR_TABLES,
+    *ALERT_TABLES,
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
 )

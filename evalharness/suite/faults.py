@@ -255,6 +255,11 @@ def _model_at(path: Key, root: Node) -> type[BaseModel] | None:
         if here[0] == "models" and len(here) == 2:
             model = _model_class(_at(root, here))
             continue
+        if here == ("monitor",):
+            from .monitor_entry import Monitor
+
+            model = Monitor
+            continue
         if here[0] == "models" and len(here) == 1:
             continue
         if isinstance(step, int) or (here[0] == "datasets" and len(here) == 2):

@@ -29,6 +29,7 @@ from .model_entries import (
     ReplayModel,
     class_of_backend,
 )
+from .monitor_field import MonitorField
 from .stop_entry import StopWhenDecided
 from .task_entries import (
     AttackTask,
@@ -365,6 +366,9 @@ class Suite(Strict):
     execution: Execution = Field(default_factory=Execution, description="How the run is carried out.")
     gates: Gates | None = Field(None, description="What a release must fulfil.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of all intervals.")
+    monitor: MonitorField | None = Field(
+        None, description="What of production is watched; see [monitoring](monitoring.md)."
+    )
 
     @cached_property
     def default_models(self) -> tuple[str, ...]:

@@ -144,14 +144,20 @@ def _look(node: Node, path: Key, problems: list[Problem]) -> None:
         for index, item in enumerate(node.value):
             _look(item, (*path, index), problems)
     elif isinstance(node.value, str):
-        allowed = len(path) >= 3 and path[0] == "models" and path[2] in _SECRET_KEYS
+        monitored = path[:3] in (
+            ("monitor", "source", "url"),
+            ("monitor", "alerts", "channels"),
+            ("monitor", "alerts", "heartbeat"),
+        )
+        allowed = monitored or (len(path) >= 3 and path[0] == "models" and path[2] in _SECRET_KEYS)
         if not allowed and _ENV.search(node.value):
             message = (
-                "${env:NAME} is allowed only in a model's api_key, base_url, url and headers: elsewhere the secret "
-                "would reach prompts, records or reports; use vars for other values ($${env:…} for the text itself)"
+                "${env:NAME} is allowed only in a model's api_key, base_url, url and headers, and in a monitor's "
+                "source.url, alerts.channels and alerts.heartbeat: elsewhere the secret would reach prompts, records "
+                "or reports; use vars for other values ($${env:…} for the text itself)"
             )
             problems.append(Problem(node.place, shown_path(path), message))
-        elif allowed and _is_secret(path) and _looks_real(node.value):
+        elif allowed and not monitored and _is_secret(path) and _looks_real(node.value):
             message = (
                 "a key must not stand in a suite, which is stored with every record; put it into an environment "
                 "variable and write ${env:NAME}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
+from evalharness.record import alert_tables as _alert_tables  # noqa: F401  (its tables are METADATA's, too)
+from evalharness.record import monitor_tables as _monitor_tables  # noqa: F401  (its tables are METADATA's, too)
 from evalharness.record.tables import METADATA
 
 context.configure(

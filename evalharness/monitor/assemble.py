@@ -1,0 +1,61 @@
+"""What the engine works with in earnest: the registry of runs, real sources, real alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from .alerts.heartbeat import note_window, seen_window
+from .alerts.observe import observe
+from .conditions import Window
+from .run import Tools
+from .schedule import Interval
+
+if TYPE_CHECKING:
+    from evalharness.record import RunRegistry
+    from evalharness.suite.monitor_entry import Monitor
+
+    from .measurement import Measure
+
+__all__ = ["deliverer", "rewind", "system_clock", "tools_of"]
+
+
+def system_clock() -> datetime:
+    """The time of now."""
+    return datetime.now(UTC)
+
+
+def tools_of(
+    registry: RunRegistry, *, clock: Callable[[], datetime] = system_clock, measure: Measure | None = None
+) -> Tools:
+    """Tools that read real sources and move real alerts."""
+    if measure is None:
+        from .measure import Measurer
+        from .row_kit import RowKit
+
+        measure = Measurer(registry, RowKit)
+    return Tools(registry.engine, Path(registry.reports), clock, measure, observe, rewind)
+
+
+def deliverer(
+    registry: RunRegistry, environ: Mapping[str, str], *, clock: Callable[[], datetime] = system_clock
+) -> Callable[[], object]:
+    """What sends the messages that wait in the registry; one that cannot be sent waits there for the next time."""
+    from .alerts.deliver import deliver
+    from .channels.transport import Channels
+
+    transport = Channels(environ)
+    return lambda: deliver(registry, clock, transport)
+
+
+def rewind(connection: Connection, monitor: Monitor, interval: Interval, now: datetime) -> None:
+    """Let the alerts look at what comes after `interval` as new: what they saw there was read too early."""
+    assert monitor.name is not None  # a definition has a name
+    seen = seen_window(connection, monitor.name)
+    if seen is not None and seen.end > interval.end:
+        window = Window(interval.start, interval.end, -1)
+        note_window(connection, monitor.name, monitor.alerts, window, now, due=None)

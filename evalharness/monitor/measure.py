@@ -1,0 +1,194 @@
+"""`Measurer`: reads an interval from its source, measures it, and compares it with the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from evalharness.core.errors import SuiteError, UsageError
+from evalharness.core.production import ProductionResponse
+from evalharness.core.registry import registry, suggestion
+from evalharness.suite.monitor_entry import PathReference, RunReference
+
+from .measurement import Measurement
+from .operations import Operations, all_columns
+from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find_reference, freeze_from, window_of
+from .schedule import Interval
+
+if TYPE_CHECKING:
+    from evalharness.record import RunRegistry
+
+    from .define import Definition
+    from .measurement import Past
+
+__all__ = ["Kit", "Measurer", "check_columns"]
+
+_EVER = Interval(datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+
+
+class Kit(Protocol):
+    """What compares the windows of a monitor: tables of responses, and the instruments for them."""
+
+    @property
+    def instruments(self) -> Instruments: ...
+
+    def table(self, responses: Sequence[ProductionResponse]) -> Any: ...
+
+
+class Measurer:
+    """Measures intervals of real sources. Without a `kit` there are figures only, and nothing is compared."""
+
+    def __init__(self, registry: RunRegistry, kit: Callable[[Definition], Kit] | None = None) -> None:
+        self._registry = registry
+        self._kit = kit
+
+    def __call__(
+        self, definition: Definition, interval: Interval, past: Past, *, beat: Callable[[], None]
+    ) -> Measurement:
+        """What of `interval` is measured and found (`measurement.Measure`)."""
+        from .sources import read
+
+        check_columns(definition)
+        monitor = definition.monitor
+        reading = read(
+            monitor.source, interval.start, interval.end, base=definition.base, lateness_s=monitor.lateness_s
+        )
+        kit = self._kit(definition) if self._kit is not None else None
+        reference = self._reference(definition, interval, past, kit) if kit is not None else None
+        window = _Window(definition, past, kit, reference)
+        operations = Operations(monitor.columns or all_columns(), monitor.segments)
+        for batch in reading.batches():
+            beat()
+            operations.add(batch)
+            window.add(batch)
+        window.end()
+        counts = reading.counts
+        shared: dict[str, Any] = {
+            "input_digest": reading.digest,
+            "n_rows": operations.n,
+            "n_duplicates": counts.duplicates,
+            "n_quarantined": counts.quarantined,
+            "n_late": counts.late,
+            "reference": reference.name if reference is not None else "",
+        }
+        if operations.n == 0:
+            left = f"; {counts.quarantined:,} rows could not be read" if counts.quarantined else ""
+            outside = f"; {counts.outside:,} lie outside of it" if counts.outside else ""
+            return Measurement("no_data", **shared, message=f"the interval has no responses{left}{outside}")
+        shared["figures"] = operations.figures()
+        if window.state is None or window.layout is None or kit is None:
+            message = window.message or "figures only: nothing is compared"
+            return Measurement("no_reference", **shared, message=message)
+        shared |= {"layout_digest": window.layout.digest, "files": {STATE: window.state.to_bytes()}}
+        if reference is None or reference.state is None:
+            return Measurement("no_reference", **shared, message=window.message)
+        beat()
+        findings = kit.instruments.compare(reference.state, window.state)
+        return Measurement("compared", **shared, findings=findings)
+
+    def _reference(self, definition: Definition, interval: Interval, past: Past, kit: Kit) -> Reference:
+        return find_reference(definition, interval, past, kit.instruments, fixed=lambda: self._fixed(definition, kit))
+
+    def _fixed(self, definition: Definition, kit: Kit) -> tuple[str, Callable[[], Iterator[Any]]]:
+        """The name of a run, window or path, and what reads its tables."""
+        from .sources import read
+
+        reference = definition.monitor.reference
+        source = definition.monitor.source
+        if isinstance(reference, RunReference):
+            from .run_reference import responses_of_run
+
+            folder = self._registry.resolve(reference.run)
+            return f"run {folder.name}", lambda: map(kit.table, responses_of_run(folder))
+        if isinstance(reference, PathReference):
+            # Files of the source's own format, whatever the time of their responses.
+            given = source.model_copy(update={"path": reference.path, "receive": None})
+            span, name = _EVER, f"path {reference.path}"
+        else:
+            given, span = source, window_of(definition)
+            name = f"window {span}"
+        return name, lambda: map(kit.table, read(given, span.start, span.end, base=definition.base).batches())
+
+
+class _Window:
+    """The state of an interval as it is read; its first rows are held back where the layout is yet to be frozen."""
+
+    def __init__(self, definition: Definition, past: Past, kit: Kit | None, reference: Reference | None) -> None:
+        self._definition, self._past, self._kit, self._reference = definition, past, kit, reference
+        self._held: list[Any] = []
+        self._n_held = 0
+        self.message = reference.message if reference is not None else ""
+        self.layout: Layout | None = reference.layout if reference is not None else None
+        self.state = kit.instruments.state(self.layout) if kit is not None and self.layout is not None else None
+
+    def add(self, batch: Sequence[ProductionResponse]) -> None:
+        if self._kit is None or (self._reference is not None and not self._reference.identity):
+            return
+        table = self._kit.table(batch)
+        if self.state is not None:
+            self.state.update(table)
+            return
+        self._held.append(table)
+        self._n_held += len(batch)
+        if self._n_held >= FREEZE_ROWS:
+            self._freeze()
+
+    def end(self) -> None:
+        if self._held:
+            self._freeze()
+
+    def _freeze(self) -> None:
+        """Only an interval that later ones are compared with lays bins; a fixed reference without rows lays none."""
+        from .references import FROM_RUNS
+
+        kit, reference = self._kit, self._reference
+        assert kit is not None  # nothing is held without one
+        assert reference is not None
+        held, self._held = self._held, []
+        if isinstance(self._definition.monitor.reference, FROM_RUNS):
+            return
+        self.layout = freeze_from(self._definition, self._past.folder, kit.instruments, reference.identity, held)
+        if self.layout is not None:
+            self.message = "the first interval with rows enough: later ones have something to be compared with"
+            self.state = kit.instruments.state(self.layout)
+            for table in held:
+                self.state.update(table)
+
+
+def check_columns(definition: Definition) -> None:
+    """Check the names under `columns` and `drift.rules`.
+
+    Raises:
+        SuiteError: there is no such column or test; all that are wrong at once.
+    """
+    from .row_kit import COMPARED
+
+    monitor = definition.monitor
+    problems = []
+
+    def check(name: str, known: Sequence[str], *keys: str | int) -> None:
+        if name not in known:
+            near = suggestion(name, known) or f"; there is: {', '.join(known)}"
+            problems.append(definition.problem(keys, f"there is no column {name!r}{near}"))
+
+    for i, name in enumerate(monitor.columns or ()):
+        check(name, all_columns(), "columns", i)
+    for i, rule in enumerate(monitor.drift.rules):
+        check(rule.column, COMPARED, "drift", "rules", i, "column")
+        if rule.test is not None:
+            try:
+                registry("drift").check(rule.test)
+            except UsageError as error:
+                problems.append(definition.problem(("drift", "rules", i, "test"), str(error)))
+        if rule.segment is not None:
+            message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
+            problems.append(definition.problem(("drift", "rules", i, "segment"), message))
+    if monitor.drift.run_length is not None:
+        message = "is not carried out yet; leave it out: alpha bounds the false alarms of each window"
+        problems.append(definition.problem(("drift", "run_length"), message))
+    for key in ("watch", "scores", "labels", "estimate", "canary", "on_drift"):
+        if getattr(monitor, key):
+            problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
+    if problems:
+        raise SuiteError(problems)

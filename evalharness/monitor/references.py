@@ -1,0 +1,203 @@
+"""What an interval is compared with: a layout that is frozen once and kept, and the state of the reference under it.
+
+Two states can be compared under one layout only (bin edges, known categories): it is frozen from the reference, or,
+where the reference is an earlier interval, from the first one with rows enough. It lies in the monitor's folder under
+`reference-<identity>`, with checksums; the identity is a digest of all that decides it, so that another definition, or
+another run promoted, makes another one beside it. A reference that is not there yet is no error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from evalharness.core.canonical import digest
+from evalharness.core.drifting import DriftFinding
+from evalharness.core.errors import EvalHarnessError, RecordError
+from evalharness.core.files import atomic_folder
+from evalharness.suite.monitor_entry import PathReference, RunReference, WindowReference
+
+from .files import read_sealed, verify_folder, write_sealed
+from .schedule import Interval, parse_interval
+
+if TYPE_CHECKING:
+    from .define import Definition
+    from .measurement import Past
+
+__all__ = ["FROM_RUNS", "STATE", "Instruments", "Layout", "Reference", "State", "find_reference", "freeze_from"]
+
+STATE: Final = "state.bin"
+_LAYOUT: Final = "layout.bin"
+_ABOUT: Final = "about.json"
+FREEZE_ROWS: Final = 20_000
+FROM_RUNS: Final = (RunReference, WindowReference, PathReference)
+
+
+class Layout(Protocol):
+    """Frozen bins and categories."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def to_bytes(self) -> bytes: ...
+
+
+class State(Protocol):
+    """What is kept of a window under a layout."""
+
+    @property
+    def n(self) -> int: ...
+
+    def update(self, table: Any) -> None: ...
+
+    def to_bytes(self) -> bytes: ...
+
+
+class Instruments(Protocol):
+    """What makes states of tables and compares them; `drift` offers one."""
+
+    def freeze(self, tables: Iterable[Any]) -> Layout: ...
+
+    def layout(self, data: bytes) -> Layout: ...
+
+    def state(self, layout: Layout) -> State: ...
+
+    def restored(self, data: bytes, layout: Layout) -> State: ...
+
+    def compare(self, reference: State, current: State) -> tuple[DriftFinding, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The layout, the state under it, and what both are called; `message` says why one is missing."""
+
+    name: str
+    layout: Layout | None = None
+    state: State | None = None
+    message: str = ""
+    identity: str = ""
+
+
+Read = Callable[[], Iterator[Any]]
+"""The tables of a fixed reference, one after another."""
+
+
+def find_reference(
+    definition: Definition,
+    interval: Interval,
+    past: Past,
+    instruments: Instruments,
+    *,
+    fixed: Callable[[], tuple[str, Read]],
+) -> Reference:
+    """The reference of `interval`.
+
+    `fixed` names a reference that is a run, a window or a path, and gives what reads it; it is called for these only.
+    """
+    reference = definition.monitor.reference
+    if isinstance(reference, FROM_RUNS):
+        name, read = fixed()
+        return _fixed(definition, past.folder, instruments, name, read)
+    identity = digest([definition.digest])[:12]
+    layout = _kept_layout(past.folder / f"reference-{identity}", instruments)
+    span = _earlier(definition, interval)
+    name = f"{'previous' if reference == 'previous' else 'same slot last week'} {span}"
+    if layout is None:
+        return Reference(name, message="no interval had rows enough yet to lay bins by", identity=identity)
+    folder = past.files_of(span)
+    if folder is None or not (folder / STATE).is_file():
+        return Reference(name, layout, message=f"{span} was not measured", identity=identity)
+    verify_folder(folder)
+    about = json.loads((folder / "window.json").read_bytes())
+    if about["layout_digest"] != layout.digest:
+        message = f"{span} was measured by another definition; evalharness monitor run --interval measures it again"
+        return Reference(name, layout, message=message, identity=identity)
+    return Reference(name, layout, instruments.restored((folder / STATE).read_bytes(), layout), identity=identity)
+
+
+def _earlier(definition: Definition, interval: Interval) -> Interval:
+    """The interval right before, or the one a week earlier by the clock on the wall."""
+    schedule = definition.schedule
+    if definition.monitor.reference == "previous":
+        if schedule.length_s:
+            return schedule.ending(schedule.last(interval.end - timedelta(microseconds=1)))
+        return schedule.ending(interval.start)
+    return schedule.a_week_before(interval)
+
+
+def _fixed(definition: Definition, folder: Path, instruments: Instruments, name: str, read: Read) -> Reference:
+    identity = digest([definition.digest, name])[:12]
+    place = folder / f"reference-{identity}"
+    layout = _kept_layout(place, instruments)
+    if layout is None:
+        tables = list(_until(read(), FREEZE_ROWS))
+        if not any(_rows(table) for table in tables):
+            return Reference(name, message=f"the reference ({name}) has no responses", identity=identity)
+        layout = instruments.freeze(tables)
+        state = instruments.state(layout)
+        for table in read():
+            state.update(table)
+        _keep(place, name, layout, state)
+    verify_folder(place)
+    return Reference(name, layout, instruments.restored((place / STATE).read_bytes(), layout), identity=identity)
+
+
+def freeze_from(
+    definition: Definition, folder: Path, instruments: Instruments, identity: str, tables: list[Any]
+) -> Layout | None:
+    """A layout of the first rows of an interval, kept for those that follow; None where they are too few for one."""
+    if sum(map(_rows, tables)) < definition.monitor.drift.least_n:
+        return None
+    layout = instruments.freeze(tables)
+    _keep(folder / f"reference-{identity}", "first interval", layout, None)
+    return layout
+
+
+def _until(tables: Iterator[Any], rows: int) -> Iterator[Any]:
+    seen = 0
+    for table in tables:
+        yield table
+        seen += _rows(table)
+        if seen >= rows:
+            return
+
+
+def _rows(table: Any) -> int:
+    return int(table.n)
+
+
+def _kept_layout(place: Path, instruments: Instruments) -> Layout | None:
+    if not place.is_dir():
+        return None
+    files = read_sealed(place)
+    layout = instruments.layout(files[_LAYOUT])
+    if layout.digest != json.loads(files[_ABOUT])["layout_digest"]:
+        raise RecordError(
+            f"{place / _LAYOUT} has another digest than when it was frozen; remove the folder to freeze anew"
+        )
+    return layout
+
+
+def _keep(place: Path, name: str, layout: Layout, state: State | None) -> None:
+    about = {"name": name, "layout_digest": layout.digest, "n": state.n if state is not None else 0}
+    files = {_ABOUT: json.dumps(about, indent=1).encode() + b"\n", _LAYOUT: layout.to_bytes()}
+    if state is not None:
+        files[STATE] = state.to_bytes()
+    try:
+        with atomic_folder(place) as temporary:
+            write_sealed(temporary, files)
+    except FileExistsError:
+        return  # another process froze the same
+    except OSError as error:
+        raise EvalHarnessError(f"{place}: the reference cannot be kept: {error}") from error
+
+
+def window_of(definition: Definition) -> Interval:
+    """The span of a reference that is a fixed window."""
+    reference = definition.monitor.reference
+    assert isinstance(reference, WindowReference)  # asked for no other
+    return parse_interval(reference.window, definition.monitor.timezone, place="reference.window")
