@@ -99,6 +99,7 @@ class World:
     folder: Path
     definitions: list[Definition]
     seed: int = 0
+    url: str | None = None
     kills: float = 0.0  # share of looks that end in a kill
     sleeps: float = 0.0  # share of measurements in which a process sleeps past its lease
     failures: float = 0.0  # share of the readings that fail
@@ -142,7 +143,7 @@ class World:
     # Processes.
 
     def _start(self, machine: int) -> Process:
-        registry = RunRegistry.open(reports=self.folder, environ={})
+        registry = RunRegistry.open(self.url, reports=self.folder, environ={})
         process = Process(self, machine, registry)
         event.listen(registry.engine, "begin", lambda connection: process.moment())
         event.listen(registry.engine, "commit", lambda connection: process.moment())
@@ -215,7 +216,10 @@ class World:
     # What must have come of it.
 
     def newest(self, monitor: str, *, all_revisions: bool = False) -> list[Recorded]:
-        with RunRegistry.open(reports=self.folder, environ={}) as registry, reading(registry.engine) as connection:
+        with (
+            RunRegistry.open(self.url, reports=self.folder, environ={}) as registry,
+            reading(registry.engine) as connection,
+        ):
             return list(reversed(recorded(connection, monitor, all_revisions=all_revisions)))
 
     def told(self, monitor: str) -> list[str]:

@@ -35,6 +35,7 @@ VERBS: dict[str, Verb] = {
     "score": Verb("score", "score a record again with other metrics, asking no model"),
     "gate": Verb("gate", "decide a release from a record"),
     "compare": Verb("compare", "compare runs on the same samples: differences, tests, flips"),
+    "drift": Verb("drift", "compare two windows of data: which columns have drifted, and how"),
     "explain": Verb("explain", "say what each word of a text adds to a model's answer"),
     "selftest": Verb("selftest", "test whether a suite's gates would ring"),
     "report": Verb("report", "write a record's report: HTML, Markdown, CSV, Parquet, JSON"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 
 from .columns import print_json
 from .monitor import add_definition_arguments, definition_of
@@ -31,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run them; returns the exit code: 3 where one failed."""
+    with stops() as beat:
+        return _run(args, beat)
+
+
+def _run(args: argparse.Namespace, beat: Callable[[], None]) -> int:
     from evalharness.monitor.assemble import deliverer, tools_of
     from evalharness.monitor.backfill import backfill, not_recorded
     from evalharness.monitor.daemon import told
@@ -40,7 +46,6 @@ def run(args: argparse.Namespace) -> int:
 
     definition = definition_of(args)
     span = parse_interval(args.span, definition.monitor.timezone, place="--span")
-    beat = stops()
     outcomes = []
     with open_registry(args) as registry:
         tools = tools_of(registry)

@@ -45,9 +45,11 @@ def _serve(args: argparse.Namespace, registry: RunRegistry) -> int:
 
     listening = listening_at(args.listen, option="--listen")
     woken = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: woken.set())
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda number, frame: woken.set()) for number in numbers}
     with serving_metrics(registry, lambda: datetime.now(UTC), listening):
         print(f"metrics at http://{address_of(listening)}/metrics; Ctrl-C stops", file=sys.stderr, flush=True)
         woken.wait()
+    for number, handler in before.items():
+        signal.signal(number, handler)
     return 0

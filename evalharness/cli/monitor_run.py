@@ -10,7 +10,8 @@ import argparse
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,11 @@ def add_lease_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the interval; returns the exit code."""
+    with stops() as beat:
+        return _run(args, beat)
+
+
+def _run(args: argparse.Namespace, beat: Callable[[], None]) -> int:
     from evalharness.monitor.assemble import deliverer, system_clock, tools_of
     from evalharness.monitor.run import run_interval
     from evalharness.monitor.schedule import parse_interval
@@ -65,7 +71,6 @@ def run(args: argparse.Namespace) -> int:
 
     definition = definition_of(args)
     interval = parse_interval(args.interval, definition.monitor.timezone) if args.interval else None
-    beat = stops()
     if args.wait:
         interval = _awaited(definition, interval, system_clock, beat)
     if interval is None:
@@ -105,7 +110,8 @@ def open_registry(args: argparse.Namespace) -> RunRegistry:
     return RunRegistry.open(args.registry, reports=args.reports)
 
 
-def stops() -> Callable[[], None]:
+@contextmanager
+def stops() -> Iterator[Callable[[], None]]:
     """What raises once the process was told to end (SIGTERM), so that the lease is given back before it does."""
     from evalharness.monitor.run import StoppedError
 
@@ -118,8 +124,11 @@ def stops() -> Callable[[], None]:
         if told:
             raise StoppedError("told to end: the interval was given up and nothing of it written; run it again")
 
-    signal.signal(signal.SIGTERM, note)
-    return beat
+    earlier = signal.signal(signal.SIGTERM, note)
+    try:
+        yield beat
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 class leased:

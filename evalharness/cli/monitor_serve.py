@@ -62,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
             # Told twice, it ends at once.
             signal.signal(number, signal.SIG_DFL)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         for definition in definitions:
             due = definition.schedule.next_due(system_clock())
             log(f"{definition.name}: next interval is due at {utc_text(due.replace(microsecond=0))}")
@@ -74,6 +73,10 @@ def run(args: argparse.Namespace) -> int:
                 listening = listening_at(args.metrics, option="--metrics")
                 stack.enter_context(serving_metrics(registry, system_clock, listening))
                 log(f"metrics at http://{address_of(listening)}/metrics")
-            daemon.serve(woken.wait)
+            try:
+                daemon.serve(woken.wait)
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
         log("told to end: no interval is in progress")
     return 0

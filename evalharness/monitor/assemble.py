@@ -35,8 +35,9 @@ def tools_of(
     """Tools that read real sources and move real alerts."""
     if measure is None:
         from .measure import Measurer
+        from .row_kit import RowKit
 
-        measure = Measurer(registry)
+        measure = Measurer(registry, RowKit)
     return Tools(registry.engine, Path(registry.reports), clock, measure, observe, rewind)
 
 

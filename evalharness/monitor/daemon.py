@@ -256,16 +256,17 @@ def told(monitor: str, interval: Interval, outcome: Outcome) -> str:
     """A line on what became of an interval."""
     row = outcome.row
     head = f"{monitor}: {interval}"
+    responses = f"{row.n_rows:,} response{'' if row.n_rows == 1 else 's'}"
     match outcome.action:
         case "failed":
             left = MAX_ATTEMPTS - row.attempts
             return f"{head} failed: {row.message}" + (f" (tried {row.attempts} times)" if left <= 0 else "")
         case "unchanged":
-            return f"{head}: nothing new (revision {row.revision}, {row.n_rows:,} responses)"
+            return f"{head}: nothing new (revision {row.revision}, {responses})"
     revised = f" revision {row.revision}," if outcome.action == "revised" else ""
     match row.status:
         case "no_data":
             return f"{head}:{revised} no responses"
         case "no_reference":
-            return f"{head}:{revised} {row.n_rows:,} responses; {row.message or 'no reference yet'}"
-    return f"{head}:{revised} {row.n_rows:,} responses, {row.n_drifted} of {row.n_findings} comparisons drifted"
+            return f"{head}:{revised} {responses}; {row.message or 'no reference yet'}"
+    return f"{head}:{revised} {responses}, {row.n_drifted} of {row.n_findings} comparisons drifted"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evalharness.core.errors import SuiteError
+from evalharness.core.errors import SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
-from evalharness.core.registry import suggestion
+from evalharness.core.registry import registry, suggestion
 from evalharness.suite.monitor_entry import PathReference, RunReference
 
 from .measurement import Measurement
@@ -82,8 +82,7 @@ class Measurer:
             return Measurement("no_reference", **shared, message=message)
         shared |= {"layout_digest": window.layout.digest, "files": {STATE: window.state.to_bytes()}}
         if reference is None or reference.state is None:
-            message = reference.message if reference is not None else ""
-            return Measurement("no_reference", **shared, message=message)
+            return Measurement("no_reference", **shared, message=window.message)
         beat()
         findings = kit.instruments.compare(reference.state, window.state)
         return Measurement("compared", **shared, findings=findings)
@@ -151,25 +150,45 @@ class _Window:
             return
         self.layout = freeze_from(self._definition, self._past.folder, kit.instruments, reference.identity, held)
         if self.layout is not None:
-            self.message = "the first interval: those that follow are compared with it"
+            self.message = "the first interval with rows enough: later ones have something to be compared with"
             self.state = kit.instruments.state(self.layout)
             for table in held:
                 self.state.update(table)
 
 
 def check_columns(definition: Definition) -> None:
-    """Check the names under `columns` and in the rules of drift.
+    """Check the names under `columns` and `drift.rules`.
 
     Raises:
-        SuiteError: there is no such column; all that are wrong at once.
+        SuiteError: there is no such column or test; all that are wrong at once.
     """
-    known = all_columns()
+    from .row_kit import COMPARED
+
     monitor = definition.monitor
-    named = [(("columns", i), name) for i, name in enumerate(monitor.columns or ())]
     problems = []
-    for keys, name in named:
+
+    def check(name: str, known: Sequence[str], *keys: str | int) -> None:
         if name not in known:
             near = suggestion(name, known) or f"; there is: {', '.join(known)}"
             problems.append(definition.problem(keys, f"there is no column {name!r}{near}"))
+
+    for i, name in enumerate(monitor.columns or ()):
+        check(name, all_columns(), "columns", i)
+    for i, rule in enumerate(monitor.drift.rules):
+        check(rule.column, COMPARED, "drift", "rules", i, "column")
+        if rule.test is not None:
+            try:
+                registry("drift").check(rule.test)
+            except UsageError as error:
+                problems.append(definition.problem(("drift", "rules", i, "test"), str(error)))
+        if rule.segment is not None:
+            message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
+            problems.append(definition.problem(("drift", "rules", i, "segment"), message))
+    if monitor.drift.run_length is not None:
+        message = "is not carried out yet; leave it out: alpha bounds the false alarms of each window"
+        problems.append(definition.problem(("drift", "run_length"), message))
+    for key in ("watch", "scores", "labels", "estimate", "canary", "on_drift"):
+        if getattr(monitor, key):
+            problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
     if problems:
         raise SuiteError(problems)

@@ -9,12 +9,13 @@ from typing import Any, Final
 import numpy as np
 
 from evalharness.core.production import ProductionResponse
+from evalharness.stats.arrays import Floats
 from evalharness.stats.intervals import mean_interval, wilson
 from evalharness.stats.quantiles import quantile_interval
 
 from .measurement import FigureRow
 
-__all__ = ["NUMBERS", "Operations", "all_columns"]
+__all__ = ["NUMBERS", "Operations", "all_columns", "numbers_of"]
 
 _FIELDS: Final = (
     "latency_s",
@@ -35,7 +36,7 @@ OTHER: Final = "other"
 
 def all_columns() -> tuple[str, ...]:
     """The columns that have figures."""
-    return ("responses", "error", *NUMBERS)
+    return ("responses", "error", "finish_reason", *NUMBERS)
 
 
 class Operations:
@@ -58,15 +59,7 @@ class Operations:
     def add(self, responses: Sequence[ProductionResponse]) -> None:
         """Take a batch in."""
         self.n += len(responses)
-        rows = [
-            (
-                *(getattr(one, name) for name in _FIELDS),
-                math.nan if one.input is None else len(one.input),
-                math.nan if one.output is None else len(one.output),
-            )
-            for one in responses
-        ]
-        self._numbers.append(np.array(rows, dtype=np.float64).reshape(len(rows), len(NUMBERS)))
+        self._numbers.append(numbers_of(responses))
         self._errors.append(np.array([one.error is not None for one in responses], dtype=bool))
         for name in self.segments:
             levels = self._levels[name]
@@ -102,6 +95,19 @@ class Operations:
         for i, column in enumerate(NUMBERS):
             if column in self.columns:
                 yield from _numeric(column, numbers[:, i], segment)
+
+
+def numbers_of(responses: Sequence[ProductionResponse]) -> Floats:
+    """The columns `NUMBERS` of responses, (n, columns); NaN is "not known"."""
+    rows = [
+        (
+            *(getattr(one, name) for name in _FIELDS),
+            math.nan if one.input is None else len(one.input),
+            math.nan if one.output is None else len(one.output),
+        )
+        for one in responses
+    ]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(NUMBERS))
 
 
 def _numeric(column: str, values: Any, segment: str) -> Iterator[FigureRow]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from . import matrix, merge, schema, settings, variables
+from . import alert_entry, matrix, merge, monitor_entry, schema, settings, source_entry, variables
 from .kinds import CAPABILITIES
 from .metric_specs import OPERATIONAL
 from .suite_file import SuiteFile
@@ -70,6 +70,23 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
     ("Prompts", (schema.PromptFile, schema.MessageTemplate, schema.FewShot)),
     ("Execution", (schema.Execution, schema.Batching, schema.OnError, schema.StopWhenDecided)),
     ("Gates", (schema.Gates, schema.BaselineModel, schema.Rule, schema.Margin)),
+    (
+        "Monitor",
+        (
+            monitor_entry.Monitor,
+            source_entry.Source,
+            source_entry.RedactPattern,
+            monitor_entry.RunReference,
+            monitor_entry.WindowReference,
+            monitor_entry.PathReference,
+            monitor_entry.DriftSettings,
+            monitor_entry.DriftRule,
+            monitor_entry.ScoreSpec,
+            monitor_entry.Canary,
+            monitor_entry.OnDrift,
+        ),
+    ),
+    ("Alerts", (alert_entry.Alerts, alert_entry.AlertRule, alert_entry.Channel, alert_entry.Heartbeat)),
 )
 _TITLES = {
     "SuiteFile": "",
@@ -103,6 +120,21 @@ _TITLES = {
     "BaselineModel": "A model as the baseline",
     "Rule": "A rule",
     "Margin": "A margin",
+    "Monitor": "",
+    "Source": "source",
+    "RedactPattern": "A pattern of one's own, under redact",
+    "RunReference": "A run as the reference",
+    "WindowReference": "A window as the reference",
+    "PathReference": "Files as the reference",
+    "DriftSettings": "drift",
+    "DriftRule": "A rule of drift",
+    "ScoreSpec": "A score",
+    "Canary": "canary",
+    "OnDrift": "on_drift",
+    "Alerts": "",
+    "AlertRule": "A rule on a figure",
+    "Channel": "A channel",
+    "Heartbeat": "heartbeat",
 }
 _INTRO = {
     "Models": "`models` maps a name to a model; `backend` says which of these it is. Names have letters, digits, `_` "
@@ -116,6 +148,11 @@ _INTRO = {
     "looks for bias and the like, with `explain` tells why a model answers another task as it does, or with "
     "`attack` turns its answers round. Every task has these figures without being asked, as far as its requests have "
     "them: " + ", ".join(f"`{name}`" for name in OPERATIONAL) + ".",
+}
+_INTRO |= {
+    "Monitor": "Under `monitor` of a suite, or at the top of a file of its own, which names its `suite` where it uses "
+    "one; see [monitoring](monitoring.md).",
+    "Alerts": "Under `alerts` of a monitor; see [alerts](alerts.md).",
 }
 _CHAPTERS = (
     ("extends", merge),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from evalharness.record import Rating
+from evalharness.report.drift_html import drift_html
 from evalharness.report.html import render_html
+
+from .drifting import drift_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 XSS = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1><svg onload=window.hacked=1>\u2028\ud800"
@@ -65,7 +68,7 @@ def open_page(browser, tmp_path):
         page.on("request", lambda r: told.append(r.url) if r.url != path.as_uri() and r.url != "data:," else None)
         page.on("dialog", lambda d: told.append(f"dialog: {d.message}"))
         page.goto(path.as_uri())
-        if script:
+        if script and 'id="explorer"' in text:
             page.wait_for_selector("#explorer:not([hidden])")
         return page
 
@@ -262,3 +265,11 @@ def test_ten_thousand_samples_open_fast(make_record, open_page):
     page.click("#more")
     settle(page, 200)
     assert page.evaluate("document.activeElement.className") == "row"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200, 2560])
+def test_drift_pages_fit_and_have_contrast(open_page, width, scheme, contrast):
+    page = open_page(drift_html(drift_report()), width=width, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert {name: ratio for name, ratio in page.evaluate(contrast).items() if ratio < 4.5} == {}

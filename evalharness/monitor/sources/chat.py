@@ -75,7 +75,8 @@ def turn(value: Json, field: str, *, role: str = "user") -> Turn:
             break
     if not texts and isinstance(message.get("refusal"), str):
         texts.append(text(message["refusal"], f"{field}.refusal") or "")
-    return Turn(said if isinstance(said, str) and said else role, "".join(texts), "\n".join(thoughts))
+    role = (text(said, f"{field}.role") if isinstance(said, str) else None) or role
+    return Turn(role, "".join(texts), "\n".join(thoughts))
 
 
 def _gather(parts: Json, field: str, texts: list[str], thoughts: list[str], depth: int = 0) -> None:
@@ -96,7 +97,7 @@ def _gather(parts: Json, field: str, texts: list[str], thoughts: list[str], dept
 
 
 def _part(part: dict[str, Json], field: str, texts: list[str], thoughts: list[str], depth: int) -> None:
-    kind = part.get("type", "text")
+    kind = str(part.get("type", "text"))
     if kind in _TEXT_TYPES:
         found = next((part[key] for key in ("text", "content", "refusal") if isinstance(part.get(key), str)), None)
         texts.append(text(found, field) or "")

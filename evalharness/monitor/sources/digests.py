@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import fields
+from operator import attrgetter
 
 from evalharness.core.production import ProductionResponse
 
 __all__ = ["ResponseDigest"]
 
-_FIELDS = tuple(field.name for field in fields(ProductionResponse) if field.name != "ingest_time")
+# Objects come last: their keys are sorted.
+_LAST = ("scores", "attributes")
+_FIRST = tuple(field.name for field in fields(ProductionResponse) if field.name not in ("ingest_time", *_LAST))
+_VALUES = attrgetter(*_FIRST, *_LAST)
 
 
 class ResponseDigest:
@@ -25,9 +28,9 @@ class ResponseDigest:
 
     def add(self, response: ProductionResponse) -> None:
         """Take in one response."""
-        values = [getattr(response, name) for name in _FIELDS]
-        data = json.dumps(values, sort_keys=True, default=str, ensure_ascii=True, separators=(",", ":"))
-        self._sum = (self._sum + int.from_bytes(hashlib.sha256(data.encode()).digest())) % 2**256
+        *values, scores, attributes = _VALUES(response)
+        data = repr((values, sorted(scores.items()), sorted(attributes.items())))
+        self._sum = (self._sum + int.from_bytes(hashlib.sha256(data.encode("utf-8", "replace")).digest())) % 2**256
         self._n += 1
 
     @property

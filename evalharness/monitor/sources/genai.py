@@ -89,7 +89,7 @@ def genai_response(span: Span, context: Context) -> Converted:
     model = found_in(span.attributes, "gen_ai.response.model") or found_in(span.attributes, "gen_ai.request.model")
     if operation is None and model is None:
         return Left.OTHER
-    if operation is not None and operation not in _ANSWERS:
+    if operation is not None and not (isinstance(operation, str) and operation in _ANSWERS):
         return Left.OTHER
     fields = common_fields(span, context, "gen_ai.conversation.id")
     if isinstance(fields, Left):
@@ -180,7 +180,7 @@ def _scores(span: Span) -> dict[str, float]:
         if event.name == "gen_ai.evaluation.result" and isinstance(name, str):
             score = figure(event.attributes.get("gen_ai.evaluation.score.value"), name, least=-math.inf)
             if not math.isnan(score):
-                found[name] = score
+                found[word(name, "gen_ai.evaluation.name")] = score
     return found
 
 

@@ -107,7 +107,7 @@ def _scores(attributes: Mapping[str, Json]) -> dict[str, float]:
         if match := _SCORE.match(key):
             found.setdefault((match[1], match[2]), {})[match[3]] = value
     read = {
-        str(entry["name"]): figure(entry.get("score"), "score", least=-math.inf)
+        word(entry["name"], "annotation.name"): figure(entry.get("score"), "score", least=-math.inf)
         for entry in found.values()
         if isinstance(entry.get("name"), str)
     }

@@ -16,7 +16,7 @@ from .context import Context, Left
 from .digests import ResponseDigest
 from .privacy import private
 from .quarantine import Quarantine
-from .records import converter, records
+from .records import as_stored, converter, records
 from .redact import Redaction
 from .refusal import Refusal
 from .seen import Seen
@@ -83,8 +83,9 @@ class Reading:
         self._begun = True
         seen = Seen()
         waiting: list[ProductionResponse] = []
-        convert = converter(self.source)
-        context = Context.of(self.source, self.start, self.end)
+        stored = as_stored(self.source)
+        convert = converter(stored)
+        context = Context.of(stored, self.start, self.end)
         for place, record in records(self.source, self.start, self.end, base=self.base):
             found = self._one(place, record, convert, context)
             if found is not None:

@@ -17,19 +17,16 @@ from .genai import genai_response
 from .openai import openai_response
 from .openinference import openinference_response
 from .refusal import Refusal
-from .rows import row_response
+from .rows import row_converter
 from .span import Span, is_otlp, logs_of, span_of_row, spans_of
 
-__all__ = ["converter", "records", "spans_in"]
+__all__ = ["as_stored", "converter", "records", "spans_in"]
 
 _SPANS: Final[dict[str, Callable[[Span, Context], Converted]]] = {
     "otel-genai": genai_response,
     "openinference": openinference_response,
 }
-_ROWS: Final[dict[str, Callable[[Any, Context], Converted]]] = {
-    "response.v1": row_response,
-    "sql": row_response,
-    "duckdb": row_response,
+_APIS: Final[dict[str, Callable[[Any, Context], Converted]]] = {
     "openai": openai_response,
     "anthropic": anthropic_response,
 }
@@ -37,8 +34,15 @@ _ROWS: Final[dict[str, Callable[[Any, Context], Converted]]] = {
 
 def converter(source: Source) -> Callable[[Any, Context], Converted]:
     """What makes responses of the records of `source`."""
-    # What was received has been read already, and lies there as responses.
-    return _ROWS["response.v1"] if source.receive is not None else {**_SPANS, **_ROWS}[source.format]
+    return {**_SPANS, **_APIS}.get(source.format) or row_converter(source)
+
+
+def as_stored(source: Source) -> Source:
+    """`source` as its rows lie: what was received has been read already, and lies there as responses."""
+    if source.receive is None:
+        return source
+    keys = ("content", "redact", "redact_timeout_s", "max_record_bytes")
+    return Source(path=source.receive, **{key: getattr(source, key) for key in keys})
 
 
 def records(source: Source, start: datetime, end: datetime, *, base: Path) -> Iterator[tuple[Place, Any]]:
@@ -52,23 +56,25 @@ def records(source: Source, start: datetime, end: datetime, *, base: Path) -> It
 
         yield from sql_records(source.url, source.query, start, end)
         return
-    files = find_files(source.path or source.receive or (), base=base)
+    torn = source.receive is not None
+    source = as_stored(source)
+    files = find_files(source.path or (), base=base)
     if source.format == "duckdb":
         from .duck import duck_records
 
         yield from duck_records(files, source.query, start, end, time=_time_column(source))
         return
     for file in files:
-        yield from _of_file(file, source, start, end)
+        yield from _of_file(file, source, start, end, torn=torn)
 
 
 def _time_column(source: Source) -> str:
     return source.event_time or source.fields.get("event_time", "event_time")
 
 
-def _of_file(file: Path, source: Source, start: datetime, end: datetime) -> Iterator[tuple[Place, Any]]:
+def _of_file(file: Path, source: Source, start: datetime, end: datetime, *, torn: bool) -> Iterator[tuple[Place, Any]]:
     kind = kind_of(file)
-    of_spans = source.format in _SPANS and source.receive is None
+    of_spans = source.format in _SPANS
     if kind == "protobuf" and of_spans:
         from .otlp_proto import proto_spans
 
@@ -81,7 +87,7 @@ def _of_file(file: Path, source: Source, start: datetime, end: datetime) -> Iter
         time = _time_column(source) if not of_spans else source.event_time or "end_time"
         rows = parquet_records(file, time=time, start=start, end=end)
     else:
-        rows = json_records(file, max_bytes=source.max_record_bytes, torn=source.receive is not None)
+        rows = json_records(file, max_bytes=source.max_record_bytes, torn=torn)
     if not of_spans:
         yield from rows
         return

@@ -18,28 +18,44 @@ from .refusal import Refusal, shown
 __all__ = ["checked_query", "sql_records"]
 
 _ROWS: Final = 2048
-_COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+# Texts and names in quotes come first: what looks like a comment within them is none.
+_TOKENS: Final = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
-def checked_query(query: str, *, needs: tuple[str, ...] = ()) -> str:
-    """`query`, if it is one SELECT (or WITH … SELECT) that names the parameters that it `needs`.
+def checked_query(query: str) -> str:
+    """`query` without its comments, if it is one SELECT (or WITH … SELECT).
 
     Raises:
         UsageError: it is not. That is said early; what keeps the database from change is the transaction.
     """
-    plain = _QUOTED.sub("''", _COMMENT.sub(" ", query)).strip().rstrip(";").strip()
+    found = _TOKENS.sub(lambda match: match[1] or " ", query).strip().rstrip("; \t\r\n")
+    plain = _unquoted(found)
     if not re.match(r"(?i)(select|with|from)\b", plain):
         raise UsageError(f"source: the query must be a SELECT, and begins with {plain[:20]!r}")
     if ";" in plain:
         raise UsageError("source: the query must be one statement; remove what comes after the semicolon")
-    missing = [name for name in needs if not re.search(rf":{name}\b|\${name}\b", plain)]
+    return found
+
+
+def _unquoted(query: str) -> str:
+    return _TOKENS.sub("''", query)
+
+
+def _parameters(query: str) -> set[str]:
+    """Which of the interval's parameters `query` names, outside of quotes.
+
+    Raises:
+        UsageError: it lacks the beginning or the end.
+    """
+    plain = _unquoted(query)
+    given = {name for name in ("start", "end", "start_s", "end_s") if re.search(rf"(?<!:):{name}\b", plain)}
+    missing = [name for name in ("start", "end") if not {name, f"{name}_s"} & given]
     if missing:
         raise UsageError(
             f"source: the query must name the interval, and lacks {' and '.join(':' + name for name in missing)}; "
             f"write WHERE event_time >= :start AND event_time < :end"
         )
-    return query.strip().rstrip(";")
+    return given
 
 
 def sql_records(
@@ -59,9 +75,9 @@ def sql_records(
     from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
     plain = checked_query(query)
-    given = {name for name in ("start", "end", "start_s", "end_s") if re.search(rf":{name}\b", plain)}
-    if not {"start", "start_s"} & given or not {"end", "end_s"} & given:
-        checked_query(query, needs=("start", "end"))
+    given = _parameters(plain)
+    # SQLAlchemy looks for parameters within quotes, too.
+    plain = _TOKENS.sub(lambda match: match[0].replace(":", r"\:"), plain)
     found = os.environ if environ is None else environ
     secret = resolve(url, found)
     try:

@@ -1,0 +1,43 @@
+"""How a window is judged: the tests, their thresholds, and what counts as evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..core.errors import UsageError
+from ..core.types import Json
+
+__all__ = ["Correction", "Policy"]
+
+Correction = Literal["bh", "by", "holm", "none"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a comparison of two windows asks for.
+
+    `tests` maps a column to a test, a name or {name: {option: value}}, where the default of its kind is not wanted;
+    `effects` maps a column to the effect from which on it matters. `alpha` bounds the false alarms of a window,
+    `least_n` is the number of rows (of conversations, where rows are clustered) below which nothing is said.
+    """
+
+    alpha: float = 0.05
+    correction: Correction = "bh"
+    least_n: int = 30
+    tests: Mapping[str, Json] = field(default_factory=dict)
+    effects: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise UsageError(f"alpha must lie between 0 and 1, as in 0.05, but is {self.alpha:g}")
+        if self.correction not in ("bh", "by", "holm", "none"):
+            raise UsageError(f"correction is {self.correction!r}; choose bh, by, holm or none")
+        if self.least_n < 2:
+            raise UsageError(f"least_n must be at least 2, but is {self.least_n}")
+        for column, effect in self.effects.items():
+            if not (effect >= 0 and math.isfinite(effect)):
+                raise UsageError(f"the effect of column {column!r} must be a number from 0 on, but is {effect:g}")
