@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from evalharness.core.errors import UsageError
 
 if TYPE_CHECKING:
+    import socket
+
     from evalharness.monitor.alerts.store import Alert
     from evalharness.record import RunRegistry
 
-__all__ = ["alert_row", "as_plain", "figure_text", "minute_text", "open_registry", "user_name"]
+__all__ = ["alert_row", "as_plain", "figure_text", "listening_at", "minute_text", "open_registry", "user_name"]
 
 
 def open_registry(args: argparse.Namespace) -> RunRegistry:
@@ -71,3 +73,17 @@ def minute_text(time: datetime | None) -> str:
 def figure_text(value: float) -> str:
     """A figure in four digits; - where there is none."""
     return "-" if value != value else f"{value:.4g}"
+
+
+def listening_at(place: str, *, option: str) -> socket.socket:
+    """A socket that listens at HOST:PORT.
+
+    Raises:
+        UsageError: naming the option, if `place` is none, or nobody can listen there.
+    """
+    from .listening import listening_on
+
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"{option} {place!r}: write HOST:PORT, as 127.0.0.1:9464")
+    return listening_on(host.strip("[]"), int(port))

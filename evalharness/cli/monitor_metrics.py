@@ -7,9 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from evalharness.core.errors import UsageError
-
-from .monitor_desk import open_registry
+from .monitor_desk import listening_at, open_registry
 from .runs import add_place_arguments
 
 if TYPE_CHECKING:
@@ -38,30 +36,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace, registry: RunRegistry) -> int:
-    import asyncio
     import signal
+    import threading
 
-    from aiohttp import web
+    from evalharness.monitor.prometheus import serving_metrics
 
-    from evalharness.monitor.prometheus import metrics_app
+    from .listening import address_of
 
-    from .listening import address_of, listening_on, until_signalled
-
-    host, _, port = args.listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"--listen {args.listen!r}: write HOST:PORT, as 127.0.0.1:9464")
-    listening = listening_on(host.strip("[]"), int(port))
-
-    async def serve() -> int:
-        stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        runner = web.AppRunner(metrics_app(registry, lambda: datetime.now(UTC)), access_log=None)
-        await runner.setup()
-        await web.SockSite(runner, listening).start()
+    listening = listening_at(args.listen, option="--listen")
+    woken = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda number, frame: woken.set()) for number in numbers}
+    with serving_metrics(registry, lambda: datetime.now(UTC), listening):
         print(f"metrics at http://{address_of(listening)}/metrics; Ctrl-C stops", file=sys.stderr, flush=True)
-        try:
-            with until_signalled({signal.SIGINT: 0, signal.SIGTERM: 0}, stopped):
-                return await stopped
-        finally:
-            await runner.cleanup()
-
-    return asyncio.run(serve())
+        woken.wait()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return 0

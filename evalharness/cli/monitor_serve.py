@@ -7,13 +7,16 @@ finishes the interval in progress, or gives it up after half a minute; the next 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 import threading
 from types import FrameType
 
+from .listening import address_of
 from .monitor import definition_of
+from .monitor_desk import listening_at
 from .monitor_run import open_registry
 from .runs import add_place_arguments
 
@@ -24,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `monitor serve`."""
     parser.add_argument("monitors", metavar="MONITOR", nargs="+", help="suites with `monitor:`, or monitors' own files")
     parser.add_argument("--once", action="store_true", help="run what is due now, and end")
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", help="answer Prometheus at HOST:PORT/metrics meanwhile"
+    )
     add_place_arguments(parser)
 
 
@@ -60,10 +66,17 @@ def run(args: argparse.Namespace) -> int:
         for definition in definitions:
             due = definition.schedule.next_due(system_clock())
             log(f"{definition.name}: next interval is due at {utc_text(due.replace(microsecond=0))}")
-        try:
-            daemon.serve(woken.wait)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with contextlib.ExitStack() as stack:
+            if args.metrics is not None:
+                from evalharness.monitor.prometheus import serving_metrics
+
+                listening = listening_at(args.metrics, option="--metrics")
+                stack.enter_context(serving_metrics(registry, system_clock, listening))
+                log(f"metrics at http://{address_of(listening)}/metrics")
+            try:
+                daemon.serve(woken.wait)
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
         log("told to end: no interval is in progress")
     return 0

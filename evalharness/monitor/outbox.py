@@ -125,6 +125,11 @@ def claim(connection: Connection, *, holder: str, now: datetime, lease_s: float)
     row = connection.execute(query.order_by(OUTBOX.c.id).limit(1)).mappings().first()
     if row is None:
         return None
+    if row["attempts"] >= 2 * ATTEMPTS:
+        # Whatever sends it dies of it: it must not keep all others from being sent.
+        values = {"state": "dead", "done_utc": now, "expires_utc": None, "error": "who sent it never came back"}
+        connection.execute(update(OUTBOX).where(OUTBOX.c.id == row["id"]).values(values))
+        return claim(connection, holder=holder, now=now, lease_s=lease_s)
     token, expires = row["token"] + 1, now + timedelta(seconds=lease_s)
     held = and_(OUTBOX.c.id == row["id"], OUTBOX.c.token == row["token"], OUTBOX.c.state == "waiting")
     values = {"token": token, "holder": holder, "expires_utc": expires, "attempts": row["attempts"] + 1}

@@ -7,7 +7,10 @@ bounded: a family has at most `MOST_SERIES` series, and `evalharness_series_drop
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from evalharness.record import RunRegistry
 
-__all__ = ["exposition", "metrics_app"]
+__all__ = ["exposition", "metrics_app", "serving_metrics"]
 
 
 def exposition(registry: RunRegistry, clock: Callable[[], datetime]) -> bytes:
@@ -71,3 +74,27 @@ def metrics_app(registry: RunRegistry, clock: Callable[[], datetime]) -> web.App
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     return app
+
+
+@contextmanager
+def serving_metrics(registry: RunRegistry, clock: Callable[[], datetime], listening: socket.socket) -> Iterator[None]:
+    """In the block `/metrics` is answered on `listening`, by a thread of its own: for those that are busy otherwise."""
+    from aiohttp import web
+
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(metrics_app(registry, clock), access_log=None)
+
+    async def start() -> None:
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+
+    thread = threading.Thread(target=loop.run_forever, name="metrics", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(start(), loop).result()
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

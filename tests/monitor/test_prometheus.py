@@ -18,7 +18,7 @@ from sqlalchemy import insert
 
 from evalharness.monitor.alerts import deliver, observe
 from evalharness.monitor.conditions import Condition, Window
-from evalharness.monitor.prometheus import exposition, metrics_app
+from evalharness.monitor.prometheus import exposition, metrics_app, serving_metrics
 from evalharness.monitor.prometheus_families import FAMILIES, MOST_SERIES
 from evalharness.record import RunRegistry
 from evalharness.record.database import writing
@@ -159,6 +159,18 @@ def test_the_server_answers_as_prometheus_expects(registry: RunRegistry) -> None
     assert (status, other) == (200, 404)
     assert kind == "text/plain; version=0.0.4; charset=utf-8"
     assert "# TYPE evalharness_silences gauge" in text
+
+
+def test_the_daemon_answers_beside_its_work(registry: RunRegistry) -> None:
+    import socket
+    import urllib.request
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/metrics"
+    with serving_metrics(registry, lambda: START, listening), urllib.request.urlopen(url, timeout=10) as answer:
+        assert b"evalharness_silences 0.0" in answer.read()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=10)
 
 
 # ── what we ship ──────────────────────────────────────────────────────────────────────────────────────────────────

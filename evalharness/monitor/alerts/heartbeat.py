@@ -34,14 +34,17 @@ def seen_window(connection: Connection, monitor: str) -> Window | None:
 def note_window(
     connection: Connection, monitor: str, alerts: Alerts, window: Window, now: datetime, *, due: datetime | None
 ) -> None:
-    """Keep that `window` was seen, when the next one is due, and what `alerts:` says now."""
+    """Keep that `window` was seen, when the next one is due, and what `alerts:` says now.
+
+    The next one is never due before now: who catches up on old intervals is not late with each of them.
+    """
     values = {
         "alerts": alerts.model_dump_json(),
         "start_utc": window.start,
         "end_utc": window.end,
         "revision": window.revision,
         "observed_utc": now,
-        "due_utc": now + (window.end - window.start) if due is None else due,
+        "due_utc": max(now, now + (window.end - window.start) if due is None else due),
     }
     where = HEARTBEATS.c.monitor == monitor
     if connection.execute(update(HEARTBEATS).where(where).values(values)).rowcount == 0:

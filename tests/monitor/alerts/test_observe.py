@@ -302,6 +302,17 @@ def test_an_interval_that_does_not_end_in_time_is_an_alert(desk: Make) -> None:
     assert told(one) == [("heartbeat", "resolved")]
 
 
+def test_who_catches_up_is_not_late_with_each_interval(desk: Make) -> None:
+    one = desk(heartbeat={"grace_s": 600})
+    one.clock.now += 100 * HOUR
+    for i in range(3):
+        one.see(i, look("ok"), due=one.clock() - (90 - i) * HOUR)
+        one.clock.now += timedelta(minutes=5)
+        assert told(one) == []
+    one.clock.now += timedelta(minutes=6)
+    assert told(one) == [("heartbeat", "firing")]
+
+
 def test_a_monitor_that_is_no_more_is_not_expected(desk: Make) -> None:
     one = desk()
     one.see(0, look("ok"))

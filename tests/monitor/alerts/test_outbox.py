@@ -115,6 +115,17 @@ def test_a_held_message_is_nobody_elses_until_the_lease_is_over(full: Desk) -> N
         assert not mark_sent(connection, second, full.clock())
 
 
+def test_a_message_that_kills_whoever_sends_it_is_given_up(full: Desk) -> None:
+    for _ in range(2 * ATTEMPTS):
+        assert _claim(full, "a") is not None
+        full.clock.now += timedelta(seconds=120)
+    following = _claim(full, "a")
+    assert following is not None
+    assert following.kind == "resolved"
+    with reading(full.registry.engine) as connection:
+        assert [row.error for row in waiting_rows(connection, states=("dead",))] == ["who sent it never came back"]
+
+
 def test_who_was_held_up_after_its_claim_does_not_send(full: Desk) -> None:
     class Slow(Clock):
         """Each look at it is a minute later."""
