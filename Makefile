@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+# A worker for each core: make test PARALLEL="-n auto --dist worksteal". Neighbours then mostly stay together, so that
+# what a module's tests share is made once.
+PARALLEL ?=
 
 .PHONY: quickstart test test-fast check lint types imports format docs clean
 
@@ -12,10 +15,10 @@ quickstart: $(VENV)/.installed
 	$(BIN)/evalharness run suites/quickstart.yaml
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 check: lint types imports test
 

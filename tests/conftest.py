@@ -1,7 +1,8 @@
-"""What all tests share: a cache of their own, and no silent skip where CI has what a test needs."""
+"""What all tests share: a cache of their own, turns among workers, and no silent skip of what CI must run."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -16,6 +17,14 @@ from hypothesis import settings
 settings.register_profile("quick", max_examples=20)
 if not os.environ.get("EVALHARNESS_CI"):
     settings.load_profile("quick")
+
+# Workers share the cores: without this, each one's torch would start a thread for every core of the machine. Set
+# before anything imports torch; the processes that tests start inherit it.
+if _WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // _WORKERS, 1)))
+
+# More workers than this would want for memory (each may hold torch and models) before they want for cores.
+_MOST_WORKERS = 8
 
 # The contrast (WCAG 2) of each text that is seen with what is behind it, by tag and class.
 _CONTRAST = """() => {
@@ -142,6 +151,42 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return folder
 
     return make
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many workers `-n auto` means: the cores that this process may use, up to a number that memory allows."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_WORKERS)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, alone: bool) -> Iterator[None]:
+    """Hold the lock of `path`: with others who share it, or alone."""
+    import fcntl
+
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            # By name: a process that a test has forked keeps a copy of the descriptor, and would keep the lock.
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """With several workers, a test marked `alone` waits until the others rest, and they rest until it is over."""
+    worker = getattr(item.config, "workerinput", None)
+    if worker is None or os.name != "posix":
+        return (yield)
+    # The folder above the workers' own, which is of this run only.
+    folder = Path(item.config._tmp_path_factory.getbasetemp()).parent  # type: ignore[attr-defined]
+    with contextlib.ExitStack() as stack:
+        # All pass by the door, so that who waits to be alone is not overtaken for ever by those who share.
+        with _locked(folder / "alone.door", alone=True):
+            stack.enter_context(_locked(folder / "alone.lock", alone=item.get_closest_marker("alone") is not None))
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,6 +9,7 @@ evalharness list lm-eval-tasks   the tasks, groups and tags of lm-eval, which `l
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,28 +108,37 @@ def source_docstring(room: str, name: str) -> str | None:
 
     None for names from outside packages, and for what the source does not define by `def` or `class`.
     """
-    import ast
     from importlib import import_module
-    from importlib.abc import InspectLoader
-    from importlib.util import find_spec
 
     table: dict[str, str] = import_module(f"evalharness.{'data' if room == 'datasets' else room}").BUILTIN
     target = table.get(name)
     if target is None:
         return None
     module, _, attribute = target.partition(":")
+    return _docstrings(module).get(attribute)
+
+
+@functools.cache
+def _docstrings(module: str) -> dict[str, str | None]:
+    """The docstring of each function and class of a module, read from its source; {} where there is none to read.
+
+    Once for each module: it stands for several names, and parsing is most of what a list costs.
+    """
+    import ast
+    from importlib.abc import InspectLoader
+    from importlib.util import find_spec
+
     spec = find_spec(module)
     loader = None if spec is None else spec.loader
     source = loader.get_source(module) if isinstance(loader, InspectLoader) else None
     if source is None and spec is not None and spec.origin is not None and spec.has_location:
         # Under pytest, which loads packages with plug-ins of its own by itself.
         source = Path(spec.origin).read_text(encoding="utf-8")
-    if source is None:
-        return None
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == attribute:
-            return ast.get_docstring(node)
-    return None
+    return {
+        node.name: ast.get_docstring(node)
+        for node in ast.parse(source or "").body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
 
 
 def _rooms(rooms: tuple[str, ...], *, as_json: bool) -> int:

@@ -98,9 +98,9 @@ def test_any_text_is_read(text: str) -> None:
 )
 def test_a_text_of_repetitions_takes_no_time(piece: str) -> None:
     refusal_in(piece)
-    started = time.perf_counter()
+    started = time.process_time()
     refusal_in(piece * 20_000)
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 2
 
 
 def test_the_version_is_of_the_form_that_marks_are_known_by() -> None:

@@ -104,9 +104,9 @@ def test_luhn_and_iban_agree_with_presidio():
     "text", ["1" * 50_000, "a." * 20_000 + "@", "1 " * 20_000, "a@" * 20_000, ":" * 20_000, "DE12 " * 9_000]
 )
 def test_hostile_texts_are_read_in_time(text):
-    begin = time.perf_counter()
+    begin = time.process_time()
     find_pii(text)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def share(metric, prompt, *answers):
