@@ -222,3 +222,8 @@ def test_attributes_of_a_pair(one: Callable[..., Any]) -> None:
     row = {"tier": "gold", "request": {"messages": []}, "response": CHAT | {"metadata": {"region": "eu"}}}
     response = one(row, format="openai", attributes={"tier": "tier", "region": "region", "asked": "request.model"})
     assert response.attributes == {"tier": "gold", "region": "eu", "asked": None}
+
+
+def test_a_failure_that_says_nothing_is_its_status(one: Callable[..., Any]) -> None:
+    row = {"custom_id": "q-1", "at": AT, "response": {"status_code": 500, "body": {}}, "error": None}
+    assert one(row, format="openai", event_time="at").error == "500"

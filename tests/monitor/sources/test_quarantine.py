@@ -122,3 +122,29 @@ def test_folders_and_patterns_in_order(tmp_path: Path, make: Any, reading: Calla
     assert [r.id for r in reading(Source(path="logs/*.jsonl"), base=tmp_path).responses][-2:] == [ids[1], ids[0]]
     both = Source(path=("logs/b.jsonl", "logs/**/*.jsonl"))
     assert next(r.id for r in reading(both, base=tmp_path).responses) == ids[0]
+
+
+@pytest.mark.parametrize("framed", [True, False])
+def test_a_message_that_is_too_long_costs_no_other(
+    tmp_path: Path, make: Any, reading: Callable[..., Any], framed: bool
+) -> None:
+    one, two = make.facts_of(5, 10)
+    long = make.Fact("f" * 16, make.START, said="word " * 2000)
+    parts = [make.protobuf(make.otlp([make.genai_span(fact)])) for fact in (one, long, two)]
+    (tmp_path / "a.pb").write_bytes(b"".join((len(part).to_bytes(4) if framed else b"") + part for part in parts))
+    found = reading(Source(path=str(tmp_path), format="otel-genai", max_record_bytes=5000))
+    assert [response.id for response in found.responses] == [one.id, two.id]
+    assert [(item.rule, item.place.line) for item in found.quarantine.listed] == [("too-long", 2)]
+
+
+def test_late_and_a_mark_at_the_beginning(tmp_path: Path, make: Any, reading: Callable[..., Any]) -> None:
+    from datetime import timedelta
+
+    rows = [
+        make.row(fact) | {"ingest_time": (make.END + timedelta(seconds=late)).isoformat()}
+        for fact, late in zip(make.facts_of(1, 2, 3), (-1, 59, 60), strict=True)
+    ]
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + "".join(json.dumps(row) + "\n" for row in rows).encode())
+    assert reading(Source(path=str(file))).counts.late == 2
+    assert reading(Source(path=str(file)), lateness_s=60).counts.late == 1

@@ -252,7 +252,23 @@ def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: pyt
         patch.setattr(os, "fsync", broken)
         with pytest.raises(OSError, match="Input/output"):
             spool.append(b'{"id": "lost"}\n')
-    spool.append(b'{"id": "kept"}\n')
+    spool.append(b'{"id": 2}\n')  # shorter: nothing of the other may stand after it
     spool.close()
     (file,) = tmp_path.iterdir()
-    assert file.read_text() == '{}\n{"id": "kept"}\n'
+    assert file.read_text() == '{}\n{"id": 2}\n'
+
+
+def test_no_more_than_the_limit_is_ever_unpacked() -> None:
+    import tracemalloc
+
+    from evalharness.monitor.sources.otlp_http import BadRequest, unpacked
+
+    bomb = gzip.compress(b"0" * 50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadRequest):
+            unpacked(bomb, "gzip", most=100_000)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert unpacked(gzip.compress(b"0" * 100_000), "gzip", most=100_000) == b"0" * 100_000

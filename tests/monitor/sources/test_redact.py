@@ -114,3 +114,12 @@ def test_what_is_redacted_has_nothing_left_to_find(text: str) -> None:
     once = redaction(f"{text} ann@corp.de 4111111111111111 {text}")
     assert redaction(once) == once
     assert "ann@corp.de" not in once
+
+
+def test_without_content_every_text_goes() -> None:
+    response = ProductionResponse(
+        "1", moment("2026-11-22T10:00:00Z", "t"), input="a", output="b", reasoning="c", messages=(("user", "d"),)
+    )
+    for redaction in (Redaction([]), Redaction(["email"])):
+        found = private(response, content=False, redaction=redaction)
+        assert (found.input, found.output, found.reasoning, found.messages) == (None, None, None, ())
