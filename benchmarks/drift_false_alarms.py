@@ -226,7 +226,14 @@ def main() -> None:
                     continue
                 began = time.perf_counter()
                 rang, evidence = ours(stream, n, k, seeds)
-                cell: list[str] = [stream, f"{n:,}", str(k), str(seeds), f"{rang / seeds:.3f}", f"{evidence / seeds:.3f}"]
+                cell: list[str] = [
+                    stream,
+                    f"{n:,}",
+                    str(k),
+                    str(seeds),
+                    f"{rang / seeds:.3f}",
+                    f"{evidence / seeds:.3f}",
+                ]
                 small = n * k <= 20_000
                 few = min(seeds, 40)
                 for python, code in ((args.evidently, EVIDENTLY), (args.nannyml, NANNYML)):
@@ -238,8 +245,9 @@ def main() -> None:
     days = [year(seed, 200, 5, 365, 365) for seed in range(monitors)]
     rang = sum(day > 0 for day in days)
     said = (
-        f"Of {monitors} monitors (5 columns, 200 rows a day, a stated run length of 365 windows) {rang} rang within 365 "
-        f"windows; the promise allows {monitors // 2}.  Evidence above 1.1 × alpha by more than three standard errors: "
+        f"Of {monitors} monitors (5 columns, 200 rows a day, a stated run length of 365 windows) {rang} rang within "
+        f"365 windows; the promise allows {monitors // 2}. "
+        "Evidence above 1.1 × alpha by more than three standard errors: "
         f"{'nowhere' if worst <= 0.055 else 'somewhere, see the table'}."
     )
     print(said)

@@ -32,6 +32,7 @@ ACTIONS: dict[str, Action] = {
     "silence": Action("monitor_silence", "send nothing of some alerts for a while"),
     "ack": Action("monitor_ack", "say that you look after an alert"),
     "deliver": Action("monitor_deliver", "send the messages that wait in the outbox"),
+    "receive": Action("monitor_receive", "receive telemetry over OTLP/HTTP"),
     "metrics": Action("monitor_metrics", "metrics for Prometheus"),
     "export": Action("monitor_export", "write files for cron, systemd, Kubernetes or Airflow"),
 }

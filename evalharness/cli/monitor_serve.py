@@ -27,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `monitor serve`."""
     parser.add_argument("monitors", metavar="MONITOR", nargs="+", help="suites with `monitor:`, or monitors' own files")
     parser.add_argument("--once", action="store_true", help="run what is due now, and end")
-    parser.add_argument(
-        "--metrics", metavar="HOST:PORT", help="answer Prometheus at HOST:PORT/metrics meanwhile"
-    )
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="answer Prometheus at HOST:PORT/metrics meanwhile")
     add_place_arguments(parser)
 
 

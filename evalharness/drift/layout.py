@@ -27,6 +27,7 @@ OTHER = "(other)"
 _SAMPLE = 200_000
 _TEXTS = 20_000
 _VECTORS = 5_000
+_LEAST_BINS, _ROWS_A_BIN = 4, 20
 # Names counted while a layout is made; beyond twice as many, the rarest are dropped.
 _NAMES = 50_000
 
@@ -142,7 +143,8 @@ def freeze(
 
     Args:
         reference: one table, or the chunks of one.
-        bins: bins of equal share of a numeric column; heavy values and the tails get some more.
+        bins: bins of equal share of a numeric column, at most one for 20 rows; heavy values and the tails get some
+            more.
         levels: known levels of a category; the rest is counted together.
         terms: known terms of a text.
         features: random Fourier features of an embedding, an even number.
@@ -252,7 +254,8 @@ class _Gathered:
             width = kept.shape[1] if kept.ndim == 2 else 0
             bandwidth = median_distance(kept, seed=seed)
             return ColumnLayout("embedding", dimensions=width, features=features, bandwidth=bandwidth, seed=seed)
-        edges = bin_edges(kept, bins)
+        # Edges that are values of the reference itself fit it too well where each bin has a few rows only.
+        edges = bin_edges(kept, max(_LEAST_BINS, min(bins, kept.size // _ROWS_A_BIN)))
         return ColumnLayout("numeric", tuple(map(float, edges)), _positions(kept, edges))
 
 

@@ -27,13 +27,23 @@ import numpy as np
 from ..core.errors import UsageError
 from ..stats.e_values import e_value, shiryaev_roberts
 
-__all__ = ["WindowSequence", "alpha_of_run_length", "threshold_of_run_length"]
+__all__ = ["WindowSequence", "alpha_of_run_length", "alpha_of_windows", "threshold_of_run_length"]
 
 
 def alpha_of_run_length(run_length: float) -> float:
     """The level of a window by itself: 1/(4N)."""
     _check(run_length)
     return 1.0 / (4.0 * run_length)
+
+
+def alpha_of_windows(run_length: float) -> float:
+    """The level of a window where windows by themselves are all that is looked at: 1/(2N).
+
+    Each rings with that chance at most, so that one of the first t has rung with a chance of t/(2N) at most, however
+    they depend on one another, and the first false alarm comes after N windows or more on average.
+    """
+    _check(run_length)
+    return 1.0 / (2.0 * run_length)
 
 
 def threshold_of_run_length(run_length: float) -> float:

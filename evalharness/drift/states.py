@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..core.drifting import DriftFinding
 from ..core.errors import NotComparableError, UsageError
-from ..core.types import Json
 from .base import Counts, DriftTest, Features, Moments, Window
 from .decide import decided
 from .lines import chosen_test, design_effect, tested
@@ -19,7 +18,9 @@ from .table import YES_OR_NO
 from .tests.location import Rate
 from .window import MISSING
 
-__all__ = ["compare_states", "findings_of_states", "picture_of_states"]
+_QUANTILES = ((0.5, "median"), (0.95, "p95"))
+
+__all__ = ["compare_states", "findings_of_states", "picture_of_states", "summary_of_states"]
 
 
 def compare_states(reference: WindowState, current: WindowState, policy: Policy) -> tuple[DriftFinding, ...]:
@@ -100,13 +101,12 @@ def _counts(test: DriftTest, name: str, segment: str, side: WindowState) -> Coun
     return Counts(found.counts @ join, None if found.groups is None else found.groups @ join)
 
 
-def picture_of_states(reference: WindowState, current: WindowState, name: str) -> Mapping[str, Json]:
+def picture_of_states(reference: WindowState, current: WindowState, name: str) -> Mapping[str, Sequence[object] | str]:
     """The picture of a column for `DriftReport.pictures`; empty where a side has no rows, and of embeddings."""
     layout = reference.layout.columns[name]
     if layout.kind == "embedding" or not (reference.column(name).n and current.column(name).n):
         return {}
     sides = [side.counts(name).counts for side in (reference, current)]
-    found: Mapping[str, object]
     if layout.kind == "numeric":
         ends = [side.column(name).range for side in (reference, current)]  # type: ignore[union-attr]
         low, high = min(float(r[0]) for r in ends), max(float(r[1]) for r in ends)
@@ -115,4 +115,31 @@ def picture_of_states(reference: WindowState, current: WindowState, name: str) -
         found = numeric_picture(edges, sides[0], sides[1])
     else:
         found = category_picture([*layout.names, "others"], sides[0], sides[1])
-    return found  # type: ignore[return-value]  # lists of numbers and names are JSON
+    return found
+
+
+def summary_of_states(reference: WindowState, current: WindowState, name: str) -> list[tuple[str, float, float]]:
+    """(name, reference, current) figures: mean, quantiles of numbers, the share of the level that moved most."""
+    kind = reference.layout.columns[name].kind
+    sides = (reference, current)
+    found: list[tuple[str, float, float]] = []
+    if kind == "numeric" and all(side.column(name).n for side in sides):
+        means = [side.moments(name).mean for side in sides]
+        found.append(("mean", means[0], means[1]))
+        found += [(label, *_pair(side.quantile(name, q) for side in sides)) for q, label in _QUANTILES]
+    elif kind == "category" and all(side.column(name).n for side in sides):
+        shares = [side.counts(name).counts / side.column(name).n for side in sides]
+        names = (*reference.layout.columns[name].names, "other levels")
+        yes = [i for i, level in enumerate(names) if level == YES_OR_NO[1] and set(names[:-1]) <= set(YES_OR_NO)]
+        i = yes[0] if yes else int(np.argmax(np.abs(shares[1] - shares[0])))
+        found.append((f"share of {names[i]}", float(shares[0][i]), float(shares[1][i])))
+    gone = [side.column(name).missing for side in sides]
+    if any(gone):
+        rows = [side.column(name).n + side.column(name).missing for side in sides]
+        found.append(("share missing", *_pair(g / max(n, 1) for g, n in zip(gone, rows, strict=True))))
+    return found
+
+
+def _pair(values: Iterable[float]) -> tuple[float, float]:
+    first, second = values
+    return first, second

@@ -35,9 +35,9 @@ def tools_of(
     """Tools that read real sources and move real alerts."""
     if measure is None:
         from .measure import Measurer
-        from .row_kit import RowKit
+        from .state_kit import StateKit
 
-        measure = Measurer(registry, RowKit)
+        measure = Measurer(registry, StateKit)
     return Tools(registry.engine, Path(registry.reports), clock, measure, observe, rewind)
 
 

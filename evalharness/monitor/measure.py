@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from evalharness.core.errors import SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kit", "Measurer", "check_columns"]
 
+DRIFT_PAGE: Final = "drift.html"
 _EVER = Interval(datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 
@@ -47,6 +48,9 @@ class Measurer:
         self, definition: Definition, interval: Interval, past: Past, *, beat: Callable[[], None]
     ) -> Measurement:
         """What of `interval` is measured and found (`measurement.Measure`)."""
+        from evalharness.report.drift_chart import standalone
+        from evalharness.report.drift_html import drift_html
+
         from .sources import read
 
         check_columns(definition)
@@ -85,7 +89,11 @@ class Measurer:
             return Measurement("no_reference", **shared, message=window.message)
         beat()
         findings = kit.instruments.compare(reference.state, window.state)
-        return Measurement("compared", **shared, findings=findings)
+        report = kit.instruments.report(reference.state, window.state, findings, (reference.name, str(interval)))
+        shared["files"] |= {DRIFT_PAGE: drift_html(report).encode()}
+        drifted = {one.column for one in findings if one.drifted}
+        pictures = {name: str(chart) for name in drifted if (chart := standalone(report.pictures.get(name, {}), name))}
+        return Measurement("compared", **shared, findings=findings, pictures=pictures)
 
     def _reference(self, definition: Definition, interval: Interval, past: Past, kit: Kit) -> Reference:
         return find_reference(definition, interval, past, kit.instruments, fixed=lambda: self._fixed(definition, kit))
@@ -162,7 +170,7 @@ def check_columns(definition: Definition) -> None:
     Raises:
         SuiteError: there is no such column or test; all that are wrong at once.
     """
-    from .row_kit import COMPARED
+    from .state_kit import COMPARED
 
     monitor = definition.monitor
     problems = []
@@ -184,9 +192,6 @@ def check_columns(definition: Definition) -> None:
         if rule.segment is not None:
             message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
             problems.append(definition.problem(("drift", "rules", i, "segment"), message))
-    if monitor.drift.run_length is not None:
-        message = "is not carried out yet; leave it out: alpha bounds the false alarms of each window"
-        problems.append(definition.problem(("drift", "run_length"), message))
     for key in ("watch", "scores", "labels", "estimate", "canary", "on_drift"):
         if getattr(monitor, key):
             problems.append(definition.problem((key,), "is not carried out yet; leave it out"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from evalharness.core.canonical import digest
-from evalharness.core.drifting import DriftFinding
+from evalharness.core.drifting import DriftFinding, DriftReport
 from evalharness.core.errors import EvalHarnessError, RecordError
 from evalharness.core.files import atomic_folder
 from evalharness.suite.monitor_entry import PathReference, RunReference, WindowReference
@@ -69,6 +69,10 @@ class Instruments(Protocol):
     def restored(self, data: bytes, layout: Layout) -> State: ...
 
     def compare(self, reference: State, current: State) -> tuple[DriftFinding, ...]: ...
+
+    def report(
+        self, reference: State, current: State, findings: tuple[DriftFinding, ...], names: tuple[str, str]
+    ) -> DriftReport: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from .text import clip, figure, safe, share
 
-__all__ = ["distribution", "table_of"]
+__all__ = ["distribution", "standalone", "table_of"]
 
 _WIDTH, _HEIGHT, _BASE = 320.0, 120.0, 104.0
 _BAR, _LEVELS, _LABEL = 22.0, 12, 22
@@ -23,6 +23,24 @@ def distribution(picture: Mapping[str, Any], column: str) -> Markup:
     if picture.get("kind") == "category":
         return _pairs(picture["labels"], picture["reference"], picture["current"], column)
     return Markup("")
+
+
+_STYLE = Markup(
+    "<style>.d-ref{fill:#e3e6e8;stroke:#59636d}.d-now{fill:none;stroke:#0b5cad;stroke-width:2}.d-ref-bar{fill:#9aa2aa}"
+    ".d-now-bar{fill:#0b5cad}.d-axis{stroke:#dcdfe1}text{font:10px sans-serif;fill:#3a4148}"
+    ".end,.d-name{text-anchor:end}</style>"
+)
+
+
+def standalone(picture: Mapping[str, Any], column: str) -> Markup:
+    """The drawing as a file of its own, for a message: the reference in grey, now in blue; empty where none is."""
+    drawn = distribution(picture, column)
+    if not drawn:
+        return drawn
+    head, _, body = str(drawn).partition(">")
+    height = head.split('viewBox="0 0 ', 1)[1].split('"', 1)[0].split(" ")[1]
+    size = f' xmlns="http://www.w3.org/2000/svg" width="{2 * _WIDTH:g}" height="{2 * float(height):g}">'
+    return Markup(head + size) + _STYLE + Markup(body)
 
 
 def table_of(picture: Mapping[str, Any]) -> list[tuple[str, str, str]]:
