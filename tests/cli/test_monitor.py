@@ -19,7 +19,7 @@ name: bot
 source: {path: log.jsonl}
 segments: [language]
 columns: [responses, error, latency_s]
-drift: {least_n: 15}
+drift: {least_n: 15, alpha: 0.01}
 alerts: {rules: [{figure: error.rate, at_most: 0.5}]}
 """
 
