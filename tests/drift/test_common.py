@@ -14,6 +14,9 @@ from evalharness.core.registry import registry
 from evalharness.drift.base import Rows
 from evalharness.drift.defaults import make_test
 
+# Hundreds of seeds a test: minutes in all.
+pytestmark = pytest.mark.slow
+
 ROOM = registry("drift")
 CASES = [(name, shape) for name in ROOM.names() for shape in ROOM.load(name).takes]
 SEEDS = 100
