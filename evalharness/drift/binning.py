@@ -31,12 +31,18 @@ def bin_edges(values: Floats, bins: int) -> Floats:
     distinct, counts = np.unique(ordered, return_counts=True)
     if distinct.size <= bins:
         # Beyond the largest value there is a bin, so that what is new above is seen; below the smallest, too.
-        return np.concatenate([[np.nextafter(distinct[0], -np.inf)], distinct])
+        return np.unique(np.concatenate([_next_below(distinct[:1]), distinct]))
     levels = np.unique([*(np.arange(1, bins) / bins), *_TAILS])
     places = np.minimum((levels * ordered.size).astype(np.int64), ordered.size - 1)
     heavy = distinct[counts >= max(2.0, _HEAVY * ordered.size / bins)]
-    found: Floats = np.unique(np.concatenate([ordered[places], heavy, np.nextafter(heavy, -np.inf)]))
+    found: Floats = np.unique(np.concatenate([ordered[places], heavy, _next_below(heavy)]))
     return found
+
+
+def _next_below(values: Floats) -> Floats:
+    """The next smaller doubles; of the smallest one, itself."""
+    with np.errstate(over="ignore"):
+        return np.maximum(np.nextafter(values, -np.inf), -np.finfo(np.float64).max)
 
 
 def count_sorted(values: Floats, edges: Floats) -> tuple[Ints, int, int, int]:

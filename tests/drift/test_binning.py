@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,6 +13,8 @@ from evalharness.drift.binning import bin_codes, bin_edges, count_sorted
 ANY = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([0.0, -0.0, 1.0, 2.0]))
 
 
+@example(np.array([-np.finfo(np.float64).max]), 1)
+@example(np.array([-np.finfo(np.float64).max] * 8 + [0.0, 1.0]), 1)
 @given(arrays(np.float64, st.integers(0, 300), elements=ANY), st.integers(1, 20))
 def test_counts_are_those_of_a_search_for_each_value(values, bins):
     finite = values[np.isfinite(values)]
