@@ -13,6 +13,7 @@ from evalharness.suite.monitor_entry import PathReference, RunReference
 
 from .measurement import Measurement
 from .operations import Operations, all_columns
+from .over_time import add_up, adds_up
 from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find_reference, freeze_from, window_of
 from .schedule import Interval
 
@@ -86,9 +87,19 @@ class Measurer:
             return Measurement("no_reference", **shared, message=message)
         shared |= {"layout_digest": window.layout.digest, "files": {STATE: window.state.to_bytes()}}
         if reference is None or reference.state is None:
+            if reference is not None and adds_up(definition):
+                shared["files"] |= add_up(
+                    definition, interval, past, kit.instruments, reference, window.state, window.layout, ()
+                ).files
             return Measurement("no_reference", **shared, message=window.message)
         beat()
         findings = kit.instruments.compare(reference.state, window.state)
+        if adds_up(definition):
+            over_time = add_up(
+                definition, interval, past, kit.instruments, reference, window.state, window.layout, findings
+            )
+            findings = over_time.findings
+            shared["files"] |= over_time.files
         report = kit.instruments.report(reference.state, window.state, findings, (reference.name, str(interval)))
         shared["files"] |= {DRIFT_PAGE: drift_html(report).encode()}
         drifted = {one.column for one in findings if one.drifted}

@@ -15,12 +15,13 @@ from evalharness.core.production import ProductionResponse
 from evalharness.drift.layout import Layout as WindowLayout
 from evalharness.drift.layout import freeze
 from evalharness.drift.policy import Policy
-from evalharness.drift.sequence import alpha_of_windows
+from evalharness.drift.sequence import alpha_of_run_length, alpha_of_windows
 from evalharness.drift.state import WindowState
-from evalharness.drift.states import compare_states, picture_of_states, summary_of_states
+from evalharness.drift.states import compare_states, findings_of_states, picture_of_states, summary_of_states
 from evalharness.drift.table import Table
 
 from .operations import NUMBERS, numbers_of
+from .over_time import adds_up
 
 if TYPE_CHECKING:
     from .define import Definition
@@ -93,6 +94,7 @@ class StateKit:
         self._drift = monitor.drift
         self._columns = tuple(name for name in COMPARED if monitor.columns is None or name in monitor.columns)
         self._segments = monitor.segments
+        self._adds_up = adds_up(definition)
 
     @property
     def instruments(self) -> StateKit:
@@ -164,8 +166,12 @@ class StateKit:
     @property
     def _policy(self) -> Policy:
         rules, given = self._drift.rules, self._drift
+        alpha = given.alpha
+        if given.run_length is not None:
+            # Half of what is allowed is left to what adds up over time, where anything does.
+            alpha = (alpha_of_run_length if self._adds_up else alpha_of_windows)(given.run_length)
         return Policy(
-            alpha=given.alpha if given.run_length is None else alpha_of_windows(given.run_length),
+            alpha=alpha,
             correction=given.correction,
             least_n=given.least_n,
             tests={rule.column: rule.test for rule in rules if rule.test is not None},
@@ -176,6 +182,16 @@ class StateKit:
         """Each column, whole and by segment; one that nobody knows a value of is left out."""
         found = compare_states(reference.state, current.state, self._policy)
         return tuple(one for one in found if one.n_reference or one.n_current)
+
+    def lines(self, reference: Any, current: Any) -> list[DriftFinding]:
+        """What `compare` decides on, before it does."""
+        return findings_of_states(reference.state, current.state, self._policy)
+
+    def merged(self, first: Any, second: Any) -> Kept:
+        """The rows of both windows; both stay as they are."""
+        both = self.restored(first.to_bytes(), first.frozen)
+        both.state.merge(second.state)
+        return both
 
     def report(
         self, reference: Any, current: Any, findings: tuple[DriftFinding, ...], names: tuple[str, str]

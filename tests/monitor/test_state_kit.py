@@ -18,9 +18,9 @@ from evalharness.suite.monitor_entry import DriftSettings
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def kit(columns=None, segments=("language",), **drift):
-    monitor = SimpleNamespace(drift=DriftSettings(**drift), columns=columns, segments=segments)
-    return StateKit(SimpleNamespace(monitor=monitor))
+def kit(columns=None, segments=("language",), reference="previous", **drift):
+    monitor = SimpleNamespace(drift=DriftSettings(**drift), columns=columns, segments=segments, reference=reference)
+    return StateKit(SimpleNamespace(monitor=monitor, schedule=SimpleNamespace(length_s=None)))
 
 
 def responses(n, seed, *, slower=1.0, errors=0.02, conversation=True):
@@ -95,7 +95,8 @@ def test_memory_does_not_grow_with_rows():
 
 
 def test_a_stated_run_length_sets_the_level():
-    assert kit(run_length=100)._policy.alpha == pytest.approx(1 / 200)
+    assert kit(run_length=100)._policy.alpha == pytest.approx(1 / 400), "the other half is left to what adds up"
+    assert kit(run_length=100, reference="same_slot_last_week")._policy.alpha == pytest.approx(1 / 200)
     assert kit()._policy.alpha == 0.05
 
 
