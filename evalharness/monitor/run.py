@@ -145,6 +145,7 @@ def run_interval(
             measured=measured,
         )
         _observe(tools, connection, definition, interval, revision, conditions_of(definition.monitor, measured), now)
+        _emit(connection, definition, interval, measured, now)
         if advance_to is not None:
             advance(connection, definition.name, advance_to)
         row = _written(connection, definition, interval)
@@ -203,6 +204,33 @@ def _observe(
         now,
         due=definition.schedule.next_due(interval.end + definition.schedule.lag),
     )
+
+
+def _emit(
+    connection: Connection, definition: Definition, interval: Interval, measured: Measurement, now: datetime
+) -> None:
+    """Put the figures of the whole interval, and what was found, into the outbox as OpenTelemetry events."""
+    target = definition.monitor.otel
+    if target is None:
+        return
+    from .otel_events import EvaluationResult, enqueue_results
+
+    figures = [
+        EvaluationResult(f"{row.column}.{row.name}", interval.end, value=row.value)
+        for row in measured.figures
+        if not row.segment
+    ]
+    findings = [
+        EvaluationResult(
+            f"drift.{one.column}{f'[{one.segment}]' if one.segment else ''}",
+            interval.end,
+            value=one.effect,
+            label=one.state,
+            explanation=one.reason,
+        )
+        for one in measured.findings
+    ]
+    enqueue_results(connection, definition.name, target, [*figures, *findings], now)
 
 
 def _written(connection: Connection, definition: Definition, interval: Interval) -> Recorded:

@@ -13,6 +13,7 @@ from evalharness.core.registry import suggestion
 
 from .alert_entry import Alerts
 from .fields import Name, Strict, Text
+from .otel_entry import OtelEvents
 from .source_entry import Source
 
 __all__ = [
@@ -233,6 +234,10 @@ class Monitor(Strict):
     canary: Canary | None = Field(None, description="The suite, run again on schedule against production.")
     on_drift: OnDrift | None = Field(None, description="What is done when drift is found.")
     alerts: Alerts = Field(default_factory=Alerts, description="Who hears of what; see [alerts](alerts.md).")
+    otel: OtelEvents | None = Field(
+        None,
+        description="Figures and findings as OpenTelemetry events `gen_ai.evaluation.result`; see [alerts](alerts.md).",
+    )
     retention_days: float | None = Field(None, gt=0, description="Files of older intervals are removed.")
 
 

@@ -86,6 +86,26 @@ def test_drift_is_found_told_and_may_decide_the_exit_code(place: Path, capsys: p
     assert out.splitlines()[1].split()[:3] == ["bot", rows[0]["interval"], "compared"]
 
 
+def test_figures_and_findings_are_emitted_as_events_once(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "monitor.yaml").write_text(MONITOR + "otel: {path: events.jsonl}\n", encoding="utf-8")
+    for first in (3, 4):
+        assert run(capsys, "run", "monitor.yaml", "--interval", span(first, first + 1))[0] == 0
+    assert run(capsys, "run", "monitor.yaml", "--interval", span(4, 5))[0] == 0
+    assert run(capsys, "deliver")[0] == 0
+    assert run(capsys, "deliver")[0] == 0
+    records = []
+    for line in (place / "events.jsonl").read_text(encoding="utf-8").splitlines():
+        for resource in json.loads(line)["resourceLogs"]:
+            records += resource["scopeLogs"][0]["logRecords"]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        named = {one["key"]: next(iter(one["value"].values())) for one in record["attributes"]}
+        found.setdefault(named["gen_ai.evaluation.name"], []).append(named)
+    assert [one["gen_ai.evaluation.score.value"] for one in found["responses.n"]] == [60, 60]
+    assert [one["gen_ai.evaluation.score.label"] for one in found["drift.latency_s"]] == ["drift"]
+    assert "at least" in found["drift.latency_s"][0]["gen_ai.evaluation.explanation"]
+
+
 def test_late_rows_make_a_revision(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "run", "monitor.yaml", "--interval", span(0, 1))
     with (place / "log.jsonl").open("a") as file:
