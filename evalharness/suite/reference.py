@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from . import alert_entry, matrix, merge, monitor_entry, schema, settings, source_entry, variables
+from . import alert_entry, matrix, merge, monitor_entry, otel_entry, schema, settings, source_entry, variables
 from .kinds import CAPABILITIES
 from .metric_specs import OPERATIONAL
 from .suite_file import SuiteFile
@@ -86,7 +86,16 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
             monitor_entry.OnDrift,
         ),
     ),
-    ("Alerts", (alert_entry.Alerts, alert_entry.AlertRule, alert_entry.Channel, alert_entry.Heartbeat)),
+    (
+        "Alerts",
+        (
+            alert_entry.Alerts,
+            alert_entry.AlertRule,
+            alert_entry.Channel,
+            alert_entry.Heartbeat,
+            otel_entry.OtelEvents,
+        ),
+    ),
 )
 _TITLES = {
     "SuiteFile": "",
@@ -135,6 +144,7 @@ _TITLES = {
     "AlertRule": "A rule on a figure",
     "Channel": "A channel",
     "Heartbeat": "heartbeat",
+    "OtelEvents": "otel",
 }
 _INTRO = {
     "Models": "`models` maps a name to a model; `backend` says which of these it is. Names have letters, digits, `_` "
