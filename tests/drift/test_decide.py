@@ -114,3 +114,10 @@ def test_a_finding_needs_evidence_and_effect():
 def test_a_policy_that_cannot_be(options, message):
     with pytest.raises(UsageError, match=message):
         Policy(**options)
+
+
+def test_a_segment_is_held_against_a_level_that_shrinks_with_the_columns_selected():
+    """One of five columns is selected: its second line would need p = 0.01, and has 0.03."""
+    found = adjusted([1e-6, 0.03, 0.9, 0.9, 0.9, 0.9], ["a", "a", "b", "c", "d", "e"], alpha=0.05, correction="bh")
+    assert found[0] <= 0.05
+    assert found[1] == pytest.approx(0.15)

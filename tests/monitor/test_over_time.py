@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from evalharness.cli.main import main
+from evalharness.drift.state import WindowState
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 MONITOR = """\
@@ -60,6 +61,12 @@ def windows_of() -> list[int]:
     return [json.loads(place.read_text())["windows"] for place in places]
 
 
+def pools() -> list[int]:
+    """The rows of the pool after each interval."""
+    places = sorted(Path("reports/monitors/bot").glob("2026*/pool.bin"))
+    return [WindowState.from_bytes(place.read_bytes()).n for place in places]
+
+
 def test_a_small_shift_that_stays_is_found_over_time(log, capsys):
     log(40, shift=0.3, since=12)
     found = measured(capsys, 4, 40)
@@ -67,11 +74,11 @@ def test_a_small_shift_that_stays_is_found_over_time(log, capsys):
     assert "drift" not in states[:8], "nothing had changed yet"
     assert "drift" in states[8:]
     assert any("added up" in reason for _, reason in found[8:])
-    pools = [
-        json.loads(p.read_text())["windows"] for p in sorted(Path("reports/monitors/bot").glob("2026*/sequence.json"))
-    ]
-    assert pools[:8] == list(range(1, 9))
-    assert 0 in pools[8:], "what has rung starts anew"
+    windows = windows_of()
+    assert windows[:8] == list(range(1, 9))
+    assert 0 in windows[8:], "what has rung starts anew"
+    assert pools()[:8] == [(4 + i) * PER_HOUR for i in range(1, 9)], "the reference and each interval without drift"
+    assert pools()[windows.index(0)] == 4 * PER_HOUR, "and so does what is compared with"
 
 
 def test_without_drift_nothing_adds_up(log, capsys):
@@ -83,10 +90,7 @@ def test_a_gap_starts_anew(log, capsys):
     log(12)
     measured(capsys, 4, 7)
     measured(capsys, 8, 10)
-    windows = [
-        json.loads(p.read_text())["windows"] for p in sorted(Path("reports/monitors/bot").glob("2026*/sequence.json"))
-    ]
-    assert windows == [1, 2, 3, 1, 2]
+    assert windows_of() == [1, 2, 3, 1, 2]
 
 
 def test_an_interval_that_is_run_again_adds_nothing(log, capsys):

@@ -55,6 +55,7 @@ def test_what_changed_is_found(conversation):
     frozen = one.freeze([one.table(before)])
     assert frozen.clustered == conversation
     first = window(one, frozen, before)
+    assert first.state.clustered == conversation
     moved = window(one, frozen, responses(900, 2, slower=1.6, errors=0.12, conversation=conversation))
     same = window(one, frozen, responses(900, 3, conversation=conversation))
     found = {(f.column, f.segment) for f in one.compare(first, moved) if f.drifted}
