@@ -94,7 +94,9 @@ def _counts(test: DriftTest, name: str, segment: str, side: WindowState) -> Coun
         return found
     layout = side.layout.columns[name]
     if layout.kind == "category":
-        yes = np.array([level == YES_OR_NO[1] for level in (*layout.names, "")])
+        # A level that the reference never had is counted with the others: of yes and no, it is the one that is new.
+        rest = YES_OR_NO[1] if YES_OR_NO[1] not in layout.names else ""
+        yes = np.array([level == YES_OR_NO[1] for level in (*layout.names, rest)])
     else:
         yes = np.concatenate([layout.cuts > 0, [True]])
     join = np.stack([~yes, yes], axis=1).astype(np.float64)

@@ -25,7 +25,7 @@ from .base import (
     require,
 )
 
-__all__ = ["LanguageMatch"]
+__all__ = ["LanguageMatch", "detected_language"]
 
 # Which scripts texts of a language are mostly written in. Languages that share one cannot be told apart by it.
 _LANGUAGES_OF = {
@@ -96,7 +96,7 @@ def _identifier() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-def _language(text: str) -> str:
+def detected_language(text: str) -> str:
     """The most likely language of a text, "" where it has no letters."""
     if not any(character.isalpha() for character in text):
         return ""
@@ -165,7 +165,7 @@ class LanguageMatch(MeanMetric):
             yield "language", f"language: py3langid does not know {self.language!r}{near}"
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
-        detect: Callable[[str], str] = _script if self.detector == "script" else _language
+        detect: Callable[[str], str] = _script if self.detector == "script" else detected_language
         found: list[float | None] = []
         for sample, response in zip(samples, responses, strict=True):
             expected = self._expected(sample, detect)

@@ -156,8 +156,11 @@ class ToxicityLexicon(MeanMetric):
         entries: tuple[str, ...] | None = self._entries  # type: ignore[attr-defined]
         if entries is None:
             raise UsageError(f"toxicity_lexicon: the words {self.words!r} are not read yet; call for_run(base=…)")
-        pattern = _pattern(entries)
-        return [None if r.status in FAILED_STATES else self._value(pattern, answer_text(r)) for r in responses]
+        return [None if r.status in FAILED_STATES else self.of_text(answer_text(r)) for r in responses]
+
+    def of_text(self, text: str) -> float:
+        """What one text counts."""
+        return self._value(_pattern(self._entries), text)  # type: ignore[attr-defined]
 
     def _value(self, pattern: re.Pattern[str], answer: str) -> float:
         folded = answer.casefold()

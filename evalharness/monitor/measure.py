@@ -11,6 +11,7 @@ from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
 from evalharness.suite.monitor_entry import PathReference, RunReference
 
+from .describe import watches_of
 from .measurement import Measurement
 from .operations import Operations, all_columns
 from .over_time import add_up, adds_up
@@ -62,7 +63,7 @@ class Measurer:
         kit = self._kit(definition) if self._kit is not None else None
         reference = self._reference(definition, interval, past, kit) if kit is not None else None
         window = _Window(definition, past, kit, reference)
-        operations = Operations(monitor.columns or all_columns(), monitor.segments)
+        operations = Operations(monitor.columns or all_columns(), monitor.segments, watches_of(monitor.watch))
         for batch in reading.batches():
             beat()
             operations.add(batch)
@@ -193,8 +194,14 @@ def check_columns(definition: Definition) -> None:
 
     for i, name in enumerate(monitor.columns or ()):
         check(name, all_columns(), "columns", i)
+    watched: list[str] = []
+    for i, one in enumerate(monitor.watch):
+        try:
+            watched += [watch.column for watch in watches_of([one])]
+        except UsageError as error:
+            problems.append(definition.problem(("watch", i), str(error)))
     for i, rule in enumerate(monitor.drift.rules):
-        check(rule.column, COMPARED, "drift", "rules", i, "column")
+        check(rule.column, (*COMPARED, *watched), "drift", "rules", i, "column")
         if rule.test is not None:
             try:
                 registry("drift").check(rule.test)
@@ -203,7 +210,7 @@ def check_columns(definition: Definition) -> None:
         if rule.segment is not None:
             message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
             problems.append(definition.problem(("drift", "rules", i, "segment"), message))
-    for key in ("watch", "scores", "labels", "estimate", "canary", "on_drift", "retention_days"):
+    for key in ("scores", "labels", "estimate", "canary", "on_drift", "retention_days"):
         if getattr(monitor, key):
             problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
     if problems:

@@ -13,6 +13,7 @@ from evalharness.stats.arrays import Floats
 from evalharness.stats.intervals import mean_interval, wilson
 from evalharness.stats.quantiles import quantile_interval
 
+from .describe import Watch
 from .measurement import FigureRow
 
 __all__ = ["NUMBERS", "Operations", "all_columns", "numbers_of"]
@@ -45,10 +46,12 @@ class Operations:
     Args:
         columns: which of `all_columns()` are kept.
         segments: attributes of responses; of each the 50 values that come first are kept apart, all others together.
+        watches: what is watched of texts; of numbers and rates there are figures.
     """
 
-    def __init__(self, columns: Sequence[str], segments: Sequence[str] = ()) -> None:
+    def __init__(self, columns: Sequence[str], segments: Sequence[str] = (), watches: Sequence[Watch] = ()) -> None:
         self.columns = tuple(columns)
+        self.watches = tuple(one for one in watches if one.kind in ("numeric", "rate"))
         self.segments = tuple(segments)
         self.n = 0
         self._numbers: list[Any] = []
@@ -59,7 +62,9 @@ class Operations:
     def add(self, responses: Sequence[ProductionResponse]) -> None:
         """Take a batch in."""
         self.n += len(responses)
-        self._numbers.append(numbers_of(responses))
+        described = [one.numbers(responses) for one in self.watches]
+        extra = np.array(described, dtype=np.float64).reshape(len(self.watches), len(responses)).T
+        self._numbers.append(np.hstack([numbers_of(responses), extra]))
         self._errors.append(np.array([one.error is not None for one in responses], dtype=bool))
         for name in self.segments:
             levels = self._levels[name]
@@ -95,6 +100,11 @@ class Operations:
         for i, column in enumerate(NUMBERS):
             if column in self.columns:
                 yield from _numeric(column, numbers[:, i], segment)
+        for i, watch in enumerate(self.watches, start=len(NUMBERS)):
+            if watch.kind == "numeric":
+                yield from _numeric(watch.column, numbers[:, i], segment)
+            else:
+                yield from _rate(watch.column, numbers[:, i], segment)
 
 
 def numbers_of(responses: Sequence[ProductionResponse]) -> Floats:
@@ -108,6 +118,15 @@ def numbers_of(responses: Sequence[ProductionResponse]) -> Floats:
         for one in responses
     ]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(NUMBERS))
+
+
+def _rate(column: str, values: Any, segment: str) -> Iterator[FigureRow]:
+    """Share that is known, and the rate among them; NaN where nothing is known."""
+    known = values[~np.isnan(values)]
+    n = len(known)
+    yield FigureRow(column, "known", n / len(values), len(values), segment=segment)
+    low, high = wilson(int(known.sum()), n) if n else (math.nan, math.nan)
+    yield FigureRow(column, "rate", float(known.mean()) if n else math.nan, n, low, high, segment)
 
 
 def _numeric(column: str, values: Any, segment: str) -> Iterator[FigureRow]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from evalharness.core.canonical import canonical_json, digest
-from evalharness.core.drifting import DriftFinding, DriftReport
+from evalharness.core.drifting import ColumnKind, DriftFinding, DriftReport
 from evalharness.core.errors import RecordError
 from evalharness.core.production import ProductionResponse
 from evalharness.drift.layout import Layout as WindowLayout
@@ -20,6 +20,7 @@ from evalharness.drift.state import WindowState
 from evalharness.drift.states import compare_states, findings_of_states, picture_of_states, summary_of_states
 from evalharness.drift.table import Table
 
+from .describe import watches_of
 from .operations import NUMBERS, numbers_of
 from .over_time import adds_up
 
@@ -95,6 +96,7 @@ class StateKit:
         self._columns = tuple(name for name in COMPARED if monitor.columns is None or name in monitor.columns)
         self._segments = monitor.segments
         self._adds_up = adds_up(definition)
+        self._watches = watches_of(monitor.watch)
 
     @property
     def instruments(self) -> StateKit:
@@ -105,6 +107,7 @@ class StateKit:
         """A batch of responses as a table; a response of no conversation is one by itself."""
         import pyarrow as pa
 
+        types = {"numeric": pa.float64(), "rate": pa.bool_(), "category": pa.string(), "text": pa.string()}
         numbers = numbers_of(responses)
         found: dict[str, Any] = {}
         for name in self._columns:
@@ -114,14 +117,16 @@ class StateKit:
                 found[name] = pa.array([getattr(one, name) or None for one in responses], pa.string())
             else:
                 found[name] = pa.array(numbers[:, NUMBERS.index(name)], pa.float64())
+        for watch in self._watches:
+            found[watch.column] = pa.array(watch.values(responses), types[watch.kind])
         for name in self._segments:
             values = [one.attributes.get(name) for one in responses]
             found[_SEGMENT + name] = pa.array([_level(value) for value in values], pa.string())
         found[_CLUSTER] = pa.array([one.conversation or f"response {one.id}" for one in responses], pa.string())
         made = Table.of(
             pa.table(found),
-            kinds={name: "numeric" if name in NUMBERS else "category" for name in self._columns},
-            columns=self._columns,
+            kinds=self._kinds,
+            columns=tuple(self._kinds),
             segments=[_SEGMENT + name for name in self._segments],
             cluster=_CLUSTER,
             what="the interval",
@@ -129,9 +134,16 @@ class StateKit:
         segments = {name.removeprefix(_SEGMENT): column for name, column in made.segments.items()}
         return Batch(replace(made, segments=segments), any(one.conversation for one in responses))
 
+    @property
+    def _kinds(self) -> dict[str, ColumnKind]:
+        kinds: dict[str, ColumnKind] = {n: "numeric" if n in NUMBERS else "category" for n in self._columns}
+        return kinds | {watch.column: watch.column_kind for watch in self._watches}
+
     def freeze(self, tables: Iterable[Batch]) -> Frozen:
         """The layout of a reference."""
-        clustered = False
+        # The words of one answer belong together: where texts are watched, each response is a cluster at least, since
+        # texts without one are put together by what they say, and a canned answer would count once.
+        clustered = any(watch.kind == "text" for watch in self._watches)
 
         def each() -> Iterable[Table]:
             nonlocal clustered

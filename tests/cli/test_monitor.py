@@ -202,7 +202,11 @@ def test_backfill_says_what_it_would_do_and_when_nothing_is_left(
             "columns[0]: there is no column 'cost'; did you mean 'cost_usd'",
         ),
         (("run", "monitor.yaml", "--set", "drift.rules=[{column: latency_s, test: kss}]"), "did you mean 'ks'?"),
-        (("run", "monitor.yaml", "--set", "watch=[language]"), "watch: is not carried out yet; leave it out"),
+        (("run", "monitor.yaml", "--set", "scores=[{metric: a.b}]"), "scores: is not carried out yet; leave it out"),
+        (
+            ("run", "monitor.yaml", "--set", "watch=[langage]"),
+            "watch[0]: there is no descriptor 'langage'; did you mean",
+        ),
         (("status", "bit"), "there is no monitor 'bit' in the registry; did you mean 'bot'?"),
         (("serve", "monitor.yaml", "monitor.yaml"), "two of the monitors are called 'bot'"),
         (("export", "monitor.yaml", "--to", "cron", "--command", "'"), "is no command line"),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from evalharness.core.errors import NotComparableError, UsageError
+from evalharness.core.registry import registry
 from evalharness.drift.api import drift
 from evalharness.drift.layout import freeze
 from evalharness.drift.policy import Policy
@@ -98,6 +99,39 @@ def test_a_rate_is_the_difference_of_shares():
     before, moved = states(BEFORE, MOVED)
     found = next(f for f in compare_states(before, moved, Policy()) if f.column == "refused")
     assert found.effect == pytest.approx(MOVED.refused.mean() - BEFORE.refused.mean())
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_first_of_its_kind_is_a_rate_too(known):
+    """A reference in which nothing (or everything) was refused knows one of the two levels only."""
+    before, now = BEFORE.assign(refused=known), SAME.assign(refused=lambda f: f.index % 4 == 0)
+    first, second = states(before, now)
+    found = next(f for f in compare_states(first, second, Policy()) if f.column == "refused")
+    assert found.effect == pytest.approx(0.25 - known)
+    assert found.drifted
+
+
+@pytest.mark.parametrize("cluster", [None, "conversation"])
+@pytest.mark.parametrize("test", sorted(registry("drift").names()))
+def test_bins_that_nobody_is_in_do_no_harm(test, cluster):
+    """A constant column has an empty bin on either side of its value; so has one whose values have all moved."""
+    kind = registry("drift").load(test)
+    if "state" not in kind.on or not {"numeric", "category"} & set(kind.kinds):
+        pytest.skip("not a test of counts")
+    conversations = [f"c{i // 3}" for i in range(300)]
+    before = pd.DataFrame({"x": np.full(300, 14.0), "level": "a", "conversation": conversations})
+    moved = before.assign(
+        x=np.where(np.arange(300) % 4 == 0, 8.0, 14.0), level=np.where(before.index % 4 == 0, "b", "a")
+    )
+    name = "x" if "numeric" in kind.kinds else "level"
+    frames = [frame[[name, "conversation"]] for frame in (before, before, moved)]
+    first, same, other = states(*frames, cluster=cluster)
+    policy = Policy(tests={name: test})
+    still = compare_states(first, same, policy)[0]
+    assert not still.drifted
+    found = compare_states(first, other, policy)[0]
+    # What is told in standard deviations of the reference has no unit where that is constant.
+    assert found.drifted or test in ("energy", "mean", "wasserstein")
 
 
 @pytest.mark.parametrize("by", ["rows", "states"])

@@ -18,8 +18,10 @@ from evalharness.suite.monitor_entry import DriftSettings
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def kit(columns=None, segments=("language",), reference="previous", **drift):
-    monitor = SimpleNamespace(drift=DriftSettings(**drift), columns=columns, segments=segments, reference=reference)
+def kit(columns=None, segments=("language",), reference="previous", watch=(), **drift):
+    monitor = SimpleNamespace(
+        drift=DriftSettings(**drift), columns=columns, segments=segments, reference=reference, watch=watch
+    )
     return StateKit(SimpleNamespace(monitor=monitor, schedule=SimpleNamespace(length_s=None)))
 
 

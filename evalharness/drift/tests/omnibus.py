@@ -202,7 +202,8 @@ def _clustered(spread: Spread, parts: _Parts, pooled: Floats) -> Evidence:
         df = joint_df(a, b, spread.first.df, spread.second.df)
         found.append(float(2 * stdtr(df, -abs(value) / math.sqrt(a + b))) if a + b > 0 else 1.0)
     coarse = pooled @ parts.coarse
-    root = (parts.coarse / np.sqrt(coarse / coarse.sum())).T
+    held = coarse > 0
+    root = (parts.coarse[:, held] / np.sqrt(coarse[held] / coarse.sum())).T
     for form in (cut_root(parts.cuts), root):
         p = quadratic_p(spread, form).p_value
         found.append(1.0 if math.isnan(p) else p)
