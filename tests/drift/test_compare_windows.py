@@ -131,7 +131,7 @@ def test_bins_that_nobody_is_in_do_no_harm(test, cluster):
     assert not still.drifted
     found = compare_states(first, other, policy)[0]
     # What is told in standard deviations of the reference has no unit where that is constant.
-    assert found.drifted or test in ("energy", "mean", "wasserstein")
+    assert found.drifted or test in ("energy", "mean", "wasserstein", "rate")  # all values are above 0: yes
 
 
 @pytest.mark.parametrize("by", ["rows", "states"])
