@@ -24,12 +24,12 @@ def printed(one, width=120):
 def test_what_has_drifted_stands_first():
     rows = rows_of(drift_report())
     assert [(r.column, r.segment, r.of.state) for r in rows][:3] == [
-        ("output.characters", "language=de", "drift"),
         ("output.characters", "", "drift"),
+        ("output.characters", "language=de", "drift"),
         ("latency_s", "", "small"),
     ]
-    assert rows[1].moved == "mean 200.0 → 260.0"
-    assert rows[0].moved == "", "a segment has no figures of its own"
+    assert rows[0].moved == "mean 200.0 → 260.0"
+    assert rows[1].moved == "", "a segment has no figures of its own"
     assert rows[-1].state == "too few rows"
     assert rows[-1].p == "—"
 
