@@ -10,6 +10,8 @@ __all__ = ["bin_codes", "bin_edges", "count_sorted"]
 
 # Quantiles beyond those of equal shares, so that the tails of a window (its p99) can be told from the counts.
 _TAILS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.98, 0.99, 0.995, 0.998, 0.999)
+# So many rows of the sample must lie beyond: an edge that is one of the outermost rows fits the sample too well.
+_LEAST_BEYOND = 10
 # A value that so many times the rows of a bin have is a bin by itself.
 _HEAVY = 0.5
 # A block that is sorted within the fast caches of a core.
@@ -32,7 +34,8 @@ def bin_edges(values: Floats, bins: int) -> Floats:
     if distinct.size <= bins:
         # Beyond the largest value there is a bin, so that what is new above is seen; below the smallest, too.
         return np.unique(np.concatenate([_next_below(distinct[:1]), distinct]))
-    levels = np.unique([*(np.arange(1, bins) / bins), *_TAILS])
+    tails = [level for level in _TAILS if min(level, 1 - level) * ordered.size >= _LEAST_BEYOND]
+    levels = np.unique([*(np.arange(1, bins) / bins), *tails])
     places = np.minimum((levels * ordered.size).astype(np.int64), ordered.size - 1)
     heavy = distinct[counts >= max(2.0, _HEAVY * ordered.size / bins)]
     found: Floats = np.unique(np.concatenate([ordered[places], heavy, _next_below(heavy)]))
