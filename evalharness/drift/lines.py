@@ -33,6 +33,10 @@ def chosen_test(column: str, kind: ColumnKind, tests: Mapping[str, Json], *, yes
     else:
         raise UsageError(f"the test of column {column!r} must be a name or {{name: {{option: value}}}}, not {wanted!r}")
     test = make_test(name, options)
+    if test.name == Rate.name and kind == "category" and not yes_or_no:
+        raise UsageError(
+            f"the drift test rate is of yes and no, but column {column!r} has other values; choose chi_square"
+        )
     if kind not in test.kinds:
         raise UsageError(
             f"the drift test {name} is for {' and '.join(test.kinds)} columns, but {column!r} is {kind}; "

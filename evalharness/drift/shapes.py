@@ -41,8 +41,7 @@ def sides_of(pair: Pair, masks: Masks, clusters: Clusters, *, rate: bool = False
     if kind == "text":
         return _terms(pair, kept, clusters)
     if kind == "numeric":
-        levels: Sequence[float] = (0.0, 1.0)
-        coded = [np.where(column.values == levels[1], 1, 0) for column in pair]
+        coded = [np.where(column.values > 0, 1, 0) for column in pair]  # yes is above 0, as for states
         return _counted(coded, kept, clusters, 2)
     names = dict.fromkeys((*(YES_OR_NO if rate else ()), *pair[0].levels, *pair[1].levels))
     union = {level: i for i, level in enumerate(names)}

@@ -46,7 +46,7 @@ WANTED = {"question", "latency_s", "model", "refused", "score is missing"}
 
 
 def states(*frames, cluster=None, segments=()):
-    ignore = [] if cluster else ["conversation"]
+    ignore = [] if cluster else [name for name in ("conversation",) if name in frames[0]]
     first = Table.of(frames[0], cluster=cluster, segments=segments, ignore=ignore)
     layout = freeze(first)
     made = []
@@ -109,6 +109,28 @@ def test_the_first_of_its_kind_is_a_rate_too(known):
     found = next(f for f in compare_states(first, second, Policy()) if f.column == "refused")
     assert found.effect == pytest.approx(0.25 - known)
     assert found.drifted
+
+
+def test_a_rate_of_numbers_is_how_many_lie_above_nothing():
+    before = pd.DataFrame({"retries": np.tile([0, 0, 0, 1, 2], 100)})
+    now = pd.DataFrame({"retries": np.tile([0, 3, 0, 1, 2], 100)})
+    policy = Policy(tests={"retries": "rate"})
+    exact = drift(before, now, policy).findings[0]
+    counted = compare_states(*states(before, now), policy)[0]
+    assert exact.effect == pytest.approx(0.2) == counted.effect
+
+
+def test_small_references_ring_no_more_often_than_they_may():
+    """Bins whose edges are the reference's own rows fit it too well, unless each has rows enough."""
+    rings = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        before, now = (pd.DataFrame({"x": rng.normal(size=50)}) for _ in range(2))
+        first, second = states(before, now)
+        rings += compare_states(first, second, Policy())[0].p_value <= 0.05
+    assert rings / 300 < 0.055 + 3 * (0.05 * 0.95 / 300) ** 0.5
+    edges = freeze(Table.of(pd.DataFrame({"x": np.arange(50) ** 0.5}), kinds={"x": "numeric"})).columns["x"].edges
+    assert len(edges) == 3, "four bins, and none in the tails"
 
 
 @pytest.mark.parametrize("cluster", [None, "conversation"])
@@ -190,6 +212,7 @@ def test_states_of_other_layouts_are_refused():
         ({"policy": Policy(tests={"model": "ks"})}, "is for numeric columns, but 'model' is category"),
         ({"policy": Policy(tests={"latency_s": {"ks": {"efect": 1}}})}, "did you mean 'effect'"),
         ({"policy": Policy(tests={"latency_s": 3})}, "must be a name"),
+        ({"policy": Policy(tests={"model": "rate"})}, "of yes and no, but column 'model' has other values"),
         ({"columns": ["latncy_s"]}, "did you mean 'latency_s'"),
         ({"segments": ["lang"]}, "no column 'lang'"),
         ({"kinds": {"model": "numbers"}}, "cannot be of kind 'numbers'"),
