@@ -228,17 +228,27 @@ class Monitor(Strict):
         (), description="Attributes whose values are watched one by one: language, tier."
     )
     drift: DriftSettings = Field(default_factory=DriftSettings, description="How windows are compared.")
-    scores: tuple[ScoreSpec, ...] = Field((), description="Figures of the suite that are measured on the traffic.")
-    labels: dict[str, JsonValue] | None = Field(None, description="Where labels arrive, later than responses.")
-    estimate: tuple[Literal["cbpe", "dle"], ...] = Field((), description="Estimates of quality without labels.")
-    canary: Canary | None = Field(None, description="The suite, run again on schedule against production.")
-    on_drift: OnDrift | None = Field(None, description="What is done when drift is found.")
+    scores: tuple[ScoreSpec, ...] = Field(
+        (), description="Not carried out yet: figures of the suite that are measured on the traffic."
+    )
+    labels: dict[str, JsonValue] | None = Field(
+        None, description="Not carried out yet: where labels arrive, later than responses."
+    )
+    estimate: tuple[Literal["cbpe", "dle"], ...] = Field(
+        (), description="Not carried out yet: estimates of quality without labels."
+    )
+    canary: Canary | None = Field(
+        None, description="Not carried out yet: the suite, run again on schedule against production."
+    )
+    on_drift: OnDrift | None = Field(None, description="Not carried out yet: what is done when drift is found.")
     alerts: Alerts = Field(default_factory=Alerts, description="Who hears of what; see [alerts](alerts.md).")
     otel: OtelEvents | None = Field(
         None,
         description="Figures and findings as OpenTelemetry events `gen_ai.evaluation.result`; see [alerts](alerts.md).",
     )
-    retention_days: float | None = Field(None, gt=0, description="Files of older intervals are removed.")
+    retention_days: float | None = Field(
+        None, gt=0, description="Not carried out yet: files of older intervals are removed."
+    )
 
 
 class MonitorFile(Monitor):
