@@ -38,6 +38,8 @@ def responses_of_run(folder: Path) -> Iterator[Sequence[ProductionResponse]]:
                 latency_s=_known(response.latency_s),
                 input_tokens=_known(response.input_tokens),
                 output_tokens=_known(response.output_tokens),
+                label=sample.target if sample.target is not None else next(iter(sample.references), None),
+                prediction=response.answer,
                 attributes=dict(sample.groups),
             )
         )
