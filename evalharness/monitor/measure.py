@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -12,14 +11,14 @@ from evalharness.core.canonical import digest
 from evalharness.core.errors import SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
-from evalharness.suite.monitor_entry import PathReference, RunReference
 
 from .describe import watches_of
+from .fixed_reference import fixed_reference
 from .measurement import Measurement
 from .operations import Operations, all_columns
 from .over_time import add_up, adds_up
-from .parts import Part, Responses, Setting, add_to_all, parts_of
-from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find_reference, freeze_from, window_of
+from .parts import Part, Setting, add_to_all, parts_of
+from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find_reference, freeze_from
 from .schedule import Interval
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Kit", "Measurer", "check_columns"]
 
 DRIFT_PAGE: Final = "drift.html"
-_EVER = Interval(datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 
 class Kit(Protocol):
@@ -132,34 +130,11 @@ class Measurer:
     def _reference(
         self, definition: Definition, interval: Interval, past: Past, kit: Kit, beat: Callable[[], None]
     ) -> Reference:
-        setting = Setting(definition, interval, past, self._registry, beat, side="reference")
-        return find_reference(definition, interval, past, kit.instruments, fixed=lambda: self._fixed(setting, kit))
+        def fixed() -> tuple[str, Callable[[], Iterator[Any]]]:
+            name, batches = fixed_reference(Setting(definition, interval, past, self._registry, beat))
+            return name, lambda: map(kit.table, batches())
 
-    def _fixed(self, setting: Setting, kit: Kit) -> tuple[str, Callable[[], Iterator[Any]]]:
-        """The name of a run, window or path, and what reads its tables."""
-        from .sources import read
-
-        definition = setting.definition
-        reference = definition.monitor.reference
-        source = definition.monitor.source
-
-        def tables(batches: Iterable[Responses]) -> Iterator[Any]:
-            return map(kit.table, map(partial(add_to_all, parts_of(setting)), batches))
-
-        if isinstance(reference, RunReference):
-            from .run_reference import responses_of_run
-
-            folder = self._registry.resolve(reference.run)
-            return f"run {folder.name}", lambda: tables(responses_of_run(folder))
-        if isinstance(reference, PathReference):
-            # Files of the source's own format, whatever the time of their responses.
-            given = source.model_copy(update={"path": reference.path, "receive": None})
-            span, name = _EVER, f"path {reference.path}"
-        else:
-            given, span = source, window_of(definition)
-            name = f"window {span}"
-        setting = replace(setting, interval=span)
-        return name, lambda: tables(read(given, span.start, span.end, base=definition.base).batches())
+        return find_reference(definition, interval, past, kit.instruments, fixed=fixed)
 
 
 def _joined(measured: Measurement, parts: Sequence[Part]) -> Measurement:
@@ -226,6 +201,7 @@ def check_columns(definition: Definition) -> None:
     Raises:
         SuiteError: there is no such column or test; all that are wrong at once.
     """
+    from .estimates import estimate_fault
     from .scored import scored_of
     from .state_kit import COMPARED
 
@@ -260,7 +236,9 @@ def check_columns(definition: Definition) -> None:
         if rule.segment is not None:
             message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
             problems.append(definition.problem(("drift", "rules", i, "segment"), message))
-    for key in ("estimate", "canary", "on_drift", "retention_days"):
+    if monitor.estimate and (fault := estimate_fault(monitor.reference)) is not None:
+        problems.append(definition.problem(("estimate",), fault))
+    for key in ("canary", "on_drift", "retention_days"):
         if getattr(monitor, key):
             problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
     if problems:

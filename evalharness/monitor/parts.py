@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .measurement import Past
     from .schedule import Interval
 
-__all__ = ["PARTS", "Found", "Part", "Responses", "Setting", "add_to_all", "parts_of"]
+__all__ = ["PARTS", "Found", "Part", "Responses", "Setting", "add_to_all", "enriching_parts_of", "parts_of"]
 
 Responses: TypeAlias = Sequence[ProductionResponse]
 
@@ -87,13 +87,28 @@ def _scores(setting: Setting) -> Part | None:
     return ScorePart(setting) if setting.definition.monitor.scores else None
 
 
-PARTS: Final[tuple[Callable[[Setting], Part | None], ...]] = (_labels, _scores)
-"""What makes the parts of an interval, in their order; None where nothing of it is asked for."""
+def _estimates(setting: Setting) -> Part | None:
+    from .estimates import EstimatePart
+
+    return EstimatePart(setting) if setting.definition.monitor.estimate else None
+
+
+_Make: TypeAlias = Callable[[Setting], "Part | None"]
+
+ENRICHING: Final[tuple[_Make, ...]] = (_labels, _scores)
+"""What makes the parts that add to responses, in their order; None where nothing of it is asked for."""
+PARTS: Final[tuple[_Make, ...]] = (*ENRICHING, _estimates)
+"""What makes the parts of an interval."""
 
 
 def parts_of(setting: Setting) -> tuple[Part, ...]:
     """The parts that the definition asks for."""
     return tuple(part for make in PARTS if (part := make(setting)) is not None)
+
+
+def enriching_parts_of(setting: Setting) -> tuple[Part, ...]:
+    """Those that add to the responses of a fixed reference."""
+    return tuple(part for make in ENRICHING if (part := make(setting)) is not None)
 
 
 def add_to_all(parts: Sequence[Part], responses: Responses) -> Responses:

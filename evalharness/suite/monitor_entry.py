@@ -245,7 +245,7 @@ class Monitor(Strict):
         None, description="Where labels arrive, later than responses; see [scores](monitor-scores.md#labels)."
     )
     estimate: tuple[Literal["cbpe", "dle"], ...] = Field(
-        (), description="Not carried out yet: estimates of quality without labels."
+        (), description="Estimates of quality without labels; see [scores](monitor-scores.md#estimates-without-labels)."
     )
     canary: Canary | None = Field(
         None, description="Not carried out yet: the suite, run again on schedule against production."

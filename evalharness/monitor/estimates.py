@@ -1,0 +1,119 @@
+"""`EstimatePart`: quality estimated without labels, and beside it what labels that have arrived say.
+
+Both ways learn from the labelled responses of the fixed reference, of which at most 20,000 are kept beside it:
+probabilities of classes (`cbpe`, see `stats.label_free`), or losses of numbers and what they go with (`dle`, see
+`loss_estimates`). Where the reference does not bear an estimate, there is none, and the reason stands in
+`estimate.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from evalharness.core.canonical import digest
+from evalharness.core.drifting import DriftFinding
+from evalharness.core.errors import EvalHarnessError
+from evalharness.core.files import atomic_folder
+from evalharness.stats.arrays import Bools, np
+from evalharness.suite.monitor_entry import PathReference, RunReference, WindowReference
+
+from .estimating import Estimate, Refused
+from .files import read_sealed, write_sealed
+from .fixed_reference import fixed_reference
+from .kept_rows import KeptRows
+from .measurement import FigureRow
+from .parts import Found, Responses, Setting
+from .scored import level_of
+
+__all__ = ["EstimatePart", "estimate_fault"]
+
+FILE: Final = "estimate.json"
+_ROWS: Final = "rows.npz"
+
+
+def estimate_fault(reference: object) -> str | None:
+    """Why nothing can be estimated with this `reference:`, None where it can."""
+    if isinstance(reference, RunReference | WindowReference | PathReference):
+        return None
+    return (
+        f"estimates learn from labelled responses that stay the same, and the reference is {reference}; name a fixed "
+        "one: {window: START/END}, {path: …} or {run: suite@label}"
+    )
+
+
+class EstimatePart:
+    """Keeps what estimates need of the responses, at most 20,000 of them, drawn by their ids."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._monitor = setting.definition.monitor
+        self._rows = KeptRows(setting.definition)
+        self._levels = {name: set[str]() for name in self._monitor.segments}
+
+    @property
+    def input_digest(self) -> str:
+        """Nothing is read beside the responses, their labels and the reference."""
+        return ""
+
+    def add(self, responses: Responses) -> Responses:
+        """Keep what is needed; the responses stay as they are."""
+        self._rows.add(responses)
+        for name, levels in self._levels.items():
+            if len(levels) < 50:
+                levels |= {level_of(one.attributes.get(name)) or "missing" for one in responses}
+        return responses
+
+    def end(self, findings: Sequence[DriftFinding]) -> Found:
+        """The estimates of the whole and of each segment, or why there are none."""
+        if not self._rows.n:
+            return Found()
+        reference = self._reference()
+        figures: list[FigureRow] = []
+        told: dict[str, Any] = {}
+        for way in self._monitor.estimate:
+            self._setting.beat()
+            found = self._by(way, reference)
+            told[way] = found.told if isinstance(found, Refused) else [one.told for one in found]
+            figures += () if isinstance(found, Refused) else (row for one in found for row in one.figures())
+        page = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        return Found(figures=tuple(figures), files={FILE: page.encode()})
+
+    def _by(self, way: str, reference: KeptRows) -> Sequence[Estimate] | Refused:
+        groups = dict(self._groups())
+        if way == "cbpe":
+            from .class_estimates import class_estimates
+
+            return class_estimates(reference, self._rows, groups)
+        from .loss_estimates import loss_estimates
+
+        return loss_estimates(reference, self._rows, groups)
+
+    def _groups(self) -> Iterator[tuple[str, Bools]]:
+        yield "", np.ones(self._rows.n, dtype=np.bool_)
+        for name, levels in self._levels.items():
+            values = self._rows.levels(name)
+            for level in sorted(levels):
+                yield f"{name}={level}", values == level
+
+    def _reference(self) -> KeptRows:
+        """What is kept of the reference, read once."""
+        definition = self._setting.definition
+        name, batches = fixed_reference(self._setting)
+        place = self._setting.past.folder / f"estimate-{digest([definition.digest, name])[:12]}"
+        rows = KeptRows(definition)
+        if place.is_dir():
+            rows.load(read_sealed(place)[_ROWS])
+            return rows
+        for batch in batches():
+            self._setting.beat()
+            rows.add(batch, only_labelled=True)
+        try:
+            with atomic_folder(place) as temporary:
+                write_sealed(temporary, {_ROWS: rows.to_bytes()})
+        except FileExistsError:
+            pass  # another process has read the same
+        except OSError as error:
+            raise EvalHarnessError(f"{place}: the reference cannot be kept: {error}") from error
+        return rows
