@@ -4,8 +4,8 @@
 
 Worlds with and without a change of the inputs (and, to show the limit, with a change of the labels themselves): a
 reference of 2,000 labelled rows, a window of 1,000 whose labels nobody is shown. Told is the mean absolute error of the
-estimate, its bias, how often the interval holds the figure that the labels of the window have, and how often an estimate
-is refused. The classifier is overconfident; the errors of the numbers go with the length of the input. NannyML needs an
+estimate, its bias, how often the interval holds the figure that the labels of the window have, and how often an
+estimate is refused. The classifier is overconfident; the errors of the numbers go with the length of the input. NannyML needs an
 environment of its own, and sees the same rows; its interval is that of its sampling error.
 """
 
@@ -218,8 +218,9 @@ def main() -> None:
     head = ["who", "window", "figure", "mean absolute error", "bias", "interval holds it", "refused"]
     shown = markdown_table(head, body)
     text = (
-        f"## Quality without labels\n\n`python benchmarks/label_free.py --worlds {args.worlds}`: {args.worlds} worlds of "
-        f"classes and {max(2, args.worlds // 4)} of numbers a line; {N_REFERENCE:,} labelled rows, {N_WINDOW:,} without. "
+        f"## Quality without labels\n\n`python benchmarks/label_free.py --worlds {args.worlds}`: {args.worlds} worlds "
+        f"of classes and {max(2, args.worlds // 4)} of numbers a line; {N_REFERENCE:,} labelled rows, {N_WINDOW:,} "
+        f"without. "
         f"{machine()}.\n\n{shown}\n\n"
         "A change of the labels themselves, given the inputs, cannot be seen without labels."
     )
