@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalharness.monitor.schedule import Interval
     from evalharness.record import RunRegistry
 
-__all__ = ["add_arguments", "leased", "open_registry", "run", "stops"]
+__all__ = ["add_arguments", "add_asking_arguments", "leased", "open_registry", "run", "stops"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fail-on-drift", action="store_true", help="exit with 1 where a column has drifted")
     add_lease_arguments(parser)
+    add_asking_arguments(parser)
     add_place_arguments(parser)
+
+
+def add_asking_arguments(parser: argparse.ArgumentParser, *, late: bool = True) -> None:
+    """What is allowed where the monitor runs its suite (`canary`, `on_drift`)."""
+    parser.add_argument(
+        "--allow-code", action="store_true", help="let the monitor's suite run Python functions and metric scripts"
+    )
+    if late:
+        parser.add_argument(
+            "--ask-late",
+            action="store_true",
+            help="run the monitor's suite against production for intervals that are long over, too (canary, on_drift)",
+        )
 
 
 def add_lease_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +90,7 @@ def _run(args: argparse.Namespace, beat: Callable[[], None]) -> int:
     if interval is None:
         interval = definition.schedule.newest_due(system_clock())
     with open_registry(args) as registry:
-        tools = tools_of(registry)
+        tools = tools_of(registry, allow_code=args.allow_code, ask_late=args.ask_late)
         with leased(tools, definition, args.lease_wait_s, beat) as lease:
             from evalharness.monitor.store import ensure_monitor
 

@@ -14,6 +14,8 @@ from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
 from evalharness.suite.monitor_entry import PathReference, RunReference
 
+from .asking import Asking
+from .canary.checks import canary_problems
 from .describe import watches_of
 from .measurement import Measurement
 from .operations import Operations, all_columns
@@ -46,9 +48,15 @@ class Kit(Protocol):
 class Measurer:
     """Measures intervals of real sources. Without a `kit` there are figures only, and nothing is compared."""
 
-    def __init__(self, registry: RunRegistry, kit: Callable[[Definition], Kit] | None = None) -> None:
+    def __init__(
+        self,
+        registry: RunRegistry,
+        kit: Callable[[Definition], Kit] | None = None,
+        asking: Asking | None = None,
+    ) -> None:
         self._registry = registry
         self._kit = kit
+        self._asking = asking or Asking()
 
     def __call__(
         self, definition: Definition, interval: Interval, past: Past, *, beat: Callable[[], None]
@@ -65,7 +73,7 @@ class Measurer:
         reference = self._reference(definition, interval, past, kit) if kit is not None else None
         window = _Window(definition, past, kit, reference)
         operations = Operations(monitor.columns or all_columns(), monitor.segments, watches_of(monitor.watch))
-        parts = parts_of(Setting(definition, interval, past, self._registry, beat))
+        parts = parts_of(Setting(definition, interval, past, self._registry, beat, self._asking))
         enrich = enriched(definition, self._registry)
         for batch in map(enrich, reading.batches()):
             beat()
@@ -250,8 +258,9 @@ def check_columns(definition: Definition) -> None:
         if rule.segment is not None:
             message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
             problems.append(definition.problem(("drift", "rules", i, "segment"), message))
-    for key in ("scores", "labels", "estimate", "canary", "on_drift", "retention_days"):
+    for key in ("scores", "labels", "estimate", "on_drift", "retention_days"):
         if getattr(monitor, key):
             problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
+    problems += canary_problems(definition)
     if problems:
         raise SuiteError(problems)

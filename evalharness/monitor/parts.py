@@ -22,6 +22,7 @@ from .measurement import FigureRow
 if TYPE_CHECKING:
     from evalharness.record import RunRegistry
 
+    from .asking import Asking
     from .define import Definition
     from .measurement import Past
     from .schedule import Interval
@@ -42,14 +43,19 @@ class Setting:
     past: Past
     registry: RunRegistry
     beat: Callable[[], None]
+    asking: Asking
 
 
 class Found(NamedTuple):
-    """What a part found; `files` go into the interval's folder, `conditions` to its alerts."""
+    """What a part found; `files` go into the interval's folder, `conditions` to its alerts.
+
+    `remark` is said of the drift that was found, in its alerts and on its page.
+    """
 
     figures: tuple[FigureRow, ...] = ()
     files: Mapping[str, bytes] = MappingProxyType({})
     conditions: tuple[Condition, ...] = ()
+    remark: str = ""
 
 
 class Part(Protocol):
@@ -70,7 +76,15 @@ class Part(Protocol):
         """
 
 
-PARTS: Final[tuple[Callable[[Setting], Part | None], ...]] = ()
+def _canary(setting: Setting) -> Part | None:
+    if setting.definition.monitor.canary is None:
+        return None
+    from .canary.part import canary_of
+
+    return canary_of(setting)
+
+
+PARTS: Final[tuple[Callable[[Setting], Part | None], ...]] = (_canary,)
 """What makes the parts of an interval, in their order; None where the definition asks for nothing of it."""
 
 ENRICHERS: Final[tuple[Callable[[Definition, RunRegistry], Enrich | None], ...]] = ()

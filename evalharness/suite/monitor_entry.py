@@ -177,8 +177,30 @@ class Canary(Strict):
     """The suite itself, run again against the production endpoint, and compared in pairs with the promoted run."""
 
     tasks: tuple[Text, ...] = Field((), description="Tasks of the suite (default: all).")
-    model: Text | None = Field(None, description="Model of the suite that is asked (default: each task's own).")
-    schedule: Cron | None = Field(None, description="Cron expression (default: at each interval).")
+    model: Text | None = Field(
+        None, description="Model of the suite that is asked: the production endpoint (default: each task's own)."
+    )
+    schedule: Cron | None = Field(
+        None, description="Only intervals in which this cron expression fires (default: each interval)."
+    )
+    baseline: Text | None = Field(
+        None,
+        description="What it is compared with: `suite@label`, a run id or a folder (default: the run that `reference` "
+        "names, else `gates.baseline` of the suite, else SUITE@production).",
+    )
+    alpha: float | None = Field(
+        None,
+        gt=0,
+        lt=0.5,
+        description="Chance of any false alarm of one canary (default: 1/(2N) with `drift.run_length: N`, else 0.05).",
+    )
+    margin: float = Field(
+        0.01,
+        ge=0,
+        lt=1,
+        description="Least loss that counts, as a share of the figure's range, or of the promoted figure where that "
+        "has no bounds; rules of the suite's gates have their own.",
+    )
 
 
 class OnDrift(Strict):
@@ -238,7 +260,9 @@ class Monitor(Strict):
         (), description="Not carried out yet: estimates of quality without labels."
     )
     canary: Canary | None = Field(
-        None, description="Not carried out yet: the suite, run again on schedule against production."
+        None,
+        description="The suite, run again against production, and compared with the promoted run; see [canary]("
+        "canary.md).",
     )
     on_drift: OnDrift | None = Field(None, description="Not carried out yet: what is done when drift is found.")
     alerts: Alerts = Field(default_factory=Alerts, description="Who hears of what; see [alerts](alerts.md).")

@@ -1,0 +1,45 @@
+"""What is wrong with what a monitor asks of production: no suite, or names that it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from evalharness.core.errors import Problem
+from evalharness.core.registry import suggestion
+from evalharness.suite.names import covers, is_of
+
+if TYPE_CHECKING:
+    from ..define import Definition
+
+__all__ = ["canary_problems"]
+
+
+def canary_problems(definition: Definition) -> Iterator[Problem]:
+    """Problems of the keys `canary` and `on_drift`."""
+    canary = definition.monitor.canary
+    if canary is None:
+        return
+    if definition.suite is None:
+        yield definition.problem(("canary",), "it runs a suite, and the monitor names none; add suite: suite.yaml")
+        return
+    yield from _model(definition, canary.model, "canary")
+    for i, name in enumerate(canary.tasks):
+        yield from _task(definition, name, "canary", "tasks", i)
+
+
+def _model(definition: Definition, name: str | None, *keys: str) -> Iterator[Problem]:
+    assert definition.suite is not None  # `canary_problems` has looked
+    models = definition.suite.suite.models
+    if name is not None and name not in models:
+        near = suggestion(name, models) or f"; there is: {', '.join(models)}"
+        yield definition.problem((*keys, "model"), f"the suite has no model {name!r}{near}")
+
+
+def _task(definition: Definition, name: str, *keys: str | int) -> Iterator[Problem]:
+    assert definition.suite is not None  # `canary_problems` has looked
+    ids = [task.id for task in definition.suite.suite.tasks]
+    # Tasks that a probe makes (gender/original) are not there before it has made them.
+    if not any(covers(name, one) or is_of(one, name) or is_of(name, one) for one in ids):
+        near = suggestion(name, ids) or f"; there is: {', '.join(ids)}"
+        yield definition.problem(keys, f"the suite has no task {name!r}{near}")
