@@ -95,8 +95,8 @@ def judge_canary(
         )
     worse = sum(one.state == "bad" for one in conditions)
     note = (
-        f"{worse} of {len(conditions)} figures are worse for the monitor: a rule of the gates fails, or the adjusted p "
-        f"is at most {alpha:.3g} and the loss at least {100 * margin:g} % of the figure's range"
+        f"the monitor alerts of {worse} of these {len(conditions)} figures: a rule of the gates fails, or the adjusted "
+        f"p is at most {alpha:.3g} and the loss at least {100 * margin:g} % of the figure's range"
     )
     return Judged(replace(comparison, notes=(note, *comparison.notes)), outcome, tuple(conditions))
 
@@ -187,14 +187,18 @@ def _sentence(one: ComparedFigure) -> str:
 
 
 def figure_rows(comparison: Comparison, prefix: str = "canary") -> tuple[FigureRow, ...]:
-    """What is recorded of each figure: the canary's value, its difference from the promoted run, p and flips."""
+    """What is recorded of each figure that is known: its value, the difference from the promoted run, p and flips."""
     several = len({one.model for one in comparison.figures}) > 1
     rows: list[FigureRow] = []
     for one in comparison.figures:
+        if math.isnan(one.value):
+            continue
         column = f"{prefix}.{one.task}.{one.metric}{f'[{one.model}]' if several else ''}"
         segment, n = one.group or "", one.n_paired
         rows.append(FigureRow(column, "value", one.value, n, segment=segment))
         rows.append(FigureRow(column, "difference", one.difference, n, one.low, one.high, segment))
+        if one.section == "operations":
+            continue
         rows.append(FigureRow(column, "p_adjusted", one.adjusted_p, n, segment=segment))
         if one.right_to_wrong is not None and one.wrong_to_right is not None:
             rows.append(FigureRow(column, "right_to_wrong", float(one.right_to_wrong), n, segment=segment))
