@@ -25,6 +25,7 @@ from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find
 from .schedule import Interval
 
 if TYPE_CHECKING:
+    from evalharness.core.drifting import DriftReport
     from evalharness.record import RunRegistry
 
     from .define import Definition
@@ -96,10 +97,10 @@ class Measurer:
             left = f"; {counts.quarantined:,} rows could not be read" if counts.quarantined else ""
             outside = f"; {counts.outside:,} lie outside of it" if counts.outside else ""
             nothing = f"the interval has no responses{left}{outside}"
-            return _joined(Measurement("no_data", **shared, message=nothing), parts)
+            return _joined(Measurement("no_data", **shared, message=nothing), parts, None)
         shared["figures"] = operations.figures()
-        compared = self._compared(definition, interval, past, beat, kit, reference, window, shared)
-        return _joined(compared, parts)
+        compared, report = self._compared(definition, interval, past, beat, kit, reference, window, shared)
+        return _joined(compared, parts, report)
 
     def _compared(
         self,
@@ -111,21 +112,20 @@ class Measurer:
         reference: Reference | None,
         window: _Window,
         shared: dict[str, Any],
-    ) -> Measurement:
-        """The interval beside its reference, as far as there is one."""
+    ) -> tuple[Measurement, DriftReport | None]:
+        """The interval beside its reference, as far as there is one, and what its page shows."""
         from evalharness.report.drift_chart import standalone
-        from evalharness.report.drift_html import drift_html
 
         if window.state is None or window.layout is None or kit is None:
             message = window.message or "figures only: nothing is compared"
-            return Measurement("no_reference", **shared, message=message)
+            return Measurement("no_reference", **shared, message=message), None
         shared |= {"layout_digest": window.layout.digest, "files": {STATE: window.state.to_bytes()}}
         if reference is None or reference.state is None:
             if reference is not None and adds_up(definition):
                 shared["files"] |= add_up(
                     definition, interval, past, kit.instruments, reference, window.state, window.layout, ()
                 ).files
-            return Measurement("no_reference", **shared, message=window.message)
+            return Measurement("no_reference", **shared, message=window.message), None
         beat()
         findings = kit.instruments.compare(reference.state, window.state)
         if adds_up(definition):
@@ -135,10 +135,9 @@ class Measurer:
             findings = over_time.findings
             shared["files"] |= over_time.files
         report = kit.instruments.report(reference.state, window.state, findings, (reference.name, str(interval)))
-        shared["files"] |= {DRIFT_PAGE: drift_html(report).encode()}
         drifted = {one.column for one in findings if one.drifted}
         pictures = {name: str(chart) for name in drifted if (chart := standalone(report.pictures.get(name, {}), name))}
-        return Measurement("compared", **shared, findings=findings, pictures=pictures)
+        return Measurement("compared", **shared, findings=findings, pictures=pictures), report
 
     def _reference(self, definition: Definition, interval: Interval, past: Past, kit: Kit) -> Reference:
         return find_reference(definition, interval, past, kit.instruments, fixed=lambda: self._fixed(definition, kit))
@@ -166,8 +165,9 @@ class Measurer:
         return name, lambda: map(kit.table, map(enrich, read_all().batches()))
 
 
-def _joined(measured: Measurement, parts: Sequence[Part]) -> Measurement:
-    """The measurement with what the parts found."""
+def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | None) -> Measurement:
+    """The measurement with what the parts found, and the page of the drift with what they remark on it."""
+    remarks = []
     for part in parts:
         found = part.end(measured.findings)
         measured = replace(
@@ -176,7 +176,13 @@ def _joined(measured: Measurement, parts: Sequence[Part]) -> Measurement:
             files={**measured.files, **found.files},
             conditions=(*measured.conditions, *found.conditions),
         )
-    return measured
+        remarks += [found.remark] if found.remark else []
+    if report is not None:
+        from evalharness.report.drift_html import drift_html
+
+        page = drift_html(replace(report, notes=(*report.notes, *remarks))).encode()
+        measured = replace(measured, files={**measured.files, DRIFT_PAGE: page})
+    return replace(measured, remark="; ".join(remarks))
 
 
 class _Window:
@@ -258,7 +264,7 @@ def check_columns(definition: Definition) -> None:
         if rule.segment is not None:
             message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
             problems.append(definition.problem(("drift", "rules", i, "segment"), message))
-    for key in ("scores", "labels", "estimate", "on_drift", "retention_days"):
+    for key in ("scores", "labels", "estimate", "retention_days"):
         if getattr(monitor, key):
             problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
     problems += canary_problems(definition)

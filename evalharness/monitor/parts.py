@@ -84,7 +84,15 @@ def _canary(setting: Setting) -> Part | None:
     return canary_of(setting)
 
 
-PARTS: Final[tuple[Callable[[Setting], Part | None], ...]] = (_canary,)
+def _on_drift(setting: Setting) -> Part | None:
+    if setting.definition.monitor.on_drift is None:
+        return None
+    from .canary.on_drift import on_drift_of
+
+    return on_drift_of(setting)
+
+
+PARTS: Final[tuple[Callable[[Setting], Part | None], ...]] = (_canary, _on_drift)
 """What makes the parts of an interval, in their order; None where the definition asks for nothing of it."""
 
 ENRICHERS: Final[tuple[Callable[[Definition, RunRegistry], Enrich | None], ...]] = ()

@@ -206,7 +206,19 @@ class Canary(Strict):
 class OnDrift(Strict):
     """What is done when drift is found."""
 
-    run: Text = Field(description="Task of the suite that is run again on the responses that moved.")
+    run: Text = Field(
+        description="Task of the suite that is run again, against production, on its samples that are like what moved."
+    )
+    model: Text | None = Field(
+        None, description="Model of the suite that is asked (default: the canary's, else the task's own)."
+    )
+    baseline: Text | None = Field(
+        None, description="What it is compared with (default: what the canary is compared with)."
+    )
+    samples: int = Field(500, ge=10, description="Most samples that are asked, drawn by their ids.")
+    margin: float = Field(
+        0.01, ge=0, lt=1, description="Least loss that counts, as a share of the figure's range; as `canary.margin`."
+    )
 
 
 class Monitor(Strict):
@@ -264,7 +276,9 @@ class Monitor(Strict):
         description="The suite, run again against production, and compared with the promoted run; see [canary]("
         "canary.md).",
     )
-    on_drift: OnDrift | None = Field(None, description="Not carried out yet: what is done when drift is found.")
+    on_drift: OnDrift | None = Field(
+        None, description="What is done when drift is found: a slice of the suite is run; see [canary](canary.md)."
+    )
     alerts: Alerts = Field(default_factory=Alerts, description="Who hears of what; see [alerts](alerts.md).")
     otel: OtelEvents | None = Field(
         None,

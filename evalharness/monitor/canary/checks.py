@@ -17,15 +17,19 @@ __all__ = ["canary_problems"]
 
 def canary_problems(definition: Definition) -> Iterator[Problem]:
     """Problems of the keys `canary` and `on_drift`."""
-    canary = definition.monitor.canary
-    if canary is None:
-        return
+    canary, on_drift = definition.monitor.canary, definition.monitor.on_drift
+    for key, given in (("canary", canary), ("on_drift", on_drift)):
+        if given is not None and definition.suite is None:
+            yield definition.problem((key,), "it runs a suite, and the monitor names none; add suite: suite.yaml")
     if definition.suite is None:
-        yield definition.problem(("canary",), "it runs a suite, and the monitor names none; add suite: suite.yaml")
         return
-    yield from _model(definition, canary.model, "canary")
-    for i, name in enumerate(canary.tasks):
-        yield from _task(definition, name, "canary", "tasks", i)
+    if canary is not None:
+        yield from _model(definition, canary.model, "canary")
+        for i, name in enumerate(canary.tasks):
+            yield from _task(definition, name, "canary", "tasks", i)
+    if on_drift is not None:
+        yield from _model(definition, on_drift.model, "on_drift")
+        yield from _task(definition, on_drift.run, "on_drift", "run")
 
 
 def _model(definition: Definition, name: str | None, *keys: str) -> Iterator[Problem]:

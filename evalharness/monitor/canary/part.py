@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..define import Definition
     from ..schedule import Interval
 
-__all__ = ["KEY", "Made", "canary_of", "is_of_interval", "made_canary"]
+__all__ = ["KEY", "Made", "alpha_of", "canary_of", "is_of_interval", "made_canary"]
 
 KEY: Final = "canary"
 _JSON: Final = "canary.json"
@@ -146,16 +146,16 @@ class CanaryPart:
             record,
             promoted,
             suite_of(definition).suite.gates,
-            alpha=alpha_of(definition, self._canary),
+            alpha=alpha_of(definition, self._canary.alpha),
             margin=self._canary.margin,
             any_model=self._canary.model is not None,
         )
         return judged, promoted
 
 
-def alpha_of(definition: Definition, canary: Canary) -> float:
-    """The chance of a false alarm of one canary: as it says, else by the monitor's run length, else 5 %."""
-    if canary.alpha is not None:
-        return canary.alpha
+def alpha_of(definition: Definition, given: float | None) -> float:
+    """The chance of a false alarm of one canary: the one `given`, else by the monitor's run length, else 5 %."""
+    if given is not None:
+        return given
     run_length = definition.monitor.drift.run_length
     return _ALPHA if run_length is None else alpha_of_windows(run_length)
