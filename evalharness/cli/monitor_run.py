@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, beat: Callable[[], None]) -> int:
     from evalharness.monitor.assemble import deliverer, system_clock, tools_of
+    from evalharness.monitor.retention import tidied
     from evalharness.monitor.run import run_interval
     from evalharness.monitor.schedule import parse_interval
     from evalharness.record.database import writing
@@ -97,6 +99,9 @@ def _run(args: argparse.Namespace, beat: Callable[[], None]) -> int:
             with writing(tools.engine) as connection:
                 ensure_monitor(connection, definition, tools.clock())
             outcome = run_interval(tools, definition, interval, lease, beat=beat)
+            tidy = tidied(tools, definition, lease)
+        if tidy and not args.json:
+            print(tidy, file=sys.stderr)
         _print(args, definition, interval, outcome, registry)
         deliverer(registry, os.environ)()
     if outcome.action == "failed":

@@ -180,7 +180,9 @@ def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | 
     if report is not None:
         from evalharness.report.drift_html import drift_html
 
-        page = drift_html(replace(report, notes=(*report.notes, *remarks))).encode()
+        page = drift_html(
+            replace(report, notes=(*report.notes, *(one[0].upper() + one[1:] for one in remarks)))
+        ).encode()
         measured = replace(measured, files={**measured.files, DRIFT_PAGE: page})
     return replace(measured, remark="; ".join(remarks))
 

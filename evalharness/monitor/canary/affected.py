@@ -78,9 +78,9 @@ def affected_samples(
     like, what = _like(finding.column, task, production, watches)
     lead = f"{finding.segment}, which the task has no group for: " if finding.segment else ""
     if like is None:
-        return Affected(None, f"{lead}the whole task, since {what}")
+        return Affected(None, f"{lead}the whole task ({what})")
     if len(like) < _LEAST:
-        return Affected(None, f"{lead}the whole task, since {len(like)} of its samples have {what}")
+        return Affected(None, f"{lead}the whole task (only {len(like)} of its samples have {what})")
     return Affected(like, f"{lead}samples with {what}")
 
 
@@ -103,7 +103,7 @@ def _like(
         ]
         return _gained_numbers(column, task, *lengths)
     if watch is None or watch.side != "input":
-        return None, f"{column} does not tell its samples apart before they are asked"
+        return None, f"{column} says nothing of a sample before it is asked"
     if watch.kind == "text":
         return _gained_terms(task, production)
     values = watch.values(task), watch.values(production)
