@@ -266,7 +266,7 @@ def check_columns(definition: Definition) -> None:
         if rule.segment is not None:
             message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
             problems.append(definition.problem(("drift", "rules", i, "segment"), message))
-    for key in ("scores", "labels", "estimate", "retention_days"):
+    for key in ("scores", "labels", "estimate"):
         if getattr(monitor, key):
             problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
     problems += canary_problems(definition)

@@ -285,7 +285,7 @@ class Monitor(Strict):
         description="Figures and findings as OpenTelemetry events `gen_ai.evaluation.result`; see [alerts](alerts.md).",
     )
     retention_days: float | None = Field(
-        None, gt=0, description="Not carried out yet: files of older intervals are removed."
+        None, gt=0, description="Files of intervals that ended so many days ago are removed (default: none are)."
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from evalharness.core.errors import SuiteError
 from evalharness.monitor.alerts.store import load
 from evalharness.monitor.lease import LeaseLostError
+from evalharness.monitor.retention import remove_old
 from evalharness.monitor.run import Outcome, StoppedError
 from evalharness.monitor.store import figures_of
 from evalharness.record import Record
@@ -217,3 +218,17 @@ def test_names_that_lead_nowhere_are_told_with_their_place(world: World) -> None
         _ = world.definition
     assert "canary.model: the suite has no model 'produktion'; did you mean 'production'?" in str(caught.value)
     assert "canary.tasks[1]: the suite has no task 'ecko'; did you mean 'echo'?" in str(caught.value)
+
+
+def test_canaries_go_with_the_files_of_their_intervals_unless_somebody_needs_them(world: World) -> None:
+    world.write("  canary: {model: production}\n  retention_days: 0.125\n")
+    world.release()
+    for i in range(5):
+        world.run(i)
+    first, second = sorted(world.canaries())[:2]
+    world.registry.promote(second)
+    assert remove_old(world.tools(), world.definition, world.lease()) == 2
+    assert first not in world.canaries()
+    assert not (world.reports / "runs" / first).exists()
+    assert len(world.canaries()) == 4
+    assert (world.reports / "runs" / second).is_dir()
