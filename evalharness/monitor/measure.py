@@ -233,7 +233,7 @@ class _Window:
 
 
 def check_columns(definition: Definition) -> None:
-    """Check the names under `columns` and `drift.rules`.
+    """Check the names under `columns`, `watch`, `drift.rules`, `canary` and `on_drift`.
 
     Raises:
         SuiteError: there is no such column or test; all that are wrong at once.
@@ -263,9 +263,11 @@ def check_columns(definition: Definition) -> None:
                 registry("drift").check(rule.test)
             except UsageError as error:
                 problems.append(definition.problem(("drift", "rules", i, "test"), str(error)))
-        if rule.segment is not None:
-            message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
-            problems.append(definition.problem(("drift", "rules", i, "segment"), message))
+        name, equals, _ = (rule.segment or "").partition("=")
+        if rule.segment is not None and (not equals or name not in monitor.segments):
+            watched_too = f"; watched are: {', '.join(monitor.segments)}" if monitor.segments else ""
+            message = f"{rule.segment!r} is no segment of the monitor; write ATTRIBUTE=VALUE, of one under segments"
+            problems.append(definition.problem(("drift", "rules", i, "segment"), message + watched_too))
     for key in ("scores", "labels", "estimate"):
         if getattr(monitor, key):
             problems.append(definition.problem((key,), "is not carried out yet; leave it out"))

@@ -149,7 +149,7 @@ class DriftRule(Strict):
     column: Text = Field(description="Name of the column.")
     test: Text | None = Field(None, description="A drift test: evalharness list drift (default: by kind of column).")
     effect: float | None = Field(None, gt=0, description="Effect from which on a change counts, in the test's unit.")
-    segment: Text | None = Field(None, description="Only in this segment: language=de.")
+    segment: Text | None = Field(None, description="Only in this segment, before rules for all: language=de.")
 
 
 class DriftSettings(Strict):
