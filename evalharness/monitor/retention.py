@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["remove_old", "tidied"]
 
 _FORM: Final = "%Y%m%dT%H%M%SZ"
-_PURPOSES: Final = ("canary", "drift")
+_PURPOSES: Final = ("canary", "drift", "anchor")
 
 
 def remove_old(tools: Tools, definition: Definition, lease: Lease) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from evalharness.suite.load import LoadedSuite
     from evalharness.suite.plan import Plan, PlannedTask
 
-__all__ = ["Occasion", "asked_by", "of_model", "of_tasks", "while_wanted"]
+__all__ = ["Occasion", "asked_by", "of_model", "of_tasks", "while_wanted", "with_tasks"]
 
 T = TypeVar("T")
 _TICK_S = 1.0
@@ -122,13 +122,17 @@ def of_tasks(loaded: LoadedSuite, names: Sequence[str]) -> LoadedSuite:
         for one in ids
         if covers(task.of, one)
     }
-    places = [i for i, one in enumerate(ids) if one in wanted]
-    tasks = tuple(loaded.suite.tasks[i] for i in places)
-    suite = Suite.model_construct(loaded.suite.model_fields_set, **{**dict(loaded.suite), "tasks": tasks})
+    return with_tasks(loaded, {i: task for i, task in enumerate(loaded.suite.tasks) if task.id in wanted})
+
+
+def with_tasks(loaded: LoadedSuite, tasks: Mapping[int, Task]) -> LoadedSuite:
+    """The suite with `tasks` alone, each in the place of the one that stands at its index, where faults are shown."""
+    own = {**dict(loaded.suite), "tasks": tuple(tasks.values())}
+    suite = Suite.model_construct(loaded.suite.model_fields_set, **own)
     written = loaded.root.get("tasks")
     assert written is not None  # a suite has tasks
     entries = dict(loaded.root.mapping)
-    nodes = Node([written.items[i] for i in places], written.place)
+    nodes = Node([written.items[i] for i in tasks], written.place)
     entries["tasks"] = Entry(entries["tasks"].key, nodes)
     return replace(loaded, suite=suite, root=Node(entries, loaded.root.place))
 

@@ -17,6 +17,7 @@ from .otel_entry import OtelEvents
 from .source_entry import Source
 
 __all__ = [
+    "Anchor",
     "Canary",
     "DriftRule",
     "DriftSettings",
@@ -173,6 +174,24 @@ class ScoreSpec(Strict):
     sample: float = Field(1.0, gt=0, le=1, description="Share of the responses that are scored, drawn by their ids.")
 
 
+class Anchor(Strict):
+    """Outputs that were judged once, and are judged again with each canary: has the judge changed, or the model?"""
+
+    run: Text | None = Field(
+        None, description="The run whose outputs and verdicts are frozen (default: what the canary is compared with)."
+    )
+    samples: int = Field(100, ge=10, description="Most samples whose outputs are judged again, drawn by their ids.")
+    margin: float = Field(
+        0.05, ge=0, lt=1, description="Least change of the mean verdict that counts, as a share of the scale's range."
+    )
+    agreement: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="The judge counts as changed, too, where the interval of the share of equal verdicts lies below.",
+    )
+
+
 class Canary(Strict):
     """The suite itself, run again against the production endpoint, and compared in pairs with the promoted run."""
 
@@ -200,6 +219,9 @@ class Canary(Strict):
         lt=1,
         description="Least loss that counts, as a share of the figure's range, or of the promoted figure where that "
         "has no bounds; rules of the suite's gates have their own.",
+    )
+    anchor: Anchor | None = Field(
+        None, description="Lets judges judge frozen outputs again: {} for those of the promoted run."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.errors import Problem
 from evalharness.core.registry import suggestion
+from evalharness.suite.judgings import judges_of
 from evalharness.suite.names import covers, is_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def canary_problems(definition: Definition) -> Iterator[Problem]:
     if definition.suite is None:
         return
     if canary is not None:
+        if canary.anchor is not None and not judges_of(definition.suite.suite):
+            message = "no task of the suite has an llm_judge, whose verdicts could be frozen; leave it out"
+            yield definition.problem(("canary", "anchor"), message)
         yield from _model(definition, canary.model, "canary")
         for i, name in enumerate(canary.tasks):
             yield from _task(definition, name, "canary", "tasks", i)

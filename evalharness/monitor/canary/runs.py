@@ -93,10 +93,12 @@ def made_run(
     tasks: Sequence[str],
     model: str | None,
     samples: frozenset[str] | None = None,
+    suite: LoadedSuite | None = None,
 ) -> Record:
     """The record `run_id`: found, or made by asking production.
 
-    What was answered before a crash is not asked again; no answer from before the interval's run is used.
+    What was answered before a crash is not asked again; no answer from before the interval's run is used. `suite` is
+    what is run in the place of the monitor's suite.
 
     Raises:
         EvalHarnessError: the run could not be finished, or may not begin; what was answered is kept for the next try.
@@ -108,7 +110,7 @@ def made_run(
     if found is not None:
         return found
     definition, registry = setting.definition, setting.registry
-    loaded = suite_of(definition)
+    loaded = suite or suite_of(definition)
     folder = setting.past.folder / "asking" / run_id
     occasion = Occasion(
         run_id=run_id,

@@ -94,11 +94,16 @@ def judge_canary(
             _condition(name, labels, found.get(key), rules.get(key, ()), bounds.get(key), alpha=alpha, share=margin)
         )
     worse = sum(one.state == "bad" for one in conditions)
+    notes = [
+        f"{task}.{metric}: {reason}; whether it fell says nothing of the model, and is no alert"
+        for (task, metric), reason in (unsure or {}).items()
+        if any(one.task == task and one.metric == metric for one in comparison.figures)
+    ]
     note = (
         f"the monitor alerts of {worse} of these {len(conditions)} figures: a rule of the gates fails, or the adjusted "
         f"p is at most {alpha:.3g} and the loss at least {100 * margin:g} % of the figure's range"
     )
-    return Judged(replace(comparison, notes=(note, *comparison.notes)), outcome, tuple(conditions))
+    return Judged(replace(comparison, notes=(note, *notes, *comparison.notes)), outcome, tuple(conditions))
 
 
 def _key(one: ComparedFigure) -> _Key:
