@@ -25,7 +25,7 @@ def write_log(folder: Path) -> None:
         a, b = map(int, sums[i % len(sums)])
         de = a % 3 == 0
         worse = de and at >= datetime(2026, 3, 9, tzinfo=UTC)
-        digits = ((int(x) + int(y)) % 10 for x, y in zip(str(a), str(b), strict=True))
+        digits = ((int(x) + int(y)) % 10 for x, y in zip(f"{a:04}", f"{b:04}", strict=True))
         answer = str(int("".join(map(str, digits)))) if worse else str(a + b)
         row = {"id": f"r{i}", "event_time": at.isoformat(), "model": "adder", "output": answer}
         row["input"] = f"{'Was ist' if de else 'What is'} {a} + {b}?"
