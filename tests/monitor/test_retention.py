@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 from evalharness.monitor import retention
+from evalharness.monitor.alerts.machine import Track
+from evalharness.monitor.alerts.store import new_alert, save
 from evalharness.monitor.backfill import backfill
+from evalharness.monitor.conditions import Condition, Window
 from evalharness.monitor.daemon import Daemon
 from evalharness.monitor.files import folder_name
 from evalharness.monitor.lease import LeaseLostError
@@ -72,14 +76,18 @@ def test_without_the_key_nothing_goes(bench: Callable[..., Bench]) -> None:
 
 
 def test_what_an_open_alert_speaks_of_stays_until_it_is_over(served: Callable[..., Bench]) -> None:
-    bench = served("alerts: {no_data: keep, rules: [{figure: error.rate, at_most: 0.2, for_intervals: 1}]}\n", hours=2)
-    serve(bench, 12)
-    # Fired in the first two hours; nothing has come since that could end it.
-    assert folders(bench) == names(1, 2)
-    bench.rows[hour(12).start] = [0.0]
-    bench.rows[hour(13).start] = [0.0]
-    serve(bench, 14)
-    assert folders(bench) == names(12, 14)
+    bench = served()
+    serve(bench, 4)
+    # One that nobody has looked at since: its window is the one in which it fired.
+    alert = new_alert("bot", Condition("canary:t.m", "bad"), Window(*hour(1)), bench.now)
+    for state, left in (("firing", names(1, 2)), ("resolved", [])):
+        with writing(bench.registry.engine) as connection:
+            save(connection, replace(alert, track=Track(state)))
+        bench.now += timedelta(hours=5)
+        remove_old(bench.tools, bench.definition, bench.lease())
+        assert folders(bench) == [*left, *names(3, 4)]
+        with reading(bench.registry.engine) as connection:
+            assert [row.interval for row in recorded(connection, "bot") if row.path][1:] == [hour(1)] * len(left)
 
 
 def test_the_newest_folder_stays(bench: Callable[..., Bench]) -> None:

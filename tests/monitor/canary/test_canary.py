@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -86,6 +88,7 @@ def test_the_alert_leads_to_the_page_of_its_interval(world: World) -> None:
     assert alert.link == str(world.reports / outcome.row.path / "canary.html")
 
 
+@pytest.mark.slow
 def test_what_was_answered_before_a_stop_is_not_asked_again(world: World) -> None:
     world.release()
 
@@ -93,12 +96,8 @@ def test_what_was_answered_before_a_stop_is_not_asked_again(world: World) -> Non
         if (world.folder / "calls").read_text().count("\n") >= 8:
             raise StoppedError("told to end")
 
-    # Slow enough that the run is looked at while it goes on.
-    served = world.folder / "served_canary.py"
     world.folder.joinpath("calls").write_text("")
-    text = served.read_text()
-    served.write_text(text.replace("def answer(prompt):", "import time\ndef answer(prompt):\n    time.sleep(0.15)"))
-    try:
+    with slow(world):
         with pytest.raises(StoppedError):
             world.run(0, beat=stop)
         asked = world.calls()
@@ -106,11 +105,38 @@ def test_what_was_answered_before_a_stop_is_not_asked_again(world: World) -> Non
         assert world.canaries() == []
         assert world.run(0).action == "recorded"
         again = world.calls()
-    finally:
-        served.write_text(text)
     # Those in flight when it was stopped are asked twice.
     assert N <= len(asked) + len(again) <= N + 4
     assert set(asked) | set(again) == {f"{'de' if i % 3 == 0 else 'en'} {i}" for i in range(N)}
+
+
+@contextmanager
+def slow(world: World) -> Iterator[None]:
+    """Let production take its time, so that the run is looked at while it goes on."""
+    served = world.folder / "served_canary.py"
+    text = served.read_text()
+    served.write_text(text.replace("def answer(prompt):", "import time\ndef answer(prompt):\n    time.sleep(0.15)"))
+    try:
+        yield
+    finally:
+        served.write_text(text)
+
+
+@pytest.mark.slow
+def test_a_lease_that_is_lost_meanwhile_stops_the_run(world: World) -> None:
+    world.release()
+    lease = world.lease()
+
+    def sleep() -> None:
+        """The process sleeps for as long as its lease lasts, and another one takes it."""
+        if (world.folder / "calls").read_text():
+            world.now += timedelta(minutes=2)
+            world.lease("two")
+
+    with slow(world), pytest.raises(LeaseLostError):
+        world.run(0, lease=lease, beat=sleep)
+    assert len(world.calls()) < N
+    assert world.canaries() == []
 
 
 def test_a_lost_lease_ends_the_run_and_nothing_is_written(world: World) -> None:
@@ -220,6 +246,7 @@ def test_names_that_lead_nowhere_are_told_with_their_place(world: World) -> None
     assert "canary.tasks[1]: the suite has no task 'ecko'; did you mean 'echo'?" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_canaries_go_with_the_files_of_their_intervals_unless_somebody_needs_them(world: World) -> None:
     world.write("  canary: {model: production}\n  retention_days: 0.125\n")
     world.release()
