@@ -3,9 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-# A worker for each core: make test PARALLEL="-n auto --dist worksteal". Neighbours then mostly stay together, so that
-# what a module's tests share is made once.
-PARALLEL ?=
+# A worker for each core; a module's tests stay together, so that what they share is made once. One process: PARALLEL=
+PARALLEL ?= -n auto --dist loadfile
 
 .PHONY: quickstart test test-fast check lint types imports format docs clean
 

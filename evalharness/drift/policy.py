@@ -28,8 +28,9 @@ class Policy:
 
     `tests` maps a column to a test, a name or {name: {option: value}}, where the default of its kind is not wanted;
     `effects` maps a column to the effect from which on it matters; `segments` maps a segment (language=de) to tests and
-    effects that are others there. `alpha` bounds the false alarms of a window,
-    `least_n` is the number of rows (of conversations, where rows are clustered) below which nothing is said.
+    effects that are others there. `alpha` bounds the false alarms of a window, `least_n` is the number of rows (of
+    conversations, where rows are clustered) below which nothing is said. Of the columns `sampled`, values are missing
+    because only some rows were measured: that is not compared.
     """
 
     alpha: float = 0.05
@@ -37,6 +38,7 @@ class Policy:
     least_n: int = 30
     tests: Mapping[str, Json] = field(default_factory=dict)
     effects: Mapping[str, float] = field(default_factory=dict)
+    sampled: frozenset[str] = frozenset()
     seed: int = 0
     segments: Mapping[str, SegmentRules] = field(default_factory=dict)
 

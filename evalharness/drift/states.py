@@ -59,7 +59,7 @@ def _lines(name: str, segment: str, sides: tuple[WindowState, WindowState], poli
     shapes = (_shape(test, name, segment, sides[0]), _shape(test, name, segment, sides[1]))
     sizes = (states[0].n, states[1].n)
     yield tested(name, segment, layout.kind, test, shapes, sizes, policy)
-    if not any(state.missing for state in states) or not any(state.n for state in states):
+    if name in policy.sampled or not any(state.missing for state in states) or not any(state.n for state in states):
         return  # where nobody knows a value on either side, that is no news
     design = design_effect(*shapes)
     gone = [Counts(np.array([state.n, state.missing]) / design) for state in states]

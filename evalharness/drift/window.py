@@ -114,7 +114,7 @@ def _lines(
     sizes = [int((mask & column.present).sum()) for mask, column in zip(masks, pair, strict=True)]
     sides = sides_of(pair, masks, clusters, rate=test.name == "rate")
     yield tested(name, segment, kind, test, sides, (sizes[0], sizes[1]), policy)
-    gone = missing_counts(pair, masks, clusters)
+    gone = None if name in policy.sampled else missing_counts(pair, masks, clusters)
     if gone is not None:
         rows = (int(masks[0].sum()), int(masks[1].sum()))
         yield tested(name + MISSING, segment, "category", Rate(), gone, rows, policy)

@@ -72,7 +72,14 @@ class Definition:
     @cached_property
     def digest(self) -> str:
         """A hash of what decides the figures of an interval."""
-        return digest({key: value for key, value in self.resolved.items() if key in _MEASURING})
+        measuring = {key: value for key, value in self.resolved.items() if key in _MEASURING}
+        return digest(measuring | ({"tasks": tasks} if (tasks := self._scored_tasks()) else {}))
+
+    def _scored_tasks(self) -> dict[str, Any]:
+        """What the suite says of the tasks whose metrics are measured: another option of a metric is another figure."""
+        named = {one.metric.partition(".")[0] for one in self.monitor.scores if isinstance(one.metric, str)}
+        tasks = () if self.suite is None else self.suite.suite.tasks
+        return {task.id: task.model_dump(mode="json", exclude_none=True) for task in tasks if task.id in named}
 
 
 class _Wrapped(Strict):

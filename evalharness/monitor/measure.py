@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +20,7 @@ from .describe import watches_of
 from .measurement import Measurement
 from .operations import Operations, all_columns
 from .over_time import add_up, adds_up
-from .parts import Part, Setting, enriched, parts_of
+from .parts import Part, Responses, Setting, add_to_all, parts_of
 from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find_reference, freeze_from, window_of
 from .schedule import Interval
 
@@ -71,17 +71,14 @@ class Measurer:
             monitor.source, interval.start, interval.end, base=definition.base, lateness_s=monitor.lateness_s
         )
         kit = self._kit(definition) if self._kit is not None else None
-        reference = self._reference(definition, interval, past, kit) if kit is not None else None
+        reference = self._reference(definition, interval, past, kit, beat) if kit is not None else None
         window = _Window(definition, past, kit, reference)
         operations = Operations(monitor.columns or all_columns(), monitor.segments, watches_of(monitor.watch))
-        parts = parts_of(Setting(definition, interval, past, self._registry, beat, self._asking))
-        enrich = enriched(definition, self._registry)
-        for batch in map(enrich, reading.batches()):
+        parts = parts_of(Setting(definition, interval, past, self._registry, beat, asking=self._asking))
+        for batch in map(partial(add_to_all, parts), reading.batches()):
             beat()
             operations.add(batch)
             window.add(batch)
-            for part in parts:
-                part.add(batch)
         window.end()
         counts = reading.counts
         inputs = [part.input_digest for part in parts if part.input_digest]
@@ -139,21 +136,28 @@ class Measurer:
         pictures = {name: str(chart) for name in drifted if (chart := standalone(report.pictures.get(name, {}), name))}
         return Measurement("compared", **shared, findings=findings, pictures=pictures), report
 
-    def _reference(self, definition: Definition, interval: Interval, past: Past, kit: Kit) -> Reference:
-        return find_reference(definition, interval, past, kit.instruments, fixed=lambda: self._fixed(definition, kit))
+    def _reference(
+        self, definition: Definition, interval: Interval, past: Past, kit: Kit, beat: Callable[[], None]
+    ) -> Reference:
+        setting = Setting(definition, interval, past, self._registry, beat, side="reference")
+        return find_reference(definition, interval, past, kit.instruments, fixed=lambda: self._fixed(setting, kit))
 
-    def _fixed(self, definition: Definition, kit: Kit) -> tuple[str, Callable[[], Iterator[Any]]]:
+    def _fixed(self, setting: Setting, kit: Kit) -> tuple[str, Callable[[], Iterator[Any]]]:
         """The name of a run, window or path, and what reads its tables."""
         from .sources import read
 
+        definition = setting.definition
         reference = definition.monitor.reference
         source = definition.monitor.source
-        enrich = enriched(definition, self._registry)
+
+        def tables(batches: Iterable[Responses]) -> Iterator[Any]:
+            return map(kit.table, map(partial(add_to_all, parts_of(setting)), batches))
+
         if isinstance(reference, RunReference):
             from .run_reference import responses_of_run
 
             folder = self._registry.resolve(reference.run)
-            return f"run {folder.name}", lambda: map(kit.table, map(enrich, responses_of_run(folder)))
+            return f"run {folder.name}", lambda: tables(responses_of_run(folder))
         if isinstance(reference, PathReference):
             # Files of the source's own format, whatever the time of their responses.
             given = source.model_copy(update={"path": reference.path, "receive": None})
@@ -161,8 +165,8 @@ class Measurer:
         else:
             given, span = source, window_of(definition)
             name = f"window {span}"
-        read_all = partial(read, given, span.start, span.end, base=definition.base)
-        return name, lambda: map(kit.table, map(enrich, read_all().batches()))
+        setting = replace(setting, interval=span)
+        return name, lambda: tables(read(given, span.start, span.end, base=definition.base).batches())
 
 
 def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | None) -> Measurement:
@@ -238,6 +242,7 @@ def check_columns(definition: Definition) -> None:
     Raises:
         SuiteError: there is no such column or test; all that are wrong at once.
     """
+    from .scored import scored_of
     from .state_kit import COMPARED
 
     monitor = definition.monitor
@@ -256,8 +261,13 @@ def check_columns(definition: Definition) -> None:
             watched += [watch.column for watch in watches_of([one])]
         except UsageError as error:
             problems.append(definition.problem(("watch", i), str(error)))
+    scored: list[str] = []
+    try:
+        scored = [one.column for one in scored_of(definition)]
+    except SuiteError as error:
+        problems += error.problems
     for i, rule in enumerate(monitor.drift.rules):
-        check(rule.column, (*COMPARED, *watched), "drift", "rules", i, "column")
+        check(rule.column, (*COMPARED, *watched, *scored), "drift", "rules", i, "column")
         if rule.test is not None:
             try:
                 registry("drift").check(rule.test)
@@ -268,7 +278,7 @@ def check_columns(definition: Definition) -> None:
             watched_too = f"; watched are: {', '.join(monitor.segments)}" if monitor.segments else ""
             message = f"{rule.segment!r} is no segment of the monitor; write ATTRIBUTE=VALUE, of one under segments"
             problems.append(definition.problem(("drift", "rules", i, "segment"), message + watched_too))
-    for key in ("scores", "labels", "estimate"):
+    for key in ("estimate",):
         if getattr(monitor, key):
             problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
     problems += canary_problems(definition)

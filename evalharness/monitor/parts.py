@@ -1,49 +1,51 @@
 """What is measured of an interval beside its columns: each part sees the responses, then says what it found.
 
-A part is made for one interval (`PARTS`) and is given its responses batch by batch, in the order of the source. Columns
-that are compared with the reference are made elsewhere (`operations`, `describe`); what a part gives a column by is the
-mapping `scores` of a response, filled by an enricher (`ENRICHERS`), which sees the responses of the reference, too.
+A part is made for one interval (`PARTS`) and is given its responses batch by batch, in the order of the source. It may
+give them back with more known of them (labels, scores), which the parts behind it, the figures and the windows then
+see; of a fixed reference only such parts see the responses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial, reduce
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from evalharness.core.drifting import DriftFinding
 from evalharness.core.production import ProductionResponse
+from evalharness.suite.monitor_entry import RunReference
 
+from .asking import Asking
 from .conditions import Condition
 from .measurement import FigureRow
 
 if TYPE_CHECKING:
     from evalharness.record import RunRegistry
 
-    from .asking import Asking
     from .define import Definition
     from .measurement import Past
     from .schedule import Interval
 
-__all__ = ["ENRICHERS", "PARTS", "Enrich", "Found", "Part", "Setting", "enriched", "parts_of"]
+__all__ = ["PARTS", "Found", "Part", "Responses", "Setting", "add_to_all", "parts_of"]
 
 Responses: TypeAlias = Sequence[ProductionResponse]
-Enrich: TypeAlias = Callable[[Responses], Responses]
-"""Responses with more known of them: a pure function of each, whatever batch and side it comes in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a part works with; it calls `beat` now and then, which raises where the work is not wanted any more."""
+    """What a part works with; it calls `beat` now and then, which raises where the work is not wanted any more.
+
+    `side` is "reference" where the responses are those of a fixed reference; `end` is then never called.
+    """
 
     definition: Definition
     interval: Interval
     past: Past
     registry: RunRegistry
     beat: Callable[[], None]
-    asking: Asking
+    side: Literal["current", "reference"] = "current"
+    asking: Asking = field(default_factory=Asking)
 
 
 class Found(NamedTuple):
@@ -65,8 +67,8 @@ class Part(Protocol):
     def input_digest(self) -> str:
         """What it read beside the responses, "" for nothing: an interval with other input is a revision."""
 
-    def add(self, responses: Responses) -> None:
-        """Look at a batch."""
+    def add(self, responses: Responses) -> Responses:
+        """Look at a batch, and give it on."""
 
     def end(self, findings: Sequence[DriftFinding]) -> Found:
         """What was found, once all responses are seen and the interval is compared with its reference.
@@ -77,7 +79,7 @@ class Part(Protocol):
 
 
 def _canary(setting: Setting) -> Part | None:
-    if setting.definition.monitor.canary is None:
+    if setting.definition.monitor.canary is None or setting.side == "reference":
         return None
     from .canary.part import canary_of
 
@@ -85,18 +87,30 @@ def _canary(setting: Setting) -> Part | None:
 
 
 def _on_drift(setting: Setting) -> Part | None:
-    if setting.definition.monitor.on_drift is None:
+    if setting.definition.monitor.on_drift is None or setting.side == "reference":
         return None
     from .canary.on_drift import on_drift_of
 
     return on_drift_of(setting)
 
 
-PARTS: Final[tuple[Callable[[Setting], Part | None], ...]] = (_canary, _on_drift)
-"""What makes the parts of an interval, in their order; None where the definition asks for nothing of it."""
+def _labels(setting: Setting) -> Part | None:
+    from .labels import LabelPart
 
-ENRICHERS: Final[tuple[Callable[[Definition, RunRegistry], Enrich | None], ...]] = ()
-"""What makes the enrichers of a monitor, in their order."""
+    monitor = setting.definition.monitor
+    # The answers of a run have their references.
+    of_run = setting.side == "reference" and isinstance(monitor.reference, RunReference)
+    return LabelPart(setting) if monitor.labels is not None and not of_run else None
+
+
+def _scores(setting: Setting) -> Part | None:
+    from .scores import ScorePart
+
+    return ScorePart(setting) if setting.definition.monitor.scores else None
+
+
+PARTS: Final[tuple[Callable[[Setting], Part | None], ...]] = (_labels, _scores, _canary, _on_drift)
+"""What makes the parts of an interval, in their order; None where nothing of it is asked for."""
 
 
 def parts_of(setting: Setting) -> tuple[Part, ...]:
@@ -104,7 +118,8 @@ def parts_of(setting: Setting) -> tuple[Part, ...]:
     return tuple(part for make in PARTS if (part := make(setting)) is not None)
 
 
-def enriched(definition: Definition, registry: RunRegistry) -> Enrich:
-    """All enrichers as one."""
-    made = [one for make in ENRICHERS if (one := make(definition, registry)) is not None]
-    return partial(reduce, lambda responses, enrich: enrich(responses), made)
+def add_to_all(parts: Sequence[Part], responses: Responses) -> Responses:
+    """A batch as it is once every part has seen it."""
+    for part in parts:
+        responses = part.add(responses)
+    return responses

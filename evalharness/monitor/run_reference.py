@@ -47,6 +47,8 @@ def response_of(row: SampleRow, response_id: str) -> ProductionResponse:
         latency_s=_known(response.latency_s),
         input_tokens=_known(response.input_tokens),
         output_tokens=_known(response.output_tokens),
+        label=sample.target if sample.target is not None else next(iter(sample.references), None),
+        prediction=response.answer,
         attributes=dict(sample.groups),
     )
 

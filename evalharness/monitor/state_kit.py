@@ -23,6 +23,7 @@ from evalharness.drift.table import Table
 from .describe import watches_of
 from .operations import NUMBERS, numbers_of
 from .over_time import adds_up
+from .scored import scored_of
 
 if TYPE_CHECKING:
     from evalharness.suite.monitor_entry import DriftRule
@@ -99,6 +100,7 @@ class StateKit:
         self._segments = monitor.segments
         self._adds_up = adds_up(definition)
         self._watches = watches_of(monitor.watch)
+        self._scored = scored_of(definition)
 
     @property
     def instruments(self) -> StateKit:
@@ -121,6 +123,11 @@ class StateKit:
                 found[name] = pa.array(numbers[:, NUMBERS.index(name)], pa.float64())
         for watch in self._watches:
             found[watch.column] = pa.array(watch.values(responses), types[watch.kind])
+        for one in self._scored:
+            scores = [response.scores.get(one.column) for response in responses]
+            # A metric of one's own may be something in between: that is no yes and no no.
+            truths = [None if score not in (0.0, 1.0) else bool(score) for score in scores]
+            found[one.column] = pa.array(truths, pa.bool_()) if one.is_rate else pa.array(scores, pa.float64())
         for name in self._segments:
             values = [one.attributes.get(name) for one in responses]
             found[_SEGMENT + name] = pa.array([_level(value) for value in values], pa.string())
@@ -139,7 +146,8 @@ class StateKit:
     @property
     def _kinds(self) -> dict[str, ColumnKind]:
         kinds: dict[str, ColumnKind] = {n: "numeric" if n in NUMBERS else "category" for n in self._columns}
-        return kinds | {watch.column: watch.column_kind for watch in self._watches}
+        kinds |= {watch.column: watch.column_kind for watch in self._watches}
+        return kinds | {one.column: "category" if one.is_rate else "numeric" for one in self._scored}
 
     def freeze(self, tables: Iterable[Batch]) -> Frozen:
         """The layout of a reference."""
@@ -195,6 +203,7 @@ class StateKit:
                 for one in {rule.segment for rule in rules}
                 if one is not None
             },
+            sampled=frozenset(one.column for one in self._scored),
         )
 
     def compare(self, reference: Any, current: Any) -> tuple[DriftFinding, ...]:

@@ -13,6 +13,7 @@ from evalharness.core.registry import suggestion
 
 from .alert_entry import Alerts
 from .fields import Name, Strict, Text
+from .label_entry import Labels
 from .otel_entry import OtelEvents
 from .source_entry import Source
 
@@ -167,11 +168,20 @@ class DriftSettings(Strict):
     rules: tuple[DriftRule, ...] = Field((), description="Columns that are tested otherwise than by default.")
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
 class ScoreSpec(Strict):
     """A figure of the suite, measured on a share of the traffic."""
 
-    metric: Text = Field(description="`task.metric` of the suite.")
-    sample: float = Field(1.0, gt=0, le=1, description="Share of the responses that are scored, drawn by their ids.")
+    metric: Text | dict[str, dict[str, JsonValue]] = Field(
+        description="`task.metric` of the suite; or a metric by itself, by name or as {name: options}."
+    )
+    sample: Share | dict[str, Share] = Field(
+        1.0,
+        description="Share of the responses that are scored, drawn by their ids; or shares by segment, as in "
+        "{language=de: 1.0, default: 0.05}, which the figure makes up for.",
+    )
 
 
 class Anchor(Strict):
@@ -285,10 +295,10 @@ class Monitor(Strict):
     )
     drift: DriftSettings = Field(default_factory=DriftSettings, description="How windows are compared.")
     scores: tuple[ScoreSpec, ...] = Field(
-        (), description="Not carried out yet: figures of the suite that are measured on the traffic."
+        (), description="Metrics that are measured of responses; see [scores](monitor-scores.md)."
     )
-    labels: dict[str, JsonValue] | None = Field(
-        None, description="Not carried out yet: where labels arrive, later than responses."
+    labels: Labels | None = Field(
+        None, description="Where labels arrive, later than responses; see [scores](monitor-scores.md#labels)."
     )
     estimate: tuple[Literal["cbpe", "dle"], ...] = Field(
         (), description="Not carried out yet: estimates of quality without labels."

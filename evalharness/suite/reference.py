@@ -9,7 +9,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from . import alert_entry, matrix, merge, monitor_entry, otel_entry, schema, settings, source_entry, variables
+from . import (
+    alert_entry,
+    label_entry,
+    matrix,
+    merge,
+    monitor_entry,
+    otel_entry,
+    schema,
+    settings,
+    source_entry,
+    variables,
+)
 from .kinds import CAPABILITIES
 from .metric_specs import OPERATIONAL
 from .suite_file import SuiteFile
@@ -82,6 +93,7 @@ _SECTIONS: tuple[tuple[str, tuple[type[BaseModel], ...]], ...] = (
             monitor_entry.DriftSettings,
             monitor_entry.DriftRule,
             monitor_entry.ScoreSpec,
+            label_entry.Labels,
             monitor_entry.Canary,
             monitor_entry.Anchor,
             monitor_entry.OnDrift,
@@ -139,6 +151,7 @@ _TITLES = {
     "DriftSettings": "drift",
     "DriftRule": "A rule of drift",
     "ScoreSpec": "A score",
+    "Labels": "labels",
     "Canary": "canary",
     "Anchor": "anchor",
     "OnDrift": "on_drift",

@@ -63,6 +63,11 @@ def serve(folder: Path) -> subprocess.Popen[str]:
         )
 
 
+def n_recorded(folder: Path) -> int:
+    with RunRegistry.open(reports=folder / "reports", environ={}) as registry, reading(registry.engine) as connection:
+        return len(recorded(connection, "bot"))
+
+
 def test_no_interval_is_lost_or_doubled_by_sigkill(tmp_path: Path) -> None:
     dice = random.Random(7)
     begin = datetime.now(UTC).replace(microsecond=0)
@@ -75,7 +80,10 @@ def test_no_interval_is_lost_or_doubled_by_sigkill(tmp_path: Path) -> None:
             daemons[i].send_signal(signal.SIGKILL)
             daemons[i].wait()
             daemons[i] = serve(tmp_path)
-        time.sleep(5)
+        # A slow machine records few in that time: the daemons go on until there is enough to look at.
+        until = time.monotonic() + 90
+        while n_recorded(tmp_path) < 12 and time.monotonic() < until:
+            time.sleep(1)
         for daemon in daemons:
             daemon.send_signal(signal.SIGTERM)
         assert [daemon.wait(timeout=60) for daemon in daemons] == [0, 0]

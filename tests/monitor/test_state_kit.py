@@ -20,7 +20,7 @@ BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 
 def kit(columns=None, segments=("language",), reference="previous", watch=(), **drift):
     monitor = SimpleNamespace(
-        drift=DriftSettings(**drift), columns=columns, segments=segments, reference=reference, watch=watch
+        drift=DriftSettings(**drift), columns=columns, segments=segments, reference=reference, watch=watch, scores=()
     )
     return StateKit(SimpleNamespace(monitor=monitor, schedule=SimpleNamespace(length_s=None)))
 

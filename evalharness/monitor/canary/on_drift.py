@@ -68,7 +68,7 @@ class OnDriftPart:
         """What is asked for: a change of it makes a revision."""
         return digest(["on_drift", self._on_drift.model_dump(mode="json")])
 
-    def add(self, responses: Responses) -> None:
+    def add(self, responses: Responses) -> Responses:
         """Keep a draw of the responses by their ids, the same in whatever order they come."""
         for one in responses:
             number = int.from_bytes(hashlib.sha256(one.id.encode("utf-8", "surrogatepass")).digest()[:8], "big")
@@ -78,6 +78,7 @@ class OnDriftPart:
                 heapq.heappush(self._heap, item)
             elif item > self._heap[0]:
                 heapq.heapreplace(self._heap, item)
+        return responses
 
     def end(self, findings: Sequence[DriftFinding]) -> Found:
         """Whether quality fell on the slice; nothing without drift."""

@@ -132,8 +132,9 @@ class CanaryPart:
         """The canary's run, and that of its anchor."""
         return f"{self._made.digest} {self._anchor.digest}".strip()
 
-    def add(self, responses: Responses) -> None:
-        """Nothing: a canary has answers of its own."""
+    def add(self, responses: Responses) -> Responses:
+        """The responses as they are: a canary has answers of its own."""
+        return responses
 
     def end(self, findings: Sequence[DriftFinding]) -> Found:
         """The comparison, or why there is none."""

@@ -27,8 +27,10 @@ _ENDINGS: Final = {".gz"} | _JSON | _PROTOBUF | _PARQUET
 _MAGIC: Final = set("*?[")
 
 
-def find_files(paths: str | Iterable[str], *, base: Path) -> list[Path]:
+def find_files(paths: str | Iterable[str], *, base: Path, key: str = "source") -> list[Path]:
     """The files that `paths` name, each once, ordered by name within each; hidden ones in folders are passed over.
+
+    `key` is what messages call the place where the paths are written.
 
     Raises:
         UsageError: a path names nothing. A pattern that matches nothing yet is no fault: logs may still come.
@@ -47,10 +49,10 @@ def find_files(paths: str | Iterable[str], *, base: Path) -> list[Path]:
                 found |= dict.fromkeys(sorted(file for file in anchor.glob(pattern) if file.is_file()))
             else:
                 raise UsageError(
-                    f"source: there is no file or folder {place}; name one, or a pattern such as logs/*.jsonl"
+                    f"{key}: there is no file or folder {place}; name one, or a pattern such as {key}/*.jsonl"
                 )
         except (OSError, ValueError, RuntimeError) as error:
-            raise UsageError(f"source: {given!r} cannot be read: {error}") from error
+            raise UsageError(f"{key}: {given!r} cannot be read: {error}") from error
     return list(found)
 
 
