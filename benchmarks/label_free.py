@@ -6,8 +6,7 @@ Worlds with and without a change of the inputs (and, to show the limit, with a c
 reference of 2,000 labelled rows, a window of 1,000 whose labels nobody is shown. Told is the mean absolute error of the
 estimate, its bias, how often the interval holds the figure that the labels of the window have, and how often an
 estimate is refused. The classifier is overconfident; the errors of the numbers go with the length of the input. NannyML
-needs an
-environment of its own, and sees the same rows; its interval is that of its sampling error.
+needs an environment of its own, and sees the same rows; its interval is that of its sampling error.
 """
 
 from __future__ import annotations

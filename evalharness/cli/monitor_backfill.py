@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .columns import print_json
 from .monitor import add_definition_arguments, definition_of
-from .monitor_run import add_lease_arguments, as_json, leased, open_registry, stops
+from .monitor_run import add_asking_arguments, add_lease_arguments, as_json, leased, open_registry, stops
 from .runs import add_place_arguments
 
 __all__ = ["add_arguments", "run"]
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="read recorded intervals again, too")
     parser.add_argument("--dry-run", action="store_true", help="only say which intervals would be run")
     add_lease_arguments(parser)
+    add_asking_arguments(parser)
     add_place_arguments(parser)
 
 
@@ -48,7 +49,7 @@ def _run(args: argparse.Namespace, beat: Callable[[], None]) -> int:
     span = parse_interval(args.span, definition.monitor.timezone, place="--span")
     outcomes = []
     with open_registry(args) as registry:
-        tools = tools_of(registry)
+        tools = tools_of(registry, allow_code=args.allow_code, ask_late=args.ask_late)
         until = min(span.end, tools.clock() - definition.schedule.lag)
         intervals = not_recorded(tools, definition, span.start, until, again=args.again)
         if args.dry_run:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from evalharness.monitor.schedule import Interval
     from evalharness.record import RunRegistry
 
-__all__ = ["add_arguments", "leased", "open_registry", "run", "stops"]
+__all__ = ["add_arguments", "add_asking_arguments", "leased", "open_registry", "run", "stops"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fail-on-drift", action="store_true", help="exit with 1 where a column has drifted")
     add_lease_arguments(parser)
+    add_asking_arguments(parser)
     add_place_arguments(parser)
+
+
+def add_asking_arguments(parser: argparse.ArgumentParser, *, late: bool = True) -> None:
+    """What is allowed where the monitor runs its suite (`canary`, `on_drift`)."""
+    parser.add_argument(
+        "--allow-code", action="store_true", help="let the monitor's suite run Python functions and metric scripts"
+    )
+    if late:
+        parser.add_argument(
+            "--ask-late",
+            action="store_true",
+            help="run the monitor's suite against production for intervals that are long over, too (canary, on_drift)",
+        )
 
 
 def add_lease_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, beat: Callable[[], None]) -> int:
     from evalharness.monitor.assemble import deliverer, system_clock, tools_of
+    from evalharness.monitor.retention import tidied
     from evalharness.monitor.run import run_interval
     from evalharness.monitor.schedule import parse_interval
     from evalharness.record.database import writing
@@ -76,13 +92,16 @@ def _run(args: argparse.Namespace, beat: Callable[[], None]) -> int:
     if interval is None:
         interval = definition.schedule.newest_due(system_clock())
     with open_registry(args) as registry:
-        tools = tools_of(registry)
+        tools = tools_of(registry, allow_code=args.allow_code, ask_late=args.ask_late)
         with leased(tools, definition, args.lease_wait_s, beat) as lease:
             from evalharness.monitor.store import ensure_monitor
 
             with writing(tools.engine) as connection:
                 ensure_monitor(connection, definition, tools.clock())
             outcome = run_interval(tools, definition, interval, lease, beat=beat)
+            tidy = tidied(tools, definition, lease)
+        if tidy and not args.json:
+            print(tidy, file=sys.stderr)
         _print(args, definition, interval, outcome, registry)
         deliverer(registry, os.environ)()
     if outcome.action == "failed":

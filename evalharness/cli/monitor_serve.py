@@ -17,7 +17,7 @@ from types import FrameType
 from .listening import address_of
 from .monitor import definition_of
 from .monitor_desk import listening_at
-from .monitor_run import open_registry
+from .monitor_run import add_asking_arguments, open_registry
 from .runs import add_place_arguments
 
 __all__ = ["add_arguments", "run"]
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("monitors", metavar="MONITOR", nargs="+", help="suites with `monitor:`, or monitors' own files")
     parser.add_argument("--once", action="store_true", help="run what is due now, and end")
     parser.add_argument("--metrics", metavar="HOST:PORT", help="answer Prometheus at HOST:PORT/metrics meanwhile")
+    add_asking_arguments(parser, late=False)
     add_place_arguments(parser)
 
 
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{utc_text(system_clock().replace(microsecond=0))} {line}", file=sys.stderr, flush=True)
 
     with open_registry(args) as registry:
-        daemon = Daemon(tools_of(registry), definitions, deliver=deliverer(registry, os.environ), log=log)
+        tools = tools_of(registry, allow_code=args.allow_code)
+        daemon = Daemon(tools, definitions, deliver=deliverer(registry, os.environ), log=log)
         if args.once:
             daemon.look()
             return 0

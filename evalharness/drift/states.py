@@ -47,7 +47,7 @@ def findings_of_states(reference: WindowState, current: WindowState, policy: Pol
         for name in reference.layout.columns
         for segment in segments
         if not segment or name != segment.partition("=")[0]
-        for line in _lines(name, segment, sides, policy)
+        for line in _lines(name, segment, sides, policy.of_segment(segment))
     ]
 
 

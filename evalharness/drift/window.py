@@ -43,7 +43,7 @@ def compare_tables(
         for name, pair in pairs.items()
         for segment, masks in segments
         if not segment or name != segment.partition("=")[0]
-        for line in _lines(name, segment, pair, masks, clusters, policy)
+        for line in _lines(name, segment, pair, masks, clusters, policy.of_segment(segment))
     ]
     found = decided(lines, policy)
     moved = [f.column for f in found if f.state in ("drift", "small") and not f.segment]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from .alerts.heartbeat import note_window, seen_window
 from .alerts.observe import observe
+from .asking import Asking, system_clock
 from .conditions import Window
 from .run import Tools
 from .schedule import Interval
@@ -24,20 +25,20 @@ if TYPE_CHECKING:
 __all__ = ["deliverer", "rewind", "system_clock", "tools_of"]
 
 
-def system_clock() -> datetime:
-    """The time of now."""
-    return datetime.now(UTC)
-
-
 def tools_of(
-    registry: RunRegistry, *, clock: Callable[[], datetime] = system_clock, measure: Measure | None = None
+    registry: RunRegistry,
+    *,
+    clock: Callable[[], datetime] = system_clock,
+    measure: Measure | None = None,
+    allow_code: bool = False,
+    ask_late: bool = False,
 ) -> Tools:
-    """Tools that read real sources and move real alerts."""
+    """Tools that read real sources and move real alerts; `allow_code` and `ask_late` as in `Asking`."""
     if measure is None:
         from .measure import Measurer
         from .state_kit import StateKit
 
-        measure = Measurer(registry, StateKit)
+        measure = Measurer(registry, StateKit, Asking(clock, allow_code, ask_late))
     return Tools(registry.engine, Path(registry.reports), clock, measure, observe, rewind)
 
 

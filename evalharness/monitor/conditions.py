@@ -12,7 +12,8 @@ from evalharness.suite.alert_entry import Alerts
 
 __all__ = ["Condition", "ConditionState", "Watched", "Window", "fingerprint"]
 
-ConditionState = Literal["ok", "bad", "no_data", "error"]
+ConditionState = Literal["ok", "bad", "no_data", "error", "held"]
+"""held: nobody looked this time: alerts of the key, and of those that begin with it and a colon, stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Condition:
 
     `key` names the thing within its monitor (`drift:output.length`, `rule:latency_s.p95`), `labels` what tells its
     places apart (column, segment, severity): both together are the alert's identity, so that nothing that changes from
-    interval to interval (a value, a p-value) belongs into them. NaN is "not known". `picture` is an SVG element.
+    interval to interval (a value, a p-value) belongs into them. NaN is "not known". `picture` is an SVG element,
+    `link` an address, or the name of a file in the interval's folder.
 
     An alert fires after `for_intervals` bad looks (None: what the monitor says). `resolve_limit` is the value that must
     be reached before a firing alert may end; between it and `limit` nothing changes. It lies below the limit where

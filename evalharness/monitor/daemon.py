@@ -19,6 +19,7 @@ from evalharness.core.errors import EvalHarnessError
 from evalharness.record.database import reading, writing
 
 from .lease import LEASE_S, Lease, LeaseLostError, acquire, confirm, holder_name, kept, release
+from .retention import tidied
 from .run import Outcome, StoppedError, Tools, run_interval
 from .schedule import Interval
 from .store import Recorded, add_interval, advance, doubt, ensure_monitor, newest, recorded
@@ -234,6 +235,8 @@ class Daemon:
     def _run(self, definition: Definition, interval: Interval, lease: Lease, *, advance_to: datetime | None) -> int:
         outcome = run_interval(self.tools, definition, interval, lease, advance_to=advance_to, beat=self._beat)
         self.log(told(definition.name, interval, outcome))
+        if said := tidied(self.tools, definition, lease):
+            self.log(said)
         return 1
 
     def _beat(self) -> None:

@@ -76,7 +76,7 @@ def _drift(measured: Measurement) -> Iterator[Condition]:
             {"column": column, "segment": segment},
             value=worst.effect,
             limit=worst.effect_threshold,
-            summary=f"{where}: {worst.reason}",
+            summary=f"{where}: {worst.reason}{f'; {measured.remark}' if worst.drifted and measured.remark else ''}",
             picture=measured.pictures.get(column) if worst.drifted and not segment else None,
         )
 

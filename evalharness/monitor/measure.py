@@ -12,6 +12,8 @@ from evalharness.core.errors import SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
 
+from .asking import Asking
+from .canary.checks import canary_problems
 from .describe import watches_of
 from .fixed_reference import fixed_reference
 from .measurement import Measurement
@@ -22,6 +24,7 @@ from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find
 from .schedule import Interval
 
 if TYPE_CHECKING:
+    from evalharness.core.drifting import DriftReport
     from evalharness.record import RunRegistry
 
     from .define import Definition
@@ -44,9 +47,15 @@ class Kit(Protocol):
 class Measurer:
     """Measures intervals of real sources. Without a `kit` there are figures only, and nothing is compared."""
 
-    def __init__(self, registry: RunRegistry, kit: Callable[[Definition], Kit] | None = None) -> None:
+    def __init__(
+        self,
+        registry: RunRegistry,
+        kit: Callable[[Definition], Kit] | None = None,
+        asking: Asking | None = None,
+    ) -> None:
         self._registry = registry
         self._kit = kit
+        self._asking = asking or Asking()
 
     def __call__(
         self, definition: Definition, interval: Interval, past: Past, *, beat: Callable[[], None]
@@ -63,7 +72,7 @@ class Measurer:
         reference = self._reference(definition, interval, past, kit, beat) if kit is not None else None
         window = _Window(definition, past, kit, reference)
         operations = Operations(monitor.columns or all_columns(), monitor.segments, watches_of(monitor.watch))
-        parts = parts_of(Setting(definition, interval, past, self._registry, beat))
+        parts = parts_of(Setting(definition, interval, past, self._registry, beat, asking=self._asking))
         for batch in map(partial(add_to_all, parts), reading.batches()):
             beat()
             operations.add(batch)
@@ -83,10 +92,10 @@ class Measurer:
             left = f"; {counts.quarantined:,} rows could not be read" if counts.quarantined else ""
             outside = f"; {counts.outside:,} lie outside of it" if counts.outside else ""
             nothing = f"the interval has no responses{left}{outside}"
-            return _joined(Measurement("no_data", **shared, message=nothing), parts)
+            return _joined(Measurement("no_data", **shared, message=nothing), parts, None)
         shared["figures"] = operations.figures()
-        compared = self._compared(definition, interval, past, beat, kit, reference, window, shared)
-        return _joined(compared, parts)
+        compared, report = self._compared(definition, interval, past, beat, kit, reference, window, shared)
+        return _joined(compared, parts, report)
 
     def _compared(
         self,
@@ -98,21 +107,20 @@ class Measurer:
         reference: Reference | None,
         window: _Window,
         shared: dict[str, Any],
-    ) -> Measurement:
-        """The interval beside its reference, as far as there is one."""
+    ) -> tuple[Measurement, DriftReport | None]:
+        """The interval beside its reference, as far as there is one, and what its page shows."""
         from evalharness.report.drift_chart import standalone
-        from evalharness.report.drift_html import drift_html
 
         if window.state is None or window.layout is None or kit is None:
             message = window.message or "figures only: nothing is compared"
-            return Measurement("no_reference", **shared, message=message)
+            return Measurement("no_reference", **shared, message=message), None
         shared |= {"layout_digest": window.layout.digest, "files": {STATE: window.state.to_bytes()}}
         if reference is None or reference.state is None:
             if reference is not None and adds_up(definition):
                 shared["files"] |= add_up(
                     definition, interval, past, kit.instruments, reference, window.state, window.layout, ()
                 ).files
-            return Measurement("no_reference", **shared, message=window.message)
+            return Measurement("no_reference", **shared, message=window.message), None
         beat()
         findings = kit.instruments.compare(reference.state, window.state)
         if adds_up(definition):
@@ -122,10 +130,9 @@ class Measurer:
             findings = over_time.findings
             shared["files"] |= over_time.files
         report = kit.instruments.report(reference.state, window.state, findings, (reference.name, str(interval)))
-        shared["files"] |= {DRIFT_PAGE: drift_html(report).encode()}
         drifted = {one.column for one in findings if one.drifted}
         pictures = {name: str(chart) for name in drifted if (chart := standalone(report.pictures.get(name, {}), name))}
-        return Measurement("compared", **shared, findings=findings, pictures=pictures)
+        return Measurement("compared", **shared, findings=findings, pictures=pictures), report
 
     def _reference(
         self, definition: Definition, interval: Interval, past: Past, kit: Kit, beat: Callable[[], None]
@@ -137,8 +144,9 @@ class Measurer:
         return find_reference(definition, interval, past, kit.instruments, fixed=fixed)
 
 
-def _joined(measured: Measurement, parts: Sequence[Part]) -> Measurement:
-    """The measurement with what the parts found."""
+def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | None) -> Measurement:
+    """The measurement with what the parts found, and the page of the drift with what they remark on it."""
+    remarks = []
     for part in parts:
         found = part.end(measured.findings)
         measured = replace(
@@ -147,7 +155,15 @@ def _joined(measured: Measurement, parts: Sequence[Part]) -> Measurement:
             files={**measured.files, **found.files},
             conditions=(*measured.conditions, *found.conditions),
         )
-    return measured
+        remarks += [found.remark] if found.remark else []
+    if report is not None:
+        from evalharness.report.drift_html import drift_html
+
+        page = drift_html(
+            replace(report, notes=(*report.notes, *(one[0].upper() + one[1:] for one in remarks)))
+        ).encode()
+        measured = replace(measured, files={**measured.files, DRIFT_PAGE: page})
+    return replace(measured, remark="; ".join(remarks))
 
 
 class _Window:
@@ -196,7 +212,7 @@ class _Window:
 
 
 def check_columns(definition: Definition) -> None:
-    """Check the names under `columns` and `drift.rules`.
+    """Check the names under `columns`, `watch`, `drift.rules`, `canary` and `on_drift`.
 
     Raises:
         SuiteError: there is no such column or test; all that are wrong at once.
@@ -233,13 +249,13 @@ def check_columns(definition: Definition) -> None:
                 registry("drift").check(rule.test)
             except UsageError as error:
                 problems.append(definition.problem(("drift", "rules", i, "test"), str(error)))
-        if rule.segment is not None:
-            message = "a rule for one segment is not carried out yet; leave segment out: the rule holds for all"
-            problems.append(definition.problem(("drift", "rules", i, "segment"), message))
+        name, equals, _ = (rule.segment or "").partition("=")
+        if rule.segment is not None and (not equals or name not in monitor.segments):
+            watched_too = f"; watched are: {', '.join(monitor.segments)}" if monitor.segments else ""
+            message = f"{rule.segment!r} is no segment of the monitor; write ATTRIBUTE=VALUE, of one under segments"
+            problems.append(definition.problem(("drift", "rules", i, "segment"), message + watched_too))
     if monitor.estimate and (fault := estimate_fault(monitor.reference)) is not None:
         problems.append(definition.problem(("estimate",), fault))
-    for key in ("canary", "on_drift", "retention_days"):
-        if getattr(monitor, key):
-            problems.append(definition.problem((key,), "is not carried out yet; leave it out"))
+    problems += canary_problems(definition)
     if problems:
         raise SuiteError(problems)

@@ -36,7 +36,10 @@ class FigureRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was read of an interval, measured and found; `files` go into its folder beside `window.json`."""
+    """What was read of an interval, measured and found; `files` go into its folder beside `window.json`.
+
+    `remark` is said of the drift that was found.
+    """
 
     status: Literal["compared", "no_reference", "no_data"]
     input_digest: str
@@ -52,6 +55,7 @@ class Measurement:
     conditions: tuple[Condition, ...] = ()
     pictures: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    remark: str = ""
 
 
 class Past(Protocol):

@@ -8,7 +8,7 @@ see; of a fixed reference only such parts see the responses.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -16,6 +16,7 @@ from evalharness.core.drifting import DriftFinding
 from evalharness.core.production import ProductionResponse
 from evalharness.suite.monitor_entry import RunReference
 
+from .asking import Asking
 from .conditions import Condition
 from .measurement import FigureRow
 
@@ -44,14 +45,19 @@ class Setting:
     registry: RunRegistry
     beat: Callable[[], None]
     side: Literal["current", "reference"] = "current"
+    asking: Asking = field(default_factory=Asking)
 
 
 class Found(NamedTuple):
-    """What a part found; `files` go into the interval's folder, `conditions` to its alerts."""
+    """What a part found; `files` go into the interval's folder, `conditions` to its alerts.
+
+    `remark` is said of the drift that was found, in its alerts and on its page.
+    """
 
     figures: tuple[FigureRow, ...] = ()
     files: Mapping[str, bytes] = MappingProxyType({})
     conditions: tuple[Condition, ...] = ()
+    remark: str = ""
 
 
 class Part(Protocol):
@@ -70,6 +76,22 @@ class Part(Protocol):
         Raises:
             EvalHarnessError: it cannot be measured now; the interval is recorded as an error and tried again.
         """
+
+
+def _canary(setting: Setting) -> Part | None:
+    if setting.definition.monitor.canary is None or setting.side == "reference":
+        return None
+    from .canary.part import canary_of
+
+    return canary_of(setting)
+
+
+def _on_drift(setting: Setting) -> Part | None:
+    if setting.definition.monitor.on_drift is None or setting.side == "reference":
+        return None
+    from .canary.on_drift import on_drift_of
+
+    return on_drift_of(setting)
 
 
 def _labels(setting: Setting) -> Part | None:
@@ -97,7 +119,7 @@ _Make: TypeAlias = Callable[[Setting], "Part | None"]
 
 ENRICHING: Final[tuple[_Make, ...]] = (_labels, _scores)
 """What makes the parts that add to responses, in their order; None where nothing of it is asked for."""
-PARTS: Final[tuple[_Make, ...]] = (*ENRICHING, _estimates)
+PARTS: Final[tuple[_Make, ...]] = (*ENRICHING, _estimates, _canary, _on_drift)
 """What makes the parts of an interval."""
 
 

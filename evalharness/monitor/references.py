@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from .define import Definition
     from .measurement import Past
 
-__all__ = ["FROM_RUNS", "STATE", "Instruments", "Layout", "Reference", "State", "find_reference", "freeze_from"]
+__all__ = [
+    "FROM_RUNS",
+    "STATE",
+    "Instruments",
+    "Layout",
+    "Reference",
+    "State",
+    "earlier",
+    "find_reference",
+    "freeze_from",
+]
 
 STATE: Final = "state.bin"
 _LAYOUT: Final = "layout.bin"
@@ -112,7 +122,7 @@ def find_reference(
         return _fixed(definition, past.folder, instruments, name, read)
     identity = digest([definition.digest])[:12]
     layout = _kept_layout(past.folder / f"reference-{identity}", instruments)
-    span = _earlier(definition, interval)
+    span = earlier(definition, interval)
     name = f"{'previous' if reference == 'previous' else 'same slot last week'} {span}"
     if layout is None:
         return Reference(name, message="no interval had rows enough yet to lay bins by", identity=identity)
@@ -127,7 +137,7 @@ def find_reference(
     return Reference(name, layout, instruments.restored((folder / STATE).read_bytes(), layout), identity=identity)
 
 
-def _earlier(definition: Definition, interval: Interval) -> Interval:
+def earlier(definition: Definition, interval: Interval) -> Interval:
     """The interval right before, or the one a week earlier by the clock on the wall."""
     schedule = definition.schedule
     if definition.monitor.reference == "previous":

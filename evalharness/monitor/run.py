@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -17,7 +17,7 @@ from evalharness.record.database import reading, writing
 from .conditions import Condition, Watched, Window
 from .files import Draft, folder_name, monitor_folder
 from .judge import conditions_of, failed_conditions
-from .lease import Lease, LeaseLostError, confirm
+from .lease import Lease, LeaseLostError, confirm, renew
 from .measurement import Measure, Measurement
 from .schedule import Interval, utc_text
 from .store import Recorded, add_interval, advance, newest, touch
@@ -100,7 +100,7 @@ def run_interval(
     started = tools.clock()
     past = PastIntervals(tools, definition.name)
     try:
-        measured = tools.measure(definition, interval, past, beat=beat)
+        measured = tools.measure(definition, interval, past, beat=_holding(tools, lease, beat))
     except (LeaseLostError, StoppedError):
         raise
     except Exception as error:  # the boundary of an interval: what fails here is recorded, and other monitors go on
@@ -144,12 +144,42 @@ def run_interval(
             message=measured.message,
             measured=measured,
         )
-        _observe(tools, connection, definition, interval, revision, conditions_of(definition.monitor, measured), now)
+        conditions = _linked(conditions_of(definition.monitor, measured), place, measured)
+        _observe(tools, connection, definition, interval, revision, conditions, now)
         _emit(connection, definition, interval, measured, now)
         if advance_to is not None:
             advance(connection, definition.name, advance_to)
         row = _written(connection, definition, interval)
     return Outcome("revised" if done is not None else "recorded", row)
+
+
+def _holding(tools: Tools, lease: Lease, beat: Callable[[], None]) -> Callable[[], None]:
+    """`beat`, which also renews the lease now and then, and raises where it was lost."""
+    last = tools.clock()
+
+    def beating() -> None:
+        nonlocal last
+        beat()
+        now = tools.clock()
+        if abs((now - last).total_seconds()) < lease.seconds / 4:
+            return
+        last = now
+        try:
+            renew(tools.engine, lease, clock=tools.clock)
+        except LeaseLostError:
+            raise
+        except EvalHarnessError:
+            return  # the database may be reached again before the lease has ended
+
+    return beating
+
+
+def _linked(conditions: Sequence[Condition], place: Path, measured: Measurement) -> list[Condition]:
+    """The conditions with links that lead to the files of the interval."""
+    return [
+        replace(one, link=str(place / one.link)) if one.link is not None and one.link in measured.files else one
+        for one in conditions
+    ]
 
 
 def _failed(

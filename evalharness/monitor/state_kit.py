@@ -14,7 +14,7 @@ from evalharness.core.errors import RecordError
 from evalharness.core.production import ProductionResponse
 from evalharness.drift.layout import Layout as WindowLayout
 from evalharness.drift.layout import freeze
-from evalharness.drift.policy import Policy
+from evalharness.drift.policy import Policy, SegmentRules
 from evalharness.drift.sequence import alpha_of_run_length, alpha_of_windows
 from evalharness.drift.state import WindowState
 from evalharness.drift.states import compare_states, findings_of_states, picture_of_states, summary_of_states
@@ -26,6 +26,8 @@ from .over_time import adds_up
 from .scored import scored_of
 
 if TYPE_CHECKING:
+    from evalharness.suite.monitor_entry import DriftRule
+
     from .define import Definition
 
 __all__ = ["COMPARED", "StateKit"]
@@ -194,8 +196,13 @@ class StateKit:
             alpha=alpha,
             correction=given.correction,
             least_n=given.least_n,
-            tests={rule.column: rule.test for rule in rules if rule.test is not None},
-            effects={rule.column: rule.effect for rule in rules if rule.effect is not None},
+            tests=_tests(rules, None),
+            effects=_effects(rules, None),
+            segments={
+                one: SegmentRules(_tests(rules, one), _effects(rules, one))
+                for one in {rule.segment for rule in rules}
+                if one is not None
+            },
             sampled=frozenset(one.column for one in self._scored),
         )
 
@@ -232,6 +239,14 @@ class StateKit:
             pictures={name: picture for name in known if (picture := picture_of_states(*sides, name))},
             summaries={name: summary for name in known if (summary := summary_of_states(*sides, name))},
         )
+
+
+def _tests(rules: Sequence[DriftRule], segment: str | None) -> dict[str, str]:
+    return {rule.column: rule.test for rule in rules if rule.segment == segment and rule.test is not None}
+
+
+def _effects(rules: Sequence[DriftRule], segment: str | None) -> dict[str, float]:
+    return {rule.column: rule.effect for rule in rules if rule.segment == segment and rule.effect is not None}
 
 
 def _level(value: Any) -> str | None:

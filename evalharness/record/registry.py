@@ -295,7 +295,7 @@ class RunRegistry:
         return found
 
     def _get(self, connection: Connection, ref: str) -> RunInfo:
-        exact = self._select(connection, limit=1) if ref == _LATEST else self._select(connection, ids=[ref])
+        exact = self._newest(connection) if ref == _LATEST else self._select(connection, ids=[ref])
         if exact:
             return exact[0]
         ids = list(connection.execute(select(RUNS.c.id)).scalars())
@@ -308,6 +308,12 @@ class RunRegistry:
             shown = ", ".join(sorted(matches)[:5]) + (", …" if len(matches) > 5 else "")
             raise UsageError(f"{ref!r} names {len(matches)} runs: {shown}; give more of the id")
         return self._select(connection, ids=matches)[0]
+
+    def _newest(self, connection: Connection) -> tuple[RunInfo, ...]:
+        """The newest run that somebody made: those of a monitor are filed under `suite/purpose`."""
+        query = select(RUNS.c.id).where(~RUNS.c.suite_name.contains("/"))
+        query = query.order_by(RUNS.c.created_utc.desc(), RUNS.c.id.desc()).limit(1)
+        return self._select(connection, ids=list(connection.execute(query).scalars()))
 
     def _promoted(self, connection: Connection, suite: str, label: str) -> RunInfo:
         if label == _LATEST:

@@ -12,6 +12,7 @@ from evalharness.core.types import Json, Request
 
 from .batch_run import refuse_likelihoods
 from .build import load_datasets, load_metrics, make_models
+from .occasion import of_model, of_tasks
 from .prices import Tariff, price_problems, tariff_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from .judged import Judgements
     from .lm_eval_plan import LmEvalWork
+    from .occasion import Occasion
 
 __all__ = ["Prepared", "prepare"]
 
@@ -57,13 +59,14 @@ class Prepared:
 
 
 def prepare(
-    suite: str | Path,
+    suite: str | Path | LoadedSuite,
     *,
     overrides: Sequence[str] = (),
     limit: int | None = None,
     allow_code: bool = False,
     environ: Mapping[str, str] | None = None,
     begin: Callable[[Suite], None] | None = None,
+    occasion: Occasion | None = None,
 ) -> Prepared:
     """Load and check the suite file, read its data and plan its requests; arguments as those of `run`.
 
@@ -84,7 +87,12 @@ def prepare(
     from .explain_options import option_problems
     from .lm_eval_plan import lm_eval_problems, plan_lm_eval
 
-    loaded, more = expand_probes(load_suite(suite, overrides=overrides))
+    read = load_suite(suite, overrides=overrides) if isinstance(suite, str | Path) else suite
+    if occasion is not None:
+        read = of_model(read, occasion.model)
+    loaded, more = expand_probes(read)
+    if occasion is not None:
+        loaded = of_tasks(loaded, occasion.tasks)
     more += [*lm_eval_problems(loaded), *price_problems(loaded, environ)]
     more += [*batch_problems(loaded), *stop_problems(loaded), *option_problems(loaded)]
     check_references(loaded, environ=environ, more=more)
@@ -103,6 +111,8 @@ def prepare(
         limit=limit,
         place_of=loaded.place_of,
     )
+    if occasion is not None:
+        plan = occasion.slice_of(plan)
     check_plan(loaded, plan)
     load_metrics(loaded, allow_code=allow_code)
     judgements: Judgements = {}

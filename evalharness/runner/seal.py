@@ -65,6 +65,8 @@ class Provenance:
     """Whether the answer to a request was there already, by its key."""
     notes: tuple[str, ...] = ()
     parent: str | None = None
+    suite_name: str = ""
+    """What the run is filed under, where that is not the suite's name."""
 
 
 def utc_now() -> str:
@@ -225,7 +227,7 @@ def score_and_seal(
     manifest = RunManifest(
         id=provenance.run_id,
         name=provenance.name,
-        suite_name=suite.name,
+        suite_name=provenance.suite_name or suite.name,
         suite_digest=digest(resolved),
         suite=resolved,
         created_utc=provenance.created_utc,

@@ -27,6 +27,7 @@ from .estimate import most_output_tokens
 from .execute import Answers, CacheMode, execute
 from .held import held_open, release
 from .judged import Judged, judged_bodies, judgement_digests
+from .occasion import while_wanted
 from .prepare import Prepared, prepare
 from .progress import Progress, SilentProgress
 from .seal import AnsweredTask, Provenance, new_run_id, score_and_seal, utc_now
@@ -38,11 +39,13 @@ from .usage import usage_block
 if TYPE_CHECKING:
     from evalharness.compare.planned import MakeDecider
     from evalharness.data.load import LoadedDataset
+    from evalharness.suite.load import LoadedSuite
     from evalharness.suite.plan import Plan, PlannedTask
     from evalharness.suite.schema import Suite
 
     from .lm_eval_plan import LmEvalWork
     from .looks import Looks
+    from .occasion import Occasion
 
 __all__ = ["run"]
 
@@ -52,7 +55,7 @@ _OVER_HTTP = frozenset({"openai", "anthropic", "http"})
 
 
 def run(
-    suite: str | Path,
+    suite: str | Path | LoadedSuite,
     *,
     overrides: Sequence[str] = (),
     limit: int | None = None,
@@ -64,11 +67,12 @@ def run(
     environ: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     decide: MakeDecider | None = None,
+    occasion: Occasion | None = None,
 ) -> Record:
     """Run the suite file and return its sealed record, which lies in `reports/runs/<id>/`.
 
     Args:
-        suite: Path of the suite file.
+        suite: Path of the suite file, or the suite that was loaded from it.
         overrides: `key.path=value` settings, as `--set` takes them.
         limit: Use only the first `limit` samples of each task.
         reports: Folder of records, registry and response store.
@@ -80,6 +84,7 @@ def run(
         progress: Told how the run goes (default: silent).
         decide: What decides the gates while the run goes on, for `execution.stop_when_decided`:
             `evalharness.gate.decide_looks(reports=reports)`.
+        occasion: What the run is made for, where nobody asked for it: a part of the suite, asked anew.
 
     Raises:
         UsageError: the suite, its data or its settings are wrong; nothing was asked.
@@ -90,7 +95,13 @@ def run(
     progress = SilentProgress() if progress is None else progress
     created_utc, began = utc_now(), time.monotonic()
     ready = prepare(
-        suite, overrides=overrides, limit=limit, allow_code=allow_code, environ=environ, begin=_load_what_asks
+        suite,
+        overrides=overrides,
+        limit=limit,
+        allow_code=allow_code,
+        environ=environ,
+        begin=_load_what_asks,
+        occasion=occasion,
     )
     loaded, plan, bridged, requests = ready.loaded, ready.plan, ready.bridged, ready.requests
     planned_tasks = [*plan.tasks, *(planned for work in bridged for planned in work.planned)]
@@ -107,7 +118,7 @@ def run(
     remove_abandoned(folder / "runs")
     with ExitStack() as stack:
         store = journal = None
-        path = folder / "responses.sqlite3"
+        path = folder / "responses.sqlite3" if occasion is None else occasion.store
         stopping = Stopping(deadline_s=loaded.suite.execution.deadline_s, began=began)
         batches = RunBatches(loaded.suite, path, cache=mode, stopping=stopping, say=progress.say)
         if mode != "off":
@@ -146,7 +157,7 @@ def run(
             finally:
                 await release(asked)
 
-        answers, judged = run_async(ask_all())
+        answers, judged = run_async(ask_all() if occasion is None else while_wanted(ask_all(), occasion.beat))
         asked_s = time.monotonic() - began
         verdicts = None if judged.answers is None else judged.answers.responses
         books = [answers.responses] if verdicts is None else [answers.responses, verdicts]
@@ -162,13 +173,15 @@ def run(
                 judged.tasks + _answered_bridged(bridged, answers, loaded.suite),
             ),
             Provenance(
-                run_id=new_run_id(loaded.suite.name),
+                run_id=new_run_id(loaded.suite.name) if occasion is None else occasion.run_id,
                 name=name or loaded.suite.name,
+                suite_name="" if occasion is None else f"{loaded.suite.name}/{occasion.purpose}",
                 created_utc=created_utc,
                 models=ready.identities,
                 datasets={key: _describe(dataset) for key, dataset in ready.datasets.items()} | _bridged_data(bridged),
                 execution={
-                    "suite_path": str(suite),
+                    "suite_path": str(suite if isinstance(suite, str | Path) else loaded.path),
+                    **({} if occasion is None else {"trigger": dict(occasion.trigger)}),
                     **_execution(
                         len(requests) if looks is None else looks.n_asked,
                         answers,

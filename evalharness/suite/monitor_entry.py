@@ -18,6 +18,7 @@ from .otel_entry import OtelEvents
 from .source_entry import Source
 
 __all__ = [
+    "Anchor",
     "Canary",
     "DriftRule",
     "DriftSettings",
@@ -150,7 +151,7 @@ class DriftRule(Strict):
     column: Text = Field(description="Name of the column.")
     test: Text | None = Field(None, description="A drift test: evalharness list drift (default: by kind of column).")
     effect: float | None = Field(None, gt=0, description="Effect from which on a change counts, in the test's unit.")
-    segment: Text | None = Field(None, description="Only in this segment: language=de.")
+    segment: Text | None = Field(None, description="Only in this segment, before rules for all: language=de.")
 
 
 class DriftSettings(Strict):
@@ -183,18 +184,73 @@ class ScoreSpec(Strict):
     )
 
 
+class Anchor(Strict):
+    """Outputs that were judged once, and are judged again with each canary: has the judge changed, or the model?"""
+
+    run: Text | None = Field(
+        None, description="The run whose outputs and verdicts are frozen (default: what the canary is compared with)."
+    )
+    samples: int = Field(100, ge=10, description="Most samples whose outputs are judged again, drawn by their ids.")
+    margin: float = Field(
+        0.05, ge=0, lt=1, description="Least change of the mean verdict that counts, as a share of the scale's range."
+    )
+    agreement: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="The judge counts as changed, too, where the interval of the share of equal verdicts lies below.",
+    )
+
+
 class Canary(Strict):
     """The suite itself, run again against the production endpoint, and compared in pairs with the promoted run."""
 
     tasks: tuple[Text, ...] = Field((), description="Tasks of the suite (default: all).")
-    model: Text | None = Field(None, description="Model of the suite that is asked (default: each task's own).")
-    schedule: Cron | None = Field(None, description="Cron expression (default: at each interval).")
+    model: Text | None = Field(
+        None, description="Model of the suite that is asked: the production endpoint (default: each task's own)."
+    )
+    schedule: Cron | None = Field(
+        None, description="Only intervals in which this cron expression fires (default: each interval)."
+    )
+    baseline: Text | None = Field(
+        None,
+        description="What it is compared with: `suite@label`, a run id or a folder (default: the run that `reference` "
+        "names, else `gates.baseline` of the suite, else SUITE@production).",
+    )
+    alpha: float | None = Field(
+        None,
+        gt=0,
+        lt=0.5,
+        description="Chance of any false alarm of one canary (default: 1/(2N) with `drift.run_length: N`, else 0.05).",
+    )
+    margin: float = Field(
+        0.01,
+        ge=0,
+        lt=1,
+        description="Least loss that counts, as a share of the figure's range, or of the promoted figure where that "
+        "has no bounds; rules of the suite's gates have their own.",
+    )
+    anchor: Anchor | None = Field(
+        None, description="Lets judges judge frozen outputs again: {} for those of the promoted run."
+    )
 
 
 class OnDrift(Strict):
     """What is done when drift is found."""
 
-    run: Text = Field(description="Task of the suite that is run again on the responses that moved.")
+    run: Text = Field(
+        description="Task of the suite that is run again, against production, on its samples that are like what moved."
+    )
+    model: Text | None = Field(
+        None, description="Model of the suite that is asked (default: the canary's, else the task's own)."
+    )
+    baseline: Text | None = Field(
+        None, description="What it is compared with (default: what the canary is compared with)."
+    )
+    samples: int = Field(500, ge=10, description="Most samples that are asked, drawn by their ids.")
+    margin: float = Field(
+        0.01, ge=0, lt=1, description="Least loss that counts, as a share of the figure's range; as `canary.margin`."
+    )
 
 
 class Monitor(Strict):
@@ -248,16 +304,20 @@ class Monitor(Strict):
         (), description="Estimates of quality without labels; see [scores](monitor-scores.md#estimates-without-labels)."
     )
     canary: Canary | None = Field(
-        None, description="Not carried out yet: the suite, run again on schedule against production."
+        None,
+        description="The suite, run again against production, and compared with the promoted run; see [canary]("
+        "canary.md).",
     )
-    on_drift: OnDrift | None = Field(None, description="Not carried out yet: what is done when drift is found.")
+    on_drift: OnDrift | None = Field(
+        None, description="What is done when drift is found: a slice of the suite is run; see [canary](canary.md)."
+    )
     alerts: Alerts = Field(default_factory=Alerts, description="Who hears of what; see [alerts](alerts.md).")
     otel: OtelEvents | None = Field(
         None,
         description="Figures and findings as OpenTelemetry events `gen_ai.evaluation.result`; see [alerts](alerts.md).",
     )
     retention_days: float | None = Field(
-        None, gt=0, description="Not carried out yet: files of older intervals are removed."
+        None, gt=0, description="Files of intervals that ended so many days ago are removed (default: none are)."
     )
 
 

@@ -202,6 +202,15 @@ def test_backfill_says_what_it_would_do_and_when_nothing_is_left(
             "columns[0]: there is no column 'cost'; did you mean 'cost_usd'",
         ),
         (("run", "monitor.yaml", "--set", "drift.rules=[{column: latency_s, test: kss}]"), "did you mean 'ks'?"),
+        (
+            ("run", "monitor.yaml", "--set", "drift.rules=[{column: latency_s, test: ks, segment: tier=free}]"),
+            "drift.rules[0].segment: 'tier=free' is no segment of the monitor; write ATTRIBUTE=VALUE, of one under "
+            "segments; watched are: language",
+        ),
+        (
+            ("run", "monitor.yaml", "--set", "canary={}"),
+            "canary: it runs a suite, and the monitor names none; add suite: suite.yaml",
+        ),
         (("run", "monitor.yaml", "--set", "scores=[{metric: a.b}]"), "scores: is not carried out yet; leave it out"),
         (
             ("run", "monitor.yaml", "--set", "watch=[langage]"),

@@ -121,3 +121,22 @@ def test_the_report_shows_both_sides():
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert {path.get("class") for path in root.iter("{http://www.w3.org/2000/svg}path")} >= {"d-ref", "d-now"}
     assert standalone({}, "nothing") == ""
+
+
+def test_a_rule_for_one_segment_goes_before_the_one_for_all():
+    given = [
+        {"column": "latency_s", "test": "ks", "effect": 0.5},
+        {"column": "latency_s", "test": "wasserstein", "effect": 0.01, "segment": "language=de"},
+        {"column": "error", "effect": 0.9, "segment": "language=en"},
+    ]
+    one = kit(rules=given)
+    before = responses(900, 1)
+    frozen = one.freeze([one.table(before)])
+    after = window(one, frozen, responses(900, 2, slower=1.2, errors=0.3))
+    found = {(f.column, f.segment): f for f in one.compare(window(one, frozen, before), after)}
+    latency = {segment: found["latency_s", segment] for segment in ("", "language=de", "language=en")}
+    assert [f.test for f in latency.values()] == ["ks", "wasserstein", "ks"]
+    assert [f.effect_threshold for f in latency.values()] == [0.5, 0.01, 0.5]
+    assert [f.state for f in latency.values()] == ["small", "drift", "small"]
+    assert found["error", "language=de"].drifted
+    assert found["error", "language=en"].state == "small"

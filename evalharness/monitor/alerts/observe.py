@@ -45,8 +45,9 @@ def observe(
     name = monitor.name
     if name is None:
         raise UsageError("a monitor needs a name before it has alerts")
-    found = _by_fingerprint(name, conditions)
-    known = load(connection, monitor=name)
+    held = tuple(condition.key for condition in conditions if condition.state == "held")
+    found = _by_fingerprint(name, [condition for condition in conditions if condition.state != "held"])
+    known = {identity: one for identity, one in load(connection, monitor=name).items() if not _is_held(one, held)}
     newest = seen_window(connection, name)
     if newest is not None and (newest.end, newest.start) >= (interval.end, interval.start):
         if (newest.end, newest.start) != (interval.end, interval.start):
@@ -62,6 +63,11 @@ def observe(
     note_window(connection, name, monitor.alerts, interval, now, due=due)
     ping(connection, name, monitor.alerts, interval, now)
     return settle(connection, name, monitor.alerts, now)
+
+
+def _is_held(alert: Alert, held: Sequence[str]) -> bool:
+    """Whether nobody looked at what the alert is of."""
+    return any(alert.alert_key == key or alert.alert_key.startswith(f"{key}:") for key in held)
 
 
 def _by_fingerprint(monitor: str, conditions: Sequence[Condition]) -> dict[str, Condition]:
