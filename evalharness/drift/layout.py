@@ -38,7 +38,8 @@ class ColumnLayout:
 
     `edges` and `positions` are those of numeric columns (see `binning`), the positions being the reference's mean in
     each bin in its standard deviations; `names` the levels of a category or the terms of a text, most frequent first;
-    `dimensions`, `features`, `bandwidth` and `seed` make the Fourier matrix of an embedding.
+    `dimensions`, `features`, `bandwidth` and `seed` make the Fourier matrix of an embedding, and `encoder` is the
+    identity of what makes its vectors, where that is known.
     """
 
     kind: ColumnKind
@@ -49,6 +50,7 @@ class ColumnLayout:
     features: int = 0
     bandwidth: float = 1.0
     seed: int = 0
+    encoder: str = ""
 
     @property
     def size(self) -> int:
@@ -117,7 +119,9 @@ class Layout:
 
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    # Layouts from before there were encoders keep their digests.
+    kept = {key: value for key, value in given.items() if key != "encoder" or value}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}
 
 
 def _short(value: object) -> str:
@@ -215,10 +219,14 @@ class _Gathered:
         self.sample: Floats | None = None
         self.order = np.zeros(0)
         self.texts = 0
+        self.encoder: str | None = None
 
     def add(self, column: Column, order: Floats, first: Ints | None) -> None:
         if column.kind != self.kind:
             raise UsageError(f"a column is {self.kind} in one chunk of the reference and {column.kind} in another")
+        if self.encoder not in (None, column.encoder):
+            raise UsageError("the vectors of a column come from two encoders; embed all chunks of the reference by one")
+        self.encoder = column.encoder
         if self.kind == "category":
             _count(self.counts, column)
         elif self.kind == "text":
@@ -253,7 +261,14 @@ class _Gathered:
         if self.kind == "embedding":
             width = kept.shape[1] if kept.ndim == 2 else 0
             bandwidth = median_distance(kept, seed=seed)
-            return ColumnLayout("embedding", dimensions=width, features=features, bandwidth=bandwidth, seed=seed)
+            return ColumnLayout(
+                "embedding",
+                dimensions=width,
+                features=features,
+                bandwidth=bandwidth,
+                seed=seed,
+                encoder=self.encoder or "",
+            )
         # Edges that are values of the reference itself fit it too well where each bin has a few rows only.
         edges = bin_edges(kept, max(_LEAST_BINS, min(bins, kept.size // _ROWS_A_BIN)))
         return ColumnLayout("numeric", tuple(map(float, edges)), _positions(kept, edges))

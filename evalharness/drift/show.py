@@ -12,7 +12,7 @@ from .pictures import category_picture, numeric_picture
 from .table import YES_OR_NO, Column
 from .terms import diagnose_texts
 
-__all__ = ["examples_of", "picture_of", "summary_of", "terms_of"]
+__all__ = ["Example", "Pair", "examples_of", "picture_of", "summary_of", "terms_of"]
 
 Pair: TypeAlias = tuple[Column, Column]
 Example: TypeAlias = tuple[str, str, str, str]

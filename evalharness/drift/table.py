@@ -33,13 +33,15 @@ class Column:
     """One column of n rows.
 
     `values` are numbers (n,) with NaN where missing, embeddings (n, d), or codes (n,) of `levels`, -1 where missing;
-    `texts` are the texts of a text column, None where missing.
+    `texts` are the texts of a text column, None where missing, or those that an embedding was made of, where they are
+    kept; `encoder` is the identity of what made it.
     """
 
     kind: ColumnKind
     values: Floats | Ints
     levels: tuple[str, ...] = ()
     texts: tuple[str | None, ...] = ()
+    encoder: str = ""
 
     @property
     def is_yes_or_no(self) -> bool:
@@ -65,7 +67,7 @@ class Column:
         """The column of these rows only."""
         if self.kind == "text":
             return Column(self.kind, self.values, texts=tuple(self.texts[i] for i in rows.tolist()))
-        return Column(self.kind, self.values[rows], self.levels)
+        return Column(self.kind, self.values[rows], self.levels, encoder=self.encoder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,10 +305,18 @@ def _codes(column: pa.ChunkedArray) -> Ints:
 
 
 def _matrix(column: pa.ChunkedArray, place: str) -> Floats:
-    rows = column.to_pylist()
-    sizes = {len(row) for row in rows if row is not None}
-    if len(sizes) > 1:
-        raise UsageError(f"{place} holds vectors of {min(sizes)} to {max(sizes)} numbers; all must have one length")
-    size = sizes.pop() if sizes else 0
-    filled: Floats = np.array([[np.nan] * size if row is None else row for row in rows], dtype=np.float64)
-    return filled.reshape(len(rows), size)
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole = column.combine_chunks()
+    rows = pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+    held = rows.is_valid().to_numpy(zero_copy_only=False)
+    sizes = pc.min_max(pc.list_value_length(rows)).as_py()
+    low, size = sizes["min"] or 0, sizes["max"] or 0
+    if low != size:
+        raise UsageError(f"{place} holds vectors of {low} to {size} numbers; all must have one length")
+    filled: Floats = np.full((len(rows), size), np.nan)
+    # Rows that are missing have no numbers here.
+    numbers = rows.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
+    filled[held] = numbers.reshape(int(held.sum()), size)
+    return filled

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from evalharness.core.canonical import digest
-from evalharness.core.errors import SuiteError, UsageError
+from evalharness.core.errors import MissingExtraError, SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
 from evalharness.suite.monitor_entry import PathReference, RunReference
@@ -237,8 +237,8 @@ def check_columns(definition: Definition) -> None:
     watched: list[str] = []
     for i, one in enumerate(monitor.watch):
         try:
-            watched += [watch.column for watch in watches_of([one])]
-        except UsageError as error:
+            watched += [watch.column for watch in watches_of([one], base=definition.base)]
+        except (UsageError, MissingExtraError) as error:
             problems.append(definition.problem(("watch", i), str(error)))
     for i, rule in enumerate(monitor.drift.rules):
         check(rule.column, (*COMPARED, *watched), "drift", "rules", i, "column")

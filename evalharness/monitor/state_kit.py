@@ -96,7 +96,13 @@ class StateKit:
         self._columns = tuple(name for name in COMPARED if monitor.columns is None or name in monitor.columns)
         self._segments = monitor.segments
         self._adds_up = adds_up(definition)
-        self._watches = watches_of(monitor.watch)
+        self._watches = watches_of(monitor.watch, base=definition.base)
+
+    @property
+    def identity(self) -> str:
+        """A hash of the encoders of what is watched, which no layout may outlive; "" where there are none."""
+        found = {watch.column: watch.encoder.identity for watch in self._watches if watch.encoder is not None}
+        return digest(found) if found else ""
 
     @property
     def instruments(self) -> StateKit:
@@ -118,7 +124,11 @@ class StateKit:
             else:
                 found[name] = pa.array(numbers[:, NUMBERS.index(name)], pa.float64())
         for watch in self._watches:
-            found[watch.column] = pa.array(watch.values(responses), types[watch.kind])
+            if watch.kind == "embedding":
+                vectors = watch.vectors(responses)
+                found[watch.column] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+            else:
+                found[watch.column] = pa.array(watch.values(responses), types[watch.kind])
         for name in self._segments:
             values = [one.attributes.get(name) for one in responses]
             found[_SEGMENT + name] = pa.array([_level(value) for value in values], pa.string())
@@ -132,7 +142,12 @@ class StateKit:
             what="the interval",
         )
         segments = {name.removeprefix(_SEGMENT): column for name, column in made.segments.items()}
-        return Batch(replace(made, segments=segments), any(one.conversation for one in responses))
+        columns = dict(made.columns)
+        for watch in self._watches:
+            if watch.encoder is not None:
+                columns[watch.column] = replace(columns[watch.column], encoder=watch.encoder.identity)
+        made = replace(made, columns=columns, segments=segments)
+        return Batch(made, any(one.conversation for one in responses))
 
     @property
     def _kinds(self) -> dict[str, ColumnKind]:
