@@ -69,15 +69,14 @@ def typical_texts(name: str, pair: Pair) -> list[Example]:
         rows, values = sides[i]
         near = ((values - means[i]) ** 2).sum(axis=1)
         towards = -(values @ (means[i] - means[1 - i]))
-        chosen: dict[str, str] = {}
-        for distance, why in ((near, "nearest to the mean"), (towards, "farthest from the other side")):
-            fresh = 0
-            for place in np.argsort(distance, kind="stable").tolist():
-                text = pair[i].texts[int(rows[place])] or ""
-                if text not in chosen and fresh < _SHOWN:
-                    chosen[text] = why
-                    fresh += 1
-                if fresh == _SHOWN:
-                    break
-        found += [(name, side, text, why) for text, why in chosen.items()]
+        orders = [np.argsort(one, kind="stable").tolist() for one in (near, towards)]
+        seen: set[str] = set()
+        # One of each in turn: where little is shown, both are.
+        for _ in range(_SHOWN):
+            for order, why in zip(orders, ("nearest to the mean", "farthest from the other side"), strict=True):
+                texts = (pair[i].texts[int(rows[place])] or "" for place in order)
+                text = next((one for one in texts if one not in seen), None)
+                if text is not None:
+                    seen.add(text)
+                    found.append((name, side, text, why))
     return found

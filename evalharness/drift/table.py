@@ -308,6 +308,8 @@ def _matrix(column: pa.ChunkedArray, place: str) -> Floats:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_null(column.type):
+        return np.zeros((len(column), 0))
     whole = column.combine_chunks()
     rows = pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
     held = rows.is_valid().to_numpy(zero_copy_only=False)

@@ -61,9 +61,10 @@ class TextEncoder:
             metric = TypeAdapter(SemanticSimilarity).validate_json(json.dumps(given), strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            name = {"checkpoint": "model"}.get(str(first["loc"][0]), first["loc"][0]) if first["loc"] else "it"
-            said = str(first.get("ctx", {}).get("error", first["msg"]))
-            raise UsageError(f"the encoder's option {name}: {said}; got {first['input']!r}") from None
+            if not first["loc"]:  # the metric's own words, which name the option
+                raise UsageError(f"the encoder's {first.get('ctx', {}).get('error', first['msg'])}") from None
+            name = {"checkpoint": "model"}.get(str(first["loc"][0]), first["loc"][0])
+            raise UsageError(f"the encoder's option {name}: {first['msg']}; got {first['input']!r}") from None
         return cls(metric.for_run(base=base) if load else metric)
 
     def found(self, base: Path) -> TextEncoder:
