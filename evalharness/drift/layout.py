@@ -15,7 +15,7 @@ from ..core.drifting import ColumnKind
 from ..core.errors import UsageError
 from ..stats.arrays import Floats, Ints
 from ..stats.fourier import fourier_matrix, median_distance
-from .binning import bin_codes, bin_edges
+from .binning import bin_edges, level_counts
 from .table import Column, Table
 from .terms_of_text import document_terms
 
@@ -163,6 +163,10 @@ def freeze(
     segments: dict[str, Counter[str]] = {}
     rng = np.random.default_rng(seed)
     names: tuple[str, ...] | None = None
+    options: dict[str, int] = {"bins": bins, "levels": levels, "terms": terms, "features": features, "seed": seed}
+    layouts: dict[str, ColumnLayout] = {}
+    # Of one table, a column's sample is dropped as soon as its layout is made.
+    whole = isinstance(reference, Table)
     for table in (reference,) if isinstance(reference, Table) else reference:
         if names is None:
             names = tuple(table.columns)
@@ -178,23 +182,21 @@ def freeze(
         first = np.argpartition(order, _SAMPLE)[:_SAMPLE] if table.n > _SAMPLE else None
         for name, column in table.columns.items():
             gathered[name].add(column, order, first)
+            if whole:
+                layouts[name] = gathered.pop(name).layout(**options)
         for name, column in table.segments.items():
             _count(segments.setdefault(name, Counter()), column)
     if names is None:
         raise UsageError("a reference without rows cannot be frozen; give at least one table")
     return Layout(
-        {
-            name: one.layout(bins=bins, levels=levels, terms=terms, features=features, seed=seed)
-            for name, one in gathered.items()
-        },
+        layouts or {name: one.layout(**options) for name, one in gathered.items()},
         {name: _most(counts, segment_levels) for name, counts in segments.items()},
         groups,
     )
 
 
 def _count(counts: Counter[str], column: Column) -> None:
-    codes = np.asarray(column.values, dtype=np.int64)
-    found = np.bincount(codes[codes >= 0], minlength=len(column.levels))
+    found = level_counts(np.asarray(column.values), len(column.levels))
     counts.update({level: int(n) for level, n in zip(column.levels, found, strict=True) if n})
     _bound(counts)
 
@@ -279,12 +281,12 @@ def _positions(sample: Floats, edges: Floats) -> tuple[float, ...]:
     k = edges.size + 1
     if not sample.size:
         return tuple([0.0] * k)
-    codes = bin_codes(sample, edges)
-    counts = np.bincount(codes, minlength=k)
+    ordered = np.sort(sample)
+    centre = float(np.median(ordered))
+    below = np.concatenate([[0], np.searchsorted(ordered, edges, side="right"), [ordered.size]])
+    ordered -= centre
+    counts, sums = np.diff(below), np.diff(np.concatenate([[0.0], np.cumsum(ordered)])[below])
     ends = np.concatenate([edges, edges[-1:]])
-    centre = float(np.median(sample))
-    means = np.where(
-        counts > 0, np.bincount(codes, sample - centre, minlength=k) / np.maximum(counts, 1), ends - centre
-    )
-    scale = float((sample - centre).std())
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), ends - centre)
+    scale = float(ordered.std())
     return tuple(map(float, np.maximum.accumulate(means) / (scale if scale > 0 else 1.0)))
