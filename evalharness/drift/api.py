@@ -59,7 +59,7 @@ def drift(
             raise UsageError(f"column {name!r} is to be embedded, which takes texts; leave its kind out")
         if name in ignore:
             raise UsageError(f"column {name!r} is to be embedded and ignored; leave one of the two out")
-    kinds = {**(kinds or {}), **dict.fromkeys(encoders, "text")}  # type: ignore[dict-item]
+    kinds = {**(kinds or {}), **dict.fromkeys(encoders, "text")}
     columns = tuple(dict.fromkeys((*columns, *encoders))) if columns else columns
     options = partial(_table, kinds=kinds, columns=columns, ignore=ignore, segments=segments, cluster=cluster)
     before = options(reference, what="reference", like=None)

@@ -66,7 +66,7 @@ def count_sorted(values: Floats, edges: Floats) -> tuple[Ints, int, int, int]:
     return np.diff(below, prepend=0, append=finite), missing, low, high
 
 
-def level_counts(codes: Ints, k: int) -> Ints:
+def level_counts(codes: Ints | Floats, k: int) -> Ints:
     """(k,) rows by code; those below 0 are in none. Block by block, since numpy counts in a copy of 8 bytes a row."""
     found = np.zeros(k, dtype=np.int64)
     for start in range(0, codes.size, _BLOCK):

@@ -159,9 +159,9 @@ class CategoryState(_State):
         self.hashes = np.zeros(0, dtype=np.uint64)
 
     def update(self, column: Column, group: Ints | None) -> None:
-        codes, known = np.asarray(column.values), len(self.layout.names)
+        codes, known = column.values, len(self.layout.names)
         places = np.array([self.layout.places.get(level, known) for level in column.levels], dtype=np.int64)
-        by_level = level_counts(codes, len(column.levels))
+        by_level = level_counts(column.values, len(column.levels))
         n = int(by_level.sum())
         if group is not None:
             keep = codes >= 0

@@ -196,7 +196,7 @@ def freeze(
 
 
 def _count(counts: Counter[str], column: Column) -> None:
-    found = level_counts(np.asarray(column.values), len(column.levels))
+    found = level_counts(column.values, len(column.levels))
     counts.update({level: int(n) for level, n in zip(column.levels, found, strict=True) if n})
     _bound(counts)
 

@@ -63,7 +63,7 @@ class TextEncoder:
             first = error.errors()[0]
             if not first["loc"]:  # the metric's own words, which name the option
                 raise UsageError(f"the encoder's {first.get('ctx', {}).get('error', first['msg'])}") from None
-            name = {"checkpoint": "model"}.get(str(first["loc"][0]), first["loc"][0])
+            name = {"checkpoint": "model"}.get(str(first["loc"][0]), str(first["loc"][0]))
             raise UsageError(f"the encoder's option {name}: {first['msg']}; got {first['input']!r}") from None
         return cls(metric.for_run(base=base) if load else metric)
 

@@ -1,6 +1,5 @@
 import math
 import warnings
-
 from unittest import mock
 
 import numpy as np
