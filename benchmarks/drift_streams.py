@@ -2,12 +2,12 @@
 
     python benchmarks/drift_streams.py [--evidently PYTHON] [--nannyml PYTHON] [--only NAME] [--write]
 
-Film reviews, tweets and news of the vaderSentiment source (numbers of their texts and the rating that people gave; shuffled within a
-source, so that nothing changes there), the SpamAssassin e-mails by their arrival (numbers of their bodies; changes are where the share of spam moves, which no
-tool is shown), and river's series with the changes that annotators agree on. Each episode is a reference, a stretch
-without an annotated change, and what comes after one. Real streams are not quiet between two changes: prices have
-trends and neighbouring e-mails belong together, so that what counts as false here may be a change nobody annotated;
-the tools are compared on the same rows.
+Film reviews, tweets and news of the vaderSentiment source (numbers of their texts and the rating that people gave;
+shuffled within a source, so that nothing changes there), the SpamAssassin e-mails by their arrival (numbers of their
+bodies; changes are where the share of spam moves, which no tool is shown), and river's series with the changes that
+annotators agree on. Each episode is a reference, a stretch without an annotated change, and what comes after one.
+Real streams are not quiet between two changes: prices have trends and neighbouring e-mails belong together, so that
+what counts as false here may be a change nobody annotated; the tools are compared on the same rows.
 
 Tools that compare windows (ours by states, Evidently's DataDriftPreset and NannyML's univariate drift with their
 defaults, each in an environment of its own) ring where any column drifts; river's detectors, with their defaults, see
