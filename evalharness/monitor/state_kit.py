@@ -158,7 +158,7 @@ class StateKit:
         """The layout of a reference."""
         # The words of one answer belong together: where texts are watched, each response is a cluster at least, since
         # texts without one are put together by what they say, and a canned answer would count once.
-        clustered = any(watch.kind == "text" for watch in self._watches)
+        clustered = any(watch.kind in ("text", "embedding") for watch in self._watches)
 
         def each() -> Iterable[Table]:
             nonlocal clustered
