@@ -36,7 +36,7 @@ def summary_of(pair: Pair) -> list[tuple[str, float, float]]:
         level, before, now = max(levels, key=lambda one: (plain and one[0] == YES_OR_NO[1], abs(one[2] - one[1])))
         found.append((f"share of {level}", before, now))
         if not plain:
-            held = [sum(one[i] > 0 for one in levels) for i in (1, 2)]
+            held = (sum(was > 0 for _, was, _ in levels), sum(now > 0 for _, _, now in levels))
             found.append(("distinct values", float(held[0]), float(held[1])))
             fresh = max((one for one in levels if one[1] == 0), key=lambda one: one[2], default=None)
             if fresh is not None and fresh[0] != level:
