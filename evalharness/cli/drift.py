@@ -6,6 +6,7 @@ figure, a class or a text. The kinds of columns are read off the reference.
   evalharness drift last-week.parquet this-week.parquet
   evalharness drift before.csv now.csv --segment language --cluster conversation --html drift.html
   evalharness drift before.jsonl now.jsonl --test latency_s=ks --effect latency_s=0.15
+  evalharness drift before.jsonl now.jsonl --embed output --encoder catalog:minilm-l6
 
 A column has drifted where there is evidence and effect: a p-value, corrected over all columns and segments, of at most
 --alpha, and an effect of at least its threshold. The exit code is 0 either way; --fail-on-drift makes it 1.
@@ -44,6 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cluster", metavar="NAME", help="rows of one value belong together, as one conversation's do")
     parser.add_argument(
+        "--embed",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="compare a column of texts by meaning too, as NAME.embedding; repeatable",
+    )
+    parser.add_argument(
+        "--encoder",
+        metavar="MODEL",
+        help="of --embed: a folder, catalog:NAME or a name in the hub's local cache (default: "
+        "sentence-transformers/all-MiniLM-L6-v2)",
+    )
+    parser.add_argument("--device", metavar="NAME", help="of --embed: cpu, cuda, cuda:N, mps (default: auto)")
+    parser.add_argument(
         "--test",
         action="append",
         default=[],
@@ -76,9 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and show; returns the exit code."""
+    from evalharness.core.errors import UsageError
     from evalharness.drift.api import drift
     from evalharness.drift.policy import Policy
 
+    if not args.embed and (args.encoder or args.device):
+        raise UsageError("--encoder and --device are for --embed; name the column of texts: --embed output")
+    encoder = {key: value for key, value in (("model", args.encoder), ("device", args.device)) if value}
     policy = Policy(
         alpha=args.alpha,
         correction=args.correction,
@@ -95,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
         kinds=dict(args.kind),
         segments=args.segment,
         cluster=args.cluster,
+        embed=dict.fromkeys(args.embed, encoder),
     )
     printed = _written(report, args)
     if args.json:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..stats.arrays import Floats, Ints
 
-__all__ = ["bin_codes", "bin_edges", "count_sorted"]
+__all__ = ["bin_codes", "bin_edges", "count_sorted", "level_counts", "sum_of_squares"]
 
 # Quantiles beyond those of equal shares, so that the tails of a window (its p99) can be told from the counts.
 _TAILS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.98, 0.99, 0.995, 0.998, 0.999)
@@ -64,6 +64,27 @@ def count_sorted(values: Floats, edges: Floats) -> tuple[Ints, int, int, int]:
         below += np.searchsorted(block[first:last], edges, side="right")
         finite += last - first
     return np.diff(below, prepend=0, append=finite), missing, low, high
+
+
+def level_counts(codes: Ints | Floats, k: int) -> Ints:
+    """(k,) rows by code; those below 0 are in none. Block by block, since numpy counts in a copy of 8 bytes a row."""
+    found = np.zeros(k, dtype=np.int64)
+    for start in range(0, codes.size, _BLOCK):
+        found += np.bincount(codes[start : start + _BLOCK].astype(np.int64) + 1, minlength=k + 1)[1:]
+    return found
+
+
+def sum_of_squares(values: Floats, mean: float) -> float:
+    """Σ (v − mean)², block by block, so that no copy of all values is made.
+
+    No product of vectors: BLAS would start threads of its own for one, whose waiting costs more than the sum.
+    """
+    total = 0.0
+    for start in range(0, values.size, _BLOCK):
+        gaps = values[start : start + _BLOCK] - mean
+        gaps *= gaps
+        total += float(gaps.sum())
+    return total
 
 
 def bin_codes(values: Floats, edges: Floats) -> Ints:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..stats.arrays import Floats, Ints
 from ..stats.fourier import fourier_features
-from .binning import bin_codes, count_sorted
+from .binning import bin_codes, count_sorted, level_counts, sum_of_squares
 from .bounded import frequent, smallest_hashes
 from .groups import group_of, row_codes, text_codes
 from .layout import ColumnLayout
@@ -123,8 +123,7 @@ class NumericState(_State):
         if n:
             with np.errstate(over="ignore", invalid="ignore"):
                 mean = float(finite.mean())
-                gaps = finite - mean
-                squares = float(gaps @ gaps)
+                squares = sum_of_squares(finite, mean)
             self._join(before, n, mean, squares)
             ends = [float(finite.min()), float(finite.max())]
             self.range = np.array([min(self.range[0], ends[0]), max(self.range[1], ends[1])])
@@ -160,18 +159,19 @@ class CategoryState(_State):
         self.hashes = np.zeros(0, dtype=np.uint64)
 
     def update(self, column: Column, group: Ints | None) -> None:
-        codes, known = np.asarray(column.values, dtype=np.int64), len(self.layout.names)
-        keep = codes >= 0
-        if not keep.all():
-            codes, group = codes[keep], None if group is None else group[keep]
+        codes, known = column.values, len(self.layout.names)
         places = np.array([self.layout.places.get(level, known) for level in column.levels], dtype=np.int64)
-        by_level = np.bincount(codes, minlength=len(column.levels))
+        by_level = level_counts(column.values, len(column.levels))
+        n = int(by_level.sum())
         if group is not None:
+            keep = codes >= 0
+            if n < codes.size:
+                codes, group = codes[keep], group[keep]
             held = np.bincount(group * (known + 1) + places[codes], minlength=self.n_groups * (known + 1))
             by_group = held.reshape(self.n_groups, known + 1)
             self.by_group = by_group if self.by_group is None else self.by_group + by_group
         self.counts = self.counts + np.bincount(places, by_level, minlength=known + 1).astype(np.int64)
-        self.tally = self.tally + np.array([codes.size, keep.size - codes.size, 0, 0])
+        self.tally = self.tally + np.array([n, len(column.values) - n, 0, 0])
         seen = np.flatnonzero(by_level)
         new = {column.levels[i]: int(by_level[i]) for i in seen if places[i] == known}
         self.fresh = frequent(self.fresh, new, FRESH)

@@ -15,7 +15,7 @@ from ..core.drifting import ColumnKind
 from ..core.errors import UsageError
 from ..stats.arrays import Floats, Ints
 from ..stats.fourier import fourier_matrix, median_distance
-from .binning import bin_codes, bin_edges
+from .binning import bin_edges, level_counts
 from .table import Column, Table
 from .terms_of_text import document_terms
 
@@ -38,7 +38,8 @@ class ColumnLayout:
 
     `edges` and `positions` are those of numeric columns (see `binning`), the positions being the reference's mean in
     each bin in its standard deviations; `names` the levels of a category or the terms of a text, most frequent first;
-    `dimensions`, `features`, `bandwidth` and `seed` make the Fourier matrix of an embedding.
+    `dimensions`, `features`, `bandwidth` and `seed` make the Fourier matrix of an embedding, and `encoder` is the
+    identity of what makes its vectors, where that is known.
     """
 
     kind: ColumnKind
@@ -49,6 +50,7 @@ class ColumnLayout:
     features: int = 0
     bandwidth: float = 1.0
     seed: int = 0
+    encoder: str = ""
 
     @property
     def size(self) -> int:
@@ -117,7 +119,9 @@ class Layout:
 
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    # Layouts from before there were encoders keep their digests.
+    kept = {key: value for key, value in given.items() if key != "encoder" or value}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}
 
 
 def _short(value: object) -> str:
@@ -159,6 +163,10 @@ def freeze(
     segments: dict[str, Counter[str]] = {}
     rng = np.random.default_rng(seed)
     names: tuple[str, ...] | None = None
+    options: dict[str, int] = {"bins": bins, "levels": levels, "terms": terms, "features": features, "seed": seed}
+    layouts: dict[str, ColumnLayout] = {}
+    # Of one table, a column's sample is dropped as soon as its layout is made.
+    whole = isinstance(reference, Table)
     for table in (reference,) if isinstance(reference, Table) else reference:
         if names is None:
             names = tuple(table.columns)
@@ -174,23 +182,21 @@ def freeze(
         first = np.argpartition(order, _SAMPLE)[:_SAMPLE] if table.n > _SAMPLE else None
         for name, column in table.columns.items():
             gathered[name].add(column, order, first)
+            if whole:
+                layouts[name] = gathered.pop(name).layout(**options)
         for name, column in table.segments.items():
             _count(segments.setdefault(name, Counter()), column)
     if names is None:
         raise UsageError("a reference without rows cannot be frozen; give at least one table")
     return Layout(
-        {
-            name: one.layout(bins=bins, levels=levels, terms=terms, features=features, seed=seed)
-            for name, one in gathered.items()
-        },
+        layouts or {name: one.layout(**options) for name, one in gathered.items()},
         {name: _most(counts, segment_levels) for name, counts in segments.items()},
         groups,
     )
 
 
 def _count(counts: Counter[str], column: Column) -> None:
-    codes = np.asarray(column.values, dtype=np.int64)
-    found = np.bincount(codes[codes >= 0], minlength=len(column.levels))
+    found = level_counts(column.values, len(column.levels))
     counts.update({level: int(n) for level, n in zip(column.levels, found, strict=True) if n})
     _bound(counts)
 
@@ -215,10 +221,14 @@ class _Gathered:
         self.sample: Floats | None = None
         self.order = np.zeros(0)
         self.texts = 0
+        self.encoder: str | None = None
 
     def add(self, column: Column, order: Floats, first: Ints | None) -> None:
         if column.kind != self.kind:
             raise UsageError(f"a column is {self.kind} in one chunk of the reference and {column.kind} in another")
+        if self.encoder not in (None, column.encoder):
+            raise UsageError("the vectors of a column come from two encoders; embed all chunks of the reference by one")
+        self.encoder = column.encoder
         if self.kind == "category":
             _count(self.counts, column)
         elif self.kind == "text":
@@ -253,7 +263,14 @@ class _Gathered:
         if self.kind == "embedding":
             width = kept.shape[1] if kept.ndim == 2 else 0
             bandwidth = median_distance(kept, seed=seed)
-            return ColumnLayout("embedding", dimensions=width, features=features, bandwidth=bandwidth, seed=seed)
+            return ColumnLayout(
+                "embedding",
+                dimensions=width,
+                features=features,
+                bandwidth=bandwidth,
+                seed=seed,
+                encoder=self.encoder or "",
+            )
         # Edges that are values of the reference itself fit it too well where each bin has a few rows only.
         edges = bin_edges(kept, max(_LEAST_BINS, min(bins, kept.size // _ROWS_A_BIN)))
         return ColumnLayout("numeric", tuple(map(float, edges)), _positions(kept, edges))
@@ -264,12 +281,12 @@ def _positions(sample: Floats, edges: Floats) -> tuple[float, ...]:
     k = edges.size + 1
     if not sample.size:
         return tuple([0.0] * k)
-    codes = bin_codes(sample, edges)
-    counts = np.bincount(codes, minlength=k)
+    ordered = np.sort(sample)
+    centre = float(np.median(ordered))
+    below = np.concatenate([[0], np.searchsorted(ordered, edges, side="right"), [ordered.size]])
+    ordered -= centre
+    counts, sums = np.diff(below), np.diff(np.concatenate([[0.0], np.cumsum(ordered)])[below])
     ends = np.concatenate([edges, edges[-1:]])
-    centre = float(np.median(sample))
-    means = np.where(
-        counts > 0, np.bincount(codes, sample - centre, minlength=k) / np.maximum(counts, 1), ends - centre
-    )
-    scale = float((sample - centre).std())
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), ends - centre)
+    scale = float(ordered.std())
     return tuple(map(float, np.maximum.accumulate(means) / (scale if scale > 0 else 1.0)))

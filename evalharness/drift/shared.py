@@ -90,15 +90,18 @@ def _counted(reference: Rows, current: Rows, seed: int) -> Shared:
         raise ValueError(f"this test takes single numbers; got rows of shape {first.shape} and {second.shape}")
     # Two sorted runs: a stable sort only merges them.
     low, high = np.sort(first), np.sort(second)
-    pooled = np.sort(np.concatenate([low, high]), kind="stable")
+    pooled = np.concatenate([low, high])
+    pooled.sort(kind="stable")
     if not (first.size and second.size):
         return Shared(np.full(1, float(first.size)), np.full(1, float(second.size)), np.zeros(1))
     distinct = np.concatenate([[True], pooled[1:] != pooled[:-1]])
-    edges = pooled[distinct]
-    continuous = edges.size == pooled.size
-    if pooled.size > _DISTINCT and edges.size > _BINS:
+    n_distinct = int(distinct.sum())
+    continuous = n_distinct == pooled.size
+    if pooled.size > _DISTINCT and n_distinct > _BINS:
         places = np.linspace(0, pooled.size - 1, _BINS + 1).astype(np.int64)[1:]
         edges = np.unique(pooled[places])
+    else:
+        edges = pooled[distinct]
     x, y = _binned(low, edges), _binned(high, edges)
     ends = np.cumsum(x + y).astype(np.int64)
     middles = pooled[(np.concatenate([[0], ends[:-1]]) + ends - 1) // 2]
@@ -110,7 +113,10 @@ def _counted(reference: Rows, current: Rows, seed: int) -> Shared:
             _by_cluster(first, reference.clusters, edges, seed),
             _by_cluster(second, current.clusters, edges, seed),
         )
-    return Shared(x, y, middles / scale, units=units, continuous=continuous, rows=(low / scale, high / scale))
+    del pooled, distinct
+    low /= scale
+    high /= scale
+    return Shared(x, y, middles / scale, units=units, continuous=continuous, rows=(low, high))
 
 
 def _binned(values: Floats, edges: Floats) -> Floats:

@@ -12,7 +12,7 @@ from .pictures import category_picture, numeric_picture
 from .table import YES_OR_NO, Column
 from .terms import diagnose_texts
 
-__all__ = ["examples_of", "picture_of", "summary_of", "terms_of"]
+__all__ = ["Example", "Pair", "examples_of", "picture_of", "summary_of", "terms_of"]
 
 Pair: TypeAlias = tuple[Column, Column]
 Example: TypeAlias = tuple[str, str, str, str]
@@ -35,6 +35,12 @@ def summary_of(pair: Pair) -> list[tuple[str, float, float]]:
         plain = all(column.is_yes_or_no for column in pair)
         level, before, now = max(levels, key=lambda one: (plain and one[0] == YES_OR_NO[1], abs(one[2] - one[1])))
         found.append((f"share of {level}", before, now))
+        if not plain:
+            held = (sum(was > 0 for _, was, _ in levels), sum(now > 0 for _, _, now in levels))
+            found.append(("distinct values", float(held[0]), float(held[1])))
+            fresh = max((one for one in levels if one[1] == 0), key=lambda one: one[2], default=None)
+            if fresh is not None and fresh[0] != level:
+                found.append((f"share of {fresh[0]} (new)", 0.0, fresh[2]))
     missing = [1.0 - float(column.present.mean()) if column.present.size else 0.0 for column in pair]
     if any(missing):
         found.append(("share missing", missing[0], missing[1]))

@@ -115,6 +115,11 @@ class WindowState:
             column = table.columns[name]
             if column.kind != one.kind:
                 raise UsageError(f"column {name!r} is {column.kind} here and {one.kind} in the reference")
+            if column.encoder != one.encoder:
+                raise UsageError(
+                    f"column {name!r} comes from another encoder than in the reference; embed both by one, or freeze "
+                    "the reference anew"
+                )
             width = np.asarray(column.values).shape[1:] if one.kind == "embedding" and table.n else (one.dimensions,)
             # No numbers at all: a chunk in which all vectors are missing.
             if one.kind == "embedding" and width not in ((one.dimensions,), (0,)):

@@ -135,10 +135,22 @@ def summary_of_states(reference: WindowState, current: WindowState, name: str) -
         yes = [i for i, level in enumerate(names) if level == YES_OR_NO[1] and set(names[:-1]) <= set(YES_OR_NO)]
         i = yes[0] if yes else int(np.argmax(np.abs(shares[1] - shares[0])))
         found.append((f"share of {names[i]}", float(shares[0][i]), float(shares[1][i])))
+        if not yes:
+            found += _levels_of(reference, current, name)
     gone = [side.column(name).missing for side in sides]
     if any(gone):
         rows = [side.column(name).n + side.column(name).missing for side in sides]
         found.append(("share missing", *_pair(g / max(n, 1) for g, n in zip(gone, rows, strict=True))))
+    return found
+
+
+def _levels_of(reference: WindowState, current: WindowState, name: str) -> list[tuple[str, float, float]]:
+    """How many distinct levels there are, and the share of the most frequent one that no layout knew."""
+    found = [("distinct values", *_pair(round(side.distinct(name)) for side in (reference, current)))]
+    new = next(iter(current.fresh(name)), None)
+    if new is not None:
+        shares = (side.fresh(name).get(new, 0) / side.column(name).n for side in (reference, current))
+        found.append((f"share of {new} (new)", *_pair(shares)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +33,15 @@ class Column:
     """One column of n rows.
 
     `values` are numbers (n,) with NaN where missing, embeddings (n, d), or codes (n,) of `levels`, -1 where missing;
-    `texts` are the texts of a text column, None where missing.
+    `texts` are the texts of a text column, None where missing, or those that an embedding was made of, where they are
+    kept; `encoder` is the identity of what made it.
     """
 
     kind: ColumnKind
     values: Floats | Ints
     levels: tuple[str, ...] = ()
     texts: tuple[str | None, ...] = ()
+    encoder: str = ""
 
     @property
     def is_yes_or_no(self) -> bool:
@@ -65,7 +67,7 @@ class Column:
         """The column of these rows only."""
         if self.kind == "text":
             return Column(self.kind, self.values, texts=tuple(self.texts[i] for i in rows.tolist()))
-        return Column(self.kind, self.values[rows], self.levels)
+        return Column(self.kind, self.values[rows], self.levels, encoder=self.encoder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,9 +225,7 @@ def kind_of(column: pa.ChunkedArray) -> tuple[ColumnKind | None, str]:
         return None, f"lists of {inner} are not compared"
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         return None, f"values of the type {kind} are not compared"
-    step = max(1, len(column) // _SAMPLE)
-    places = pa.array(np.arange(0, len(column), step))
-    sample = [v for v in column.take(places).cast(pa.string()).to_pylist() if v is not None]
+    sample = [v for v in _sampled(column) if v is not None]
     if not sample:
         return None, "nearly all of its values are missing"
     distinct = pc.count_distinct(pa.array(sample)).as_py()
@@ -236,6 +236,18 @@ def kind_of(column: pa.ChunkedArray) -> tuple[ColumnKind | None, str]:
     if words >= _WORDS or unspaced >= 6:
         return "text", f"{words:.3g} words on average"
     return None, f"{distinct:,} of {len(sample):,} values are different ones, as names of single rows are"
+
+
+def _sampled(column: pa.ChunkedArray) -> Iterator[str | None]:
+    """Texts at equal distances, chunk by chunk: taken of the whole, all chunks would be copied together first."""
+    import pyarrow as pa
+
+    places = np.arange(0, len(column), max(1, len(column) // _SAMPLE))
+    start = 0
+    for chunk in column.chunks:
+        held = places[(places >= start) & (places < start + len(chunk))] - start
+        yield from chunk.take(pa.array(held)).cast(pa.string()).to_pylist()
+        start += len(chunk)
 
 
 def _any_finite(column: pa.ChunkedArray) -> bool:
@@ -285,11 +297,12 @@ def _encoded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
 
     if not pa.types.is_large_string(column.type):
         column = column.cast(pa.string())
-    coded = column.combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
-    codes: Ints = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return tuple(coded.dictionary.to_pylist()), codes
+    if not column.num_chunks:
+        return (), np.zeros(0, dtype=np.int32)
+    # The chunks get one dictionary; to put them together first would copy all texts.
+    chunks = column.dictionary_encode().unify_dictionaries().chunks
+    codes = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
+    return tuple(chunks[0].dictionary.to_pylist()), codes[0] if len(codes) == 1 else np.concatenate(codes)
 
 
 def _codes(column: pa.ChunkedArray) -> Ints:
@@ -303,10 +316,20 @@ def _codes(column: pa.ChunkedArray) -> Ints:
 
 
 def _matrix(column: pa.ChunkedArray, place: str) -> Floats:
-    rows = column.to_pylist()
-    sizes = {len(row) for row in rows if row is not None}
-    if len(sizes) > 1:
-        raise UsageError(f"{place} holds vectors of {min(sizes)} to {max(sizes)} numbers; all must have one length")
-    size = sizes.pop() if sizes else 0
-    filled: Floats = np.array([[np.nan] * size if row is None else row for row in rows], dtype=np.float64)
-    return filled.reshape(len(rows), size)
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_null(column.type):
+        return np.zeros((len(column), 0))
+    whole = column.combine_chunks()
+    rows = pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+    held = rows.is_valid().to_numpy(zero_copy_only=False)
+    sizes = pc.min_max(pc.list_value_length(rows)).as_py()
+    low, size = sizes["min"] or 0, sizes["max"] or 0
+    if low != size:
+        raise UsageError(f"{place} holds vectors of {low} to {size} numbers; all must have one length")
+    filled: Floats = np.full((len(rows), size), np.nan)
+    # Rows that are missing have no numbers here.
+    numbers = rows.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
+    filled[held] = numbers.reshape(int(held.sum()), size)
+    return filled

@@ -9,6 +9,7 @@ import numpy as np
 from ..core.drifting import DriftFinding
 from ..stats.arrays import Bools, Ints
 from .decide import decided
+from .embedded import typical_texts
 from .lines import chosen_test, tested
 from .policy import Policy
 from .result import Drift
@@ -50,7 +51,9 @@ def compare_tables(
     texts = [name for name, pair in pairs.items() if pair[0].kind == "text"]
     terms, examples = [], []
     for name in (name for name in pairs if name in moved):
-        if name in texts:
+        if pairs[name][0].kind == "embedding":
+            examples += typical_texts(name, pairs[name])
+        elif name in texts:
             told, typical = terms_of(name, pairs[name])
             terms += told
             examples += typical

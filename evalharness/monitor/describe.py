@@ -12,16 +12,22 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from evalharness.core.drifting import ColumnKind
-from evalharness.core.errors import UsageError
+from evalharness.core.errors import MissingExtraError, UsageError
 from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import suggestion
+
+if TYPE_CHECKING:
+    from evalharness.metrics.text_encoder import TextEncoder
+    from evalharness.stats.arrays import Floats
 
 __all__ = ["DESCRIPTORS", "Descriptor", "Watch", "watches_of"]
 
 Value: TypeAlias = float | bool | str | None
+WatchKind: TypeAlias = Literal["numeric", "category", "rate", "text", "embedding"]
 _SIDES: Final = ("input", "output")
 _KEYWORDS: Final = "def|class|import|from|function|const|let|var|#include|public|SELECT"
 _CODE: Final = re.compile(rf"```|^[ \t]{{0,3}}(?:{_KEYWORDS})\b.*[(:;={{{{<]", re.MULTILINE)
@@ -104,9 +110,9 @@ def _url(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A figure (numeric), a class (category), yes or no (rate), or the text itself, whose words are compared."""
+    """A figure, a class, yes or no (rate), the text itself, whose words are compared, or a vector of what it says."""
 
-    kind: Literal["numeric", "category", "rate", "text"]
+    kind: WatchKind
     summary: str
     of: Callable[[str], Value]
 
@@ -125,6 +131,9 @@ DESCRIPTORS: Final[Mapping[str, Descriptor]] = {
     "url": Descriptor("rate", "holds a web address", _url),
     "format": Descriptor("rate", "fits `regex` as a whole", lambda text: None),
     "terms": Descriptor("text", "the words themselves: which come more or less often", lambda text: text),
+    "embedding": Descriptor(
+        "embedding", "what it is about: the vector of a sentence encoder (extra: hf)", lambda text: None
+    ),
 }
 
 
@@ -134,8 +143,9 @@ class Watch:
 
     column: str
     side: str
-    kind: Literal["numeric", "category", "rate", "text"]
+    kind: WatchKind
     of: Callable[[str], Value]
+    encoder: TextEncoder | None = None
 
     @property
     def column_kind(self) -> ColumnKind:
@@ -144,11 +154,16 @@ class Watch:
 
     def values(self, responses: Sequence[ProductionResponse]) -> list[Value]:
         """Its value of each response, None where there is no text."""
-        found: list[Value] = []
-        for one in responses:
-            text: str | None = getattr(one, self.side)
-            found.append(None if text is None else self.of(text[:_LONGEST]))
-        return found
+        return [None if text is None else self.of(text) for text in self._texts(responses)]
+
+    def vectors(self, responses: Sequence[ProductionResponse]) -> Floats:
+        """(n, d) what its encoder makes of all texts at once; NaN where there is none."""
+        assert self.encoder is not None  # asked of embeddings only
+        return self.encoder.vectors(self._texts(responses))
+
+    def _texts(self, responses: Sequence[ProductionResponse]) -> list[str | None]:
+        found: list[str | None] = [getattr(one, self.side) for one in responses]
+        return [None if text is None else text[:_LONGEST] for text in found]
 
     def numbers(self, responses: Sequence[ProductionResponse]) -> list[float]:
         """The same as numbers: rates as 0 and 1; NaN where there is none, and of classes and texts."""
@@ -157,11 +172,16 @@ class Watch:
         return [math.nan if value is None else float(value) for value in self.values(responses)]
 
 
-def watches_of(given: Sequence[str | Mapping[str, Mapping[str, Any]]]) -> tuple[Watch, ...]:
+def watches_of(
+    given: Sequence[str | Mapping[str, Mapping[str, Any]]], *, base: Path | None = None
+) -> tuple[Watch, ...]:
     """The columns that `watch:` asks for: `refusal` is that of inputs and outputs, `output.refusal` one of them.
 
+    Encoders are looked for from the folder `base`; without one their options are checked and no more.
+
     Raises:
-        UsageError: for an unknown descriptor or option; the message names it.
+        UsageError: for an unknown descriptor or option, and an encoder that is not there; the message names it.
+        MissingExtraError: what an encoder needs is not installed.
     """
     made: dict[str, Watch] = {}
     for one in given:
@@ -178,11 +198,23 @@ def watches_of(given: Sequence[str | Mapping[str, Mapping[str, Any]]]) -> tuple[
             near = suggestion(name, known) or f"; known: {', '.join(DESCRIPTORS)}"
             raise UsageError(f"there is no descriptor {name!r}{near}")
         descriptor = DESCRIPTORS[short]
-        of = _with_options(short, descriptor, options)
+        encoder = _encoder(options, base) if descriptor.kind == "embedding" else None
+        of = descriptor.of if encoder is not None else _with_options(short, descriptor, options)
         for at in (side,) if dot else _SIDES:
             column = f"{at}.{short}"
-            made[column] = Watch(column, at, descriptor.kind, of)
+            made[column] = Watch(column, at, descriptor.kind, of, encoder)
     return tuple(made.values())
+
+
+def _encoder(options: dict[str, Any], base: Path | None) -> TextEncoder:
+    from evalharness.metrics.text_encoder import TextEncoder
+
+    try:
+        return TextEncoder.of(options, base=base or Path(), load=base is not None)
+    except MissingExtraError:
+        raise
+    except UsageError as error:
+        raise UsageError(f"the descriptor embedding: {error}") from error
 
 
 def _with_options(name: str, descriptor: Descriptor, options: dict[str, Any]) -> Callable[[str], Value]:

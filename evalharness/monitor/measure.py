@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from evalharness.core.canonical import digest
-from evalharness.core.errors import SuiteError, UsageError
+from evalharness.core.errors import MissingExtraError, SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
 
@@ -234,8 +234,8 @@ def check_columns(definition: Definition) -> None:
     watched: list[str] = []
     for i, one in enumerate(monitor.watch):
         try:
-            watched += [watch.column for watch in watches_of([one])]
-        except UsageError as error:
+            watched += [watch.column for watch in watches_of([one], base=definition.base)]
+        except (UsageError, MissingExtraError) as error:
             problems.append(definition.problem(("watch", i), str(error)))
     scored: list[str] = []
     try:

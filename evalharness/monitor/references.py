@@ -70,6 +70,9 @@ class State(Protocol):
 class Instruments(Protocol):
     """What makes states of tables and compares them; `drift` offers one."""
 
+    @property
+    def identity(self) -> str: ...
+
     def freeze(self, tables: Iterable[Any]) -> Layout: ...
 
     def layout(self, data: bytes) -> Layout: ...
@@ -120,7 +123,7 @@ def find_reference(
     if isinstance(reference, FROM_RUNS):
         name, read = fixed()
         return _fixed(definition, past.folder, instruments, name, read)
-    identity = digest([definition.digest])[:12]
+    identity = _identity(definition, instruments)
     layout = _kept_layout(past.folder / f"reference-{identity}", instruments)
     span = earlier(definition, interval)
     name = f"{'previous' if reference == 'previous' else 'same slot last week'} {span}"
@@ -137,6 +140,11 @@ def find_reference(
     return Reference(name, layout, instruments.restored((folder / STATE).read_bytes(), layout), identity=identity)
 
 
+def _identity(definition: Definition, instruments: Instruments, *names: str) -> str:
+    """What a kept reference is found again by: another encoder of texts makes another one."""
+    return digest([definition.digest, *names, *filter(None, [instruments.identity])])[:12]
+
+
 def earlier(definition: Definition, interval: Interval) -> Interval:
     """The interval right before, or the one a week earlier by the clock on the wall."""
     schedule = definition.schedule
@@ -148,7 +156,7 @@ def earlier(definition: Definition, interval: Interval) -> Interval:
 
 
 def _fixed(definition: Definition, folder: Path, instruments: Instruments, name: str, read: Read) -> Reference:
-    identity = digest([definition.digest, name])[:12]
+    identity = _identity(definition, instruments, name)
     place = folder / f"reference-{identity}"
     layout = _kept_layout(place, instruments)
     if layout is None:

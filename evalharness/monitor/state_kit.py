@@ -99,8 +99,14 @@ class StateKit:
         self._columns = tuple(name for name in COMPARED if monitor.columns is None or name in monitor.columns)
         self._segments = monitor.segments
         self._adds_up = adds_up(definition)
-        self._watches = watches_of(monitor.watch)
+        self._watches = watches_of(monitor.watch, base=definition.base)
         self._scored = scored_of(definition)
+
+    @property
+    def identity(self) -> str:
+        """A hash of the encoders of what is watched, which no layout may outlive; "" where there are none."""
+        found = {watch.column: watch.encoder.identity for watch in self._watches if watch.encoder is not None}
+        return digest(found) if found else ""
 
     @property
     def instruments(self) -> StateKit:
@@ -122,7 +128,11 @@ class StateKit:
             else:
                 found[name] = pa.array(numbers[:, NUMBERS.index(name)], pa.float64())
         for watch in self._watches:
-            found[watch.column] = pa.array(watch.values(responses), types[watch.kind])
+            if watch.kind == "embedding":
+                vectors = watch.vectors(responses)
+                found[watch.column] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+            else:
+                found[watch.column] = pa.array(watch.values(responses), types[watch.kind])
         for one in self._scored:
             scores = [response.scores.get(one.column) for response in responses]
             # A metric of one's own may be something in between: that is no yes and no no.
@@ -141,7 +151,12 @@ class StateKit:
             what="the interval",
         )
         segments = {name.removeprefix(_SEGMENT): column for name, column in made.segments.items()}
-        return Batch(replace(made, segments=segments), any(one.conversation for one in responses))
+        columns = dict(made.columns)
+        for watch in self._watches:
+            if watch.encoder is not None:
+                columns[watch.column] = replace(columns[watch.column], encoder=watch.encoder.identity)
+        made = replace(made, columns=columns, segments=segments)
+        return Batch(made, any(one.conversation for one in responses))
 
     @property
     def _kinds(self) -> dict[str, ColumnKind]:
@@ -153,7 +168,7 @@ class StateKit:
         """The layout of a reference."""
         # The words of one answer belong together: where texts are watched, each response is a cluster at least, since
         # texts without one are put together by what they say, and a canned answer would count once.
-        clustered = any(watch.kind == "text" for watch in self._watches)
+        clustered = any(watch.kind in ("text", "embedding") for watch in self._watches)
 
         def each() -> Iterable[Table]:
             nonlocal clustered

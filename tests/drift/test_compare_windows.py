@@ -12,8 +12,9 @@ from evalharness.drift.api import drift
 from evalharness.drift.layout import freeze
 from evalharness.drift.policy import Policy
 from evalharness.drift.state import WindowState
-from evalharness.drift.states import compare_states, picture_of_states
+from evalharness.drift.states import compare_states, picture_of_states, summary_of_states
 from evalharness.drift.table import Table
+from evalharness.drift.window import compare_tables
 
 WORDS = ["the", "order", "of", "my", "account", "please", "help", "with", "this", "thing", "now", "and", "then"]
 
@@ -236,3 +237,21 @@ def test_a_frame_and_json_come_out():
     assert len(table) == len(report.findings)
     assert set(table.loc[table.drifted, "column"]) == WANTED
     assert len(json.loads(json.dumps(report.to_dict()))["findings"]) == len(table)
+
+
+def test_the_summary_counts_distinct_values_and_names_the_new_one():
+    before = {"plan": ["free"] * 60 + ["pro"] * 40}
+    now = {"plan": ["free"] * 50 + ["pro"] * 20 + ["team"] * 25 + ["trial"] * 5}
+    tables = [Table.of(one) for one in (before, now)]
+    by_rows = {name: pair for name, *pair in compare_tables(*tables, Policy()).summaries["plan"]}
+    layout = freeze(tables[0])
+    states = [WindowState(layout) for _ in tables]
+    for state, table in zip(states, tables, strict=True):
+        state.update(table)
+    by_states = {name: pair for name, *pair in summary_of_states(*states, "plan")}
+    assert by_rows["distinct values"] == by_states["distinct values"] == [2, 4]
+    assert by_states["share of team (new)"] == [0, 0.25]
+    assert by_rows["share of team"] == [0, 0.25]  # the one that moved most is the new one: it is told once
+    assert "share of team (new)" not in by_rows
+    yes = Table.of({"plan": [True, False] * 50})
+    assert [name for name, *_ in compare_tables(yes, yes, Policy()).summaries["plan"]] == ["share of true"]

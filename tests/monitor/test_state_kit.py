@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -22,7 +23,7 @@ def kit(columns=None, segments=("language",), reference="previous", watch=(), **
     monitor = SimpleNamespace(
         drift=DriftSettings(**drift), columns=columns, segments=segments, reference=reference, watch=watch, scores=()
     )
-    return StateKit(SimpleNamespace(monitor=monitor, schedule=SimpleNamespace(length_s=None)))
+    return StateKit(SimpleNamespace(monitor=monitor, schedule=SimpleNamespace(length_s=None), base=Path()))
 
 
 def responses(n, seed, *, slower=1.0, errors=0.02, conversation=True):
