@@ -86,13 +86,13 @@ COLUMNS = (1, 20, 200)
 
 
 # The peers judge each column by itself, whatever others say: so many tell how often one rings.
-FOR_PEERS = 80
+FOR_PEERS = 30
 
 
 def n_windows(n: int, k: int) -> int:
-    """How many windows of n rows and k columns are drawn: so that no cell takes more than about a minute."""
-    most = {1: 400, 20: 100, 200: 30}[k]
-    return min(most, max(10, round(2e7 / (n * k))))
+    """How many windows of n rows and k columns are drawn: so that no cell takes more than about half a minute."""
+    most = {1: 300, 20: 80, 200: 24}[k]
+    return min(most, max(8, round(1e7 / (n * k))))
 
 
 def table_of(values: np.ndarray, clusters: np.ndarray | None) -> Table:
@@ -239,7 +239,7 @@ def main() -> None:
         f"{k} column{'s' * (k > 1)}: {evidence / seeds:.3f} ± {math.sqrt(0.05 * 0.95 / seeds):.3f} of {seeds:,} windows"
         for k, (seeds, _, evidence) in told.items()
     ]
-    monitors = 4 if args.quick else 40
+    monitors = 4 if args.quick else 24
     days = [year(seed, 200, 3, 365, 365) for seed in range(monitors)]
     rang = sum(day > 0 for day in days)
     said = (

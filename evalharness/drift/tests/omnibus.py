@@ -24,7 +24,7 @@ __all__ = ["Omnibus"]
 
 # How much of the level each part may claim. What is most common, a shift, is to be found nearly as well as by the best
 # test of it; the rest lies where the others find little (benchmarks/drift_power.py).
-_LOCATION, _SCALE, _SMOOTH, _COARSE, _SQUARES, _TAILS, _VALUES = 0.33, 0.06, 0.18, 0.04, 0.13, 0.20, 0.06
+_LOCATION, _SCALE, _SMOOTH, _COARSE, _SQUARES, _TAILS, _VALUES = 0.28, 0.05, 0.16, 0.03, 0.23, 0.19, 0.06
 _COARSE_BINS = 10
 # The tails that are watched by themselves: the outer 2 %, and what lies so many distances between the quartiles from
 # the median. Squares are taken no further than the last.
@@ -59,14 +59,14 @@ class Omnibus:
     """The default test of numbers: did level, scale, shape, a tail or the share of one value change?
 
         p = Cauchy combination, with the weights
-            0.33  normal scores of the ranks (van der Waerden's test): a shift
-            0.20  the share of the outer 2 % of either side, and of what lies 1.75 and 3 distances between the
+            0.28  normal scores of the ranks (van der Waerden's test): a shift
+            0.23  squared distances from the median, in distances between the quartiles and up to 12 of them: outliers
+            0.19  the share of the outer 2 % of either side, and of what lies 1.75 and 3 distances between the
                   quartiles from the median, in equal parts: contamination
-            0.18  Anderson and Darling's A²: anything smooth
-            0.13  squared distances from the median, in distances between the quartiles and up to 12 of them: outliers
+            0.16  Anderson and Darling's A²: anything smooth
             0.06  the share of each value that 5 % or more of the rows have, in equal parts: more zeros
-            0.06  squares of the normal scores (Klotz' test): a scale
-            0.04  χ² over about ten bins of equal share: another shape
+            0.05  squares of the normal scores (Klotz' test): a scale
+            0.03  χ² over about ten bins of equal share: another shape
 
     Options:
         effect: largest gap of the distribution functions from which on a change counts. The default 0.03 says that
