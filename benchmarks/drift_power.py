@@ -8,7 +8,7 @@ ring (ties are shared out), and the power is the share of pairs with drift beyon
 often; how often each rings by its own default without drift stands beside. Evidently chooses its method by the rows and
 the kind of the column, as its DataDriftPreset does; NannyML's methods are contenders each. Ours by every row
 (`evalharness drift`), and by states (a monitor). Changes shrink with the square root of the rows, so that all sizes say
-something.
+something; windows are as long as their reference, or shorter, as monitors have it.
 
 Streams: 500 rows that a detector may learn from, then 60 windows of 50 rows, from the 30th on with drift. Thresholds
 are put where one in ten streams without drift rings within them; delays in rows, of streams that do not ring at all
@@ -47,6 +47,11 @@ from evalharness.stats.monte_carlo import sequential_p
 LEVEL = 0.05
 Rng = np.random.Generator
 Column = np.ndarray
+# The standard deviation of a lognormal column.
+SD = math.sqrt(math.e * (math.e - 1))
+# Rows of the reference and of the current window: alike, and a window against a longer reference as monitors have it.
+SIZES = {"numeric": ((200, 200), (2_000, 200), (2_000, 2_000)), "text": ((200, 200), (1_000, 200))}
+SIZES["category"] = SIZES["numeric"]
 LEVELS = np.array([f"level {i}" for i in range(9)])
 
 
@@ -68,6 +73,8 @@ def lognormal(rng: Rng, n: int, change: str, size: float) -> Column:
     if change == "scale":
         return values * (1 + 0.2 * size)
     if change == "contamination":
+        return np.where(rng.random(n) < 0.032 * size, rng.normal(5 * SD, SD, n), values)
+    if change == "tenfold rows":
         return np.where(rng.random(n) < 0.032 * size, 10 * values, values)
     return values
 
@@ -101,7 +108,7 @@ def texts(rng: Rng, n: int, change: str, size: float) -> Column:
 KINDS: dict[str, tuple[str, Callable[[Rng, int, str, float], Column], tuple[str, ...], str]] = {
     # stream: kind, draw, changes, what it is called without any
     "normal": ("numeric", normal, ("mean shift", "scale", "contamination"), ""),
-    "lognormal": ("numeric", lognormal, ("mean shift", "scale", "contamination"), ""),
+    "lognormal": ("numeric", lognormal, ("mean shift", "scale", "contamination", "tenfold rows"), ""),
     "yes and no": ("category", rate, ("rate change",), ""),
     "levels": ("category", levels, ("new category", "a level's share"), ""),
     "topics": ("text", texts, ("topic mix",), "topic"),
@@ -109,12 +116,13 @@ KINDS: dict[str, tuple[str, Callable[[Rng, int, str, float], Column], tuple[str,
 }
 
 
-def pairs(stream: str, n: int, change: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(count, n) of both windows."""
+def pairs(stream: str, sizes: tuple[int, int], change: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(count, n) of the reference and (count, m) of the current window."""
     _, draw, _, still = KINDS[stream]
-    rng = np.random.default_rng([n, len(change), len(stream)])
-    size = math.sqrt(500 / n)
-    both = [(draw(rng, n, still, size), draw(rng, n, change or still, size)) for _ in range(count)]
+    n, m = sizes
+    rng = np.random.default_rng([n, m, len(change), len(stream)])
+    size = math.sqrt(250 * (1 / n + 1 / m))
+    both = [(draw(rng, n, still, size), draw(rng, m, change or still, size)) for _ in range(count)]
     return np.stack([one[0] for one in both]), np.stack([one[1] for one in both])
 
 
@@ -140,30 +148,26 @@ def ours(stream: str, before: np.ndarray, now: np.ndarray) -> dict[str, tuple[li
     return found
 
 
+# What DataDriftPreset asks for each column, without the pictures that it draws of each.
 EVIDENTLY = """
 import sys, json, warnings
 warnings.filterwarnings("ignore")
 import numpy as np, pandas as pd
-from evidently import Report, Dataset, DataDefinition
-from evidently.presets import DataDriftPreset
+from evidently.legacy.calculations.stattests import get_stattest
+from evidently.legacy.core import ColumnType
+KINDS = {"numeric": ColumnType.Numerical, "category": ColumnType.Categorical, "text": ColumnType.Text}
 told = {}
 for kind, path in zip(sys.argv[1::2], sys.argv[2::2]):
     data = np.load(path)
-    names = [f"c{i}" for i in range(len(data["before"]))]
-    a, b = (pd.DataFrame(dict(zip(names, data[s]))) for s in ("before", "now"))
-    keys = {"numeric": "numerical_columns", "category": "categorical_columns", "text": "text_columns"}
-    d = DataDefinition(**{keys[kind]: names})
-    scores, rings = {}, {}
-    r = Report([DataDriftPreset()]).run(Dataset.from_pandas(b, d), Dataset.from_pandas(a, d)).dict()
-    for m in r["metrics"]:
-        if not m["metric_name"].startswith("ValueDrift"):
-            continue
-        value, c = float(m["value"]), m["config"]
-        p = "p_value" in c["method"]
-        scores[c["column"]] = -value if p else value
-        rings[c["column"]] = value < c["threshold"] if p else value >= c["threshold"]
-        method = c["method"]
-    told[path] = {"Evidently (" + method + ")": [[scores[n] for n in names], [bool(rings[n]) for n in names]]}
+    scores, rings = [], []
+    for a, b in zip(data["before"], data["now"]):
+        a, b = pd.Series(a), pd.Series(b)
+        test = get_stattest(a, b, KINDS[kind], None)
+        found = test(a, b, KINDS[kind], None)
+        score = float(found.drift_score)
+        scores.append(-score if "p_value" in test.display_name else score)
+        rings.append(bool(found.drifted))
+    told[path] = {"Evidently (" + test.display_name + ")": [scores, rings]}
 print(json.dumps(told))
 """
 
@@ -235,13 +239,12 @@ def main() -> None:
     args = parser.parse_args()
     # At a level of 5 % nothing hangs on how far below 1/1,000 a p-value lies.
     evidence.sequential_p = partial(sequential_p, most=999)
-    n_still, n_moved = (40, 20) if args.quick else (300, 200)
+    n_still, n_moved = (40, 20) if args.quick else (200, 150)
     verdicts: list[str] = []
     rows, nominal = [], []
     for stream, (kind, _, changes, _) in KINDS.items():
-        for n in (200, 2_000):
-            if kind == "text" and n > 1_000:
-                n = 1_000
+        for sizes in SIZES[kind]:
+            shown = f"{sizes[0]:,} and {sizes[1]:,}"
             began = time.process_time()
             counts = {"": n_still, **dict.fromkeys(changes, n_moved)}
             if kind == "text":
@@ -250,7 +253,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 files = []
                 for change, count in counts.items():
-                    before, now = pairs(stream, n, change, count)
+                    before, now = pairs(stream, sizes, change, count)
                     path = str(Path(folder) / f"{change or 'none'}.npz")
                     np.savez(path, before=before, now=now)
                     files.append((kind, path))
@@ -266,15 +269,15 @@ def main() -> None:
                 verdicts.append(verdict)
                 states = f"{powers['ours, states']:.2f}" if "ours, states" in powers else ""
                 rows.append(
-                    [f"{stream}: {change}", f"{n:,}", f"{powers['ours']:.2f}", states, f"{its:.2f}", best, verdict]
+                    [f"{stream}: {change}", shown, f"{powers['ours']:.2f}", states, f"{its:.2f}", best, verdict]
                 )
                 print(*rows[-1], {k: round(v, 2) for k, v in powers.items()}, flush=True)
             told = {name: float(np.mean(rung)) for name, (_, rung) in scores[""].items()}
-            nominal.append([stream, f"{n:,}", *(_of(told, who) for who in ("ours", "Evidently", "NannyML"))])
+            nominal.append([stream, shown, *(_of(told, who) for who in ("ours", "Evidently", "NannyML"))])
             print(f"  without drift: {told}; {time.process_time() - began:.0f} CPU s", flush=True)
     streams = []
     for change in STREAM_CHANGES:
-        found = delays(change, *((10, 5) if args.quick else (60, 40)))
+        found = delays(change, *((10, 5) if args.quick else (40, 30)))
         mean = {name: float(np.mean(of)) for name, of in found.items()}
         error = {name: float(np.std(of)) / math.sqrt(len(of)) for name, of in found.items()}
         best = min((name for name in mean if name != "ours"), key=lambda name: mean[name])
