@@ -62,13 +62,13 @@ def ours(values: np.ndarray) -> np.ndarray:
 def adwin(values: np.ndarray) -> np.ndarray:
     from river.drift import ADWIN
 
-    return _by_setting([(-math.log(d), ADWIN(delta=d)) for d in np.geomspace(1e-7, 0.6, 24)], values)
+    return _by_setting([(-math.log(d), ADWIN(delta=d)) for d in np.geomspace(1e-7, 0.6, 14)], values)
 
 
 def page_hinkley(values: np.ndarray) -> np.ndarray:
     from river.drift import PageHinkley
 
-    return _by_setting([(t, PageHinkley(threshold=t)) for t in np.geomspace(3, 300, 40)], values)
+    return _by_setting([(t, PageHinkley(threshold=t)) for t in np.geomspace(3, 300, 20)], values)
 
 
 def kswin(values: np.ndarray) -> np.ndarray:

@@ -237,9 +237,9 @@ def main() -> None:
     parser.add_argument("--nannyml", metavar="PYTHON", help="the Python of an environment that has nannyml")
     parser.add_argument("--write", action="store_true", help="write the tables into RESULTS.md")
     args = parser.parse_args()
-    # At a level of 5 % nothing hangs on how far below 1/1,000 a p-value lies.
-    evidence.sequential_p = partial(sequential_p, most=999)
-    n_still, n_moved = (40, 20) if args.quick else (200, 150)
+    # At a level of 5 % nothing hangs on how far below 1/400 a p-value lies.
+    evidence.sequential_p = partial(sequential_p, most=399)
+    n_still, n_moved = (40, 20) if args.quick else (150, 100)
     verdicts: list[str] = []
     rows, nominal = [], []
     for stream, (kind, _, changes, _) in KINDS.items():
@@ -277,7 +277,7 @@ def main() -> None:
             print(f"  without drift: {told}; {time.process_time() - began:.0f} CPU s", flush=True)
     streams = []
     for change in STREAM_CHANGES:
-        found = delays(change, *((10, 5) if args.quick else (40, 30)))
+        found = delays(change, *((10, 5) if args.quick else (24, 20)))
         mean = {name: float(np.mean(of)) for name, of in found.items()}
         error = {name: float(np.std(of)) / math.sqrt(len(of)) for name, of in found.items()}
         best = min((name for name in mean if name != "ours"), key=lambda name: mean[name])

@@ -7,6 +7,7 @@ from windows import clustered, column, make
 from evalharness.drift.base import Counts, Rows
 from evalharness.drift.defaults import DEFAULTS, default_test, make_test
 from evalharness.drift.layout import freeze
+from evalharness.drift.shared import shared_counts
 from evalharness.drift.state import WindowState
 from evalharness.drift.table import Table
 from evalharness.drift.tests import omnibus
@@ -91,6 +92,23 @@ def test_outliers_are_seen_in_states_though_the_reference_had_none():
         sides.append(state.counts("x"))
     assert make_test("omnibus").compare(*sides, seed=0).p_value < 0.01
     assert make_test("ks").compare(*sides, seed=0).p_value > 0.1
+
+
+def test_few_rows_are_permuted_and_many_have_their_law():
+    rng = np.random.default_rng(2)
+    for n, law in ((200, "permutation"), (5_000, "permutation"), (100_000, "limit")):
+        found = make_test("omnibus").compare(Rows(rng.normal(size=n)), Rows(rng.normal(size=n)), seed=0)
+        assert found.detail["law"] == law
+
+
+def test_the_outermost_of_many_rows_are_in_bins_of_their_own():
+    rng = np.random.default_rng(3)
+    before, now = rng.normal(size=50_000), rng.normal(size=50_000)
+    now[:40] = 20.0 + rng.random(40)
+    shared = shared_counts(Rows(before), Rows(now), seed=0)
+    assert shared.x[shared.positions > 15].sum() == 0
+    assert 32 <= shared.y[shared.positions > 15].sum() <= 40
+    assert make_test("omnibus").compare(Rows(before), Rows(now), seed=0).p_value < 1e-6
 
 
 def test_the_parts_do_not_depend_on_which_rows_are_where():
