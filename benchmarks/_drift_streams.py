@@ -56,7 +56,9 @@ def ours(values: np.ndarray) -> np.ndarray:
         sequence, _ = sequence.step({"x": all_before})
         found.append(max(math.log(1 / (4 * p)), sequence.logs["x"] - math.log(4)))
         before.merge(now)
-    return np.maximum.accumulate(np.repeat(found, WINDOW))
+    # Nothing is known of a window before its last row.
+    known = np.concatenate([np.full(WINDOW - 1, -math.inf), np.repeat(found, WINDOW)])
+    return np.maximum.accumulate(known[:HORIZON])
 
 
 def adwin(values: np.ndarray) -> np.ndarray:
