@@ -1,6 +1,6 @@
 """How often a window without any drift rings, beside Evidently and NannyML; and for how long a monitor is quiet.
 
-    python benchmarks/drift_false_alarms.py                      # ours; half an hour of CPU time
+    python benchmarks/drift_false_alarms.py                      # ours; about ten minutes
     python benchmarks/drift_false_alarms.py --quick              # fewer windows
     python benchmarks/drift_false_alarms.py --evidently PYTHON --nannyml PYTHON --write
 

@@ -1,6 +1,6 @@
 """How often real drift is found at the same rate of false alarms, beside Evidently, NannyML and river.
 
-    python benchmarks/drift_power.py --quick                      # ours; a minute
+    python benchmarks/drift_power.py --quick                      # a few minutes
     python benchmarks/drift_power.py --evidently PYTHON --nannyml PYTHON --write
 
 Two windows: every contender gives a score to pairs of windows without drift, its threshold is put where 5 % of them
