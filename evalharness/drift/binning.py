@@ -12,6 +12,11 @@ __all__ = ["bin_codes", "bin_edges", "count_sorted", "level_counts", "sum_of_squ
 _TAILS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.98, 0.99, 0.995, 0.998, 0.999)
 # So many rows of the sample must lie beyond: an edge that is one of the outermost rows fits the sample too well.
 _LEAST_BEYOND = 10
+# Beyond the range of a sample there must be bins too, or far outliers are lost in the outermost: at these multiples of
+# the distance between the quartiles from the nearer one (Tukey's fences, and on). They rest on the quartiles alone, so
+# that they fit the sample no better than any other window.
+_FENCES = (1.5, 3.0, 6.0, 12.0)
+_LEAST_FOR_FENCES = 20
 # A value that so many times the rows of a bin have is a bin by itself.
 _HEAVY = 0.5
 # A block that is sorted within the fast caches of a core.
@@ -21,9 +26,11 @@ _BLOCK = 1 << 16
 def bin_edges(values: Floats, bins: int) -> Floats:
     """The (k − 1,) upper ends of all bins but the last, from a sample of the reference; bin i is (e_{i−1}, e_i].
 
-    The edges are the sample's quantiles at i/bins and in its tails. Where it has at most `bins` distinct values, each
-    is a bin. Else a value that at least half a bin's share of the rows has (0 in a column with many zeros, whole
-    numbers) is a bin by itself: both it and the next smaller double are edges.
+    The edges are the sample's quantiles at i/bins and in its tails, and fences on either side at 1.5, 3, 6 and 12 times
+    the distance between the quartiles (of the rows without heavy values, where those leave no distance). Where the
+    sample has at most `bins` distinct values, each is a bin. Else a value that at least half a bin's share of the rows
+    has (0 in a column with many zeros, whole numbers) is a bin by itself: both it and the next smaller double are
+    edges.
 
     n = 0 and a constant column give the bins (−∞, c] and (c, ∞); values must be finite.
     """
@@ -38,8 +45,23 @@ def bin_edges(values: Floats, bins: int) -> Floats:
     levels = np.unique([*(np.arange(1, bins) / bins), *tails])
     places = np.minimum((levels * ordered.size).astype(np.int64), ordered.size - 1)
     heavy = distinct[counts >= max(2.0, _HEAVY * ordered.size / bins)]
-    found: Floats = np.unique(np.concatenate([ordered[places], heavy, _next_below(heavy)]))
+    fences = _fences(ordered, heavy)
+    found: Floats = np.unique(np.concatenate([ordered[places], heavy, _next_below(heavy), fences]))
     return found
+
+
+def _fences(ordered: Floats, heavy: Floats) -> Floats:
+    """Places beyond the bulk of sorted rows, on either side; none where most rows have one value."""
+    for rows in (ordered, ordered[~np.isin(ordered, heavy)]):
+        if rows.size < _LEAST_FOR_FENCES:
+            break
+        low, high = float(rows[rows.size // 4]), float(rows[rows.size * 3 // 4])
+        if high > low:
+            with np.errstate(over="ignore"):
+                far = np.array(_FENCES) * (high - low)
+                found = np.concatenate([low - far, high + far])
+            return np.asarray(found[np.isfinite(found)])
+    return np.zeros(0)
 
 
 def _next_below(values: Floats) -> Floats:

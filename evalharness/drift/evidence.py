@@ -88,19 +88,21 @@ def evidence(
     seed: int,
     limit: Callable[[], float] | None = None,
     expected: float = _EXPECTED,
+    least: float | None = None,
     units: tuple[Floats, Floats] | None = None,
 ) -> Evidence:
     """The p-value of `statistic` (large values count) for counts `x` and `y` (k,) without groups.
 
     `limit()` gives the p-value by the limiting law, which is taken once every bin has `expected` rows to be expected in
-    the smaller window; without it all is permutation.
+    the smaller window; without it all is permutation. A statistic that does not rest on every bin tells by `least`
+    what is to be expected where it does.
     """
     if units is not None:
         return _cluster_permutation(units, statistic, seed)
     pooled = x + y
     n, m = float(x.sum()), float(y.sum())
-    held = pooled > 0
-    least = float(pooled[held].min()) * min(n, m) / (n + m)
+    if least is None:
+        least = float(pooled[pooled > 0].min()) * min(n, m) / (n + m)
     if limit is not None and (least >= expected or n + m > _MOST_ROWS):
         return Evidence(max(limit(), 1e-300), "limit")
     # The smaller window is drawn, the larger is what is left.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from evalharness.stats.arrays import Floats, Ints, np
@@ -99,6 +100,9 @@ def _counted(reference: Rows, current: Rows, seed: int) -> Shared:
     continuous = n_distinct == pooled.size
     if pooled.size > _DISTINCT and n_distinct > _BINS:
         places = np.linspace(0, pooled.size - 1, _BINS + 1).astype(np.int64)[1:]
+        # The outermost rows in bins of 1, 2, 4, … by themselves, or a few far ones are lost among many.
+        outer = 2 ** np.arange(int(math.log2(pooled.size / _BINS)) + 1)
+        places = np.concatenate([outer - 1, places, pooled.size - 1 - outer])
         edges = np.unique(pooled[places])
     else:
         edges = pooled[distinct]

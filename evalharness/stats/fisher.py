@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from .arrays import np
+from .arrays import Floats, np
 from .intervals import NO_INTERVAL, Interval, wilson
 
-__all__ = ["fisher_exact", "independent_newcombe"]
+__all__ = ["doubled_tails", "fisher_exact", "independent_newcombe"]
 
 # Beyond so many standard deviations of the mean there is nothing left of a hypergeometric distribution.
 _WIDE = 40.0
@@ -48,6 +48,27 @@ def fisher_exact(first_yes: int, first_n: int, second_yes: int, second_n: int, *
     if mid:
         extreme -= 0.5 * math.exp(observed)
     return min(max(extreme / float(weights.sum()), 5e-324), 1.0)
+
+
+def doubled_tails(yes: int, n: int, m: int) -> Floats:
+    """(yes + 1,) p-values of j = 0 … `yes` of the rows that say yes lying among the first n of n + m rows.
+
+        p(j) = min(1, 2·min(P(J ≤ j), P(J ≥ j))),  J hypergeometric
+
+    Twice the smaller tail; unlike `fisher_exact`, for all tables at once. What cannot be (j > n, yes − j > m) has the
+    p-value of what is nearest.
+    """
+    j = np.arange(yes + 1, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        up = np.log(np.maximum((yes - j[:-1]) * (n - j[:-1]), 0) / np.maximum((j[:-1] + 1) * (m - yes + j[:-1] + 1), 0))
+    held = (j <= n) & (yes - j <= m)
+    first, last = int(np.flatnonzero(held)[0]), int(np.flatnonzero(held)[-1])
+    logs = np.concatenate([[0.0], np.cumsum(up[first:last])])
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    least = np.minimum(np.cumsum(weights), np.cumsum(weights[::-1])[::-1])
+    found = np.minimum(2 * least, 1.0)
+    return np.concatenate([np.full(first, found[0]), found, np.full(yes - last, found[-1])])
 
 
 def independent_newcombe(

@@ -84,3 +84,4 @@ def test_a_builtin_name_is_loaded_without_looking_at_packages(monkeypatch: pytes
 
     monkeypatch.setattr(importlib.metadata, "entry_points", fail)
     assert Registry("metrics").load("bleu")
+    Registry("drift").check("ks")

@@ -40,8 +40,22 @@ def test_bins_have_equal_shares_and_tails_of_their_own():
     edges = bin_edges(values, 50)
     shares = count_sorted(values, edges)[0] / values.size
     assert shares.max() == pytest.approx(0.02, abs=1e-4)
-    assert shares[0] == pytest.approx(0.001, abs=1e-4)
-    assert shares[-1] == pytest.approx(0.001, abs=1e-4)
+    for share in (0.001, 0.002, 0.005, 0.01, 0.02):
+        assert np.isclose(np.cumsum(shares), share, atol=1e-4).any()
+        assert np.isclose(np.cumsum(shares[::-1]), share, atol=1e-4).any()
+
+
+def test_far_beyond_the_bulk_there_are_bins_too():
+    values = np.random.default_rng(1).standard_normal(1_000)
+    low, high = np.quantile(values, [0.25, 0.75])
+    for rows in (values, np.concatenate([values, np.zeros(9_000)])):
+        edges = bin_edges(rows, 40)
+        for times in (1.5, 3, 6, 12):
+            assert np.isclose(edges, high + times * (high - low), rtol=0.02).any()
+            assert np.isclose(edges, low - times * (high - low), rtol=0.02).any()
+    # The quartiles of nothing but a heavy value leave no distance, those of the largest doubles no place.
+    assert bin_edges(np.concatenate([np.zeros(990), np.arange(10.0)]), 5).max() < 10
+    assert np.isfinite(bin_edges(np.linspace(-1, 1, 1_000) * 1.7e308, 20)).all()
 
 
 def test_a_heavy_value_has_a_bin_that_nothing_else_is_in():

@@ -130,8 +130,10 @@ def test_small_references_ring_no_more_often_than_they_may():
         first, second = states(before, now)
         rings += compare_states(first, second, Policy())[0].p_value <= 0.05
     assert rings / 300 < 0.055 + 3 * (0.05 * 0.95 / 300) ** 0.5
-    edges = freeze(Table.of(pd.DataFrame({"x": np.arange(50) ** 0.5}), kinds={"x": "numeric"})).columns["x"].edges
-    assert len(edges) == 3, "four bins, and none in the tails"
+    edges = np.array(
+        freeze(Table.of(pd.DataFrame({"x": np.arange(50) ** 0.5}), kinds={"x": "numeric"})).columns["x"].edges
+    )
+    assert ((edges > 0) & (edges < 7)).sum() == 3, "four bins, and none in the tails"
 
 
 @pytest.mark.parametrize("cluster", [None, "conversation"])

@@ -66,10 +66,25 @@ def test_forms_of_the_gaps(name, ratio):
 
 
 @pytest.mark.parametrize("ratio", [1, 10])
-def test_the_combination_of_the_omnibus(ratio):
-    pooled, x, y = _tables(64, omnibus._EXPECTED, ratio, 30_000)
-    parts = omnibus._parts(pooled)
-    law = omnibus._Law(parts, pooled, x[0].sum(), y[0].sum())
+@pytest.mark.parametrize("far", [False, True])
+def test_the_combination_of_the_omnibus(ratio, far):
+    """As soon as it is taken; also where few rows lie far away in bins of their own."""
+    outer = np.array([1.0, 3.0, 6.0]) * (1 + ratio)
+    rows = 1_000
+    while True:
+        scores = np.linspace(-2.5, 2.5, 64)
+        pooled = np.rint(np.exp(-(scores**2) / 2) * rows * (1 + ratio) / 25)
+        positions = scores / 1.35
+        if far:
+            pooled, positions = np.concatenate([pooled, outer[::-1]]), np.concatenate([positions, [3.0, 4.0, 5.0]])
+        n = round(pooled.sum() / (1 + ratio))
+        parts = omnibus._parts(pooled, positions)
+        law = omnibus._Law(parts, pooled, n, pooled.sum() - n)
+        if law.enough >= 1:
+            break
+        rows = round(rows * 1.2)
+    x = hypergeometric_tables(pooled, n, seed=7)(30_000)
+    y = pooled - x
     t = cauchy_statistic(law.p_values(x, y, drawn=True), parts.weights)
     _holds(0.5 - np.arctan(t) / np.pi)
     # What draws share is the law itself.

@@ -6,7 +6,21 @@ from windows import clustered, column, make
 
 from evalharness.drift.base import Counts, Rows
 from evalharness.drift.defaults import DEFAULTS, default_test, make_test
+from evalharness.drift.layout import freeze
+from evalharness.drift.shared import shared_counts
+from evalharness.drift.state import WindowState
+from evalharness.drift.table import Table
 from evalharness.drift.tests import omnibus
+
+
+def counted(before, now):
+    """Both windows as a monitor counts them: over the bins of the first."""
+    layout, sides = freeze(Table.of({"x": before})), []
+    for values in (before, now):
+        state = WindowState(layout)
+        state.update(Table.of({"x": values}))
+        sides.append(state.counts("x"))
+    return sides
 
 
 @cache
@@ -23,7 +37,7 @@ def _power(name, change, kind="normal", n=250, seeds=30, size=1.0):
             y = np.where(rng.random(n) < 0.05 * size, rng.normal(5, 1, n), y)
         elif change == "more zeros":
             y = np.where(rng.random(n) < 0.5 * size, 0.0, y)
-        hits += test.compare(*make(test, Counts, x, y), seed=seed).p_value <= 0.01
+        hits += test.compare(*counted(x, y), seed=seed).p_value <= 0.01
     return hits / seeds
 
 
@@ -51,20 +65,61 @@ def test_no_single_test_is_better_by_much(change, kind, rival):
 def test_each_part_sees_its_kind_of_change():
     h = np.full(50, 40.0)
     h[10] = 400.0
-    parts = omnibus._parts(h)
-    # Two scores, both tails, the frequent value; A² and χ².
-    assert parts.contrasts.shape == (5, 50)
+    parts = omnibus._parts(h, np.arange(50.0))
+    # Two scores, squares, both tails, the frequent value; A² and χ².
+    assert parts.contrasts.shape == (6, 50)
+    assert parts.counted.tolist() == [False] * 3 + [True] * 3
     assert parts.weights.sum() == pytest.approx(1.0)
-    tails = parts.contrasts[2:4] @ (h / h.sum())
-    np.testing.assert_allclose(tails, 0.0339, atol=0.002)
-    np.testing.assert_array_equal(np.flatnonzero(parts.contrasts[4]), [10])
+    np.testing.assert_allclose(parts.contrasts[3:5] @ (h / h.sum()), 0.0339, atol=0.002)
+    np.testing.assert_array_equal(np.flatnonzero(parts.contrasts[5]), [10])
     assert parts.contrasts[0] @ h == pytest.approx(0, abs=5)
+    # Quartiles at 10 and 35, and the median at 20.
+    np.testing.assert_allclose(parts.contrasts[2], ((np.arange(50) - 20) / 25) ** 2)
+
+
+def test_far_tails_are_watched_by_how_far_they_lie():
+    h, positions = np.full(50, 40.0), np.arange(50.0)
+    h[-3:], positions[-3:] = 5.0, [70.0, 110.0, 1e6]
+    parts = omnibus._parts(h, positions)
+    tails = {tuple(np.flatnonzero(row).tolist()) for row in parts.contrasts[3:]}
+    # The outer 2 % of either side, and what lies 1.75 and 3 times 23 from the median at 23.
+    assert tails == {(0,), (46, 47, 48, 49), (47, 48, 49), (48, 49)}
+    # No further than 12 of them counts.
+    assert parts.contrasts[2].max() == 144
+    h[-3:] = 1.0
+    assert len(omnibus._parts(h, positions).contrasts) == 3 + 2, "three rows tell nothing"
+
+
+def test_outliers_are_seen_in_states_though_the_reference_had_none():
+    rng = np.random.default_rng(5)
+    before, now = rng.normal(size=300), rng.normal(size=300)
+    now[:12] = rng.normal(8, 1, 12)
+    sides = counted(before, now)
+    assert make_test("omnibus").compare(*sides, seed=0).p_value < 0.01
+    assert make_test("ks").compare(*sides, seed=0).p_value > 0.1
+
+
+def test_few_rows_are_permuted_and_many_have_their_law():
+    rng = np.random.default_rng(2)
+    for n, law in ((200, "permutation"), (5_000, "permutation"), (100_000, "limit")):
+        found = make_test("omnibus").compare(Rows(rng.normal(size=n)), Rows(rng.normal(size=n)), seed=0)
+        assert found.detail["law"] == law
+
+
+def test_the_outermost_of_many_rows_are_in_bins_of_their_own():
+    rng = np.random.default_rng(3)
+    before, now = rng.normal(size=50_000), rng.normal(size=50_000)
+    now[:40] = 20.0 + rng.random(40)
+    shared = shared_counts(Rows(before), Rows(now), seed=0)
+    assert shared.x[shared.positions > 15].sum() == 0
+    assert 32 <= shared.y[shared.positions > 15].sum() <= 40
+    assert make_test("omnibus").compare(Rows(before), Rows(now), seed=0).p_value < 1e-6
 
 
 def test_the_parts_do_not_depend_on_which_rows_are_where():
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 30, 40).astype(float), rng.integers(0, 30, 40).astype(float)
-    for here, there in zip(omnibus._parts(x + y), omnibus._parts(y + x), strict=True):
+    for here, there in zip(omnibus._parts(x + y, np.arange(40.0)), omnibus._parts(y + x, np.arange(40.0)), strict=True):
         np.testing.assert_array_equal(here, there)
 
 

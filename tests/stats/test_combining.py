@@ -29,5 +29,9 @@ def test_it_keeps_its_level_under_dependence(correlation):
         assert (p <= level).mean() < 1.2 * level
 
 
+def test_one_p_value_of_1_silences_nobody():
+    assert cauchy_combination(np.array([0.01, 1.0, 1.0]), ONES) < 0.06
+
+
 def test_never_zero():
     assert cauchy_combination(np.zeros(3), ONES) > 0

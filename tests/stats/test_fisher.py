@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from evalharness.stats.fisher import fisher_exact, independent_newcombe
+from evalharness.stats.fisher import doubled_tails, fisher_exact, independent_newcombe
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 1), st.floats(0, 1))
@@ -44,3 +44,17 @@ def test_newcombe_is_statsmodels(a, n, b, m):
     theirs = confint_proportions_2indep(b, m, a, n, method="newcomb", compare="diff")
     assert tuple(independent_newcombe(a, n, b, m)) == pytest.approx(theirs)
     assert math.isnan(independent_newcombe(0, 0, 1, 2).low)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.data())
+def test_doubled_tails_are_those_of_the_hypergeometric_law(n, m, data):
+    from scipy.stats import hypergeom
+
+    yes = data.draw(st.integers(0, n + m))
+    law = hypergeom(n + m, yes, n)
+    found = doubled_tails(yes, n, m)
+    assert found.shape == (yes + 1,)
+    for j in range(max(0, yes - m), min(n, yes) + 1):
+        assert found[j] == pytest.approx(min(1, 2 * min(law.cdf(j), law.sf(j - 1))), rel=1e-9)
+    assert found[0] == found[max(0, yes - m)]
+    assert found[-1] == found[min(n, yes)]

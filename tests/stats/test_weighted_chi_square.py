@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evalharness.stats.weighted_chi_square import shrunken_weights, weighted_chi_square_above
+from evalharness.stats.weighted_chi_square import shrunken_weights, weighted_chi_square_above, weighted_chi_square_curve
 
 
 @pytest.mark.parametrize("df", [np.inf, 30.0])
@@ -79,3 +79,16 @@ def test_one_estimated_weight_is_students_t_squared():
     t = 3.5
     p = weighted_chi_square_above(t * t * weights[0], weights, df=df)
     assert p == pytest.approx(2 * stats.t(10).sf(t))
+
+
+@pytest.mark.parametrize("weights", [[1 / (j * (j + 1)) for j in range(1, 75)], [0.6, 0.01], [0.3, 0.3, 0.2]])
+def test_the_curve_is_the_law(weights):
+    weights = np.array([*weights, 0.0])
+    t, logs = weighted_chi_square_curve(weights)
+    assert (np.diff(t) > 0).all()
+    assert t[0] < 0.05 < 40 * weights.max() < t[-1]
+    np.testing.assert_allclose(np.exp(logs), weighted_chi_square_above(t, weights), rtol=1e-3)
+    between = np.linspace(0.05, 20, 50)
+    np.testing.assert_allclose(
+        np.interp(between, t, logs), np.log(weighted_chi_square_above(between, weights)), atol=0.02
+    )
