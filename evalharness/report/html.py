@@ -82,7 +82,7 @@ def iter_html(
     view = build_view(record, gate, ratings)
     bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
-    css, js = asset("report.css"), asset("report.js")
+    css, js = asset("report.css") + asset("explorer.css"), asset("explorer.js")
     # No text of the record can know it, and so none can pass for it.
     here = secrets.token_hex(16)
     drawing = _drawing.set(_bar_of(view))
