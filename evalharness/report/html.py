@@ -11,13 +11,13 @@ import hashlib
 import json
 import re
 import secrets
-from collections import Counter
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from itertools import chain, takewhile
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +29,12 @@ from .attacks import attack_views
 from .attribution_bars import largest_of, reach_of, scale_of_text, signed, step_bar, word_bar
 from .bars import bar, scale_of, strip
 from .explanations import explanation_views
+from .explorer_data import EXPLORER_SCRIPTS, explorer_blocks
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
 from .probes import HINT, held_bar
 from .reliability import diagram
-from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
+from .samples import bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
 from .view import ReportView, build_view, operations_of
 
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
 
     from ..record import Rating, Record
     from .people import PeopleView
+    from .sample_baseline import Baseline
 
 __all__ = ["asset", "embed_json", "environment", "iter_html", "load_template", "render_html", "source_hash"]
 
 _SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
-_ERRORS_SHOWN = 8
 # Draws the figures of the page that is being made.
 _drawing: ContextVar[Callable[[MetricResult], Markup]] = ContextVar("drawing")
 
@@ -61,30 +62,37 @@ def render_html(
     record: Record,
     gate: GateOutcomeLike | Mapping[str, Any] | None = None,
     *,
-    max_samples: int = MAX_SAMPLES,
+    max_samples: int | None = None,
     ratings: Iterable[Rating] = (),
+    baseline: Baseline | None = None,
 ) -> str:
-    """The page, with at most `max_samples` samples in it (failed and wrong ones first).
+    """The page, with at most `max_samples` samples in it (failed and wrong ones first), however long they are.
 
-    `ratings` are those that people gave to the run.
+    By default they are 100,000 and 160 million characters at most. `ratings` are those that people gave to the run;
+    `baseline` is the run whose answers are set beside its own.
     """
-    return "".join(iter_html(record, gate, max_samples=max_samples, ratings=ratings))
+    return "".join(iter_html(record, gate, max_samples=max_samples, ratings=ratings, baseline=baseline))
 
 
 def iter_html(
     record: Record,
     gate: GateOutcomeLike | Mapping[str, Any] | None = None,
     *,
-    max_samples: int = MAX_SAMPLES,
+    max_samples: int | None = None,
     ratings: Iterable[Rating] = (),
+    baseline: Baseline | None = None,
 ) -> Iterator[str]:
     """The page as `render_html` gives it, in pieces: the samples in it are never all in memory."""
     view = build_view(record, gate, ratings)
-    bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
-    css, js = asset("report.css") + asset("explorer.css"), asset("explorer.js")
+    if max_samples is None:
+        bundle = bundle_samples(record, baseline=baseline)
+    else:
+        bundle = bundle_samples(record, limit=max_samples, max_chars=sys.maxsize, baseline=baseline)
+    columns, texts = explorer_blocks(bundle, manifest.id)
+    css, js = asset("report.css") + asset("explorer.css"), "".join(map(asset, EXPLORER_SCRIPTS))
     # No text of the record can know it, and so none can pass for it.
-    here = secrets.token_hex(16)
+    here, there = secrets.token_hex(16), secrets.token_hex(16)
     drawing = _drawing.set(_bar_of(view))
     page = load_template().render(
         css=Markup(css),
@@ -114,30 +122,21 @@ def iter_html(
             }
             for task, model, counts in view.states
         ],
-        errors=_errors(bundle),
+        errors=bundle.errors,
         operations=operations_of(view),
-        samples_hint=samples_hint(bundle),
+        samples_hint=samples_hint(bundle, manifest.id),
         command=repeat_command(view),
         signatures=_signatures(record.results),
         suite_text=_suite_text(manifest.suite),
-        data=Markup(here),
+        columns=Markup(here),
+        texts=Markup(there),
     )
     _drawing.reset(drawing)
-    before, _, after = page.partition(here)
+    before, _, rest = page.partition(here)
+    between, _, after = rest.partition(there)
     # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
-    for piece in chain([before], _data(bundle), [after]):
+    for piece in chain([before, columns(), between], texts(), [after]):
         yield piece.encode("utf-8", "replace").decode("utf-8")
-
-
-def _data(bundle: SampleBundle) -> Iterator[str]:
-    """The JSON of the data block, a row at a time."""
-    yield embed_json(bundle.to_dict())[:-1]
-    for name, items in (("shared", bundle.shared), ("rows", bundle.rows)):
-        yield f',"{name}":['
-        for index, item in enumerate(items):
-            yield ("," if index else "") + embed_json(item)
-        yield "]"
-    yield "}"
 
 
 @cache
@@ -271,12 +270,6 @@ def _on_error(view: ReportView) -> str:
     execution = view.manifest.suite.get("execution")
     policy = execution.get("on_error") if isinstance(execution, Mapping) else None
     return _compact(policy) if policy else ""
-
-
-def _errors(bundle: SampleBundle) -> list[tuple[str, int]]:
-    failed = takewhile(lambda row: OUTCOMES[row["o"]] == "failed", bundle.rows)  # they stand first
-    counts = Counter(clip(single_line(row["e"]), 300) for row in failed if "e" in row)
-    return counts.most_common(_ERRORS_SHOWN)
 
 
 def _signatures(results: tuple[MetricResult, ...]) -> list[tuple[str, str, str]]:

@@ -1,221 +1,274 @@
-"use strict";
-// The explorer of samples. All text is put into the page as text, never as markup.
+// The explorer of samples: search, filters, order, keys, links and the sample that is open.
 (() => {
-  const PAGE = 100;
-  const LONG = 2500;
-  const SIGNS = { failed: "✗", wrong: "✗", right: "✓", scored: "·" };
+  const { el, amount, plural } = drawing;
+  const { cell, column } = samples;
   const $ = (id) => document.getElementById(id);
-  let data, view = [], shown = 0, haystacks;
+  const MOST_GROUPS = 400;
+  let head, opened = null, turn = 0, down = false;
 
-  const el = (tag, attributes, ...children) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes || {})) {
-      if (value !== undefined && value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  // --- what is shown ------------------------------------------------------------------------------------------------
+  const STATES = { error: "errors", refusal: "refused", truncated: "truncated", unparsed: "unparsed", judge_failed: "judge failed" };
+  const CHANGES = { differs: "changed", worse: "worse than the baseline", better: "better than the baseline", new: "not in the baseline" };
+  const differs = (change) => change === "changed" || change === "worse" || change === "better";
+  const tests = () => {
+    const found = [];
+    const [kind, value] = $("f-show").value.split(":");
+    if (kind === "o") found.push((i) => cell("o", i) === Number(value));
+    if (kind === "s") found.push((i) => head.states[cell("s", i)] === value);
+    if (kind === "d") found.push((i) => (value === "differs" ? differs(head.changes[cell("d", i)]) : head.changes[cell("d", i)] === value));
+    if (kind === "re") found.push((i) => cell("re", i) > 0);
+    for (const [id, name] of [["f-task", "t"], ["f-model", "m"]]) if ($(id).value) found.push((i) => column(name)[i] === Number($(id).value));
+    if ($("f-group").value) {
+      const [place, of] = $("f-group").value.split(":").map(Number);
+      found.push((i) => head.groups[place].of[i] === of);
     }
-    for (const child of children.flat()) {
-      if (child !== null && child !== undefined) node.append(child instanceof Node ? child : String(child));
+    const [low, high] = ["f-low", "f-high"].map((id) => ($(id).value === "" ? null : Number($(id).value)));
+    if (low !== null || high !== null) {
+      const of = scoreOf();
+      found.push((i) => {
+        const score = of(i);
+        return score !== null && typeof score.value === "number" && (low === null || score.value >= low) && (high === null || score.value <= high);
+      });
     }
-    return node;
+    return found;
   };
-  const number = (value, digits = 4) =>
-    typeof value === "number" ? Number(value.toPrecision(digits)).toLocaleString("en-US", { maximumSignificantDigits: digits }).replace("-", "−") : value === null ? "—" : value;
-  const plural = (n, noun) => `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
-  const seconds = (s) => (s < 1 ? `${number(s * 1000, 3)} ms` : `${number(s, 3)} s`);
-  const shared = (part) => (typeof part === "number" ? data.shared[part] : part);
-  const oneLine = (text) => text.slice(0, 300).replace(/\s+/g, " ").trim();
-  const outcome = (row) => data.outcomes[row.o];
-  const metricsOf = (row) => data.metrics.find((m) => m.t === row.t && m.m === row.m) || { names: [], up: [] };
-  const promptText = (row) => (row.c ? row.p.map(([role, text]) => `${role}\n${shared(text)}`).join("\n") : row.p.map(shared).join(""));
-
-  const haystack = (i) => {
-    if (haystacks[i] === undefined) {
-      const row = data.rows[i];
-      // A preamble that all samples share is not searched: it would match all of them or none.
-      const prompt = row.c ? promptText(row) : row.p[row.p.length - 1];
-      haystacks[i] = [row.id, prompt, row.x, row.a, row.g, row.e, ...(row.f || []), ...(row.ch || []), ...(row.gr || []).map((g) => g.join("=")), data.tasks[row.t], data.models[row.m]]
-        .filter((part) => part !== undefined && part !== null).join("\n").toLowerCase();
+  // The figure that is chosen, of a row; without a choice the first one that it has.
+  const scoreOf = () => {
+    const name = $("f-metric").value;
+    const places = new Map(head.metrics.map((m) => [`${m.t} ${m.m}`, m]));
+    return (i) => {
+      const own = places.get(`${cell("t", i)} ${cell("m", i)}`);
+      if (!own) return null;
+      const place = name ? own.names.indexOf(name) : own.names.findIndex((_, k) => head.scores[k][i] !== null);
+      const value = place < 0 ? null : head.scores[place][i];
+      return value === null ? null : { name: own.names[place], up: own.up[place], value };
+    };
+  };
+  const padded = (id) => id.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(12, "0"));
+  // What rows are sorted by, least first; what has no such figure comes last, whichever way.
+  const KEYS = {
+    id: () => column("id").map(padded),
+    score: () => {
+      const of = scoreOf();
+      return column("id").map((_, i) => { const score = of(i); return score && typeof score.value === "number" ? (score.up ? score.value : -score.value) : null; });
+    },
+    latency: () => column("la"), tokens: () => column("to"), cost: () => column("co"), length: () => column("lx"),
+  };
+  const ORDERS = [["", "wrong first"], ["id", "id"], ["score", "score, lowest"], ["latency", "latency, longest"], ["tokens", "output tokens, most"], ["cost", "cost, highest"], ["length", "output, longest"]];
+  const DOWN = new Set(["latency", "tokens", "cost", "length"]);
+  const sorted = (rows) => {
+    const name = $("f-order").value;
+    if (!name) return down ? rows.reverse() : rows;
+    const keys = KEYS[name]();
+    const sign = DOWN.has(name) !== down ? -1 : 1;
+    const has = (i) => keys[i] !== null && keys[i] !== undefined;
+    return rows.sort((a, b) => (has(a) && has(b) ? (keys[a] < keys[b] ? -sign : keys[a] > keys[b] ? sign : a - b) : has(b) - has(a) || a - b));
+  };
+  const markerOf = (query) => {
+    if (!query) return null;
+    if ($("f-regex").checked) {
+      const pattern = samples.patternOf(query);
+      return new RegExp(pattern.source, `g${pattern.flags}`);
     }
-    return haystacks[i];
+    const words = samples.wordsOf(query).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    return words.length ? new RegExp(words.join("|"), "gi") : null;
   };
-
-  const text = (content, kind) => {
-    if (content === "") return el("pre", { class: "text" }, el("span", { class: "empty" }, "empty"));
-    const pre = el("pre", { class: `text ${kind || ""}`, dir: "auto" });
-    if (content.length <= LONG) {
-      pre.append(content);
-      return pre;
+  let marker = null;
+  const apply = async (keep) => {
+    const mine = ++turn;
+    const query = $("f-text").value.trim();
+    $("f-text").removeAttribute("aria-invalid");
+    let hits = null;
+    try {
+      marker = markerOf(query);
+      if (query) hits = await samples.search(query, $("f-regex").checked, () => mine !== turn, (k, of) => { $("count").textContent = `Reading the texts: ${Math.round((100 * k) / of)} %`; });
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      $("f-text").setAttribute("aria-invalid", "true");
+      $("count").textContent = `This is no regular expression: ${error.message.replace(/^.*?:\s*/, "").replace(/^\/.*\/\w*: /s, "")}`;
+      return;
     }
-    pre.append(`${content.slice(0, LONG)}…`);
-    const button = el("button", { type: "button", class: "link", "aria-expanded": "false" }, `Show all ${content.length.toLocaleString("en-US")} characters`);
-    button.addEventListener("click", () => {
-      pre.textContent = content;
-      button.remove();
-    });
-    return el("div", {}, pre, button);
+    if (mine !== turn || (query && !hits)) return;
+    const all = tests();
+    const rows = [];
+    for (let i = 0; i < head.n; i++) if ((!hits || hits[i]) && all.every((test) => test(i))) rows.push(i);
+    listing.show(sorted(rows), { found: marker, scoreOf: scoreOf(), keep });
+    $("count").textContent = rows.length === head.n ? plural(head.n, "sample") : rows.length ? `${plural(rows.length, "sample")} of ${amount(head.n)}` : "No sample matches; change the search or the filters.";
+    $("explorer").dataset.turn = mine;
   };
-  const section = (title, content, full) => el("section", { class: full ? "full" : "" }, el("h4", {}, title), content);
 
-  const prompt = (row) => {
-    if (row.c) {
-      return el("div", {}, row.p.map(([role, content]) => el("div", { class: `turn ${/^(system|user|assistant|tool)$/.test(role) ? role : ""}` }, el("span", { class: "role" }, role), text(shared(content)))));
+  // --- the sample that is open --------------------------------------------------------------------------------------
+  const linkTo = (i) => {
+    const place = new URLSearchParams({ sample: cell("id", i) });
+    if (head.tasks.length > 1) place.set("task", head.tasks[cell("t", i)]);
+    if (head.models.length > 1) place.set("model", head.models[cell("m", i)]);
+    if (cell("r", i)) place.set("repeat", cell("r", i));
+    return `#${place}`;
+  };
+  const linked = () => {
+    const place = new URLSearchParams(location.hash.slice(1));
+    if (!place.has("sample")) return -1;
+    const [id, task, model, repeat] = ["sample", "task", "model", "repeat"].map((name) => place.get(name));
+    return column("id").findIndex((own, i) => own === id && (task === null || head.tasks[cell("t", i)] === task) && (model === null || head.models[cell("m", i)] === model) && (repeat === null || String(cell("r", i) ?? 0) === repeat));
+  };
+  const setHash = (hash) => history.replaceState(null, "", hash || `${location.pathname}${location.search}`);
+  const quoted = (text) => (/^[\w.:@/-]+$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`);
+  const command = (i) =>
+    ["evalharness report", quoted(head.run), "--sample", quoted(cell("id", i)), "--task", quoted(head.tasks[cell("t", i)]), "--model", quoted(head.models[cell("m", i)])].join(" ");
+  const copy = async (text, what) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      $("copied").textContent = `${what} copied.`;
+    } catch {
+      // Where the browser gives no access: the text is shown, selected.
+      $("copy-text").value = text;
+      $("copy").showModal();
+      $("copy-text").select();
     }
-    if (row.p.length === 1) return text(row.p[0]);
-    const preamble = shared(row.p[0]);
-    const more = el("details", { class: "pre" }, el("summary", {}, `Preamble that these samples share (${plural(preamble.length, "character")})`));
-    more.addEventListener("toggle", () => more.open && more.childElementCount === 1 && more.append(text(preamble)));
-    return el("div", {}, more, text(row.p[1]));
+  };
+  const open = async (i, { focus = true } = {}) => {
+    opened = i;
+    $("copied").textContent = "";
+    await samples.load(samples.blockOf(i));
+    if (opened !== i) return;
+    const row = samples.row(i);
+    const where = [head.tasks[cell("t", i)], head.models[cell("m", i)]].join(" · ");
+    $("sample-h").replaceChildren(el("bdi", {}, cell("id", i)), cell("r", i) ? ` #${cell("r", i)}` : "", " ", el("small", {}, el("bdi", {}, where)));
+    $("sample-body").replaceChildren(drawing.detail(row, marker));
+    $("sample").hidden = false;
+    $("explorer").classList.add("with-sample");
+    listing.mark(i);
+    $("sample-place").textContent = listing.place() >= 0 ? `${amount(listing.place() + 1)} of ${amount(listing.n())}` : "";
+    $("previous").disabled = listing.beside(-1) < 0;
+    $("next").disabled = listing.beside(1) < 0;
+    setHash(linkTo(i));
+    if (focus) listing.focus();
+  };
+  const close = () => {
+    if (opened === null) return;
+    opened = null;
+    $("sample").hidden = true;
+    $("explorer").classList.remove("with-sample");
+    listing.mark(-1);
+    setHash("");
+    listing.focus();
+  };
+  const step = (by) => {
+    const place = listing.beside(by);
+    if (place < 0) return;
+    listing.move(place);
+    if (opened !== null) open(listing.at(place));
+    else listing.focus();
+  };
+  const openLinked = () => {
+    const i = linked();
+    if (i < 0) return;
+    open(i, { focus: false }).then(() => $("samples").scrollIntoView());
   };
 
-  const choices = (row) => {
-    const lines = row.ch.map((choice, i) => {
-      const ll = (row.ll || [])[i];
-      const trimmed = choice.trim();
-      const gold = row.g !== undefined && trimmed === row.g.trim();
-      const picked = row.a !== undefined && trimmed === row.a.trim();
-      return el("tr", { class: gold ? "gold" : "" },
-        el("td", { class: "content", dir: "auto" }, choice, " ", gold ? el("span", { class: "tag" }, "target") : null, picked ? el("span", { class: "tag" }, "answer") : null),
-        el("td", { class: "num" }, ll ? number(ll[0], 6) : "—"), el("td", { class: "num" }, ll ? ll[1] : "—"), el("td", { class: "num" }, ll ? number(ll[1] ? ll[0] / ll[1] : null) : "—"), el("td", {}, ll && ll[2] ? "yes" : ""));
-    });
-    const head = ["Choice", "log-likelihood", "tokens", "per token", "greedy"].map((name, i) => el("th", { scope: "col", class: i && i < 4 ? "num" : "" }, name));
-    return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, lines)));
+  // --- keys ---------------------------------------------------------------------------------------------------------
+  const remembered = (set) => {
+    try {
+      if (set !== undefined) localStorage.setItem("evalharness-keys", set ? "on" : "off");
+      return localStorage.getItem("evalharness-keys") !== "off";
+    } catch {
+      return true; // a browser that keeps nothing for files
+    }
   };
-  const pairsTable = (head, rows) =>
-    el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, head[0]), el("th", { scope: "col", class: "num" }, head[1]))),
-      el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "num" }, value)))));
-
-  const judges = (verdicts) =>
-    el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ["Figure", "judge", "verdict", "why"].map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, verdicts.map((cells) => el("tr", {}, cells.map((cell, i) => el("td", { class: i === 3 ? "content" : "", dir: "auto" }, cell)))))));
-
-  const line = (facts) =>
-    el("dl", { class: "facts-line" }, facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, typeof value === "number" ? value.toLocaleString("en-US") : value))));
-
-  const detail = (row) => {
-    const metrics = metricsOf(row);
-    const node = el("div", { class: "detail" });
-    const add = (title, content, full) => node.append(section(title, content, full));
-    if (row.e !== undefined) add("Error", text(row.e, "error"), true);
-    add("Prompt", prompt(row), true);
-    if (row.x !== undefined) add("Output", text(row.x));
-    if (row.f) add(row.f.length > 1 ? "References" : "Reference", el("div", {}, row.f.map((reference) => text(reference))));
-    if (row.g !== undefined && !row.ch) add("Target", text(row.g));
-    if (row.a !== undefined && row.a !== row.x && !row.ch) add("Answer read from it", text(row.a));
-    if (row.ch) add("Choices", choices(row), true);
-    else if (row.ll) add("Log-likelihood", el("p", {}, `${number(row.ll[0][0], 8)} over ${plural(row.ll[0][1], "token")}`));
-    if (row.lp) add("Label probabilities", pairsTable(["label", "probability"], [...row.lp].sort((a, b) => b[1] - a[1]).slice(0, 50).map(([label, p]) => [label, number(p)])));
-    if (row.j) add("Judges", judges(row.j), true);
-    const scores = metrics.names.map((name, i) => [`${name} ${metrics.up[i] ? "↑" : "↓"}`, number(row.sc[i])]).filter(([, value]) => value !== "—");
-    if (scores.length) add("Scores of this sample", line(scores), true);
-    const facts = [["state", row.s], ["finish reason", row.fr], ["latency", row.la === undefined ? undefined : seconds(row.la)], ["input tokens", row.ti], ["output tokens", row.to],
-      ["retries", row.re], ["repeat", row.r], ["from the store", row.st ? "yes" : undefined], ["cluster", row.cl], ...(row.gr || []), ["request", row.k]]
-      .filter(([, value]) => value !== undefined && value !== "");
-    add("Facts", line(facts), true);
-    return node;
-  };
-
-  const rowOf = (row) => {
-    const word = outcome(row);
-    const metrics = metricsOf(row);
-    const first = row.sc.findIndex((value) => value !== null);
-    const snippet = row.e !== undefined ? row.e : row.x !== undefined ? row.x : row.a !== undefined ? row.a : row.p.length ? (row.c ? shared(row.p[row.p.length - 1][1]) : row.p[row.p.length - 1]) : "";
-    const button = el("button", { type: "button", class: "row", "aria-expanded": "false" },
-      el("span", {}, el("span", { class: `badge ${word}` }, el("span", { "aria-hidden": "true" }, SIGNS[word]), " ", row.o === 0 ? row.s : word)),
-      el("span", { class: "id", dir: "auto" }, row.id),
-      el("span", { class: "where" }, data.models.length > 1 ? `${data.tasks[row.t]} · ${data.models[row.m]}` : data.tasks[row.t]),
-      el("span", { class: "snippet", dir: "auto" }, oneLine(snippet)),
-      el("span", { class: "score" }, first < 0 ? "" : `${metrics.names[first]} ${number(row.sc[first], 3)}`));
-    const item = el("li", {}, button);
-    button.addEventListener("click", () => {
-      const open = button.getAttribute("aria-expanded") !== "true";
-      button.setAttribute("aria-expanded", String(open));
-      if (open) item.append(detail(row));
-      else item.lastElementChild.remove();
-    });
-    return item;
-  };
-
-  // A page of rows at a time, so that ten thousand samples open as fast as a hundred, and what follows stays in reach.
-  const grow = () => {
-    const next = view.slice(shown, shown + PAGE);
-    if (!next.length) return;
-    $("rows").append(...next.map((i) => rowOf(data.rows[i])));
-    shown += next.length;
-    const left = view.length - shown;
-    $("more").hidden = left === 0;
-    $("more").textContent = `Show ${Math.min(PAGE, left)} more of ${left.toLocaleString("en-US")}`;
-  };
-
-  const score = (row) => {
-    const metrics = metricsOf(row);
-    const i = row.sc.findIndex((value) => typeof value === "number");
-    return i < 0 ? Infinity : metrics.up[i] ? row.sc[i] : -row.sc[i];
-  };
-  const ORDERS = {
-    "": ["wrong first", null],
-    score: ["lowest score", (a, b) => score(a) - score(b)],
-    slow: ["slowest", (a, b) => (b.la || 0) - (a.la || 0)],
-    long: ["longest output", (a, b) => (b.x || "").length - (a.x || "").length],
-  };
-
-  const apply = () => {
-    const words = $("f-text").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const [o, t, m, s] = ["f-outcome", "f-task", "f-model", "f-state"].map((id) => $(id).value);
-    view = [];
-    data.rows.forEach((row, i) => {
-      if (o && outcome(row) !== o) return;
-      if (t && String(row.t) !== t) return;
-      if (m && String(row.m) !== m) return;
-      if (s && row.s !== s) return;
-      if (words.length && !words.every((word) => haystack(i).includes(word))) return;
-      view.push(i);
-    });
-    const order = ORDERS[$("f-order").value][1];
-    if (order) view.sort((a, b) => order(data.rows[a], data.rows[b]));
-    shown = 0;
-    $("rows").replaceChildren();
-    $("count").textContent = view.length === data.rows.length ? plural(view.length, "sample") : view.length ? `${plural(view.length, "sample")} of ${data.rows.length.toLocaleString("en-US")}` : "No sample matches; change the search or the filters.";
-    $("more").hidden = true;
-    grow();
-  };
-
-  const fill = (id, all, options) => $(id).append(el("option", { value: "" }, all), ...options.map(([value, label]) => el("option", { value }, label)));
-  const counted = (values, order) => {
-    const counts = new Map();
-    for (const value of values) counts.set(value, (counts.get(value) || 0) + 1);
-    return [...counts].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([value, n]) => [value, `${value} (${n.toLocaleString("en-US")})`]);
-  };
-
-  const start = () => {
-    data = JSON.parse($("data").textContent);
-    haystacks = new Array(data.rows.length);
-    fill("f-outcome", "all", counted(data.rows.map(outcome), data.outcomes));
-    fill("f-task", "all", data.tasks.map((name, i) => [i, name]));
-    fill("f-model", "all", data.models.map((name, i) => [i, name]));
-    fill("f-state", "all", counted(data.rows.map((row) => row.s), []));
-    $("f-order").append(...Object.entries(ORDERS).map(([value, [label]]) => el("option", { value }, label)));
-    let timer;
-    $("f-text").addEventListener("input", () => {
-      clearTimeout(timer);
-      timer = setTimeout(apply, 120);
-    });
-    for (const id of ["f-outcome", "f-task", "f-model", "f-state", "f-order"]) $(id).addEventListener("change", apply);
-    document.querySelector("form.filters").addEventListener("submit", (event) => event.preventDefault());
-    $("more").addEventListener("click", () => {
-      const first = shown;
-      grow();
-      // The keyboard goes on where the new rows begin.
-      $("rows").children[first].querySelector(".row").focus();
-    });
-    $("rows").addEventListener("keydown", (event) => {
-      if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-      const item = event.target.closest("li");
-      const next = item && (event.key === "ArrowDown" ? item.nextElementSibling : item.previousElementSibling);
-      if (!next || !event.target.classList.contains("row")) return;
+  const help = () => $("help").open || $("help").showModal();
+  const LETTERS = { j: () => step(1), k: () => step(-1), "?": help, "/": () => { $("samples").scrollIntoView({ block: "nearest" }); $("f-text").focus(); $("f-text").select(); } };
+  const key = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || $("help").open || $("copy").open) return;
+    const typing = event.target.closest?.("input, select, textarea");
+    if (event.key === "Escape") {
+      if (event.target === $("f-text") && $("f-text").value) {
+        $("f-text").value = "";
+        apply();
+      } else if (typing) listing.focus();
+      else close();
+    } else if (!typing && LETTERS[event.key] && $("keys-on").checked) {
       event.preventDefault();
-      next.querySelector(".row").focus();
+      LETTERS[event.key]();
+    }
+  };
+
+  // --- beginning ----------------------------------------------------------------------------------------------------
+  const counts = (values) => {
+    const found = new Map();
+    for (const value of values) found.set(value, (found.get(value) || 0) + 1);
+    return found;
+  };
+  const options = (pairs) => pairs.map(([value, label]) => el("option", { value }, label));
+  const fill = (id, all, pairs) => {
+    $(id).append(el("option", { value: "" }, all), ...options(pairs));
+    $(id).closest("label").hidden = pairs.length < 2;
+  };
+  const fillShow = () => {
+    const of = (found, pairs) => pairs.filter(([value]) => found.get(value[1])).map(([value, label]) => [value.join(":"), `${label} (${amount(found.get(value[1]))})`]);
+    const outcomes = of(counts(column("o")), head.outcomes.map((name, k) => [["o", k], name]));
+    const states = of(counts(column("s").map((s) => head.states[s])), Object.entries(STATES).map(([name, label]) => [["s", name], label]));
+    const changes = counts((column("d") || []).map((d) => head.changes[d]));
+    changes.set("differs", ["changed", "worse", "better"].reduce((sum, name) => sum + (changes.get(name) || 0), 0));
+    const retried = (column("re") || []).filter((value) => value > 0).length;
+    $("f-show").append(el("option", { value: "" }, `all (${amount(head.n)})`), ...[["Outcome", outcomes], ["State", [...states, ...(retried ? [["re:1", `retried (${amount(retried)})`]] : [])]],
+      ["Against the baseline", of(changes, Object.entries(CHANGES).map(([name, label]) => [["d", name], label]))]].filter(([, pairs]) => pairs.length).map(([label, pairs]) => el("optgroup", { label }, options(pairs))));
+  };
+  const fillGroups = () => {
+    const found = head.groups.map((group, g) => {
+      const n = counts(group.of);
+      const values = group.values.map((value, k) => [`${g}:${k}`, `${group.name}=${value} (${amount(n.get(k) || 0)})`, n.get(k) || 0]).sort((a, b) => b[2] - a[2]);
+      return el("optgroup", { label: values.length > MOST_GROUPS ? `${group.name}, the ${MOST_GROUPS} most frequent` : group.name }, options(values.slice(0, MOST_GROUPS)));
     });
+    $("f-group").append(el("option", { value: "" }, "all"), ...found);
+    $("f-group").closest("label").hidden = !found.length;
+  };
+  const start = async () => {
+    if (typeof DecompressionStream === "undefined") {
+      $("too-old").hidden = false;
+      return;
+    }
+    head = await samples.open();
+    if (column("d")) $("explorer").classList.add("with-change");
+    fillShow();
+    fillGroups();
+    fill("f-task", "all", head.tasks.map((name, i) => [i, name]));
+    fill("f-model", "all", head.models.map((name, i) => [i, name]));
+    const names = [...new Set(head.metrics.flatMap((m) => m.names))];
+    fill("f-metric", "first of each task", names.map((name) => [name, name]));
+    $("f-low").closest("fieldset").hidden = !names.length;
+    const usable = (name) => ({ latency: column("la"), tokens: column("to"), cost: column("co"), score: names.length })[name] ?? (name === "" || name === "id" || name === "length");
+    $("f-order").append(...options(ORDERS.filter(([name]) => usable(name))));
+    let timer;
+    const soon = () => {
+      clearTimeout(timer);
+      timer = setTimeout(apply, 100);
+    };
+    for (const id of ["f-text", "f-low", "f-high"]) $(id).addEventListener("input", soon);
+    for (const id of ["f-show", "f-task", "f-model", "f-group", "f-metric", "f-order", "f-regex"]) $(id).addEventListener("change", () => apply(true));
+    $("f-turn").addEventListener("click", () => {
+      down = !down;
+      $("f-turn").setAttribute("aria-pressed", String(down));
+      apply();
+    });
+    document.querySelector("form.filters").addEventListener("submit", (event) => event.preventDefault());
+    $("previous").addEventListener("click", () => step(-1));
+    $("next").addEventListener("click", () => step(1));
+    $("close").addEventListener("click", close);
+    $("copy-link").addEventListener("click", () => copy(location.href.replace(/#.*$/, "") + linkTo(opened), "Link"));
+    $("copy-json").addEventListener("click", () => copy(drawing.plain(samples.row(opened)), "JSON"));
+    $("copy-command").addEventListener("click", () => copy(command(opened), "Command"));
+    $("help-button").addEventListener("click", help);
+    for (const id of ["help", "copy"]) $(`${id}-close`).addEventListener("click", () => $(id).close());
+    $("keys-on").checked = remembered();
+    $("keys-on").addEventListener("change", () => remembered($("keys-on").checked));
+    document.addEventListener("keydown", key);
+    addEventListener("hashchange", openLinked);
     $("explorer").hidden = false;
-    apply();
+    listing.start((i) => open(i));
+    await apply();
+    openLinked();
+    await samples.loadAll();
+    $("explorer").dataset.loaded = "all";
   };
   // After the first paint: the verdict is on the screen before the samples are read.
   requestAnimationFrame(() => setTimeout(start, 0));
