@@ -2,17 +2,21 @@
 
 Records are only read, no model is asked. HTML and Markdown go beside the record unless --out says otherwise; CSV and
 JSON are printed unless it does. What people said of the outputs (evalharness annotate) stands in HTML, Markdown and the
-summary: who rated, how far they agree, and how the models compare.
+summary: who rated, how far they agree, and how the models compare. With --sample one sample is printed as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .rated import ratings_beside
+
+if TYPE_CHECKING:
+    from evalharness.record import Rating, Record
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,8 +36,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="csv, parquet: one row a figure, an answer, or a sample and figure (default: metrics)",
     )
     parser.add_argument(
-        "--max-samples", type=_count, metavar="N", help="html: most samples in the page (default: 20000)"
+        "--samples",
+        "--max-samples",
+        type=_count,
+        metavar="N",
+        help="html: most samples in the page, however long (default: 100000, and 160 million characters)",
     )
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="html: set each sample beside this run's (or RUN:MODEL's) answer (default: the gate's baseline)",
+    )
+    parser.add_argument("--sample", metavar="ID", help="print this sample and its answers as JSON, and write nothing")
+    parser.add_argument("--task", metavar="TASK", help="with --sample: of this task")
+    parser.add_argument("--model", metavar="MODEL", help="with --sample: answered by this model")
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
 
@@ -45,7 +61,17 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.report import frames
     from evalharness.report.gatefile import read_gate
 
+    if args.sample is not None:
+        from .one_sample import print_sample
+
+        return print_sample(args)
+    for option in ("task", "model"):
+        if getattr(args, option) is not None:
+            raise UsageError(f"--{option} goes with --sample ID; add that, or leave it out")
     kind = args.format or _format_of(args.out)
+    for option in ("samples", "baseline"):
+        if getattr(args, option) is not None and kind != "html":
+            raise UsageError(f"--{option} is for the page; leave it out, or take --format html")
     record = open_record(args.record, reports=Path(args.reports), url=args.registry)
     gate = read_gate(record.folder)
     ratings = ratings_beside(record, Path(args.reports), url=args.registry) if kind in _WITH_RATINGS else ()
@@ -62,12 +88,8 @@ def run(args: argparse.Namespace) -> int:
         _write(Path(args.out), lambda path: frames.write_parquet(frames.table(record, args.table), path))
         return 0
     if kind == "html":
-        from evalharness.report.html import render_html
-        from evalharness.report.samples import MAX_SAMPLES
-
-        limit = MAX_SAMPLES if args.max_samples is None else args.max_samples
-        text, beside = render_html(record, gate, max_samples=limit, ratings=ratings), "report.html"
-    elif kind == "md":
+        return _page(args, record, gate, ratings)
+    if kind == "md":
         from evalharness.report.markdown import render_markdown
 
         text, beside = render_markdown(record, gate, ratings=ratings), "report.md"
@@ -80,6 +102,28 @@ def run(args: argparse.Namespace) -> int:
         _print(text)
     else:
         _write(Path(target), lambda path: _write_text(path, text))
+    return 0
+
+
+def _page(args: argparse.Namespace, record: Record, gate: Mapping[str, Any] | None, ratings: Iterable[Rating]) -> int:
+    from evalharness.core.files import write_atomic
+    from evalharness.report.html import iter_html
+
+    from .beside import baseline_beside, named_baseline
+
+    reports = Path(args.reports)
+    baseline = (
+        baseline_beside(record, gate, reports, url=args.registry)
+        if args.baseline is None
+        else named_baseline(record, args.baseline, reports, url=args.registry)
+    )
+    pieces = iter_html(record, gate, max_samples=args.samples, ratings=ratings, baseline=baseline)
+    if args.out == "-":
+        for piece in pieces:
+            _print(piece)
+    else:
+        # A piece at a time: a page of 100,000 samples is large.
+        _write(Path(args.out or record.folder / "report.html"), lambda path: write_atomic(path, pieces))
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.types import FAILED_STATES
 
+from .beside import baseline_beside
 from .ci import add_ci_arguments, hand_to_ci, wanted
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
     if outcome is None and (files := wanted(args)):
         why = "--no-gate was given" if args.no_gate else "the suite has no gates"
         print(f"evalharness: {' and '.join(files)} wrote nothing, since {why}", file=sys.stderr)
-    paths = write_reports(record, outcome)
+    baseline = baseline_beside(record, outcome, Path(args.reports), url=args.registry)
+    paths = write_reports(record, outcome, baseline=baseline)
     print_summary(record, outcome, report=paths.get("html"))
     _say_errors(record)
     if not record.manifest.complete:

@@ -8,7 +8,7 @@ const listing = (() => {
   const EXTRA = 6;
   const { el, number, marked, seconds, dollars } = drawing;
   const $ = (id) => document.getElementById(id);
-  let box, space, frame, view = [], active = -1, height = 40, words = null, onOpen, asked = new Set(), opened = -1, score = () => null;
+  let box, space, frame, view = [], active = -1, height = 40, words = null, onOpen, asked = new Set(), opened = -1, down = null, score = () => null;
 
   const oneLine = (text) => text.replace(/\s+/g, " ").trim();
   // A line of the text in which something was found, else of the answer.
@@ -129,14 +129,24 @@ const listing = (() => {
     box.append(space);
     box.addEventListener("scroll", later, { passive: true });
     box.addEventListener("keydown", key);
-    box.addEventListener("focus", () => active < 0 && view.length && move(Math.round((box.scrollTop * scale()) / height)));
-    box.addEventListener("click", (event) => {
-      const row = event.target.closest("[role=option]");
-      if (!row || String(getSelection()).length) return;
-      active = Number(row.getAttribute("aria-posinset")) - 1;
+    box.addEventListener("focus", () => down === null && active < 0 && view.length && move(Math.round((box.scrollTop * scale()) / height)));
+    // By where it is: a row that was made anew under the pointer gets no click.
+    const placeAt = (event) => Math.floor((event.clientY - box.getBoundingClientRect().top - box.clientTop + box.scrollTop * scale()) / height);
+    const choose = (place) => {
+      if (!(place >= 0 && place < view.length)) return;
+      active = place;
       box.focus({ preventScroll: true });
-      onOpen(view[active]);
+      onOpen(view[place]);
+    };
+    box.addEventListener("pointerdown", (event) => { down = event.button === 0 && event.offsetX < box.clientWidth ? placeAt(event) : null; });
+    box.addEventListener("pointerup", (event) => {
+      const place = down;
+      down = null;
+      if (place !== null && placeAt(event) === place && !String(getSelection())) choose(place);
     });
+    box.addEventListener("pointercancel", () => { down = null; });
+    // A click that no pointer made: that of a screen reader.
+    box.addEventListener("click", (event) => event.detail === 0 && choose(Number(event.target.closest("[role=option]")?.getAttribute("aria-posinset")) - 1));
     new ResizeObserver(measure).observe(box);
     measure();
   };
