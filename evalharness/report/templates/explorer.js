@@ -163,7 +163,7 @@
   const openLinked = () => {
     const i = linked();
     if (i < 0) return;
-    open(i, { focus: false }).then(() => $("samples").scrollIntoView());
+    open(i, { focus: false }).then(() => $("rows").scrollIntoView({ behavior: "instant" }));
   };
 
   // --- keys ---------------------------------------------------------------------------------------------------------
@@ -229,6 +229,7 @@
     }
     head = await samples.open();
     if (column("d")) $("explorer").classList.add("with-change");
+    if (head.tasks.length > 1 || head.models.length > 1) $("explorer").classList.add("with-where");
     fillShow();
     fillGroups();
     fill("f-task", "all", head.tasks.map((name, i) => [i, name]));

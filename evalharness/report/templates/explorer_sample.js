@@ -104,15 +104,18 @@ const drawing = (() => {
     const title = samples.head.baseline ? "Output of this run" : "Output";
     if (row.output !== undefined) add(title, text(row.output, { found, pieces: now }));
     if (row.answer !== undefined && row.answer !== row.output && !row.choices) add("Answer read from it", text(row.answer, { found }));
+    const calls = (title, list, mark) => list && add(title, el("div", {}, list.map((call) => text(call, { found: mark }))));
     if (!before) {
+      calls("Tool calls", row.calls, found);
       if (samples.head.baseline) add("The baseline", el("p", { class: "hint" }, "It has no answer to this sample."));
       return;
     }
     if (before.e !== undefined) add("Error of the baseline", text(before.e, { kind: "error" }));
     if (before.x !== undefined) add(before.x === row.output ? "Output of the baseline: the same" : "Output of the baseline", text(before.x, { pieces: old }));
     if (before.a !== undefined && before.a !== before.x) add("Answer of the baseline", text(before.a));
-    if (before.h !== undefined) add("", folded("Reasoning of the baseline", () => text(before.h)));
-    if (before.tc) add("Tool calls of the baseline", el("div", {}, before.tc.map((call) => text(call))));
+    if (before.h !== undefined) add("", folded("Reasoning of the baseline", () => text(before.h)), true);
+    calls("Tool calls of this run", row.calls, found);
+    calls("Tool calls of the baseline", before.tc);
   };
   const figures = (row) => {
     const before = row.b;
@@ -130,7 +133,6 @@ const drawing = (() => {
     add("Prompt", prompt(row, found), true);
     if (row.reasoning !== undefined) add("", folded(`Reasoning, which is no part of the answer (${plural(row.reasoning.length, "character")})`, () => text(row.reasoning, { found })), true);
     outputs(row, found, add);
-    if (row.calls) add("Tool calls", el("div", {}, row.calls.map((call) => text(call, { found }))));
     if (row.references) add(row.references.length > 1 ? "References" : "Reference", el("div", {}, row.references.map((reference) => text(reference, { found }))));
     if (row.target !== undefined && !row.choices) add("Target", text(row.target, { found }));
     if (row.choices) add("Choices", choices(row), true);
