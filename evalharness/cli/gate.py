@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .beside import baseline_beside
+from .against import baseline_beside
 from .ci import add_ci_arguments, hand_to_ci
 from .rated import ratings_beside
 
@@ -61,9 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if "/" not in record.id:
         # The page must not go on showing what another policy said.
         baseline = baseline_beside(record, outcome, reports, url=args.registry)
-        write_reports(
-            record, outcome, ratings=ratings_beside(record, reports, url=args.registry), baseline=baseline
-        )
+        write_reports(record, outcome, ratings=ratings_beside(record, reports, url=args.registry), baseline=baseline)
         _register(outcome, record, reports=reports, url=args.registry)
     if args.json:
         import json

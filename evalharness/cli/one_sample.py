@@ -24,7 +24,9 @@ def print_sample(args: argparse.Namespace) -> int:
     record = open_record(args.record, reports=Path(args.reports), url=args.registry)
     found = _answers(record, args.sample, args.task, args.model)
     if not found:
-        where = "".join(f" of {what} {value!r}" for what, value in (("task", args.task), ("model", args.model)) if value)
+        where = "".join(
+            f" of {what} {value!r}" for what, value in (("task", args.task), ("model", args.model)) if value
+        )
         raise UsageError(
             f"{record.id} has no sample {args.sample!r}{where}; its ids: evalharness report {args.record} --format csv "
             "--table samples"

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         metavar="RUN",
-        help="html: set each sample beside this run's (or RUN:MODEL's) answer (default: the gate's baseline)",
+        help="html: set each sample beside this run's answer (default: the gate's baseline)",
     )
     parser.add_argument("--sample", metavar="ID", help="print this sample and its answers as JSON, and write nothing")
     parser.add_argument("--task", metavar="TASK", help="with --sample: of this task")
@@ -109,14 +109,9 @@ def _page(args: argparse.Namespace, record: Record, gate: Mapping[str, Any] | No
     from evalharness.core.files import write_atomic
     from evalharness.report.html import iter_html
 
-    from .beside import baseline_beside, named_baseline
+    from .against import baseline_beside
 
-    reports = Path(args.reports)
-    baseline = (
-        baseline_beside(record, gate, reports, url=args.registry)
-        if args.baseline is None
-        else named_baseline(record, args.baseline, reports, url=args.registry)
-    )
+    baseline = baseline_beside(record, gate, Path(args.reports), url=args.registry, baseline=args.baseline)
     pieces = iter_html(record, gate, max_samples=args.samples, ratings=ratings, baseline=baseline)
     if args.out == "-":
         for piece in pieces:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.types import FAILED_STATES
 
-from .beside import baseline_beside
+from .against import baseline_beside
 from .ci import add_ci_arguments, hand_to_ci, wanted
 
 if TYPE_CHECKING:

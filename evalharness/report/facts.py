@@ -116,7 +116,7 @@ def interval_hint(view: ReportView) -> str:
 def samples_hint(bundle: SampleBundle, run_id: str) -> str:
     """How many samples the page holds, which, and what brings the others in."""
     here, total = len(bundle.rows), bundle.total
-    against = f" Each stands beside the answer of {bundle.baseline}." if bundle.baseline else ""
+    against = f" Beside each stands what {bundle.baseline} answered." if bundle.baseline else ""
     if here == total:
         return f"All {amount(total)} answers. Open one for its prompt, output, reference and scores.{against}"
     limit = f"{amount(here)} answers" if bundle.cut_by == "samples" else "the length of their texts"

@@ -34,7 +34,7 @@ from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdic
 from .gateview import GateOutcomeLike
 from .probes import HINT, held_bar
 from .reliability import diagram
-from .samples import bundle_samples
+from .samples import SampleBundle, bundle_samples
 from .text import amount, clip, figure, interval, safe, single_line
 from .view import ReportView, build_view, operations_of
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from ..record import Rating, Record
     from .people import PeopleView
-    from .sample_baseline import Baseline
 
 __all__ = ["asset", "embed_json", "environment", "iter_html", "load_template", "render_html", "source_hash"]
 
@@ -64,7 +63,7 @@ def render_html(
     *,
     max_samples: int | None = None,
     ratings: Iterable[Rating] = (),
-    baseline: Baseline | None = None,
+    baseline: Record | None = None,
 ) -> str:
     """The page, with at most `max_samples` samples in it (failed and wrong ones first), however long they are.
 
@@ -80,15 +79,12 @@ def iter_html(
     *,
     max_samples: int | None = None,
     ratings: Iterable[Rating] = (),
-    baseline: Baseline | None = None,
+    baseline: Record | None = None,
 ) -> Iterator[str]:
     """The page as `render_html` gives it, in pieces: the samples in it are never all in memory."""
     view = build_view(record, gate, ratings)
     manifest = view.manifest
-    if max_samples is None:
-        bundle = bundle_samples(record, baseline=baseline)
-    else:
-        bundle = bundle_samples(record, limit=max_samples, max_chars=sys.maxsize, baseline=baseline)
+    bundle = _samples(record, view, max_samples, baseline)
     columns, texts = explorer_blocks(bundle, manifest.id)
     css, js = asset("report.css") + asset("explorer.css"), "".join(map(asset, EXPLORER_SCRIPTS))
     # No text of the record can know it, and so none can pass for it.
@@ -137,6 +133,20 @@ def iter_html(
     # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
     for piece in chain([before, columns(), between], texts(), [after]):
         yield piece.encode("utf-8", "replace").decode("utf-8")
+
+
+def _samples(record: Record, view: ReportView, limit: int | None, baseline: Record | None) -> SampleBundle:
+    # Another model of the same run may be the baseline.
+    model = view.gate.baseline_id if view.gate is not None else None
+    against = None
+    if baseline is not None or model in record.manifest.models:
+        from .sample_baseline import Baseline
+
+        against = Baseline(record, model) if baseline is None else Baseline(baseline)
+    if limit is None:
+        return bundle_samples(record, baseline=against)
+    # Who says how many samples gets them, however long they are.
+    return bundle_samples(record, limit=limit, max_chars=sys.maxsize, baseline=against)
 
 
 @cache

@@ -141,10 +141,10 @@ def bundle_samples(
     bundle = SampleBundle(
         total=sum(len(part.outcomes) for part in parts),
         by_outcome={name: sum(part.outcomes.count(i) for part in parts) for i, name in enumerate(OUTCOMES)},
-        baseline="" if baseline is None else safe(baseline.name),
     )
-    places: dict[bytes, int] = {}
     against = {} if baseline is None else baseline.places(record)
+    bundle.baseline = safe(baseline.name) if baseline is not None and against else ""
+    places: dict[bytes, int] = {}
     live_bytes = _LIVE_BYTES // max(1, len(parts) * len(OUTCOMES))
     entries = [[_Entries(live_bytes) for _ in OUTCOMES] for _ in parts]
     errors: Counter[str] = Counter()

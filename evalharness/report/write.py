@@ -14,7 +14,6 @@ from .markdown import render_markdown
 
 if TYPE_CHECKING:
     from ..record import Rating, Record
-    from .sample_baseline import Baseline
 
 __all__ = ["HTML_FILE", "MARKDOWN_FILE", "write_reports"]
 
@@ -27,11 +26,11 @@ def write_reports(
     gate_outcome: GateOutcomeLike | Mapping[str, Any] | None = None,
     *,
     ratings: Iterable[Rating] = (),
-    baseline: Baseline | None = None,
+    baseline: Record | None = None,
 ) -> dict[str, Path]:
     """Write report.html and report.md into the record's folder (they are no part of its seal); returns their paths.
 
-    `ratings` are those that people gave to the run; beside its samples stand the answers of `baseline`.
+    `ratings` are those that people gave to the run; `baseline` is the run whose answers stand beside its own.
 
     Raises:
         RunError: if they cannot be written.
