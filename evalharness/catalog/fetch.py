@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from evalharness.core.alive import hold, release
 from evalharness.core.canonical import file_digest
 from evalharness.core.errors import RunError
 from evalharness.core.files import atomic_folder
@@ -23,6 +24,7 @@ from .progress import Progress
 __all__ = ["SOURCE", "Kit", "Maker", "fetch", "is_present", "source_of"]
 
 SOURCE = "SOURCE.json"
+_UNWRITABLE = "cannot write to the cache {folder}: {error}; set EVALHARNESS_CACHE to another folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,13 @@ def fetch(entry: Entry, *, kit: Kit, force: bool = False) -> Path:
     """
     if is_present(entry) and not force:
         return entry.folder
+    with _turn(entry.folder):
+        if not is_present(entry) or force:  # another process may have made it meanwhile
+            _make(entry, kit)
+    return entry.folder
+
+
+def _make(entry: Entry, kit: Kit) -> None:
     module, _, function = entry.maker.partition(":")
     maker: Maker = getattr(importlib.import_module(module), function)
     with _replacing(entry.folder) as folder:
@@ -111,7 +120,22 @@ def fetch(entry: Entry, *, kit: Kit, force: bool = False) -> Path:
         for file in filter(Path.is_file, folder.rglob("*")):
             # safetensors makes its files readable by their owner only; a cache may be shared.
             file.chmod(note.stat().st_mode)
-    return entry.folder
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Within it no other process makes `folder`."""
+    lock = folder.parent.parent / ".locks" / f"{folder.parent.name}-{folder.name}"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        held = hold(lock)
+    except OSError as error:
+        raise RunError(_UNWRITABLE.format(folder=folder.parent, error=error)) from error
+    try:
+        yield
+    finally:
+        release(held)
 
 
 @contextmanager
@@ -126,8 +150,6 @@ def _replacing(folder: Path) -> Iterator[Path]:
             folder.rename(old)
         staged.rename(folder)
     except OSError as error:
-        raise RunError(
-            f"cannot write to the cache {folder.parent}: {error}; set EVALHARNESS_CACHE to another folder"
-        ) from error
+        raise RunError(_UNWRITABLE.format(folder=folder.parent, error=error)) from error
     finally:
         shutil.rmtree(old, ignore_errors=True)

@@ -23,13 +23,14 @@ INTERVAL_KEY = "interval"
 
 
 def conditions_of(monitor: Monitor, measured: Measurement) -> tuple[Condition, ...]:
-    """The interval itself, then drift by column and segment, then the rules on figures.
+    """The interval itself, then drift by column and segment, what its parts say, and the rules on figures.
 
     A column with too few rows is no reason to fire, and none to call off what fires.
     """
     return (
         _interval(measured),
         *(_drift(measured) if monitor.alerts.on_drift else ()),
+        *measured.conditions,
         *(_ruled(rule, measured) for rule in monitor.alerts.rules if measured.status != "no_data"),
     )
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from evalharness.core.canonical import digest
 from evalharness.core.errors import SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
@@ -15,6 +18,7 @@ from .describe import watches_of
 from .measurement import Measurement
 from .operations import Operations, all_columns
 from .over_time import add_up, adds_up
+from .parts import Part, Setting, enriched, parts_of
 from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find_reference, freeze_from, window_of
 from .schedule import Interval
 
@@ -50,9 +54,6 @@ class Measurer:
         self, definition: Definition, interval: Interval, past: Past, *, beat: Callable[[], None]
     ) -> Measurement:
         """What of `interval` is measured and found (`measurement.Measure`)."""
-        from evalharness.report.drift_chart import standalone
-        from evalharness.report.drift_html import drift_html
-
         from .sources import read
 
         check_columns(definition)
@@ -64,14 +65,19 @@ class Measurer:
         reference = self._reference(definition, interval, past, kit) if kit is not None else None
         window = _Window(definition, past, kit, reference)
         operations = Operations(monitor.columns or all_columns(), monitor.segments, watches_of(monitor.watch))
-        for batch in reading.batches():
+        parts = parts_of(Setting(definition, interval, past, self._registry, beat))
+        enrich = enriched(definition, self._registry)
+        for batch in map(enrich, reading.batches()):
             beat()
             operations.add(batch)
             window.add(batch)
+            for part in parts:
+                part.add(batch)
         window.end()
         counts = reading.counts
+        inputs = [part.input_digest for part in parts if part.input_digest]
         shared: dict[str, Any] = {
-            "input_digest": reading.digest,
+            "input_digest": digest([reading.digest, *inputs]) if inputs else reading.digest,
             "n_rows": operations.n,
             "n_duplicates": counts.duplicates,
             "n_quarantined": counts.quarantined,
@@ -81,8 +87,27 @@ class Measurer:
         if operations.n == 0:
             left = f"; {counts.quarantined:,} rows could not be read" if counts.quarantined else ""
             outside = f"; {counts.outside:,} lie outside of it" if counts.outside else ""
-            return Measurement("no_data", **shared, message=f"the interval has no responses{left}{outside}")
+            nothing = f"the interval has no responses{left}{outside}"
+            return _joined(Measurement("no_data", **shared, message=nothing), parts)
         shared["figures"] = operations.figures()
+        compared = self._compared(definition, interval, past, beat, kit, reference, window, shared)
+        return _joined(compared, parts)
+
+    def _compared(
+        self,
+        definition: Definition,
+        interval: Interval,
+        past: Past,
+        beat: Callable[[], None],
+        kit: Kit | None,
+        reference: Reference | None,
+        window: _Window,
+        shared: dict[str, Any],
+    ) -> Measurement:
+        """The interval beside its reference, as far as there is one."""
+        from evalharness.report.drift_chart import standalone
+        from evalharness.report.drift_html import drift_html
+
         if window.state is None or window.layout is None or kit is None:
             message = window.message or "figures only: nothing is compared"
             return Measurement("no_reference", **shared, message=message)
@@ -116,11 +141,12 @@ class Measurer:
 
         reference = definition.monitor.reference
         source = definition.monitor.source
+        enrich = enriched(definition, self._registry)
         if isinstance(reference, RunReference):
             from .run_reference import responses_of_run
 
             folder = self._registry.resolve(reference.run)
-            return f"run {folder.name}", lambda: map(kit.table, responses_of_run(folder))
+            return f"run {folder.name}", lambda: map(kit.table, map(enrich, responses_of_run(folder)))
         if isinstance(reference, PathReference):
             # Files of the source's own format, whatever the time of their responses.
             given = source.model_copy(update={"path": reference.path, "receive": None})
@@ -128,7 +154,21 @@ class Measurer:
         else:
             given, span = source, window_of(definition)
             name = f"window {span}"
-        return name, lambda: map(kit.table, read(given, span.start, span.end, base=definition.base).batches())
+        read_all = partial(read, given, span.start, span.end, base=definition.base)
+        return name, lambda: map(kit.table, map(enrich, read_all().batches()))
+
+
+def _joined(measured: Measurement, parts: Sequence[Part]) -> Measurement:
+    """The measurement with what the parts found."""
+    for part in parts:
+        found = part.end(measured.findings)
+        measured = replace(
+            measured,
+            figures=(*measured.figures, *found.figures),
+            files={**measured.files, **found.files},
+            conditions=(*measured.conditions, *found.conditions),
+        )
+    return measured
 
 
 class _Window:

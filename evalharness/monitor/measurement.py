@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from evalharness.core.drifting import DriftFinding
 
+from .conditions import Condition
+
 if TYPE_CHECKING:
     from .define import Definition
     from .schedule import Interval
@@ -47,6 +49,7 @@ class Measurement:
     message: str = ""
     figures: tuple[FigureRow, ...] = ()
     findings: tuple[DriftFinding, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     pictures: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
 

@@ -65,7 +65,7 @@ def iter_html(
     view = build_view(record, gate, ratings)
     bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
-    css, js = page_css("report.css"), asset("report.js")
+    css, js = page_css("report.css", "explorer.css"), asset("explorer.js")
     # No text of the record can know it, and so none can pass for it.
     here = secrets.token_hex(16)
     drawing = DRAWING.set(_bar_of(view))

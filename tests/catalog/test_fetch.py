@@ -4,7 +4,10 @@ import dataclasses
 import json
 import stat
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,27 @@ def test_what_is_damaged_or_old_is_made_anew(thing: Entry, kit: Kit, damage: str
     assert is_present(thing)
     assert {file.name for file in folder.iterdir()} == {"test.jsonl", SOURCE}
     assert [entry.name for entry in folder.parent.iterdir()] == ["thing"]
+
+
+def test_of_two_processes_one_makes_it_and_the_other_waits(thing: Entry, kit: Kit, monkeypatch: Any) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(entry: Entry, folder: Path, kit: Kit) -> Mapping[str, Any]:
+        begun.set()
+        assert go_on.wait(10)
+        return make(entry, folder, kit)
+
+    monkeypatch.setattr(sys.modules[__name__], "slowly", slowly, raising=False)
+    slow = dataclasses.replace(thing, maker="fetch_test_makers:slowly")
+    with ThreadPoolExecutor(2) as pool:  # locks are of open files: two threads are as good as two processes
+        first = pool.submit(fetch, slow, kit=kit)
+        assert begun.wait(10)
+        second = pool.submit(fetch, thing, kit=kit)
+        time.sleep(0.1)
+        assert not second.done()
+        go_on.set()
+        assert first.result(10) == second.result(10)
+    assert _made == ["thing"]
 
 
 def test_force_makes_it_anew(thing: Entry, kit: Kit) -> None:
