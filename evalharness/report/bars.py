@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +15,7 @@ from .text import figure, safe
 if TYPE_CHECKING:
     from ..compare.result import ComparedFigure
 
-__all__ = ["DRAWING", "Scale", "bar", "difference_bar", "drawn_bar", "scale_of", "strip"]
+__all__ = ["DRAWING", "Scale", "bar", "difference_bar", "drawn_bar", "scale_of", "sparkline", "strip"]
 
 # Draws the figures of the page that is being made: only it knows which of them share a scale.
 DRAWING: ContextVar[Callable[[MetricResult], Markup] | None] = ContextVar("drawing", default=None)
@@ -116,3 +116,23 @@ def strip(counts: Mapping[str, int]) -> Markup:
     label = ", ".join(f"{name} {n:,}" for name, n in counts.items())
     head = Markup('<svg class="strip" viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label="{}">')
     return head.format(safe(label)) + Markup("".join(pieces) + "</svg>")
+
+
+def sparkline(past: Sequence[float], now: float) -> Markup:
+    """The SVG of a figure in earlier runs and in this one, the last point marked; empty where nothing came before."""
+    seen = [*past, now]
+    known = [value for value in seen if math.isfinite(value)]
+    if len(known) < 2 or not math.isfinite(now):
+        return Markup("")
+    low, span = min(known), max(known) - min(known)
+    places = [
+        (_PAD + i * (_WIDTH - 2 * _PAD) / (len(seen) - 1), 20 - 16 * (value - low) / span if span else 12.0)
+        for i, value in enumerate(seen)
+        if math.isfinite(value)
+    ]
+    line = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+    x, y = places[-1]
+    label = f"{len(known) - 1} earlier: from {figure(known[0])}, lowest {figure(low)}, highest {figure(low + span)}"
+    head = Markup('<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" aria-label="{}">')
+    body = f'<path d="M{line}"/><path class="last" d="M{x:.1f} {y:.1f}h0.01"/></svg>'
+    return head.format(f"{label}, now {figure(now)}") + Markup(body)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .costs import cost_rows, cost_total, usd
+from .costs import cost_table
 from .gateview import GateOutcomeLike, GateView
 from .grid import Grid
 from .reliability import Reliability
@@ -316,17 +316,11 @@ def _states(view: ReportView) -> list[str]:
 
 
 def _costs(view: ReportView) -> list[str]:
-    rows = cost_rows(view.manifest)
-    if all(row.cost == "none" for row in rows):
+    table = cost_table(view.manifest)
+    if table is None:
         return []
-    total = cost_total(view.manifest)
-    names = ("n_requests", "n_retries", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
-    cells = [
-        [_e(row.model), *(amount(getattr(row, name)) for name in names), _e(row.cost_text), _e(usd(row.spent_usd))]
-        for row in [*rows, *([total] if total is not None and len(rows) > 1 else [])]
-    ]
-    head = ["model", "requests sent", "retries", "tokens in", "cached", "tokens out", "reasoning", "cost", "spent now"]
-    return ["## Tokens and cost", "", *markdown_table(head, cells, right=range(1, len(head)))]
+    rows = [[_e(cell) for cell in row] for row in table.rows]
+    return ["## Tokens and cost", "", *markdown_table(list(table.heads), rows, right=range(1, len(table.heads)))]
 
 
 def _provenance(view: ReportView) -> list[str]:
