@@ -15,7 +15,7 @@ from .text import figure, safe
 if TYPE_CHECKING:
     from ..compare.result import ComparedFigure
 
-__all__ = ["DRAWING", "Scale", "bar", "difference_bar", "drawn_bar", "scale_of", "sparkline", "strip"]
+__all__ = ["DRAWING", "Scale", "bar", "difference_bar", "drawn_bar", "scale_of", "span_bar", "sparkline", "strip"]
 
 # Draws the figures of the page that is being made: only it knows which of them share a scale.
 DRAWING: ContextVar[Callable[[MetricResult], Markup] | None] = ContextVar("drawing", default=None)
@@ -75,6 +75,15 @@ def drawn_bar(result: MetricResult) -> Markup:
     """The SVG of a figure as the page that is being made draws it; on a scale of its own where no page is."""
     draw = DRAWING.get()
     return bar(result, scale_of([result])) if draw is None else draw(result)
+
+
+def span_bar(span: Sequence[float], scale: Scale, *, unit: str) -> Markup:
+    """The SVG of (low, middle, high) of many values on a scale."""
+    low, middle, high = span
+    label = f"from {figure(low)} to {figure(high)} {unit}, median {figure(middle)}"
+    ends = _line("ci", scale.x(low), scale.x(high)) + _line("dot", scale.x(middle), scale.x(middle))
+    head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
+    return head.format(safe(label)) + Markup(_line("track", 0.0, _WIDTH) + ends + "</svg>")
 
 
 def difference_bar(one: ComparedFigure, reach: float, css: str) -> Markup:

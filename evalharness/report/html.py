@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..record import Rating, Record
     from ..record.history import History
+    from .charts import Chart
     from .people import PeopleView
 
 __all__ = ["iter_html", "load_template", "render_html"]
@@ -80,6 +81,7 @@ def iter_html(
     # No text of the record can know it, and so none can pass for it.
     here = secrets.token_hex(16)
     drawing = DRAWING.set(_bar_of(view))
+    charts = task_charts(record, view)
     page = load_template().render(
         css=Markup(css),
         js=Markup(js),
@@ -96,7 +98,7 @@ def iter_html(
         people=[_people(p) for p in view.people],
         explanations=explanation_views(record),
         attacks=attack_views(record),
-        charts=task_charts(record, view),
+        charts=charts,
         charts_hint="" if can_draw() else NEEDS,
         history=_sparklines(history),
         changes=None if baseline is None else changes_of(record, baseline),
@@ -113,8 +115,8 @@ def iter_html(
             for task, model, counts in view.states
         ],
         errors=_errors(bundle),
-        operations=operations_table(view),
-        latencies=latency_charts(record),
+        operations=operations_table(record, view),
+        latencies=_latencies(record, charts),
         costs=costs_table(manifest),
         samples_hint=samples_hint(bundle),
         command=repeat_command(view),
@@ -177,6 +179,14 @@ def _sparklines(history: History | None) -> Callable[[MetricResult], Markup] | N
         return sparkline([figure.value for figure in past.get((r.task, r.model, r.metric), ())], r.value)
 
     return draw
+
+
+def _latencies(record: Record, charts: Mapping[str, list[Chart]]) -> list[Chart]:
+    """Histograms of latencies beside other charts.
+
+    The table draws their span: alone they are not worth the half second for which what draws has to be started.
+    """
+    return latency_charts(record) if charts else []
 
 
 def _people(view: PeopleView) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .charts import Chart, histogram, reliability_chart
 from .page import variant_of
-from .spread import latency_spread, score_spread
+from .spread import latencies_of, latency_spread, score_spread
 from .view import ReportView, TaskView
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def latency_charts(record: Record) -> list[Chart]:
 def _latencies(record: Record) -> Iterator[Chart]:
     several = len({entry.model for entry in record.manifest.tasks}) > 1
     for entry in record.manifest.tasks:
-        spread = latency_spread(record, entry.id, entry.model)
+        spread = latency_spread(latencies_of(record, entry.id, entry.model))
         if spread is not None:
             title = f"Latency in {entry.id}{f' of {entry.model}' if several else ''}"
             yield _histogram(spread, title, "seconds", "answers")

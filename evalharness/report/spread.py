@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..record import Record
     from ..stats.arrays import Floats
 
-__all__ = ["Spread", "latency_spread", "score_spread", "spread_of"]
+__all__ = ["Spread", "latencies_of", "latency_spread", "score_spread", "spread_of"]
 
 # Fewer values, or values of fewer kinds, are said as well by the figure itself.
 _LEAST, _LEAST_DISTINCT = 12, 4
@@ -43,10 +43,16 @@ def score_spread(record: Record, result: MetricResult) -> Spread | None:
     return spread_of(values, bounds=result.bounds, marks=(("median", 50),))
 
 
-def latency_spread(record: Record, task: str, model: str) -> Spread | None:
-    """How many seconds the answers took that were asked for in this run, or in the one that they are stored from."""
+def latencies_of(record: Record, task: str, model: str) -> Floats:
+    """The seconds that the answers took, in this run or in the one that they are stored from; NaN left out."""
     values = _column(record, SAMPLES, {"task": task, "model": model}, "latency_s")
-    return spread_of(values, bounds=(0.0, np.inf), marks=(("median", 50), ("p95", 95)))
+    known: Floats = values[np.isfinite(values)]
+    return known
+
+
+def latency_spread(seconds: Floats) -> Spread | None:
+    """The histogram of latencies; None where there is too little to see."""
+    return spread_of(seconds, bounds=(0.0, np.inf), marks=(("median", 50), ("p95", 95)))
 
 
 def spread_of(
