@@ -6,15 +6,19 @@ __all__ = ["PAYLOADS"]
 
 _RUN = "window.hacked=1"
 _EVENTS = (
-    *("onerror", "onload", "onclick", "onmouseover", "onfocus", "onblur", "onanimationstart", "ontoggle", "onpointerdown"),
+    *("onerror", "onload", "onclick", "onmouseover", "onfocus", "onblur", "onanimationstart", "ontoggle"),
+    "onpointerdown",
     *("onwheel", "onscroll", "oninput", "onchange", "onbeforetoggle", "oncontentvisibilityautostatechange"),
 )  # fmt: skip
 _ELEMENTS = (
-    *("img src=x", "svg", "body", "input autofocus", "details open", "video src=x", "audio src=x", "iframe src=x", "marquee"),
-    *("object data=x", "a href=x tabindex=1 autofocus", "style", "math", "div popover", "select autofocus", "textarea autofocus"),
+    *("img src=x", "svg", "body", "input autofocus", "details open", "video src=x", "audio src=x", "iframe src=x"),
+    *("marquee", "object data=x", "a href=x tabindex=1 autofocus", "style", "math", "div popover"),
+    *("select autofocus", "textarea autofocus"),
 )  # fmt: skip
 _LEAVE = (
     "</script>",
+    "\\",
+    "/*",
     "</style>",
     "</textarea>",
     "</title>",

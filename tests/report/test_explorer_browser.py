@@ -94,7 +94,7 @@ def test_filters(make_record, open_page):
 def test_orders(make_record, open_page):
     page = open_page(render_html(make_record(n=12)))
     assert ids(page)[:4] == ["s4", "s0", "s5", "s10"]
-    for order, first in {"latency": "t0", "id": "s0", "score": "s0", "length": "t0"}.items():
+    for order, first in {"latency": "t0", "id": "s0", "score": "s0", "length": "t10"}.items():
         settled(page, lambda order=order: page.select_option("#f-order", order))
         assert ids(page)[0] == first, order
     settled(page, lambda: page.select_option("#f-order", "id"))
@@ -195,7 +195,7 @@ def test_copies(make_record, open_page):
     found = page.evaluate("async () => JSON.parse(await navigator.clipboard.readText())")
     assert (found["sample_id"], found["task"], found["model"]) == ("t3", "translate", "small")
     assert found["prompt"][1]["content"] == "Translate 3: good morning it's"
-    assert found["scores"] == {"bleu": 23}
+    assert found["scores"] == {"bleu": 23, "chrf": None}
     assert found["baseline"]["text"] == "Guten Morgen 3 "
     page.click("#copy-command")
     page.wait_for_function("() => document.getElementById('copied').textContent === 'Command copied.'")
@@ -256,7 +256,7 @@ def test_ten_thousand_samples(make_record, open_page):
 
 
 def _hostile(make_record, tmp_path: Path):
-    """A sample for each payload, which stands in all of its texts at once, and a model, a task and figures so called."""
+    """A sample for each payload, which stands in all of its texts at once, and hostile names besides."""
     base = make_record(run_id="base")
     rows, scores, stats = [], [], []
     worst = "</script><img src=x onerror=window.hacked=1>"

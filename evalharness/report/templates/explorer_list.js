@@ -132,6 +132,8 @@ const listing = (() => {
     box.addEventListener("focus", () => down === null && active < 0 && view.length && move(Math.round((box.scrollTop * scale()) / height)));
     // By where it is: a row that was made anew under the pointer gets no click.
     const placeAt = (event) => Math.floor((event.clientY - box.getBoundingClientRect().top - box.clientTop + box.scrollTop * scale()) / height);
+    // Who marks an id to copy it does not want to open its sample.
+    const selecting = () => !getSelection().isCollapsed && box.contains(getSelection().anchorNode);
     const choose = (place) => {
       if (!(place >= 0 && place < view.length)) return;
       active = place;
@@ -142,7 +144,7 @@ const listing = (() => {
     box.addEventListener("pointerup", (event) => {
       const place = down;
       down = null;
-      if (place !== null && placeAt(event) === place && !String(getSelection())) choose(place);
+      if (place !== null && placeAt(event) === place && !selecting()) choose(place);
     });
     box.addEventListener("pointercancel", () => { down = null; });
     // A click that no pointer made: that of a screen reader.

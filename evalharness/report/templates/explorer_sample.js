@@ -23,6 +23,7 @@ const drawing = (() => {
     if (!found) return [content];
     const parts = [];
     let at = 0;
+    found.lastIndex = 0;
     for (const match of content.matchAll(found)) {
       if (!match[0]) continue;
       parts.push(content.slice(at, match.index), el("mark", {}, match[0]));
