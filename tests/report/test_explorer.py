@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from evalharness.cli.main import main
 from evalharness.core.spool import Spool
 from evalharness.core.types import Message
+from evalharness.record import seal
 from evalharness.report.explorer_data import explorer_blocks
 from evalharness.report.html import render_html
 from evalharness.report.sample_baseline import Baseline, change_of
-from evalharness.report.sample_rows import SharedTexts
+from evalharness.report.sample_rows import SharedTexts, size_of
 from evalharness.report.samples import CHANGES, SampleBundle, bundle_samples
 
 from .blocks import blocks_of, columns_of, rows_of
@@ -136,6 +137,29 @@ def test_samples_that_the_baseline_has_not(make_record):
     assert "b" not in find(rows_of(text), "s8")
 
 
+def test_repeats_stand_beside_repeats(make_record, tmp_path):
+    base = make_record(run_id="base")
+    first = next(base.iter_samples(task="translate"))
+
+    def record(run_id, texts):
+        rows = [
+            dataclasses.replace(
+                first,
+                request=dataclasses.replace(first.request, key=f"{i}" * 64, repeat=i),
+                response=dataclasses.replace(first.response, key=f"{i}" * 64, text=text),
+            )
+            for i, text in enumerate(texts)
+        ]
+        tasks = tuple(task for task in base.manifest.tasks if task.id == "translate")
+        results = tuple(result for result in base.results if result.metric == "bleu")
+        manifest = dataclasses.replace(base.manifest, id=run_id, tasks=tasks, results=results)
+        return seal(tmp_path / run_id, manifest, rows, [], [])
+
+    text = render_html(record("now", "abc"), baseline=record("before", "abx"))
+    assert [row["b"]["x"] for row in rows_of(text)] == ["a", "b", "x"]
+    assert [CHANGES[d] for d in columns_of(text)["columns"]["d"]] == ["same", "same", "changed"]
+
+
 def answer(score=1.0, status="ok", text="a"):
     return {"s": status, "sc": [None, score], "x": text}
 
@@ -197,6 +221,7 @@ def test_characters_are_shared_evenly_over_tasks(make_record):
     bundle = bundle_samples(make_record(n=40, odd="y" * 500), max_chars=30_000)
     tasks = [row["t"] for row in bundle.rows if row["o"] > 1]
     assert set(tasks) == {0, 1}
+    assert 20_000 < sum(map(size_of, bundle.rows)) <= 30_000
 
 
 def test_who_says_how_many_gets_them_however_long(make_record, monkeypatch):
