@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import random
 import resource
 import shutil
@@ -208,6 +209,7 @@ def main() -> None:
         worker(*args.worker)
         return
     columns: list[list[str]] = []
+    load = os.getloadavg()[0]
     for n in map(int, args.numbers.split(",")):
         with tempfile.TemporaryDirectory() as name:
             record, page = make_record(Path(name), n), Path(name) / "report.html"
@@ -241,7 +243,8 @@ def main() -> None:
         "a frame while the list jumps, and the worst",
     ]
     rows = [list(row) for row in zip(names, *columns, strict=True)]
-    text = f"`python benchmarks/report_explorer.py`: times from the start of the navigation; medians. {machine()}."
+    text = f"`python benchmarks/report_explorer.py`: times from the start of the navigation; medians. {machine()}; "
+    text += f"load average {load:.1f} when it began."
     table = markdown_table(rows[0], rows[1:])
     print(table)
     if args.write:
