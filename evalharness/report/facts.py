@@ -113,14 +113,17 @@ def interval_hint(view: ReportView) -> str:
     return "Their confidence and methods stand under Provenance."
 
 
-def samples_hint(bundle: SampleBundle) -> str:
-    """How many samples the page holds, and which."""
+def samples_hint(bundle: SampleBundle, run_id: str) -> str:
+    """How many samples the page holds, which, and what brings the others in."""
     here, total = len(bundle.rows), bundle.total
+    against = f" Beside each stands what {bundle.baseline} answered." if bundle.baseline else ""
     if here == total:
-        return f"All {amount(total)} answers. Open one for its prompt, output, reference and scores."
+        return f"All {amount(total)} answers. Open one for its prompt, output, reference and scores.{against}"
+    limit = f"{amount(here)} answers" if bundle.cut_by == "samples" else "the length of their texts"
     return (
-        f"{amount(here)} of {amount(total)} answers, failed and wrong ones first, so that the page stays quick; "
-        "all of them are in samples.parquet beside this file."
+        f"{amount(here)} of {amount(total)} answers, failed and wrong ones first: the page stops at {limit} to stay "
+        f"quick. For all of them: evalharness report {run_id} --samples {total}; they are also in samples.parquet "
+        f"beside this file.{against}"
     )
 
 

@@ -6,19 +6,11 @@ script puts into the page as text.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 import secrets
-from collections import Counter
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
-from datetime import datetime
-from functools import cache
-from importlib import resources
-from itertools import chain, takewhile
-from pathlib import Path
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -26,66 +18,69 @@ from markupsafe import Markup
 from ..core.canonical import to_jsonable
 from ..core.types import MetricResult
 from .attacks import attack_views
-from .attribution_bars import largest_of, reach_of, scale_of_text, signed, step_bar, word_bar
-from .bars import bar, scale_of, strip
+from .bars import DRAWING, bar, scale_of, sparkline, strip
+from .changes import changes_of
+from .charts.render import NEEDS, can_draw
 from .explanations import explanation_views
+from .explorer_data import EXPLORER_SCRIPTS, explorer_blocks
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
-from .probes import HINT, held_bar
-from .reliability import diagram
-from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
-from .text import amount, clip, figure, interval, safe, single_line
-from .view import ReportView, build_view, operations_of
+from .operations import costs_table, operations_table
+from .page import asset, compact, environment, page_css, source_hash
+from .pictures import latency_charts, task_charts
+from .probes import HINT
+from .samples import SampleBundle, bundle_samples
+from .view import ReportView, build_view
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import Template
 
     from ..record import Rating, Record
+    from ..record.history import History
+    from .charts import Chart
     from .people import PeopleView
 
-__all__ = ["asset", "embed_json", "environment", "iter_html", "load_template", "render_html", "source_hash"]
-
-_SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
-_ERRORS_SHOWN = 8
-# Draws the figures of the page that is being made.
-_drawing: ContextVar[Callable[[MetricResult], Markup]] = ContextVar("drawing")
-
-
-def embed_json(value: object) -> Markup:
-    """`value` as JSON that can stand in a script element: no `<`, `>`, `&`, line separators or lone surrogates."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(_SPECIAL.sub(lambda m: f"\\u{ord(m[0]):04x}", text))
+__all__ = ["iter_html", "load_template", "render_html"]
 
 
 def render_html(
     record: Record,
     gate: GateOutcomeLike | Mapping[str, Any] | None = None,
     *,
-    max_samples: int = MAX_SAMPLES,
+    max_samples: int | None = None,
     ratings: Iterable[Rating] = (),
+    history: History | None = None,
+    baseline: Record | None = None,
 ) -> str:
-    """The page, with at most `max_samples` samples in it (failed and wrong ones first).
+    """The page, with at most `max_samples` samples in it (failed and wrong ones first), however long they are.
 
-    `ratings` are those that people gave to the run.
+    By default they are 100,000 and 160 million characters at most. `ratings` are those that people gave to the run,
+    `history` the figures of earlier runs of its suite, `baseline` the run that it is compared with.
     """
-    return "".join(iter_html(record, gate, max_samples=max_samples, ratings=ratings))
+    return "".join(
+        iter_html(record, gate, max_samples=max_samples, ratings=ratings, history=history, baseline=baseline)
+    )
 
 
 def iter_html(
     record: Record,
     gate: GateOutcomeLike | Mapping[str, Any] | None = None,
     *,
-    max_samples: int = MAX_SAMPLES,
+    max_samples: int | None = None,
     ratings: Iterable[Rating] = (),
+    history: History | None = None,
+    baseline: Record | None = None,
 ) -> Iterator[str]:
     """The page as `render_html` gives it, in pieces: the samples in it are never all in memory."""
     view = build_view(record, gate, ratings)
-    bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
-    css, js = asset("report.css"), asset("report.js")
+    bundle = _samples(record, view, max_samples, baseline)
+    columns, texts = explorer_blocks(bundle, manifest.id)
+    css, js = page_css("report.css", "compare.css", "explorer.css"), "".join(map(asset, EXPLORER_SCRIPTS))
     # No text of the record can know it, and so none can pass for it.
-    here = secrets.token_hex(16)
-    drawing = _drawing.set(_bar_of(view))
+    here, there = secrets.token_hex(16), secrets.token_hex(16)
+    drawing = DRAWING.set(_bar_of(view))
+    charts = task_charts(record, view)
     page = load_template().render(
         css=Markup(css),
         js=Markup(js),
@@ -102,6 +97,10 @@ def iter_html(
         people=[_people(p) for p in view.people],
         explanations=explanation_views(record),
         attacks=attack_views(record),
+        charts=charts,
+        charts_hint="" if can_draw() else NEEDS,
+        history=_sparklines(history),
+        changes=None if baseline is None else changes_of(record, baseline),
         probes_hint=HINT,
         on_error=_on_error(view),
         states=[
@@ -114,95 +113,43 @@ def iter_html(
             }
             for task, model, counts in view.states
         ],
-        errors=_errors(bundle),
-        operations=operations_of(view),
-        samples_hint=samples_hint(bundle),
+        errors=bundle.errors,
+        operations=operations_table(record, view),
+        latencies=_latencies(record, charts),
+        costs=costs_table(manifest),
+        samples_hint=samples_hint(bundle, manifest.id),
         command=repeat_command(view),
         signatures=_signatures(record.results),
         suite_text=_suite_text(manifest.suite),
-        data=Markup(here),
+        columns=Markup(here),
+        texts=Markup(there),
     )
-    _drawing.reset(drawing)
-    before, _, after = page.partition(here)
+    DRAWING.reset(drawing)
+    before, _, rest = page.partition(here)
+    between, _, after = rest.partition(there)
     # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
-    for piece in chain([before], _data(bundle), [after]):
+    for piece in chain([before, columns(), between], texts(), [after]):
         yield piece.encode("utf-8", "replace").decode("utf-8")
 
 
-def _data(bundle: SampleBundle) -> Iterator[str]:
-    """The JSON of the data block, a row at a time."""
-    yield embed_json(bundle.to_dict())[:-1]
-    for name, items in (("shared", bundle.shared), ("rows", bundle.rows)):
-        yield f',"{name}":['
-        for index, item in enumerate(items):
-            yield ("," if index else "") + embed_json(item)
-        yield "]"
-    yield "}"
+def _samples(record: Record, view: ReportView, limit: int | None, baseline: Record | None) -> SampleBundle:
+    # Another model of the same run may be the baseline.
+    model = view.gate.baseline_id if view.gate is not None else None
+    against = None
+    if baseline is not None or model in record.manifest.models:
+        from .sample_baseline import Baseline
 
-
-@cache
-def asset(name: str) -> str:
-    """A file among the templates, with the same line ends everywhere."""
-    text = (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
-    return text.replace("\r\n", "\n")
-
-
-def source_hash(text: str) -> str:
-    """How a page's policy names a style sheet or a script of its own."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        against = Baseline(record, model) if baseline is None else Baseline(baseline)
+    if limit is None:
+        return bundle_samples(record, baseline=against)
+    # Who says how many samples gets them, however long they are.
+    return bundle_samples(record, limit=limit, max_chars=sys.maxsize, baseline=against)
 
 
 def load_template() -> Template:
     """The page's template, made ready once: a moment that a command may choose, for it may take a tenth of a second."""
     environment().get_template("macros.j2")
     return environment().get_template("report.html.j2")
-
-
-@cache
-def environment() -> Environment:
-    """The templates, with what they may call; what they print is escaped and cannot act."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from .compiled import CompiledTemplates
-
-    here = Path(__file__)
-    made = Environment(
-        loader=PackageLoader(__package__ or "evalharness.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Every value that is printed passes here: control characters never reach the page.
-        finalize=lambda value: safe(value) if type(value) is str else value,
-        bytecode_cache=CompiledTemplates(here.with_name("templates"), here),
-    )
-    made.filters.update(
-        figure=figure,
-        like=lambda value, like: figure(value, like=like),
-        amount=amount,
-        interval=lambda triple: interval(triple[0], triple[1], like=triple[2]),
-        word=lambda text: re.sub(r"[^a-z_]", "", str(text)),
-        count=lambda number: f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}",
-        compact=_compact,
-        utc=_utc,
-        variant=lambda result: _variant(result.task, result.model),
-        bar=lambda result: _drawing.get()(result),
-        held=held_bar,
-        diagram=diagram,
-        signed=signed,
-        reach=reach_of,
-        largest=largest_of,
-        word_bar=word_bar,
-        text_scale=scale_of_text,
-        step_bar=step_bar,
-        level=lambda level: f"p{level}" if level > 0 else f"n{-level}" if level < 0 else "z",
-    )
-    return made
-
-
-def _variant(task: str, model: str) -> str:
-    _, at, rest = task.partition("@")
-    return f"{model} · {rest}" if at and rest not in model else model
 
 
 def _bar_of(view: ReportView) -> Callable[[MetricResult], Markup]:
@@ -226,6 +173,26 @@ def _bar_of(view: ReportView) -> Callable[[MetricResult], Markup]:
     return draw
 
 
+def _sparklines(history: History | None) -> Callable[[MetricResult], Markup] | None:
+    """Draws what earlier runs found of a figure; None where there are none."""
+    if not history:
+        return None
+    past = history
+
+    def draw(r: MetricResult) -> Markup:
+        return sparkline([figure.value for figure in past.get((r.task, r.model, r.metric), ())], r.value)
+
+    return draw
+
+
+def _latencies(record: Record, charts: Mapping[str, list[Chart]]) -> list[Chart]:
+    """Histograms of latencies beside other charts.
+
+    The table draws their span: alone they are not worth the half second for which what draws has to be started.
+    """
+    return latency_charts(record) if charts else []
+
+
 def _people(view: PeopleView) -> dict[str, Any]:
     """What the page shows of a question to people; figures of one name share a scale."""
     from .peopletext import ALL_HINT, figure_cells, kind_of, people_facts, ranking_hint
@@ -242,20 +209,6 @@ def _people(view: PeopleView) -> dict[str, Any]:
     }
 
 
-def _compact(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(to_jsonable(value), ensure_ascii=False)
-    return clip(single_line(text), 2000)
-
-
-def _utc(text: str) -> str:
-    """`2026-11-21T10:00:42.123456+00:00` as `2026-11-21 10:00:42 UTC`; what is no time stays as it is."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 def _gate_hint(view: ReportView) -> str:
     if view.gate is None:
         return ""
@@ -270,13 +223,7 @@ def _gate_hint(view: ReportView) -> str:
 def _on_error(view: ReportView) -> str:
     execution = view.manifest.suite.get("execution")
     policy = execution.get("on_error") if isinstance(execution, Mapping) else None
-    return _compact(policy) if policy else ""
-
-
-def _errors(bundle: SampleBundle) -> list[tuple[str, int]]:
-    failed = takewhile(lambda row: OUTCOMES[row["o"]] == "failed", bundle.rows)  # they stand first
-    counts = Counter(clip(single_line(row["e"]), 300) for row in failed if "e" in row)
-    return counts.most_common(_ERRORS_SHOWN)
+    return compact(policy) if policy else ""
 
 
 def _signatures(results: tuple[MetricResult, ...]) -> list[tuple[str, str, str]]:

@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
 
 from ..core.keyindex import KeyIndex
 from ..core.protocols import Array
-from ..core.spool import Joined, Spool
+from ..core.spool import Joined, Picked, Spool
 from ..core.types import FAILED_STATES, MetricResult, Prompt, Response
 from ..metrics.states import state_of
+from ..record.codec import turns
 from ..record.read import iter_columns
-from ..record.schema import SAMPLES, SCORES
-from .text import safe
+from ..record.schema import SAMPLES
+from ..record.text import loads, unescape
+from .sample_rows import SharedTexts, sample_entry, size_of
+from .sample_scores import are_right_or_wrong, may_tell_right, scores_of_samples
+from .text import clip, safe, single_line
 from .view import asked_results
 
 if TYPE_CHECKING:
     from ..record import Record, SampleRow
     from ..stats.arrays import Ints
+    from .sample_baseline import Baseline, BaselineAnswers
 
-__all__ = ["MAX_SAMPLES", "OUTCOMES", "SampleBundle", "bundle_samples"]
+__all__ = ["CHANGES", "MAX_SAMPLES", "OUTCOMES", "SampleBundle", "bundle_samples"]
 
-MAX_SAMPLES = 20_000
-_MAX_CHARS = 40_000_000
-# A text longer than that is cut in the page, which says so; the record keeps it whole.
-_MAX_TEXT = 20_000
-# A preamble shorter than that is not worth a reference.
-_SHARED = 200
+MAX_SAMPLES = 100_000
+# About 40 MB of a page; a browser holds the texts twice, as they are and in lower case.
+_MAX_CHARS = 160_000_000
+_ERRORS_KEPT = 8
 
 OUTCOMES = ("failed", "wrong", "scored", "right")
+CHANGES = ("same", "changed", "worse", "better", "new")
 _LEVELS = ((0,), (1,), (2, 3))
+# What all the spools together keep in memory.
+_LIVE_BYTES = 4 * 2**20
 
 
 @dataclass
 class SampleBundle:
-    """What the page's explorer is given, in plain JSON types; `rows` of `total` are here, on the disk."""
+    """What the page's explorer is given, in plain JSON types; `rows` of `total` are here, on the disk.
+
+    `errors` are the most frequent ones with their counts. `cut_by` says what left rows out: "samples" or "characters".
+    """
 
     total: int = 0
     tasks: list[str] = field(default_factory=list)
@@ -48,10 +57,20 @@ class SampleBundle:
     shared: Spool[str] = field(default_factory=Spool)
     rows: Sequence[dict[str, Any]] = ()
     by_outcome: dict[str, int] = field(default_factory=dict)
+    errors: list[tuple[str, int]] = field(default_factory=list)
+    cut_by: str = ""
+    baseline: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of the page's data block, but for `shared` and `rows`."""
-        return {"tasks": self.tasks, "models": self.models, "metrics": self.metrics, "outcomes": list(OUTCOMES)}
+        """What stands beside `shared` and `rows`."""
+        return {
+            "tasks": self.tasks,
+            "models": self.models,
+            "metrics": self.metrics,
+            "outcomes": list(OUTCOMES),
+            "changes": list(CHANGES),
+            "baseline": self.baseline,
+        }
 
 
 @dataclass
@@ -59,7 +78,8 @@ class _Part:
     """One task on one model: its figures, the number of each sample, the outcome and the sample of each row.
 
     A record of any length may be looked at here, so that of all its rows only these few bytes are kept; `scores` are
-    those of the rows that were chosen, in the order of `numbers`.
+    those of the rows that were chosen, in the order of `numbers`. `decides` is the place of the figure that tells right
+    from wrong.
     """
 
     task: str
@@ -70,6 +90,7 @@ class _Part:
     rows: array[int] = field(default_factory=lambda: array("I"))
     numbers: Ints | None = None
     scores: dict[str, Array] = field(default_factory=dict)
+    decides: int | None = None
 
     def note(self, sample_ids: Sequence[str], states: Sequence[str], decides: Array | None) -> None:
         """Add some rows; `decides` holds for each sample whether it is right (1) or not, if anything tells that."""
@@ -85,7 +106,7 @@ class _Part:
         import numpy as np
 
         self.numbers = np.array(sorted({self.rows[row] for row in chosen}), dtype=np.int64)
-        self.scores = {r.metric: _scores(record, r, self.index)[self.numbers] for r in self.metrics}
+        self.scores = {r.metric: scores_of_samples(record, r, self.index)[self.numbers] for r in self.metrics}
 
     def scores_of(self, row: int) -> list[float]:
         """The figures of the sample of a chosen row, NaN where it has none."""
@@ -95,45 +116,130 @@ class _Part:
         return [float(self.scores[result.metric][place]) for result in self.metrics]
 
 
-def bundle_samples(record: Record, *, limit: int = MAX_SAMPLES, max_chars: int = _MAX_CHARS) -> SampleBundle:
+class _Entries:
+    """The entries of one task on one model and one outcome, on the disk, with about how many characters each takes."""
+
+    def __init__(self, live_bytes: int) -> None:
+        self.spool: Spool[dict[str, Any]] = Spool(live_bytes=live_bytes)
+        self.sizes: array[int] = array("Q")
+
+    def first(self, chars: int) -> Sequence[dict[str, Any]]:
+        """As many of the first ones as `chars` characters hold."""
+        n = sum(1 for end in accumulate(self.sizes) if end <= chars)
+        return self.spool if n == len(self.spool) else Picked(self.spool, range(n))
+
+
+def bundle_samples(
+    record: Record, *, limit: int = MAX_SAMPLES, max_chars: int = _MAX_CHARS, baseline: Baseline | None = None
+) -> SampleBundle:
     """The samples of `record` for the page, at most `limit` of them and about `max_chars` characters.
 
     Where there are more, failed ones are taken first, then wrong ones, then the others, evenly over tasks and models.
+    Each is set beside what `baseline` answered to it.
     """
     parts = [_part(record, task.id, task.model) for task in record.manifest.tasks]
     bundle = SampleBundle(
         total=sum(len(part.outcomes) for part in parts),
         by_outcome={name: sum(part.outcomes.count(i) for part in parts) for i, name in enumerate(OUTCOMES)},
     )
-    strings = _Strings(bundle.shared)
-    # Failed ones first; within an outcome the order of the record is kept.
-    by_outcome: tuple[Spool[dict[str, Any]], ...] = tuple(Spool() for _ in OUTCOMES)
-    left = max_chars
-    for part, quotas in zip(parts, _quotas(parts, limit), strict=True):
-        chosen = _chosen(part, quotas)
-        part.take_scores(record, chosen)
+    against = {} if baseline is None else baseline.places(record)
+    bundle.baseline = safe(baseline.name) if baseline is not None and against else ""
+    places: dict[bytes, int] = {}
+    live_bytes = _LIVE_BYTES // max(1, len(parts) * len(OUTCOMES))
+    entries = [[_Entries(live_bytes) for _ in OUTCOMES] for _ in parts]
+    errors: Counter[str] = Counter()
+    for part, quotas, own in zip(parts, _quotas(parts, limit), entries, strict=True):
         place = {"t": _index(bundle.tasks, safe(part.task)), "m": _index(bundle.models, safe(part.model))}
         bundle.metrics.append(
             {**place, "names": [safe(r.metric) for r in part.metrics], "up": [r.higher_is_better for r in part.metrics]}
         )
-        rows = Spool(_rows(record, part, chosen))
-        preamble = _preamble(row.request.prompt for row in rows)
-        for index, row in zip(chosen, rows, strict=True):
-            entry = {**place, "o": part.outcomes[index], **_entry(row, part.scores_of(index), preamble, strings)}
-            left -= entry.pop("size")
-            if left < 0:
-                break
-            by_outcome[entry["o"]].append(entry)
-    bundle.rows = Joined(by_outcome)
+        chosen = _chosen(part, quotas)
+        part.take_scores(record, chosen)
+        answers = _answers(baseline, against.get((part.task, part.model)), part)
+        chars = [max_chars] * len(OUTCOMES)
+        for outcome, entry in _entries(record, part, chosen, SharedTexts(bundle.shared, places), answers):
+            if "e" in entry and outcome == 0:
+                errors[clip(single_line(entry["e"]), 300)] += 1
+            chars[outcome] -= (size := size_of(entry))
+            # More of one kind than the whole page may hold will not be in it.
+            if chars[outcome] >= 0:
+                own[outcome].spool.append({**place, "o": outcome, **entry})
+                own[outcome].sizes.append(size)
+    bundle.errors = errors.most_common(_ERRORS_KEPT)
+    bundle.rows = _within(entries, max_chars)
+    if len(bundle.rows) < bundle.total:
+        bundle.cut_by = "samples" if len(bundle.rows) >= min(limit, bundle.total) else "characters"
     return bundle
 
 
-def _rows(record: Record, part: _Part, chosen: Iterable[int]) -> Iterator[SampleRow]:
-    """The rows at the places `chosen`, which ascend."""
-    rows, next_place = record.iter_samples(task=part.task, model=part.model), 0
+def _within(entries: Sequence[Sequence[_Entries]], max_chars: int) -> Sequence[dict[str, Any]]:
+    """The entries that `max_chars` characters hold: failed ones, wrong ones, then the rest, each evenly over parts."""
+    kept: dict[tuple[int, int], Sequence[dict[str, Any]]] = {}
+    left = max_chars
+    for level in _LEVELS:
+        places = [(part, outcome) for part in range(len(entries)) for outcome in level]
+        sizes = [sum(entries[part][outcome].sizes) for part, outcome in places]
+        for (part, outcome), share in zip(places, _fair(sizes, left), strict=True):
+            kept[part, outcome] = entries[part][outcome].first(share)
+        left = max(0, left - sum(sizes))
+    return Joined(kept[part, outcome] for outcome in range(len(OUTCOMES)) for part in range(len(entries)))
+
+
+def _entries(
+    record: Record, part: _Part, chosen: Sequence[int], shared: SharedTexts, answers: BaselineAnswers | None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Outcome and entry of the rows at the places `chosen`, which ascend."""
+    shared.learn(_at(_prompts(record, part), chosen))
+    before = None if answers is None else _at(answers.of_each(_digests(record, part)), chosen)
+    up = [r.higher_is_better for r in part.metrics]
+    for index, row in zip(chosen, _rows(record, part, chosen), strict=True):
+        entry = sample_entry(row, part.scores_of(index), shared)
+        if before is not None:
+            from .sample_baseline import change_of
+
+            other = next(before)
+            entry["d"] = CHANGES.index(change_of(entry, other, up, part.decides))
+            if other is not None:
+                entry["b"] = other
+        yield part.outcomes[index], entry
+
+
+def _at(items: Iterable[Any], chosen: Iterable[int]) -> Iterator[Any]:
+    """The items at the places `chosen`, which ascend."""
+    left, next_place = iter(items), 0
     for place in chosen:
-        yield next(islice(rows, place - next_place, None))
+        yield next(islice(left, place - next_place, None))
         next_place = place + 1
+
+
+def _rows(record: Record, part: _Part, chosen: Iterable[int]) -> Iterator[SampleRow]:
+    return _at(record.iter_samples(task=part.task, model=part.model), chosen)
+
+
+def _prompts(record: Record, part: _Part) -> Iterator[Prompt]:
+    """What the model was asked, without the rest of each row."""
+    where = {"task": part.task, "model": part.model}
+    columns = ["prompt", "is_chat", "request_prompt"]
+    for prompts, chats, asked in iter_columns(record.folder / SAMPLES, where, columns):
+        for prompt, is_chat, other in zip(prompts, chats, asked, strict=True):
+            if other is not None:
+                yield other if isinstance(other, str) else turns(other)
+            else:
+                yield turns(loads(prompt)) if is_chat else unescape(prompt)
+
+
+def _digests(record: Record, part: _Part) -> Iterator[str]:
+    where = {"task": part.task, "model": part.model}
+    for (digests,) in iter_columns(record.folder / SAMPLES, where, ["digest"]):
+        yield from digests
+
+
+def _answers(baseline: Baseline | None, place: tuple[str, str] | None, part: _Part) -> BaselineAnswers | None:
+    if baseline is None or place is None:
+        return None
+    from .sample_baseline import BaselineAnswers
+
+    return BaselineAnswers(baseline.record, *place, [r.metric for r in part.metrics])
 
 
 def _part(record: Record, task: str, model: str) -> _Part:
@@ -142,8 +248,8 @@ def _part(record: Record, task: str, model: str) -> _Part:
     path, where = record.folder / SAMPLES, {"task": task, "model": model}
     index = KeyIndex(sample_id for (ids,) in iter_columns(path, where, ["sample_id"]) for sample_id in ids)
     part = _Part(task, model, results, index)
-    columns = (_scores(record, result, index) for result in results if _may_tell_right(result))
-    decides = next((values for values in columns if _are_right_or_wrong(values)), None)
+    columns = ((i, scores_of_samples(record, r, index)) for i, r in enumerate(results) if may_tell_right(r))
+    part.decides, decides = next(((i, values) for i, values in columns if are_right_or_wrong(values)), (None, None))
     for ids, states in _states(record, task, model):
         part.note(ids, states, decides)
     return part
@@ -160,57 +266,6 @@ def _states(record: Record, task: str, model: str) -> Iterator[tuple[Sequence[st
     for ids, states, metas in iter_columns(path, where, ["sample_id", "status", "meta"]):
         pairs = zip(states, metas, strict=True)
         yield ids, [state_of(Response(key="", status=state, meta=meta or {})) for state, meta in pairs]
-
-
-def _judged(response: Response) -> list[list[str | None]]:
-    """Figure, judge, what it said and why, of each verdict on the response."""
-    judged: Any = response.meta.get("judged") or {}
-    return [
-        [safe(figure), safe(_asked(verdict)), safe(_said(verdict)), _cut(_why(verdict))]
-        for figure, found in judged.items()
-        for verdict in found["verdicts"]
-    ]
-
-
-def _asked(verdict: Mapping[str, Any]) -> str:
-    order = {"ab": " · as A", "ba": " · as B"}.get(verdict["order"] or "", "")
-    again = f" · {verdict['repeat'] + 1}" if verdict["repeat"] else ""
-    return f"{verdict['model']}{again}{order}"
-
-
-def _said(verdict: Mapping[str, Any]) -> str:
-    if verdict["status"] != "ok":
-        return str(verdict["status"])
-    return str(verdict["label"]) if verdict["label"] is not None else f"{verdict['value']:g}"
-
-
-def _why(verdict: Mapping[str, Any]) -> str:
-    return str(verdict.get("explanation") or verdict["reason"] or "")
-
-
-def _scores(record: Record, result: MetricResult, index: KeyIndex) -> Array:
-    import numpy as np
-
-    where = {"task": result.task, "model": result.model, "metric": result.metric}
-    values = np.full(len(index), math.nan)
-    for ids, found in iter_columns(record.folder / SCORES, where, ["sample_id", "value"]):
-        numbers = index.numbers(ids)
-        known = numbers >= 0
-        values[numbers[known]] = np.array(found, dtype=np.float64)[known]
-    return values
-
-
-def _may_tell_right(result: MetricResult) -> bool:
-    """Whether a figure may tell right from wrong: the first one that says 0 or 1 of each sample; BLEU says neither."""
-    return result.higher_is_better and result.bounds == (0.0, 1.0)
-
-
-def _are_right_or_wrong(values: Array) -> bool:
-    """Whether some samples have a figure, and each 0 or 1."""
-    import numpy as np
-
-    found = values[~np.isnan(values)]
-    return bool(found.size) and bool(np.isin(found, (0.0, 1.0)).all())
 
 
 def _quotas(parts: Sequence[_Part], limit: int) -> list[list[int]]:
@@ -249,104 +304,3 @@ def _index(names: list[str], name: str) -> int:
     if name not in names:
         names.append(name)
     return names.index(name)
-
-
-class _Strings:
-    """Texts that many samples share: few-shot preambles, system messages."""
-
-    def __init__(self, table: Spool[str]) -> None:
-        self.table = table
-        self._known: dict[bytes, int] = {}
-
-    def put(self, text: str) -> tuple[int, bool]:
-        """The place of `text` in the table, and whether it was there before."""
-        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if (place := self._known.get(key)) is not None:
-            return place, True
-        place = self._known[key] = len(self.table)
-        self.table.append(text)
-        return place, False
-
-
-def _preamble(prompts: Iterable[Prompt]) -> str:
-    """The longest common beginning of all text prompts, "" if it is short."""
-    n, first, last = 0, "", ""
-    for prompt in prompts:
-        if isinstance(prompt, str):
-            first, last = (min(first, prompt), max(last, prompt)) if n else (prompt, prompt)
-            n += 1
-    if n < 2:
-        return ""
-    # What the first and the last one in the order of text share, all share.
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    # At the end of a line, so that what is left of a sample begins with one.
-    end = first.rfind("\n", 0, same) + 1
-    return first[:end] if end >= _SHARED else ""
-
-
-def _cut(text: str) -> str:
-    if len(text) <= _MAX_TEXT:
-        return safe(text)
-    return f"{safe(text[:_MAX_TEXT])}\n… {len(text) - _MAX_TEXT:,} more characters are in the record"
-
-
-def _number(value: float | None) -> float | str | None:
-    if value is None or math.isnan(value):
-        return None
-    return value if math.isfinite(value) else ("∞" if value > 0 else "−∞")
-
-
-def _entry(row: SampleRow, scores: Sequence[float], preamble: str, strings: _Strings) -> dict[str, Any]:
-    sample, request, response = row.sample, row.request, row.response
-    prompt: list[Any]
-    size = 0
-    if isinstance(request.prompt, str):
-        shared = preamble if preamble and request.prompt.startswith(preamble) else ""
-        tail = _cut(request.prompt[len(shared) :])
-        size += len(tail)
-        prompt = [strings.put(_cut(shared))[0], tail] if shared else [tail]
-    else:
-        prompt = []
-        for turn in request.prompt:
-            text = _cut(turn.content)
-            place, known = strings.put(text) if len(text) >= _SHARED else (None, False)
-            size += 4 if known else len(text)
-            prompt.append([safe(turn.role), text if place is None else place])
-    entry: dict[str, Any] = {
-        "id": safe(sample.id),
-        "s": state_of(response),
-        "p": prompt,
-        "c": not isinstance(request.prompt, str),
-        "sc": [_number(score) for score in scores],
-    }
-    continuations = request.continuations or sample.choices
-    optional: Mapping[str, Any] = {
-        "r": request.repeat,
-        "x": _cut(response.text) if response.text is not None else None,
-        "a": _cut(response.answer) if response.answer is not None else None,
-        "g": _cut(sample.target) if sample.target is not None else None,
-        "f": [_cut(text) for text in sample.references],
-        "ch": [_cut(text) for text in continuations],
-        "ll": [[_number(x.total), x.n_tokens, int(x.is_greedy)] for x in response.loglikelihoods],
-        "lp": [[safe(label), _number(p)] for label, p in response.label_probabilities.items()],
-        "e": _cut(response.error) if response.error is not None else None,
-        "j": _judged(response),
-        "fr": safe(response.finish_reason or ""),
-        "ti": response.input_tokens,
-        "to": response.output_tokens,
-        "la": _number(response.latency_s),
-        "re": response.n_retries,
-        "st": int(row.from_store),
-        "gr": [[safe(k), safe(str(v))] for k, v in sample.groups.items()],
-        "cl": safe(sample.cluster) if sample.cluster is not None else None,
-        "k": response.key[:16],
-    }
-    entry.update({key: value for key, value in optional.items() if value not in (None, "", [], 0)})
-    # An empty output is an output; a zero token count and the repeat 0 are not worth their bytes.
-    if response.text == "":
-        entry["x"] = ""
-    size += sum(len(v) for v in (entry.get("x"), entry.get("e"), entry.get("a")) if isinstance(v, str))
-    size += sum(len(cell or "") for verdict in entry.get("j", ()) for cell in verdict)
-    size += sum(map(len, entry.get("f", ()))) + sum(map(len, entry.get("ch", ()))) + 200
-    entry["size"] = size
-    return entry

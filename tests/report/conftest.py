@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +207,34 @@ def make_record(tmp_path: Path) -> Make:
         return seal(target, dataclasses.replace(base, **(manifest or {})), rows, scores, stats)
 
     return make
+
+
+@pytest.fixture
+def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a page from disk; fails the test for any request, console message or page error."""
+    told: list[str] = []
+    contexts: list[Any] = []
+
+    def show(
+        text: str, *, width: int = 1200, height: int = 900, scheme: str = "light", script: bool = True, hash: str = ""
+    ) -> Any:
+        path = tmp_path / "report.html"
+        path.write_text(text, encoding="utf-8")
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=script
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: told.append(f"console: {m.text}"))
+        page.on("pageerror", lambda e: told.append(f"error: {e}"))
+        page.on("request", lambda r: told.append(r.url) if r.url not in (path.as_uri(), "data:,") else None)
+        page.on("dialog", lambda d: told.append(f"dialog: {d.message}"))
+        page.goto(path.as_uri() + hash)
+        if script and 'id="explorer"' in text:
+            page.wait_for_selector("#explorer[data-turn]")
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert told == []

@@ -49,127 +49,20 @@ RATINGS += [
 GATE = {"state": "fail", "reason": VERDICT["reason"], "verdicts": [VERDICT]}
 
 
-@pytest.fixture
-def open_page(browser, tmp_path):
-    """Opens a page from disk; fails the test for any request, console message or page error."""
-    told: list[str] = []
-    contexts = []
-
-    def show(text, *, width=1200, height=900, scheme="light", script=True):
-        path = tmp_path / "report.html"
-        path.write_text(text, encoding="utf-8")
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=script
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda m: told.append(f"console: {m.text}"))
-        page.on("pageerror", lambda e: told.append(f"error: {e}"))
-        page.on("request", lambda r: told.append(r.url) if r.url != path.as_uri() and r.url != "data:," else None)
-        page.on("dialog", lambda d: told.append(f"dialog: {d.message}"))
-        page.goto(path.as_uri())
-        if script and 'id="explorer"' in text:
-            page.wait_for_selector("#explorer:not([hidden])")
-        return page
-
-    yield show
-    for context in contexts:
-        context.close()
-    assert told == []
-
-
-def rows(page):
-    return page.locator("#rows > li")
-
-
-def settle(page, count):
-    page.wait_for_function("n => document.querySelectorAll('#rows > li').length === n", arg=count)
-
-
 def test_opens_from_disk_in_silence(make_record, open_page):
     page = open_page(render_html(make_record(), GATE))
     assert page.title() == "quick · quick-20261121-100000-abcd"
     assert page.locator(".verdict h2").inner_text() == "Fail"
-    assert rows(page).count() == 24
     assert page.locator("#count").inner_text() == "24 samples"
-
-
-def test_search_and_filters(make_record, open_page):
-    page = open_page(render_html(make_record(models=("small", "large"))))
-    page.fill("#f-text", "GUTEN morgen 7")
-    settle(page, 2)
-    assert "t7" in rows(page).first.inner_text()
-    assert page.locator("#count").inner_text() == "2 samples of 48"
-    page.select_option("#f-model", label="large")
-    settle(page, 1)
-    page.fill("#f-text", "no such text anywhere")
-    settle(page, 0)
-    assert "No sample matches" in page.locator("#count").inner_text()
-    page.fill("#f-text", "")
-    page.select_option("#f-model", label="all")
-    settle(page, 48)
-    page.select_option("#f-outcome", "wrong")
-    settle(page, 6)
-    page.select_option("#f-task", label="translate")
-    settle(page, 0)
-    page.select_option("#f-outcome", "")
-    settle(page, 24)
-    page.select_option("#f-task", label="all")
-    page.select_option("#f-state", "error")
-    settle(page, 2)
-
-
-def test_orders(make_record, open_page):
-    page = open_page(render_html(make_record()))
-    assert "s4" in rows(page).first.inner_text()
-    page.select_option("#f-order", "slow")
-    page.wait_for_function("() => document.querySelector('#rows .id').textContent === 't0'")
-    page.select_option("#f-order", "score")
-    page.wait_for_function("() => document.querySelector('#rows .id').textContent === 's0'")
-
-
-def test_drill_down(make_record, open_page):
-    page = open_page(render_html(make_record()))
-    page.fill("#f-text", "s5 film")
-    settle(page, 1)
-    button = rows(page).first.locator("button.row")
-    button.click()
-    detail = page.locator(".detail")
-    text = detail.inner_text()
-    for part in ("Review 5", "Sentiment:", "target", "answer", "−1.5", "accuracy", "language", "de", "60 ms"):
-        assert part in text
-    assert button.get_attribute("aria-expanded") == "true"
-    button.click()
-    assert detail.count() == 0
-    page.fill("#f-text", "t3")
-    page.wait_for_function("() => document.querySelector('#rows .id').textContent === 't3'")
-    rows(page).first.locator("button.row").click()
-    turns = page.locator(".turn .role").all_inner_texts()
-    assert turns == ["system", "user"]
-    assert "Guten Morgen 3" in page.locator(".detail").inner_text()
-
-
-def test_keyboard(make_record, open_page):
-    page = open_page(render_html(make_record()))
-    rows(page).first.locator("button").focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    assert rows(page).nth(1).locator(".detail").count() == 1
-    page.keyboard.press("ArrowUp")
-    page.keyboard.press("Space")
-    assert rows(page).first.locator(".detail").count() == 1
 
 
 def test_nothing_in_the_data_runs(make_record, open_page):
     hostile = {**GATE, "reason": XSS, "verdicts": [{**VERDICT, **dict.fromkeys(("rule", "reason", "metric"), XSS)}]}
     record = make_record(odd=XSS, metric=XSS, models=(XSS, f"{XSS}2"), system=XSS)
     page = open_page(render_html(record, hostile))
-    for outcome in ("failed", "wrong", "scored", "right"):
-        page.select_option("#f-outcome", outcome)
-        page.wait_for_function("() => document.querySelectorAll('#rows > li').length > 0")
-        rows(page).first.locator("button.row").click()
-    page.fill("#f-text", "<script>")
-    page.wait_for_timeout(300)
+    for place in range(4):
+        page.locator("#rows [role=option]").nth(place).click()
+        page.wait_for_selector("#sample:not([hidden])")
     for summary in page.locator("summary").all():
         summary.click()
     assert page.evaluate("window.hacked") is None
@@ -200,8 +93,8 @@ def test_nothing_sticks_out(make_record, open_page, width, scheme):
     long = "W" * 300
     record = make_record(odd=long, models=(f"model{long}", "b"), metric=f"metric{long}")
     page = open_page(render_html(record, GATE, ratings=RATINGS), width=width, scheme=scheme)
-    for i in (0, 2, 30):
-        rows(page).nth(i).locator("button.row").click()
+    page.locator("#rows [role=option]").nth(2).click()
+    page.wait_for_selector("#sample:not([hidden])")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -209,8 +102,8 @@ def test_nothing_sticks_out(make_record, open_page, width, scheme):
 def test_all_text_has_contrast(make_record, open_page, scheme, background, contrast):
     """WCAG AA: 4.5 to 1 for every text that is seen, in both schemes, samples opened."""
     page = open_page(render_html(make_record(), GATE, ratings=RATINGS), scheme=scheme)
-    for i in (0, 1, 6):
-        rows(page).nth(i).locator("button.row").click()
+    page.locator("#rows [role=option]").nth(1).click()
+    page.wait_for_selector("#sample:not([hidden])")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == background
     ratios = page.evaluate(contrast)
     assert len(ratios) > 30
@@ -247,24 +140,6 @@ def test_paper(make_record, open_page):
     assert not page.locator("nav.toc").is_visible()
     assert not page.locator("#explorer").is_visible()
     assert page.locator("#results").is_visible()
-
-
-@pytest.mark.slow
-def test_ten_thousand_samples_open_fast(make_record, open_page):
-    page = open_page(render_html(make_record(n=5000, prefix="Example of a preamble.\n" * 40)))
-    assert page.locator("#count").inner_text() == "10,000 samples"
-    assert rows(page).count() == 100
-    loaded = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-    assert loaded < 3000
-    began = page.evaluate("performance.now()")
-    page.fill("#f-text", "t4999")
-    settle(page, 1)
-    assert page.evaluate("performance.now()") - began < 3000
-    page.fill("#f-text", "")
-    settle(page, 100)
-    page.click("#more")
-    settle(page, 200)
-    assert page.evaluate("document.activeElement.className") == "row"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

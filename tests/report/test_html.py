@@ -7,8 +7,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from evalharness.report.html import embed_json, render_html
+from evalharness.report.html import render_html
+from evalharness.report.page import embed_json
 from evalharness.report.write import write_reports
+
+from .blocks import rows_of
 
 XSS = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1></script><!--{{7*7}}\u2028\ud800\x00\x1b"
 
@@ -39,19 +42,15 @@ class Page(HTMLParser):
             self.text += data
 
 
-def data_of(page):
-    (block,) = [s for s in page.scripts if s[1].get("type") == "application/json"]
-    return json.loads(block[2])
-
-
 def test_it_says_what_there_is(make_record):
-    page = Page(render_html(make_record(), {"state": "fail", "reason": "Too low.", "verdicts": []}))
+    text = render_html(make_record(), {"state": "fail", "reason": "Too low.", "verdicts": []})
+    page = Page(text)
     for part in ("Fail", "Too low.", "accuracy", "0.727", "[0.527, 0.927]", "27.31", "confusion", "Worst first"):
         assert part.lower() in page.text.lower()
     for part in ("5" * 64, "d" * 64, "reviews", "evalharness run", "a note", "error 1", "connection lost"):
         assert part in page.text
     assert page.text.index("Too low.") < page.text.index("0.727")  # the verdict comes first
-    assert len(data_of(page)["rows"]) == 24
+    assert len(rows_of(text)) == 24
 
 
 def test_without_a_gate_it_claims_no_verdict(make_record):
@@ -99,15 +98,15 @@ def test_hostile_text_stays_text(make_record):
     }
     gate = {"state": "fail", "reason": XSS, "decide_on": XSS, "baseline_id": XSS, "verdicts": [verdict]}
     record = make_record(odd=XSS, metric=XSS, models=(XSS,))
-    plain, hostile = Page(render_html(make_record(run_id="plain"), gate)), Page(render_html(record, gate))
+    text = render_html(record, gate)
+    plain, hostile = Page(render_html(make_record(run_id="plain"), gate)), Page(text)
     # The same elements stand in the page as without the payloads, and no attribute more.
     assert sorted(set(hostile.tags)) == sorted(set(plain.tags))
     assert "img" not in hostile.tags
     assert {name for name, _ in hostile.attributes} <= {name for name, _ in plain.attributes}
-    assert hostile.tags.count("script") == 2
+    assert hostile.tags.count("script") == 3
     assert "{{7*7}}" in hostile.text
-    rows = data_of(hostile)["rows"]
-    assert any("<script>" in (row.get("x") or "") for row in rows)
+    assert any("<script>" in row.get("output", "") for row in rows_of(text))
 
 
 def test_page_has_no_control_characters(make_record):
@@ -175,8 +174,10 @@ def test_limits_of_rules_are_drawn(make_record):
 
 
 def test_a_large_record_says_what_it_left_out(make_record):
-    text = Page(render_html(make_record(), max_samples=5)).text
-    assert "5 of 24 answers, failed and wrong ones first" in text
+    text = render_html(make_record(), max_samples=5)
+    assert "5 of 24 answers, failed and wrong ones first: the page stops at 5 answers" in Page(text).text
+    assert "evalharness report quick-20261121-100000-abcd --samples 24" in Page(text).text
+    assert [row["id"] for row in rows_of(text)][:4] == ["s4", "s0", "s5", "s10"]
 
 
 def test_empty_and_unfinished_records(make_record):
