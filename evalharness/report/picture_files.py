@@ -32,6 +32,6 @@ class PictureFolder:
         self._count += 1
         name = _NAME.sub("-", chart.title.casefold())[:60].strip("-") or "chart"
         path = self.folder / f"{self._count:02d}-{name}.svg"
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(path, svg_file(chart))
         return f"{quote(self.folder.name)}/{path.name}"

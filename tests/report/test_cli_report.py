@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import re
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -125,3 +127,49 @@ def test_a_registry_that_cannot_be_read_is_said_and_the_report_is_there(make_rec
     assert main(["report", str(record.folder), "--out", "x.md"]) == 0
     assert "people's ratings are left out of the report: registry" in capsys.readouterr().err
     assert (tmp_path / "x.md").exists()
+
+
+def test_markdown_in_a_file_has_its_charts_beside_it(make_record, tmp_path, capsys):
+    record = make_record(n=40)
+    assert main(["report", record.id, "--out", "my report.md"]) == 0
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (tmp_path / "my report.md").read_text(encoding="utf-8"))
+    files = sorted(path.name for path in (tmp_path / "my report-pictures").iterdir())
+    assert [unquote(path) for path in shown] == [f"my report-pictures/{name}" for name in files]
+    assert files
+    assert (tmp_path / "my report-pictures" / files[0]).read_text(encoding="utf-8").startswith("<svg")
+    # What an earlier report left is removed, what somebody else put there is not.
+    (tmp_path / "my report-pictures" / "99-old.svg").write_text("old")
+    (tmp_path / "my report-pictures" / "mine.svg").write_text("mine")
+    assert main(["report", record.id, "--out", "my report.md"]) == 0
+    assert sorted(path.name for path in (tmp_path / "my report-pictures").iterdir()) == [*files, "mine.svg"]
+    capsys.readouterr()
+    assert main(["report", record.id, "--format", "md", "--out", "-"]) == 0
+    assert "![" not in capsys.readouterr().out
+
+
+def test_a_workbook_goes_beside_the_record(make_record, capsys):
+    record = make_record()
+    assert main(["report", record.id, "--format", "xlsx"]) == 0
+    assert "report.xlsx" in capsys.readouterr().err
+    assert set(pd.read_excel(record.folder / "report.xlsx", sheet_name=None)) >= {"metrics", "samples", "scores"}
+    assert main(["report", record.id, "--format", "xlsx", "--out", "-"]) == 2
+    assert "is not text" in capsys.readouterr().err
+
+
+def test_the_baseline_that_is_asked_for_must_be_there(make_record, capsys):
+    record = make_record()
+    assert main(["report", record.id, "--baseline", "nothing"]) == 2
+    assert "nothing" in capsys.readouterr().err
+    assert main(["report", record.id, "--baseline", record.id, "--format", "csv"]) == 2
+    assert "--format csv compares nothing" in capsys.readouterr().err
+    before = make_record(run_id="quick-before")
+    assert main(["report", record.id, "--baseline", before.id]) == 0
+    assert "Against the baseline" in (record.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_baseline_that_is_gone_is_left_out_and_said(make_record, capsys):
+    record = make_record()
+    gate = {"state": "pass", "reason": "All hold.", "baseline_id": "gone", "verdicts": []}
+    (record.folder / "gate.json").write_text(json.dumps(gate))
+    assert main(["report", record.id]) == 0
+    assert "the baseline is left out of the report" in capsys.readouterr().err
