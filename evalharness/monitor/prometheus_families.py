@@ -13,7 +13,7 @@ from evalharness.record.alert_tables import ALERT_EVENTS, ALERTS, HEARTBEATS, OU
 from evalharness.record.monitor_tables import FIGURES, FINDINGS, INTERVALS
 from evalharness.record.tables import RESULTS, RUNS
 
-from .alerts.silences import silences
+from evalharness.record.silences import silences
 
 __all__ = ["FAMILIES", "LONGEST_LABEL", "MOST_SERIES", "Family"]
 

@@ -109,6 +109,7 @@ RUNS: Final = Table(
     _column("verdict", AnyText, null=True),
     _column("parent", AnyText, null=True),
     Index(None, "suite_name", "created_utc"),
+    Index(None, "created_utc", "id"),
 )
 """One sealed record a row. `path` is relative to the reports folder where the record lies in it."""
 
