@@ -18,7 +18,16 @@ from .settings import ROLES, Role
 if TYPE_CHECKING:
     from pwdlib import PasswordHash
 
-__all__ = ["SESSION_S", "User", "add_user", "begin_session", "check_password", "count_users", "end_session", "find_user"]
+__all__ = [
+    "SESSION_S",
+    "User",
+    "add_user",
+    "begin_session",
+    "check_password",
+    "count_users",
+    "end_session",
+    "find_user",
+]
 __all__ += ["list_users", "remove_user", "session_user"]
 
 SESSION_S: Final = 14 * 86_400
@@ -54,7 +63,9 @@ def add_user(connection: Connection, name: str, role: str, password: str, now: d
         UsageError: for a name, role or password that cannot be.
     """
     if not name or len(name) > _LONGEST_NAME or not name.isprintable() or name != name.strip():
-        raise UsageError(f"{name[:_LONGEST_NAME]!r} is no user name: write 1 to {_LONGEST_NAME} characters, no blanks around")
+        raise UsageError(
+            f"{name[:_LONGEST_NAME]!r} is no user name: write 1 to {_LONGEST_NAME} characters, no blanks around"
+        )
     if role not in ROLES:
         raise UsageError(f"there is no role {role!r}; there are: {', '.join(ROLES)}")
     if not _SHORTEST <= len(password) <= _LONGEST:
