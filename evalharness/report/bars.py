@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
@@ -14,7 +15,10 @@ from .text import figure, safe
 if TYPE_CHECKING:
     from ..compare.result import ComparedFigure
 
-__all__ = ["Scale", "bar", "difference_bar", "scale_of", "strip"]
+__all__ = ["DRAWING", "Scale", "bar", "difference_bar", "drawn_bar", "scale_of", "strip"]
+
+# Draws the figures of the page that is being made: only it knows which of them share a scale.
+DRAWING: ContextVar[Callable[[MetricResult], Markup] | None] = ContextVar("drawing", default=None)
 
 # The drawing is stretched to the width of its column: strokes keep their width and dots stay round, since all of it is
 # lines with round ends.
@@ -65,6 +69,12 @@ def bar(result: MetricResult, scale: Scale | None, *, limits: Iterable[float] = 
     parts.append(_line("dot", scale.x(result.value), scale.x(result.value)))
     head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
     return head.format(safe(label)) + Markup("".join(parts) + "</svg>")
+
+
+def drawn_bar(result: MetricResult) -> Markup:
+    """The SVG of a figure as the page that is being made draws it; on a scale of its own where no page is."""
+    draw = DRAWING.get()
+    return bar(result, scale_of([result])) if draw is None else draw(result)
 
 
 def difference_bar(one: ComparedFigure, reach: float, css: str) -> Markup:

@@ -24,7 +24,7 @@ from .compare_text import (
     rows_of,
     summary_text,
 )
-from .html import asset, environment, source_hash
+from .page import environment, page_css, source_hash
 from .text import amount, clip, figure, plural
 from .worddiff import Piece, word_diff
 
@@ -35,7 +35,7 @@ _TEXT = 8_000
 
 def compare_html(comparison: Comparison) -> str:
     """The page: tables, the samples that changed with their words marked, and where it all comes from."""
-    css = asset("report.css") + asset("compare.css")
+    css = page_css("report.css", "compare.css")
     page = environment().get_template("compare.html.j2")
     text = page.render(
         css=Markup(css),

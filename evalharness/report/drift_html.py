@@ -12,7 +12,7 @@ from ..core.drifting import DriftFinding, DriftReport
 from .bars import Scale
 from .drift_chart import distribution, table_of
 from .drift_text import Row, headline, how_text, rows_of, summary_text
-from .html import asset, environment, source_hash
+from .page import environment, page_css, source_hash
 from .text import amount, clip, figure, safe, share
 
 __all__ = ["drift_html"]
@@ -23,7 +23,7 @@ _PICTURES = 60
 
 def drift_html(report: DriftReport) -> str:
     """The page: the verdict, every column's line, distributions, terms and examples, and how all of it was made."""
-    css = asset("report.css") + asset("compare.css") + asset("drift.css")
+    css = page_css("report.css", "compare.css", "drift.css")
     rows = rows_of(report)
     columns = list(_columns(report, rows))
     text = (
@@ -51,15 +51,15 @@ def drift_html(report: DriftReport) -> str:
 _CSS = {"drift": "worse", "small": "inconclusive", "no_drift": "none", "too_few": "none"}
 
 
-def _facts(report: DriftReport) -> list[tuple[str, str]]:
+def _facts(report: DriftReport) -> list[tuple[str, str, str]]:
     whole = [f for f in report.findings if not f.segment]
     return [
-        ("Drifted", str(sum(f.state == "drift" for f in whole))),
-        ("Small shift", str(sum(f.state == "small" for f in whole))),
-        ("No drift shown", str(sum(f.state == "no_drift" for f in whole))),
-        ("Too few rows", str(sum(f.state == "too_few" for f in whole))),
-        ("Rows before", amount(report.n_reference)),
-        ("Rows now", amount(report.n_current)),
+        ("Drifted", str(sum(f.state == "drift" for f in whole)), ""),
+        ("Small shift", str(sum(f.state == "small" for f in whole)), ""),
+        ("No drift shown", str(sum(f.state == "no_drift" for f in whole)), ""),
+        ("Too few rows", str(sum(f.state == "too_few" for f in whole)), ""),
+        ("Rows before", amount(report.n_reference), ""),
+        ("Rows now", amount(report.n_current), ""),
     ]
 
 

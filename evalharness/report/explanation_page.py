@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from .explanations import explained_text
-from .html import asset, environment, source_hash
+from .page import environment, page_css, source_hash
 from .text import plural
 
 __all__ = ["explanation_page"]
@@ -16,7 +16,7 @@ __all__ = ["explanation_page"]
 
 def explanation_page(explanation: Mapping[str, Any], *, title: str) -> str:
     """The page of one explanation, as it stands in a response's meta."""
-    css = asset("report.css")
+    css = page_css("report.css")
     calls = plural(int(explanation["n_evaluations"]), "masked version")
     page = environment().get_template("explanation.html.j2")
     text = page.render(

@@ -6,19 +6,11 @@ script puts into the page as text.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
-from datetime import datetime
-from functools import cache
-from importlib import resources
 from itertools import chain, takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -26,35 +18,26 @@ from markupsafe import Markup
 from ..core.canonical import to_jsonable
 from ..core.types import MetricResult
 from .attacks import attack_views
-from .attribution_bars import largest_of, reach_of, scale_of_text, signed, step_bar, word_bar
-from .bars import bar, scale_of, strip
+from .bars import DRAWING, bar, scale_of, strip
 from .explanations import explanation_views
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
-from .probes import HINT, held_bar
-from .reliability import diagram
+from .page import asset, compact, embed_json, environment, page_css, source_hash
+from .pictures import task_charts
+from .probes import HINT
 from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
-from .text import amount, clip, figure, interval, safe, single_line
+from .text import clip, single_line
 from .view import ReportView, build_view, operations_of
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import Template
 
     from ..record import Rating, Record
     from .people import PeopleView
 
-__all__ = ["asset", "embed_json", "environment", "iter_html", "load_template", "render_html", "source_hash"]
+__all__ = ["iter_html", "load_template", "render_html"]
 
-_SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 _ERRORS_SHOWN = 8
-# Draws the figures of the page that is being made.
-_drawing: ContextVar[Callable[[MetricResult], Markup]] = ContextVar("drawing")
-
-
-def embed_json(value: object) -> Markup:
-    """`value` as JSON that can stand in a script element: no `<`, `>`, `&`, line separators or lone surrogates."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(_SPECIAL.sub(lambda m: f"\\u{ord(m[0]):04x}", text))
 
 
 def render_html(
@@ -82,10 +65,10 @@ def iter_html(
     view = build_view(record, gate, ratings)
     bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
-    css, js = asset("report.css"), asset("report.js")
+    css, js = page_css("report.css", "explorer.css"), asset("explorer.js")
     # No text of the record can know it, and so none can pass for it.
     here = secrets.token_hex(16)
-    drawing = _drawing.set(_bar_of(view))
+    drawing = DRAWING.set(_bar_of(view))
     page = load_template().render(
         css=Markup(css),
         js=Markup(js),
@@ -102,6 +85,7 @@ def iter_html(
         people=[_people(p) for p in view.people],
         explanations=explanation_views(record),
         attacks=attack_views(record),
+        charts=task_charts(view),
         probes_hint=HINT,
         on_error=_on_error(view),
         states=[
@@ -122,7 +106,7 @@ def iter_html(
         suite_text=_suite_text(manifest.suite),
         data=Markup(here),
     )
-    _drawing.reset(drawing)
+    DRAWING.reset(drawing)
     before, _, after = page.partition(here)
     # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
     for piece in chain([before], _data(bundle), [after]):
@@ -140,69 +124,10 @@ def _data(bundle: SampleBundle) -> Iterator[str]:
     yield "}"
 
 
-@cache
-def asset(name: str) -> str:
-    """A file among the templates, with the same line ends everywhere."""
-    text = (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
-    return text.replace("\r\n", "\n")
-
-
-def source_hash(text: str) -> str:
-    """How a page's policy names a style sheet or a script of its own."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
 def load_template() -> Template:
     """The page's template, made ready once: a moment that a command may choose, for it may take a tenth of a second."""
     environment().get_template("macros.j2")
     return environment().get_template("report.html.j2")
-
-
-@cache
-def environment() -> Environment:
-    """The templates, with what they may call; what they print is escaped and cannot act."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from .compiled import CompiledTemplates
-
-    here = Path(__file__)
-    made = Environment(
-        loader=PackageLoader(__package__ or "evalharness.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Every value that is printed passes here: control characters never reach the page.
-        finalize=lambda value: safe(value) if type(value) is str else value,
-        bytecode_cache=CompiledTemplates(here.with_name("templates"), here),
-    )
-    made.filters.update(
-        figure=figure,
-        like=lambda value, like: figure(value, like=like),
-        amount=amount,
-        interval=lambda triple: interval(triple[0], triple[1], like=triple[2]),
-        word=lambda text: re.sub(r"[^a-z_]", "", str(text)),
-        count=lambda number: f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}",
-        compact=_compact,
-        utc=_utc,
-        variant=lambda result: _variant(result.task, result.model),
-        bar=lambda result: _drawing.get()(result),
-        held=held_bar,
-        diagram=diagram,
-        signed=signed,
-        reach=reach_of,
-        largest=largest_of,
-        word_bar=word_bar,
-        text_scale=scale_of_text,
-        step_bar=step_bar,
-        level=lambda level: f"p{level}" if level > 0 else f"n{-level}" if level < 0 else "z",
-    )
-    return made
-
-
-def _variant(task: str, model: str) -> str:
-    _, at, rest = task.partition("@")
-    return f"{model} · {rest}" if at and rest not in model else model
 
 
 def _bar_of(view: ReportView) -> Callable[[MetricResult], Markup]:
@@ -242,20 +167,6 @@ def _people(view: PeopleView) -> dict[str, Any]:
     }
 
 
-def _compact(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(to_jsonable(value), ensure_ascii=False)
-    return clip(single_line(text), 2000)
-
-
-def _utc(text: str) -> str:
-    """`2026-11-21T10:00:42.123456+00:00` as `2026-11-21 10:00:42 UTC`; what is no time stays as it is."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 def _gate_hint(view: ReportView) -> str:
     if view.gate is None:
         return ""
@@ -270,7 +181,7 @@ def _gate_hint(view: ReportView) -> str:
 def _on_error(view: ReportView) -> str:
     execution = view.manifest.suite.get("execution")
     policy = execution.get("on_error") if isinstance(execution, Mapping) else None
-    return _compact(policy) if policy else ""
+    return compact(policy) if policy else ""
 
 
 def _errors(bundle: SampleBundle) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from jinja2 import DictLoader, Environment, PackageLoader
 
 import evalharness.report.compiled as compiled
 from evalharness.report.compiled import CompiledTemplates
-from evalharness.report.html import environment
+from evalharness.report.page import environment
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from evalharness.report.html import embed_json, render_html
+from evalharness.report.html import render_html
+from evalharness.report.page import embed_json
 from evalharness.report.write import write_reports
 
 XSS = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1></script><!--{{7*7}}\u2028\ud800\x00\x1b"

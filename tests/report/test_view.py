@@ -81,7 +81,7 @@ def test_reliability_is_shown_for_calibration_errors(make_record):
     assert "Reliability of small in sentiment" in text
     assert "| 0.75 to 1 | 20 | 0.950 | 0.800 |" in text
     page = render_html(changed)
-    assert 'class="reliability"' in page
+    assert 'aria-label="Reliability (ece).' in page
     assert "confidence 0.950: right 0.800 of 20" in page
 
 
