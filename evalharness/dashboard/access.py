@@ -7,7 +7,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Form, Request
 
@@ -81,7 +81,9 @@ def checked(role: Asked) -> Callable[..., Visitor]:
     inner = needs(role)
 
     def guard(
-        request: Request, csrf: str | None = Form(None, max_length=200), visitor: Visitor = Depends(inner)
+        request: Request,
+        visitor: Annotated[Visitor, Depends(inner)],
+        csrf: Annotated[str | None, Form(max_length=200)] = None,
     ) -> Visitor:
         given = csrf or request.headers.get("x-csrf-token", "")
         # Nothing of a bearer token is sent by a browser on its own: no foreign page can use it.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from evalharness.core.canonical import digest
+from evalharness.core.canonical import canonical_json, digest
 from evalharness.core.errors import SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
@@ -23,6 +23,7 @@ from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find
 from .schedule import Interval
 
 if TYPE_CHECKING:
+    from evalharness.core.drifting import DriftReport
     from evalharness.record import RunRegistry
 
     from .define import Definition
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Kit", "Measurer", "check_columns"]
 
 DRIFT_PAGE: Final = "drift.html"
+DRIFT_DATA: Final = "drift.json"
+"""What the page draws, for those who draw it elsewhere: pictures, figures of both sides, words, examples."""
 _EVER = Interval(datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 
@@ -127,7 +130,7 @@ class Measurer:
             findings = over_time.findings
             shared["files"] |= over_time.files
         report = kit.instruments.report(reference.state, window.state, findings, (reference.name, str(interval)))
-        shared["files"] |= {DRIFT_PAGE: drift_html(report).encode()}
+        shared["files"] |= {DRIFT_PAGE: drift_html(report).encode(), DRIFT_DATA: _drawn(report)}
         drifted = {one.column for one in findings if one.drifted}
         pictures = {name: str(chart) for name in drifted if (chart := standalone(report.pictures.get(name, {}), name))}
         return Measurement("compared", **shared, findings=findings, pictures=pictures)
@@ -156,6 +159,12 @@ class Measurer:
             name = f"window {span}"
         read_all = partial(read, given, span.start, span.end, base=definition.base)
         return name, lambda: map(kit.table, map(enrich, read_all().batches()))
+
+
+def _drawn(report: DriftReport) -> bytes:
+    return canonical_json(
+        {name: getattr(report, name) for name in ("pictures", "summaries", "terms", "examples")}
+    ).encode("utf-8", "surrogatepass")
 
 
 def _joined(measured: Measurement, parts: Sequence[Part]) -> Measurement:

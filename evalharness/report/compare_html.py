@@ -28,7 +28,7 @@ from .page import environment, page_css, source_hash
 from .text import amount, clip, figure, plural
 from .worddiff import Piece, word_diff
 
-__all__ = ["compare_html"]
+__all__ = ["compare_html", "compare_tables"]
 
 _TEXT = 8_000
 
@@ -50,7 +50,7 @@ def compare_html(comparison: Comparison) -> str:
         kept=compression_text(comparison)[1],
         attributions=attribution_text(comparison),
         notes=comparison.notes,
-        tables=list(_tables(comparison)),
+        tables=list(compare_tables(comparison)),
         changed=[_changed(comparison, one, own) for one, own in changed_by_figure(comparison)],
         sides=[("Baseline", comparison.baseline), *(("Candidate", side) for side in comparison.candidates)],
         methods=list(
@@ -76,7 +76,8 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     ]
 
 
-def _tables(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def compare_tables(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """The tables of the page: figures, groups, operations, with what their templates need."""
     reach: dict[tuple[str, str], float] = {}
     for one in comparison.figures:
         seen = [abs(v) for v in (one.difference, one.low, one.high) if math.isfinite(v)]
