@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from fastapi import Depends, Form, Request
+from fastapi import Form, Request
 
 from ..core.visible import single_line
 from ..record.database import reading
 from .settings import ROLES, Role, Settings
 from .users import find_user, session_user
 
-__all__ = ["COOKIE", "NEEDS", "Refused", "Visitor", "checked", "needs", "same_text", "visitor_of"]
+__all__ = ["COOKIE", "NEEDS", "Refused", "Visitor", "checked", "checked_header", "needs", "same_text", "visitor_of"]
 
 COOKIE: Final = "evalharness_visit"
 NEEDS: Final = "evalharness_needs"
@@ -77,22 +77,32 @@ def needs(role: Asked) -> Callable[..., Visitor]:
 
 
 def checked(role: Asked) -> Callable[..., Visitor]:
-    """A dependency for what changes something: as `needs`, and the visitor's own page must have sent it."""
+    """A dependency for forms that change something: as `needs`, and a page made for the visitor must have sent it."""
     inner = needs(role)
 
-    def guard(
-        request: Request,
-        visitor: Annotated[Visitor, Depends(inner)],
-        csrf: Annotated[str | None, Form(max_length=200)] = None,
-    ) -> Visitor:
-        given = csrf or request.headers.get("x-csrf-token", "")
-        # Nothing of a bearer token is sent by a browser on its own: no foreign page can use it.
-        if visitor.by != "token" and not same_text(given, visitor.csrf):
-            raise Refused(403, "this form is of an earlier visit; go back, load the page again and send it once more")
-        return visitor
+    def guard(request: Request, csrf: Annotated[str, Form(max_length=200)] = "") -> Visitor:
+        return _from_own_page(inner(request), csrf)
 
     setattr(guard, NEEDS, role)
     return guard
+
+
+def checked_header(role: Asked) -> Callable[..., Visitor]:
+    """As `checked`, for programs: what stands in forms comes in the header X-CSRF-Token; a bearer token needs none."""
+    inner = needs(role)
+
+    def guard(request: Request) -> Visitor:
+        return _from_own_page(inner(request), request.headers.get("x-csrf-token", ""))
+
+    setattr(guard, NEEDS, role)
+    return guard
+
+
+def _from_own_page(visitor: Visitor, given: str) -> Visitor:
+    # Nothing of a bearer token is sent by a browser on its own: no foreign page can use it.
+    if visitor.by != "token" and not same_text(given, visitor.csrf):
+        raise Refused(403, "this form is of an earlier visit; go back, load the page again and send it once more")
+    return visitor
 
 
 def same_text(a: str, b: str) -> bool:

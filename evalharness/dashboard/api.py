@@ -12,7 +12,7 @@ from ..record.database import reading
 from ..record.running import Running, running
 from ..record.silences import silences
 from . import audit
-from .access import Visitor, checked, needs
+from .access import Visitor, checked_header, needs
 from .pages import alerts as alert_pages
 from .pages.compare import compared
 from .pages.runs import Wanted
@@ -37,7 +37,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix="/api/v1", responses=_ERRORS)
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
-Editor = Annotated[Visitor, Depends(checked("editor"))]
+Editor = Annotated[Visitor, Depends(checked_header("editor"))]
 Admin = Annotated[Visitor, Depends(needs("admin"))]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Name = Annotated[str, Query(max_length=300)]

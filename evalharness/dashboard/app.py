@@ -26,6 +26,9 @@ from .web import ASSETS, NotFound, page
 
 __all__ = ["make_app"]
 
+Viewer = Annotated[Visitor, Depends(needs("viewer"))]
+Anyone = Annotated[Visitor, Depends(needs("anyone"))]
+
 _KEEP = {"cache-control": "public, max-age=31536000, immutable"}
 _TITLE = "evalharness dashboard"
 _SUMMARY = "What evalharness has recorded: runs, comparisons, trends, monitors, alerts."
@@ -64,9 +67,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_own(app: FastAPI) -> None:
-    Viewer = Annotated[Visitor, Depends(needs("viewer"))]
-    Anyone = Annotated[Visitor, Depends(needs("anyone"))]
-
     @app.get("/assets/vega.js", include_in_schema=False)
     def vega(visitor: Viewer) -> Response:
         """What draws interactive charts; a page asks for it when somebody wants to explore one."""

@@ -54,7 +54,7 @@ def monitor(
         newest = rows.newest_intervals(connection, name, limit=10)
         names = rows.figure_names(connection, [row.id for row in newest])
         plain = list(dict.fromkeys(row[:2] for row in names))
-        wanted = next((pair for pair in plain if ".".join(pair) == figure), plain[0] if plain else None)
+        wanted = _wanted(plain, figure, definition)
         segments = sorted({row[2] for row in names if wanted is not None and row[:2] == wanted})
         segment = segment if segment in segments else ""
         points = rows.series(connection, name, *wanted, segment=segment) if wanted else ()
@@ -63,7 +63,7 @@ def monitor(
         findings = rows.findings_in(connection, compared.id) if compared else ()
         figures = rows.figures_in(connection, newest[0].id) if newest else ()
         page_of = rows.intervals_page(connection, name, after=checked_after(after), limit=20)
-        open_alerts = alerts_page(connection, monitor=name, now=settings.clock(), limit=10)
+        open_alerts = alerts_page(connection, monitor=name, now=settings.clock(), limit=5)
     return page(
         request,
         "monitor.html.j2",
@@ -119,6 +119,15 @@ def report(request: Request, name: str, interval_id: int, visitor: Viewer) -> Re
         row = found(rows.interval_of(connection, name, _small(interval_id)), "interval", interval_id)
         folder = rows.interval_folder(connection, row.id, registry.reports)
     return sandboxed(None if folder is None else folder / "drift.html")
+
+
+def _wanted(known: Sequence[tuple[str, str]], figure: str, definition: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The figure that is asked for, else the first that a rule watches, else the latency, else the first."""
+    alerts = definition.get("alerts")
+    rules = alerts.get("rules", ()) if isinstance(alerts, Mapping) else ()
+    names = {".".join(pair): pair for pair in known}
+    ruled = (str(rule.get("figure")) for rule in rules if isinstance(rule, Mapping))
+    return next((names[name] for name in (figure, *ruled, "latency_s.p95", *names) if name in names), None)
 
 
 def _small(number: int) -> int:

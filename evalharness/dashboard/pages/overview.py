@@ -36,6 +36,6 @@ def overview(request: Request, visitor: Annotated[Visitor, Depends(needs("viewer
             runs=runs,
             models=models_of(connection, [run.id for run in runs], limit=_MOST),
             monitors=monitors(connection),
-            alerts=alerts_page(connection, limit=10, silences=silences(connection, now), now=now),
+            alerts=alerts_page(connection, limit=5, silences=silences(connection, now), now=now),
             running=running(settings.registry.reports, now_s=time.time()),
         )

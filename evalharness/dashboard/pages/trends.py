@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -64,17 +65,20 @@ def _by_model(found: Trend) -> dict[str, list[TrendPoint]]:
 
 
 def _chart(found: Trend, model: str, points: Sequence[TrendPoint]) -> Chart:
-    at = {one.run_id: one.created_utc.isoformat() for one in points}
-    marks = [
-        Mark(at[one.run_id], "promotion", f"{one.label}: {one.run_id}") for one in found.promotions if one.run_id in at
-    ]
+    """The line of one model. Releases stand side by side, however long it was from one to the next."""
+    named = Counter(one.run_name for one in points)
+    at = {
+        one.run_id: one.run_name if named[one.run_name] == 1 else f"{one.run_name} {one.run_id[-6:]}" for one in points
+    }
+    marks = [Mark(at[one.run_id], "promotion", one.label) for one in found.promotions if one.run_id in at]
     return trend_chart(
         [
-            Point(at[one.run_id], _or_nan(one.value), _or_nan(one.ci_low), _or_nan(one.ci_high), one.run_name)
+            Point(at[one.run_id], _or_nan(one.value), _or_nan(one.ci_low), _or_nan(one.ci_high), f"n = {one.n:,}")
             for one in points
         ],
         title=f"{found.task}.{found.metric} · {model}",
         of=found.metric,
+        is_time=False,
         marks=marks,
         width=900,
     )

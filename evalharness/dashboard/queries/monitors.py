@@ -194,12 +194,12 @@ def figures_in(connection: Connection, interval_id: int) -> tuple[IntervalFigure
 
 
 def figure_names(connection: Connection, interval_ids: Sequence[int]) -> tuple[tuple[str, str, str], ...]:
-    """(column, figure, segment) of some intervals."""
+    """(column, figure, segment) of some intervals, in the order in which they were measured."""
     query = (
         select(FIGURES.c.column_name, FIGURES.c.name, FIGURES.c.segment)
         .where(FIGURES.c.interval_id.in_(interval_ids))
-        .distinct()
-        .order_by(FIGURES.c.column_name, FIGURES.c.name, FIGURES.c.segment)
+        .group_by(FIGURES.c.column_name, FIGURES.c.name, FIGURES.c.segment)
+        .order_by(func.min(FIGURES.c.id))
     )
     return tuple((row[0], row[1], row[2]) for row in connection.execute(query))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from ...record.tables import RESULTS, RUNS
 from .runs import Promotion, number, promotions_of
@@ -53,14 +53,15 @@ class Trend:
 
 
 def choices(connection: Connection, suite: str, *, n_runs: int = 5) -> tuple[Choice, ...]:
-    """The figures of the newest runs of a suite, groups aside."""
+    """The figures of the newest runs of a suite in their order, groups aside."""
     newest = select(RUNS.c.id).where(RUNS.c.suite_name == suite).order_by(RUNS.c.created_utc.desc()).limit(n_runs)
     ids = list(connection.execute(newest).scalars())
     query = (
         select(RESULTS.c.task, RESULTS.c.metric, RESULTS.c.model)
         .where(RESULTS.c.run_id.in_(ids), RESULTS.c.group_name.is_(None))
-        .distinct()
-        .order_by(RESULTS.c.task, RESULTS.c.metric, RESULTS.c.model)
+        .group_by(RESULTS.c.task, RESULTS.c.metric, RESULTS.c.model)
+        # As the runs recorded them: what a suite asks for stands before what every task has besides.
+        .order_by(func.min(RESULTS.c.id))
     )
     return tuple(Choice(*row) for row in connection.execute(query))
 
