@@ -15,7 +15,7 @@ from ..report.charts import Chart, can_draw, svg_of
 from ..report.charts.render import interactive_spec
 from ..report.page import embed_json
 
-__all__ = ["Drawn", "vega_bundle"]
+__all__ = ["Drawn", "untitled", "vega_bundle"]
 
 _KEPT: Final = 400
 _lock = threading.Lock()
@@ -58,6 +58,15 @@ def interactive(chart: Chart) -> dict[str, Any]:
     if lines and lines[0].get("encoding", {}).get("x", {}).get("type") == "temporal":
         lines[0]["params"] = [{"name": "view", "select": {"type": "interval", "encodings": ["x"]}, "bind": "scales"}]
     return spec
+
+
+def untitled(chart: Chart) -> Chart:
+    """The chart without a name at its axis: its title says what it is of."""
+    for layer in chart.spec.get("layer", [chart.spec]):
+        axis = layer.get("encoding", {}).get("y", {}).get("axis")
+        if isinstance(axis, dict):
+            axis["title"] = None
+    return chart
 
 
 @cache

@@ -15,7 +15,7 @@ from ...core.errors import EvalHarnessError, RecordError
 from ...record import Record
 from ...record.database import reading
 from ...report.compare_html import compare_tables
-from ...report.compare_text import differs_text, headline, how_text, summary_text
+from ...report.compare_text import differs_text, how_text, summary_text
 from ..access import Visitor, needs
 from ..queries.runs import RunFilter, run_folder, runs_of, runs_page
 from ..web import NotFound, page, settings_of
@@ -51,7 +51,7 @@ def compare(
             comparison = compared(request, base, [one for one in known if one != base])
             values |= {
                 "comparison": comparison,
-                "headline": headline(comparison),
+                "headline": _headline([one.name for one in runs if one.id != base], runs[known.index(base)].name),
                 "summary": summary_text(comparison),
                 "differs": differs_text(comparison),
                 "how": how_text(comparison),
@@ -60,6 +60,10 @@ def compare(
         except EvalHarnessError as error:
             values["fault"], status = str(error), 409
     return page(request, "compare.html.j2", here="compare", title="Compare", status=status, **values)
+
+
+def _headline(candidates: list[str], baseline: str) -> str:
+    return f"{', '.join(candidates)} against {baseline}"
 
 
 def compared(request: Request, baseline: str, candidates: list[str]) -> Comparison:

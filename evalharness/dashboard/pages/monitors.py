@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from ...record.database import reading
 from ...report.charts import Chart, Mark, Point, trend, two_bars, two_histograms
 from ..access import Visitor, needs
+from ..charts import untitled
 from ..queries import monitors as rows
 from ..queries.alerts import AlertEvent, alerts_page, marks_of
 from ..queries.monitors import FigurePoint, FindingRow, IntervalFigure
@@ -150,7 +151,7 @@ def _over_time(
 
     shown = [Point(p.end_utc.isoformat(), nan(p.value), nan(p.ci_low), nan(p.ci_high), f"n = {p.n:,}") for p in points]
     fired = [Mark(last(mark.at_utc), "alert", mark.note or mark.kind) for mark in marks]
-    return trend(
+    chart = trend(
         shown,
         title=f"{'.'.join(wanted)}{f' where {segment}' if segment else ''}",
         of=wanted[1],
@@ -158,6 +159,7 @@ def _over_time(
         limit=_limit(definition, ".".join(wanted), segment),
         width=900,
     )
+    return untitled(chart)
 
 
 def _limit(definition: Mapping[str, Any], figure: str, segment: str) -> tuple[str, float] | None:

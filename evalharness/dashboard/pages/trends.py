@@ -14,6 +14,7 @@ from ...record.database import reading
 from ...report.charts import Chart, Mark, Point
 from ...report.charts import trend as trend_chart
 from ..access import Visitor, needs
+from ..charts import untitled
 from ..queries.runs import suites
 from ..queries.trends import MOST_RELEASES, Trend, TrendPoint, choices, trend_of
 from ..web import page, settings_of
@@ -71,7 +72,7 @@ def _chart(found: Trend, model: str, points: Sequence[TrendPoint]) -> Chart:
         one.run_id: one.run_name if named[one.run_name] == 1 else f"{one.run_name} {one.run_id[-6:]}" for one in points
     }
     marks = [Mark(at[one.run_id], "promotion", one.label) for one in found.promotions if one.run_id in at]
-    return trend_chart(
+    chart = trend_chart(
         [
             Point(at[one.run_id], _or_nan(one.value), _or_nan(one.ci_low), _or_nan(one.ci_high), f"n = {one.n:,}")
             for one in points
@@ -82,6 +83,7 @@ def _chart(found: Trend, model: str, points: Sequence[TrendPoint]) -> Chart:
         marks=marks,
         width=900,
     )
+    return untitled(chart)
 
 
 def _or_nan(value: float | None) -> float:
