@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -63,8 +64,14 @@ class Guard:
                 raise TooLarge
             return message
 
+        # Whatever the routes make of a body that was cut off, it is not said.
+        def is_cut() -> bool:
+            return n_bytes > MAX_BODY_BYTES and not has_begun
+
         async def sealed(message: MutableMapping[str, Any]) -> None:
             nonlocal has_begun
+            if is_cut():
+                return
             if message["type"] == "http.response.start":
                 has_begun = True
                 given = {name.lower() for name, _ in message["headers"]}
@@ -73,11 +80,10 @@ class Guard:
             await send(message)
 
         n_bytes = 0
-        try:
+        with contextlib.suppress(TooLarge):
             await self._app(scope, limited, sealed)
-        except TooLarge:
-            if not has_begun:
-                await _answer(send, 413, _TOO_LARGE)
+        if is_cut():
+            await _answer(send, 413, _TOO_LARGE)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > _LONGEST_URL:
