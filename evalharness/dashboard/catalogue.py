@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-__all__ = ["LANGUAGES", "choose_language", "messages", "read_po", "translate"]
+__all__ = ["LANGUAGES", "WORDS", "choose_language", "messages", "read_po", "translate"]
 
 LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "zh": "中文"}
 """What each language calls itself; English is what the code says."""
@@ -65,3 +65,15 @@ def choose_language(cookie: str | None, accepted: str | None) -> str:
             continue
         wanted.append((-weight, place, name.partition("-")[0].lower()))
     return next((name for weight, _, name in sorted(wanted) if name in LANGUAGES and weight < 0), "en")
+
+
+WORDS: Final = (
+    *("pass", "fail", "inconclusive", "ok", "pending", "firing", "resolved", "no data", "error"),
+    *("compared", "no reference", "skipped", "drift", "small", "no drift", "too few"),
+    *("told firing", "told resolved", "told no data", "told error", "told repeat", "acknowledged", "late"),
+    *("viewer", "editor", "admin", "log in", "acknowledge", "silence", "end silence"),
+    *("add user", "change user", "remove user"),
+    *("better", "worse", "no difference shown", "nothing to compare", "right to wrong", "wrong to right"),
+    *("reference", "current", "Groups", "Time, tokens and states", "This name and password do not belong together."),
+)
+"""Messages that stand in the code or the registry, and in no template: states, roles, actions."""
