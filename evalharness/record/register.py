@@ -107,7 +107,7 @@ TABLES: Final = (
         CONSTRAINT fk_results_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
         """,
     ),
-    "CREATE INDEX ix_results_run_id ON results (run_id)",
+    "CREATE INDEX ix_results_run_id_model ON results (run_id, model)",
     *MONITOR_TABLES,
     *ALERT_TABLES,
     *USER_TABLES,

@@ -127,7 +127,8 @@ RESULTS: Final = Table(
     _column("ci_high", Figure, null=True),
     _column("n", Integer),
     _column("n_failed", Integer),
-    Index(None, "run_id"),
+    # With the model, so that the runs which asked one are found without reading their figures.
+    Index(None, "run_id", "model"),
 )
 """One figure of a run a row."""
 

@@ -134,7 +134,7 @@ def test_reports_come_in_a_sandbox_with_their_own_hashes(admin: Any, world: Worl
         "/api/v1/runs/%2e%2e",
         "/assets/..%2F..%2Fpyproject.toml",
         "/api/v1/monitors/nothing/series?column=a&figure=b",
-    ],  # fmt: skip
+    ],
 )
 def test_what_is_not_there_is_said(admin: Any, address: str) -> None:
     answer = admin.get(address)
@@ -152,7 +152,7 @@ def test_what_is_not_there_is_said(admin: Any, address: str) -> None:
         "/api/v1/runs?limit=0",
         "/api/v1/runs?limit=201",
         "/monitors/bot/intervals/x",
-    ],  # fmt: skip
+    ],
 )
 def test_what_cannot_be_is_refused(admin: Any, address: str) -> None:
     assert admin.get(address).status_code == 400
@@ -235,8 +235,9 @@ def test_no_text_becomes_markup(tmp_path: Any) -> None:
         name = quote(odd.monitor, safe="")
         for path in (
             "/", "/runs", f"/runs/{odd.runs[2]}", f"/runs/{odd.runs[0]}", f"/trend?suite={quote('odd' + ODD)}",
-            "/monitors", f"/monitors/{name}", f"/monitors/{name}/intervals/{odd.interval}", "/alerts", f"/alerts/{odd.alert}",
-            "/annotation", "/schedule", "/changes", f"/compare?run={odd.runs[0]}&run={odd.runs[1]}",
+            f"/monitors/{name}", f"/monitors/{name}/intervals/{odd.interval}", f"/alerts/{odd.alert}",
+            "/monitors", "/alerts", "/annotation", "/schedule", "/changes",
+            f"/compare?run={odd.runs[0]}&run={odd.runs[1]}",
         ):  # fmt: skip
             answer = client.get(path)
             assert answer.status_code == 200, (path, answer.text[:500])

@@ -106,7 +106,7 @@ for (const button of document.querySelectorAll("button.explore")) {
       const drawn = document.createElement("div");
       // The interpreter: expressions are walked, never compiled, which the page's policy would forbid.
       await window.vegaEmbed(drawn, themed(spec), {
-        ast: true, actions: false, defaultStyle: false, renderer: "svg", tooltip: tipper(figure),
+        ast: true, actions: false, defaultStyle: false, renderer: "svg", logLevel: 1, tooltip: tipper(figure),
         loader: { load: () => Promise.reject(new Error("charts load nothing")) },
       });
       place.replaceChildren(drawn);

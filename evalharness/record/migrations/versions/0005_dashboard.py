@@ -44,10 +44,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_subject", "audit", ["subject"])
     op.create_index("ix_runs_created_utc_id", "runs", ["created_utc", "id"])
+    op.create_index("ix_results_run_id_model", "results", ["run_id", "model"])
+    op.drop_index("ix_results_run_id", "results")
 
 
 def downgrade() -> None:
     """Drop them."""
+    op.create_index("ix_results_run_id", "results", ["run_id"])
+    op.drop_index("ix_results_run_id_model", "results")
     op.drop_index("ix_runs_created_utc_id", "runs")
     for table in ("audit", "sessions", "users"):
         op.drop_table(table)
