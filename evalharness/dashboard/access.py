@@ -22,7 +22,7 @@ COOKIE: Final = "evalharness_visit"
 NEEDS: Final = "evalharness_needs"
 """The attribute of an endpoint's guard that names the role it asks for; a test reads it off every route."""
 Asked = Literal["anyone", "viewer", "editor", "admin"]
-_RANK: Final = {"anyone": 0, **{role: rank for rank, role in enumerate(ROLES, start=1)}}
+_RANK: Final[dict[str, int]] = {"anyone": 0, **{role: rank for rank, role in enumerate(ROLES, start=1)}}
 
 
 class Refused(Exception):

@@ -54,7 +54,7 @@ def translate(language: str, message: str, **values: object) -> str:
 
 def choose_language(cookie: str | None, accepted: str | None) -> str:
     """The language that was chosen, else the first that the browser asks for, else English."""
-    if cookie in LANGUAGES:
+    if cookie is not None and cookie in LANGUAGES:
         return cookie
     wanted: list[tuple[float, int, str]] = []
     for place, part in enumerate((accepted or "").split(",")[:20]):

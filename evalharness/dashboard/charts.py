@@ -77,4 +77,5 @@ def vega_bundle() -> bytes:
     """
     import vl_convert
 
-    return str(vl_convert.javascript_bundle()).encode()
+    # Without a snippet of ours it makes `vegaEmbed` known to the page.
+    return str(vl_convert.javascript_bundle()).encode()  # type: ignore[call-arg]

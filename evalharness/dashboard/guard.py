@@ -55,6 +55,7 @@ class Guard:
             await _answer(send, *refusal)
             return
         has_begun = False
+        n_bytes = 0
 
         async def limited() -> MutableMapping[str, Any]:
             nonlocal n_bytes
@@ -79,7 +80,6 @@ class Guard:
                 message["headers"] = [*message["headers"], *more]
             await send(message)
 
-        n_bytes = 0
         with contextlib.suppress(TooLarge):
             await self._app(scope, limited, sealed)
         if is_cut():

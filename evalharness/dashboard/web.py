@@ -101,14 +101,14 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     )
     # What could act was made visible on the way; a lone surrogate that is left must not lose the page.
     response = HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
-    return with_visit(request, response, visitor)
+    with_visit(request, response, visitor)
+    return response
 
 
-def with_visit(request: Request, response: Any, visitor: Visitor) -> Any:
+def with_visit(request: Request, response: Response, visitor: Visitor) -> None:
     """Hand a browser that has none the cookie by which its forms are known."""
     if visitor.is_new:
         set_visit(response, visitor.token, is_https=settings_of(request).is_https)
-    return response
 
 
 def set_visit(response: Response, token: str, *, is_https: bool) -> None:

@@ -18,7 +18,7 @@ OPEN: Final = ("firing", "no_data", "error")
 _MOST_NAMED: Final = 5
 
 
-def find_alert(connection: Connection, name: str) -> Mapping[str, Any]:
+def find_alert(connection: Connection, name: str) -> Mapping[Any, Any]:
     """The row of the alert whose fingerprint is `name`, or begins with it.
 
     Raises:

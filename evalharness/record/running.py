@@ -59,7 +59,7 @@ def running(reports: Path, *, now_s: float) -> tuple[Running, ...]:
     return tuple(sorted(found, key=lambda one: (one.began_s, one.key)))
 
 
-_KINDS: Final = {"str": str, "int": int, "float": (int, float)}
+_KINDS: Final[dict[str, tuple[type, ...]]] = {"str": (str,), "int": (int,), "float": (int, float)}
 
 
 class RunningFile:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from ...core.errors import RecordError
 from ...core.types import MetricResult
-from ...record import Record
+from ...record import Record, TaskSummary
 from ...record.database import reading
 from ...report.bars import bar, scale_of
 from ..access import Visitor, needs
@@ -145,7 +145,7 @@ def _tasks(figures: tuple[FigureRow, ...], record: Record | None) -> list[dict[s
             result: MetricResult | None = known.get((row.task, row.model, row.metric))
             line = "" if result is None else bar(result, scales[row.task, row.metric])
             tasks.setdefault(row.task, []).append({"row": row, "bar": line, "result": result})
-    states = {}
+    states: dict[str, list[TaskSummary]] = {}
     for summary in record.manifest.tasks if record else ():
         states.setdefault(summary.id, []).append(summary)
     return [{"id": task, "figures": rows, "summaries": states.get(task, [])} for task, rows in tasks.items()]

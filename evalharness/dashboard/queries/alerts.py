@@ -150,8 +150,10 @@ def _events(connection: Connection, query: Any) -> tuple[AlertEvent, ...]:
 def _alert(row: Mapping[Any, Any], silences: tuple[Silence, ...], now: datetime) -> AlertRow:
     labels = {str(key): str(value) for key, value in json.loads(row["labels"]).items()}
     all_labels = {"severity": "warning", **labels, "monitor": row["monitor"], "alert": row["alert_key"]}
-    copied = ("fingerprint", "monitor", "state", "summary", "link", "since_utc", "fired_utc", "window_start_utc")
-    copied += ("window_end_utc", "acked_by", "acked_utc", "ack_note")
+    copied = (
+        *("fingerprint", "monitor", "state", "summary", "link", "since_utc", "fired_utc", "window_start_utc"),
+        *("window_end_utc", "acked_by", "acked_utc", "ack_note"),
+    )
     return AlertRow(
         **{name: row[name] for name in copied},
         alert=row["alert_key"],

@@ -49,4 +49,7 @@ def rated_tasks(connection: Connection, *, limit: int = 100) -> tuple[RatedTask,
         .order_by(func.max(RATINGS.c.created_utc).desc())
         .limit(limit)
     )
-    return tuple(RatedTask(*row[:8], is_known=row[8] is not None) for row in connection.execute(query))
+    return tuple(
+        RatedTask(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8] is not None)
+        for row in connection.execute(query)
+    )

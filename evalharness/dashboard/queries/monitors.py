@@ -210,10 +210,20 @@ def findings_in(connection: Connection, interval_id: int) -> tuple[FindingRow, .
     rows = [
         FindingRow(
             column=row["column_name"],
-            **{name: row[name] for name in ("segment", "kind", "test", "state", "reason", "effect_name")},
-            **{name: row[name] for name in ("n_reference", "n_current")},
-            **{name: number(row[name]) for name in ("p_value", "q_value", "effect", "effect_low", "effect_high")},
+            segment=row["segment"],
+            kind=row["kind"],
+            test=row["test"],
+            state=row["state"],
+            reason=row["reason"],
+            p_value=number(row["p_value"]),
+            q_value=number(row["q_value"]),
+            effect=number(row["effect"]),
+            effect_low=number(row["effect_low"]),
+            effect_high=number(row["effect_high"]),
+            effect_name=row["effect_name"],
             effect_threshold=number(row["effect_threshold"]),
+            n_reference=row["n_reference"],
+            n_current=row["n_current"],
         )
         for row in connection.execute(query).mappings()
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -48,7 +49,7 @@ def models_of(connection: Connection, run_ids: Sequence[str], *, limit: int) -> 
         .group_by(RESULTS.c.model, RESULTS.c.run_id, RUNS.c.suite_name, RUNS.c.created_utc)
         .order_by(RUNS.c.created_utc.desc(), RESULTS.c.model)
     )
-    newest = {}
+    newest: dict[tuple[str, str], Any] = {}
     for row in connection.execute(query):
         newest.setdefault((row.model, row.suite_name), row)
     kept = list(newest.values())[:limit]
