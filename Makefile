@@ -47,7 +47,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing evalharness into $(VENV); PyTorch makes this take a few minutes."
-	$(PIP) install -c constraints.txt -e '.[hf,monitor]'
+	$(PIP) install -c constraints.txt -e '.[hf,monitor,report]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python

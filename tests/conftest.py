@@ -193,9 +193,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """CI has browser, promtool, package index, others' servers: a test skipped there for want of them hides a fault."""
+    """CI has all that tests need: one that is skipped there for want of it hides a fault."""
     report = yield
-    needed = any(item.get_closest_marker(name) for name in ("browser", "promtool", "real_cache", "served"))
+    needed = any(item.get_closest_marker(name) for name in ("browser", "office", "promtool", "real_cache", "served"))
     if report.skipped and needed and os.environ.get("EVALHARNESS_CI"):
         report.outcome = "failed"
         report.longrepr = f"skipped where it must run: {report.longrepr}"

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .beside import beside
 from .ci import add_ci_arguments, hand_to_ci
-from .rated import ratings_beside
 
 if TYPE_CHECKING:
     from evalharness.gate import GateOutcome
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     # Results of lm-eval's are a record as long as this command takes: there is nothing to keep its report beside.
     if "/" not in record.id:
         # The page must not go on showing what another policy said.
-        write_reports(record, outcome, ratings=ratings_beside(record, reports, url=args.registry))
+        write_reports(record, outcome, **beside(record, outcome, reports, url=args.registry))
         _register(outcome, record, reports=reports, url=args.registry)
     if args.json:
         import json

@@ -1,23 +1,29 @@
-"""Write a record's report: HTML, Markdown, CSV, Parquet or JSON, or print its summary.
+"""Write a record's report: HTML, Markdown, a workbook, CSV, Parquet or JSON, or print its summary.
 
-Records are only read, no model is asked. HTML and Markdown go beside the record unless --out says otherwise; CSV and
-JSON are printed unless it does. What people said of the outputs (evalharness annotate) stands in HTML, Markdown and the
-summary: who rated, how far they agree, and how the models compare.
+Records are only read, no model is asked. HTML, Markdown and the workbook go beside the record unless --out says
+otherwise; CSV and JSON are printed unless it does. Markdown that goes into a file has its charts as SVG files in a
+folder beside it. What people said of the outputs (evalharness annotate) stands in HTML, Markdown and the summary: who
+rated, how far they agree, and how the models compare. HTML shows what earlier runs of the suite found, and HTML and
+Markdown what changed against the baseline: the one that the gate compared with, or that --baseline names.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from .rated import ratings_beside
+from .beside import Beside, beside, ratings_beside
+
+if TYPE_CHECKING:
+    from evalharness.record import Record
 
 __all__ = ["add_arguments", "run"]
 
-_FORMATS = ("html", "md", "csv", "parquet", "json", "console")
-_WITH_RATINGS = ("html", "md", "console")
+_FORMATS = ("html", "md", "xlsx", "csv", "parquet", "json", "console")
+_COMPARED = ("html", "md")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-samples", type=_count, metavar="N", help="html: most samples in the page (default: 20000)"
     )
+    parser.add_argument("--baseline", metavar="RUN", help="html, md: the run to compare with, named as the record is")
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
 
@@ -48,34 +55,47 @@ def run(args: argparse.Namespace) -> int:
     kind = args.format or _format_of(args.out)
     record = open_record(args.record, reports=Path(args.reports), url=args.registry)
     gate = read_gate(record.folder)
-    ratings = ratings_beside(record, Path(args.reports), url=args.registry) if kind in _WITH_RATINGS else ()
+    reports = Path(args.reports)
+    if args.baseline is not None and kind not in _COMPARED:
+        raise UsageError(f"--format {kind} compares nothing; leave out --baseline, or see: evalharness compare --help")
     if kind == "console":
         if args.out not in (None, "-"):
             raise UsageError("--format console prints; for a file take --format md --out FILE")
         from evalharness.report import print_summary
 
-        print_summary(record, gate, ratings=ratings)
+        print_summary(record, gate, ratings=ratings_beside(record, reports, url=args.registry))
         return 0
     if kind == "parquet":
         if args.out in (None, "-"):
             raise UsageError("a Parquet file is not text; say where it goes: --out FILE.parquet")
         _write(Path(args.out), lambda path: frames.write_parquet(frames.table(record, args.table), path))
         return 0
+    if kind == "xlsx":
+        from evalharness.report.workbook import write_workbook
+
+        if args.out == "-":
+            raise UsageError("a workbook is not text; say where it goes: --out FILE.xlsx")
+        workbook = Path(args.out or record.folder / "report.xlsx")
+        left_out: list[str] = []
+        _write(workbook, lambda path: left_out.extend(write_workbook(record, path, gate)))
+        for what in left_out:
+            print(f"evalharness: left out of {workbook.name}: {what}", file=sys.stderr)
+        return 0
+    if kind in _COMPARED:
+        besides = beside(record, gate, reports, url=args.registry, baseline=args.baseline)
     if kind == "html":
         from evalharness.report.html import render_html
         from evalharness.report.samples import MAX_SAMPLES
 
         limit = MAX_SAMPLES if args.max_samples is None else args.max_samples
-        text, beside = render_html(record, gate, max_samples=limit, ratings=ratings), "report.html"
+        text, default = render_html(record, gate, max_samples=limit, **besides), "report.html"
     elif kind == "md":
-        from evalharness.report.markdown import render_markdown
-
-        text, beside = render_markdown(record, gate, ratings=ratings), "report.md"
+        text, default = _markdown(record, gate, args.out, besides), "report.md"
     elif kind == "csv":
-        text, beside = frames.csv_text(frames.table(record, args.table)), "-"
+        text, default = frames.csv_text(frames.table(record, args.table)), "-"
     else:
-        text, beside = frames.summary_json(record, gate), "-"
-    target = args.out or (beside if beside == "-" else str(record.folder / beside))
+        text, default = frames.summary_json(record, gate), "-"
+    target = args.out or (default if default == "-" else str(record.folder / default))
     if target == "-":
         _print(text)
     else:
@@ -83,8 +103,39 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _markdown(record: Record, gate: Mapping[str, Any] | None, out: str | None, besides: Beside) -> str:
+    """The text; where it goes into a file, its pictures are written beside that, if they can be drawn."""
+    from evalharness.core.errors import UsageError
+    from evalharness.report.charts import can_draw
+    from evalharness.report.charts.render import NEEDS
+    from evalharness.report.markdown import render_markdown
+    from evalharness.report.picture_files import PictureFolder
+
+    ratings, baseline = besides["ratings"], besides["baseline"]
+    if out == "-":
+        return render_markdown(record, gate, ratings=ratings, baseline=baseline)
+    if not can_draw():
+        print(f"evalharness: the report has no pictures. {NEEDS}", file=sys.stderr)
+        return render_markdown(record, gate, ratings=ratings, baseline=baseline)
+    pictures = PictureFolder(Path(out) if out else record.folder / "report.md")
+    try:
+        return render_markdown(record, gate, ratings=ratings, baseline=baseline, pictures=pictures)
+    except OSError as error:
+        raise UsageError(
+            f"the pictures cannot be written to {pictures.folder} ({error.strerror}); choose another place with --out"
+        ) from error
+
+
 def _format_of(out: str | None) -> str:
-    endings = {".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".parquet": "parquet", ".json": "json"}
+    endings = {
+        ".html": "html",
+        ".htm": "html",
+        ".md": "md",
+        ".csv": "csv",
+        ".parquet": "parquet",
+        ".json": "json",
+        ".xlsx": "xlsx",
+    }
     return endings.get(Path(out).suffix.lower(), "html") if out and out != "-" else "html"
 
 

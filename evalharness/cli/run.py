@@ -11,11 +11,13 @@ import contextlib
 import gc
 import importlib
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.core.types import FAILED_STATES
 
+from .beside import beside
 from .ci import add_ci_arguments, hand_to_ci, wanted
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ __all__ = ["add_arguments", "add_output_arguments", "add_plan_arguments", "add_s
 
 # From here on a look for garbage, some 50 ms, is worth the memory.
 _MANY_SAMPLES = 20_000
+# From here on a run can spare the half second that what draws charts needs to start.
+_LONG_RUN_S = 3.0
 
 
 def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +142,11 @@ def _load_what_follows() -> None:
         for module in ("pyarrow.parquet", "evalharness.report.terminal", "rich.console", "rich.table"):
             importlib.import_module(module)
         load_template()
+        # A run that is over by now may draw no chart at all, and would wait for nothing.
+        time.sleep(_LONG_RUN_S)
+        from evalharness.report.charts import warm_up
+
+        warm_up()
 
 
 def conclude(record: Record, args: argparse.Namespace) -> int:
@@ -152,7 +161,7 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
     if outcome is None and (files := wanted(args)):
         why = "--no-gate was given" if args.no_gate else "the suite has no gates"
         print(f"evalharness: {' and '.join(files)} wrote nothing, since {why}", file=sys.stderr)
-    paths = write_reports(record, outcome)
+    paths = write_reports(record, outcome, **beside(record, outcome, Path(args.reports), url=args.registry))
     print_summary(record, outcome, report=paths.get("html"))
     _say_errors(record)
     if not record.manifest.complete:

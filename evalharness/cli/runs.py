@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness.core.errors import UsageError
 
+from .beside import ratings_beside
 from .columns import columns, print_json
-from .rated import ratings_beside
 
 if TYPE_CHECKING:
     from evalharness.record import Record, RunInfo, RunRegistry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +15,7 @@ from .text import figure, safe
 if TYPE_CHECKING:
     from ..compare.result import ComparedFigure
 
-__all__ = ["DRAWING", "Scale", "bar", "difference_bar", "drawn_bar", "scale_of", "strip"]
+__all__ = ["DRAWING", "Scale", "bar", "difference_bar", "drawn_bar", "scale_of", "span_bar", "sparkline", "strip"]
 
 # Draws the figures of the page that is being made: only it knows which of them share a scale.
 DRAWING: ContextVar[Callable[[MetricResult], Markup] | None] = ContextVar("drawing", default=None)
@@ -77,6 +77,15 @@ def drawn_bar(result: MetricResult) -> Markup:
     return bar(result, scale_of([result])) if draw is None else draw(result)
 
 
+def span_bar(span: Sequence[float], scale: Scale, *, unit: str) -> Markup:
+    """The SVG of (low, middle, high) of many values on a scale."""
+    low, middle, high = span
+    label = f"from {figure(low)} to {figure(high)} {unit}, median {figure(middle)}"
+    ends = _line("ci", scale.x(low), scale.x(high)) + _line("dot", scale.x(middle), scale.x(middle))
+    head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
+    return head.format(safe(label)) + Markup(_line("track", 0.0, _WIDTH) + ends + "</svg>")
+
+
 def difference_bar(one: ComparedFigure, reach: float, css: str) -> Markup:
     """The SVG of a difference with its interval, right of the line in the middle where it is better."""
     if not math.isfinite(one.difference):
@@ -116,3 +125,23 @@ def strip(counts: Mapping[str, int]) -> Markup:
     label = ", ".join(f"{name} {n:,}" for name, n in counts.items())
     head = Markup('<svg class="strip" viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label="{}">')
     return head.format(safe(label)) + Markup("".join(pieces) + "</svg>")
+
+
+def sparkline(past: Sequence[float], now: float) -> Markup:
+    """The SVG of a figure in earlier runs and in this one, the last point marked; empty where nothing came before."""
+    seen = [*past, now]
+    known = [value for value in seen if math.isfinite(value)]
+    if len(known) < 2 or not math.isfinite(now):
+        return Markup("")
+    low, span = min(known), max(known) - min(known)
+    places = [
+        (_PAD + i * (_WIDTH - 2 * _PAD) / (len(seen) - 1), 20 - 16 * (value - low) / span if span else 12.0)
+        for i, value in enumerate(seen)
+        if math.isfinite(value)
+    ]
+    line = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+    x, y = places[-1]
+    label = f"{len(known) - 1} earlier: from {figure(known[0])}, lowest {figure(low)}, highest {figure(low + span)}"
+    head = Markup('<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" aria-label="{}">')
+    body = f'<path d="M{line}"/><path class="last" d="M{x:.1f} {y:.1f}h0.01"/></svg>'
+    return head.format(f"{label}, now {figure(now)}") + Markup(body)

@@ -28,7 +28,7 @@ from .page import environment, page_css, source_hash
 from .text import amount, clip, figure, plural
 from .worddiff import Piece, word_diff
 
-__all__ = ["compare_html", "compare_tables"]
+__all__ = ["changed_view", "compare_html", "figure_tables"]
 
 _TEXT = 8_000
 
@@ -50,8 +50,8 @@ def compare_html(comparison: Comparison) -> str:
         kept=compression_text(comparison)[1],
         attributions=attribution_text(comparison),
         notes=comparison.notes,
-        tables=list(compare_tables(comparison)),
-        changed=[_changed(comparison, one, own) for one, own in changed_by_figure(comparison)],
+        tables=list(figure_tables(comparison)),
+        changed=[changed_view(comparison, one, own) for one, own in changed_by_figure(comparison)],
         sides=[("Baseline", comparison.baseline), *(("Candidate", side) for side in comparison.candidates)],
         methods=list(
             dict.fromkeys((f"{f.task}.{f.metric}", f.test, f.interval_method) for f in comparison.of("figures"))
@@ -76,8 +76,8 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     ]
 
 
-def compare_tables(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """The tables of the page: figures, groups, operations, with what their templates need."""
+def figure_tables(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """The tables of figures as the template takes them; figures of one name share a scale."""
     reach: dict[tuple[str, str], float] = {}
     for one in comparison.figures:
         seen = [abs(v) for v in (one.difference, one.low, one.high) if math.isfinite(v)]
@@ -106,7 +106,8 @@ def _line(row: Row, before: Row | None, reach: dict[tuple[str, str], float]) -> 
     }
 
 
-def _changed(comparison: Comparison, one: ComparedFigure, samples: Sequence[ChangedSample]) -> dict[str, Any]:
+def changed_view(comparison: Comparison, one: ComparedFigure, samples: Sequence[ChangedSample]) -> dict[str, Any]:
+    """The samples of a figure that changed, as the template takes them."""
     names = [one.candidate] if len(comparison.candidates) > 1 else []
     if len({f.model for f in comparison.figures}) > 1 and one.model not in names:
         names.append(one.model)

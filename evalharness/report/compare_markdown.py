@@ -21,7 +21,7 @@ from .compare_text import (
 from .markdown import escape_markdown, markdown_table
 from .text import MISSING, figure
 
-__all__ = ["compare_markdown"]
+__all__ = ["compare_markdown", "figures_markdown"]
 
 _SIGN = {"better": "✅ better", "worse": "❌ worse", "no difference shown": "no difference shown"}
 _CHANGED = 10
@@ -72,6 +72,12 @@ def compare_markdown(comparison: Comparison) -> str:
     if comparison.notes:
         lines += ["## Notes", "", *(f"- {_e(note, limit=2000)}" for note in comparison.notes), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def figures_markdown(comparison: Comparison) -> list[str]:
+    """The table of its figures alone, for the report of a run, and how it is to be read."""
+    rows = rows_of(comparison, "figures")
+    return [*_table(rows), how_text(comparison).replace("<", "&lt;"), ""] if rows else []
 
 
 def _e(text: str, *, limit: int = 300) -> str:

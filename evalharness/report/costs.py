@@ -11,7 +11,14 @@ from .text import MISSING, amount
 if TYPE_CHECKING:
     from ..record import RunManifest
 
-__all__ = ["CostRow", "cost_rows", "cost_total", "spent_text", "usage_line", "usd"]
+__all__ = ["CostRow", "cost_rows", "cost_table", "cost_total", "spent_text", "usage_line", "usd"]
+
+
+class CostTable(NamedTuple):
+    """Heads (the first is text, all others numbers) and lines, as text."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 class CostRow(NamedTuple):
@@ -121,3 +128,22 @@ def _row(model: str, part: Mapping[str, Any]) -> CostRow:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+_COUNTS = ("n_requests", "n_retries", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+_HEADS = ("model", "requests sent", "retries", "tokens in", "cached", "tokens out", "reasoning", "cost", "spent now")
+
+
+def cost_table(manifest: RunManifest) -> CostTable | None:
+    """A line for each model and one for all together; None where no model may have cost anything."""
+    rows = cost_rows(manifest)
+    if all(row.cost == "none" for row in rows):
+        return None
+    total = cost_total(manifest)
+    return CostTable(
+        _HEADS,
+        tuple(
+            (row.model, *(amount(getattr(row, name)) for name in _COUNTS), row.cost_text, usd(row.spent_usd))
+            for row in [*rows, *([total] if total is not None and len(rows) > 1 else [])]
+        ),
+    )

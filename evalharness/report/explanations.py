@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .faithfulness import Curve, QualityRow, mean_curves, quality_rows
+
 if TYPE_CHECKING:
     from ..record import Record
 
@@ -14,7 +16,6 @@ __all__ = [
     "ExplainedText",
     "ExplanationView",
     "Piece",
-    "QualityRow",
     "Step",
     "WordMean",
     "WordTable",
@@ -32,15 +33,6 @@ _MAX_STEPS = 10
 _MAX_WORDS = 8
 _LEVELS = 5
 _CONFIDENCE = 0.95
-
-_QUALITIES = (
-    ("comprehensiveness", "comprehensiveness", 1),
-    ("sufficiency", "sufficiency", -1),
-    ("deletion area", "deletion_auc", -1),
-    ("insertion area", "insertion_auc", 1),
-    ("likeness to a model with random layers", "randomisation_similarity", 0),
-    ("… of either sign", "randomisation_similarity_absolute", -1),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,42 +91,6 @@ class WordTable:
 
 
 @dataclass(frozen=True, slots=True)
-class QualityRow:
-    """A figure of faithfulness beside that of random attributions; `gain` with its interval is their difference.
-
-    `better` is 1 where a higher figure is more faithful, −1 where a lower one is, and 0 where one near 0 is.
-    """
-
-    name: str
-    value: float
-    random: float
-    gain: float
-    low: float
-    high: float
-    n: int
-    better: int
-
-    @property
-    def way(self) -> str:
-        """Which way a figure is more faithful, as an arrow."""
-        return "↑" if self.better > 0 else "↓" if self.better < 0 else "→0"
-
-    @property
-    def finding(self) -> str:
-        """What the interval of the difference says."""
-        if math.isnan(self.low) or math.isnan(self.high):
-            return "too few texts"
-        if not self.better:
-            if self.low > 0:
-                return "more alike than chance"
-            return "less alike than chance" if self.high < 0 else "no likeness beyond chance shown"
-        signed = (self.low, self.high) if self.better > 0 else (-self.high, -self.low)
-        if signed[0] > 0:
-            return "better than chance"
-        return "worse than chance" if signed[1] < 0 else "no better than chance shown"
-
-
-@dataclass(frozen=True, slots=True)
 class ExplanationView:
     """The explanations of one task by one model."""
 
@@ -145,6 +101,7 @@ class ExplanationView:
     n_texts: int
     n_failed: int
     quality: tuple[QualityRow, ...]
+    curves: Mapping[str, Curve]
     tables: tuple[WordTable, ...]
     group_tables: tuple[WordTable, ...]
     texts: tuple[ExplainedText, ...]
@@ -159,7 +116,7 @@ class _Gathered:
     unit: str = ""
     texts: list[ExplainedText] = field(default_factory=list)
     words: dict[tuple[str, str | None], list[dict[str, float]]] = field(default_factory=dict)
-    quality: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    quality: list[Mapping[str, Any]] = field(default_factory=list)
     n_texts: int = 0
 
 
@@ -194,7 +151,8 @@ def _view(record: Record, task: str, model: str, max_texts: int) -> ExplanationV
         unit=found.unit,
         n_texts=found.n_texts,
         n_failed=found.n_failed,
-        quality=tuple(_quality(found.quality)),
+        quality=tuple(quality_rows(found.quality)),
+        curves=mean_curves(found.quality),
         tables=tuple(table for table in tables if table.group is None),
         group_tables=tuple(sorted((t for t in tables if t.group is not None), key=lambda t: (t.output, t.group or ""))),
         texts=tuple(found.texts),
@@ -219,12 +177,8 @@ def _gather(
     for group in (None, *(f"{column}={value}" for column, value in groups.items())):
         found.words.setdefault((output, group), []).append(means)
     quality = explanation.get("quality")
-    if not isinstance(quality, Mapping):
-        return
-    for _, key, _ in _QUALITIES:
-        value, random = quality.get(key), quality.get(f"{key}_random")
-        if isinstance(value, int | float) and isinstance(random, int | float):
-            found.quality.setdefault(key, []).append((float(value), float(random)))
+    if isinstance(quality, Mapping):
+        found.quality.append(quality)
 
 
 def column_of(explanation: Mapping[str, Any]) -> int:
@@ -264,23 +218,6 @@ def word_means(texts: Sequence[Mapping[str, float]], *, most: int = _MAX_WORDS) 
     up = [one for one in found if one.mean > 0][:most]
     down = [one for one in found if one.mean < 0][:most]
     return tuple(sorted([*up, *down], key=lambda one: -one.mean))
-
-
-def _quality(found: Mapping[str, Sequence[tuple[float, float]]]) -> Iterator[QualityRow]:
-    from ..stats.intervals import mean_interval
-
-    for name, key, better in _QUALITIES:
-        pairs = found.get(key)
-        if not pairs:
-            continue
-        gains = [value - random for value, random in pairs]
-        low = high = math.nan
-        if len(gains) > 1:
-            low, high = mean_interval(gains, confidence=_CONFIDENCE)
-        n = len(pairs)
-        mean = math.fsum(value for value, _ in pairs) / n
-        random = math.fsum(value for _, value in pairs) / n
-        yield QualityRow(name, mean, random, mean - random, low, high, n, better)
 
 
 def explained_text(explanation: Mapping[str, Any], sample_id: str, target: str | None = None) -> ExplainedText:

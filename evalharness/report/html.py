@@ -18,21 +18,26 @@ from markupsafe import Markup
 from ..core.canonical import to_jsonable
 from ..core.types import MetricResult
 from .attacks import attack_views
-from .bars import DRAWING, bar, scale_of, strip
+from .bars import DRAWING, bar, scale_of, sparkline, strip
+from .changes import changes_of
+from .charts.render import NEEDS, can_draw
 from .explanations import explanation_views
 from .facts import facts_of, interval_hint, repeat_command, samples_hint, verdict_of
 from .gateview import GateOutcomeLike
+from .operations import costs_table, operations_table
 from .page import asset, compact, embed_json, environment, page_css, source_hash
-from .pictures import task_charts
+from .pictures import latency_charts, task_charts
 from .probes import HINT
 from .samples import MAX_SAMPLES, OUTCOMES, SampleBundle, bundle_samples
 from .text import clip, single_line
-from .view import ReportView, build_view, operations_of
+from .view import ReportView, build_view
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
     from ..record import Rating, Record
+    from ..record.history import History
+    from .charts import Chart
     from .people import PeopleView
 
 __all__ = ["iter_html", "load_template", "render_html"]
@@ -46,12 +51,17 @@ def render_html(
     *,
     max_samples: int = MAX_SAMPLES,
     ratings: Iterable[Rating] = (),
+    history: History | None = None,
+    baseline: Record | None = None,
 ) -> str:
     """The page, with at most `max_samples` samples in it (failed and wrong ones first).
 
-    `ratings` are those that people gave to the run.
+    `ratings` are those that people gave to the run, `history` the figures of earlier runs of its suite, `baseline` the
+    run that it is compared with.
     """
-    return "".join(iter_html(record, gate, max_samples=max_samples, ratings=ratings))
+    return "".join(
+        iter_html(record, gate, max_samples=max_samples, ratings=ratings, history=history, baseline=baseline)
+    )
 
 
 def iter_html(
@@ -60,15 +70,18 @@ def iter_html(
     *,
     max_samples: int = MAX_SAMPLES,
     ratings: Iterable[Rating] = (),
+    history: History | None = None,
+    baseline: Record | None = None,
 ) -> Iterator[str]:
     """The page as `render_html` gives it, in pieces: the samples in it are never all in memory."""
     view = build_view(record, gate, ratings)
     bundle = bundle_samples(record, limit=max_samples)
     manifest = view.manifest
-    css, js = page_css("report.css", "explorer.css"), asset("explorer.js")
+    css, js = page_css("report.css", "compare.css", "explorer.css"), asset("explorer.js")
     # No text of the record can know it, and so none can pass for it.
     here = secrets.token_hex(16)
     drawing = DRAWING.set(_bar_of(view))
+    charts = task_charts(record, view)
     page = load_template().render(
         css=Markup(css),
         js=Markup(js),
@@ -85,7 +98,10 @@ def iter_html(
         people=[_people(p) for p in view.people],
         explanations=explanation_views(record),
         attacks=attack_views(record),
-        charts=task_charts(view),
+        charts=charts,
+        charts_hint="" if can_draw() else NEEDS,
+        history=_sparklines(history),
+        changes=None if baseline is None else changes_of(record, baseline),
         probes_hint=HINT,
         on_error=_on_error(view),
         states=[
@@ -99,7 +115,9 @@ def iter_html(
             for task, model, counts in view.states
         ],
         errors=_errors(bundle),
-        operations=operations_of(view),
+        operations=operations_table(record, view),
+        latencies=_latencies(record, charts),
+        costs=costs_table(manifest),
         samples_hint=samples_hint(bundle),
         command=repeat_command(view),
         signatures=_signatures(record.results),
@@ -149,6 +167,26 @@ def _bar_of(view: ReportView) -> Callable[[MetricResult], Markup]:
         return bar(r, scale, limits=limits.get((r.task, r.model, r.metric, r.group), ()))
 
     return draw
+
+
+def _sparklines(history: History | None) -> Callable[[MetricResult], Markup] | None:
+    """Draws what earlier runs found of a figure; None where there are none."""
+    if not history:
+        return None
+    past = history
+
+    def draw(r: MetricResult) -> Markup:
+        return sparkline([figure.value for figure in past.get((r.task, r.model, r.metric), ())], r.value)
+
+    return draw
+
+
+def _latencies(record: Record, charts: Mapping[str, list[Chart]]) -> list[Chart]:
+    """Histograms of latencies beside other charts.
+
+    The table draws their span: alone they are not worth the half second for which what draws has to be started.
+    """
+    return latency_charts(record) if charts else []
 
 
 def _people(view: PeopleView) -> dict[str, Any]:

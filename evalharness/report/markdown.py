@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .costs import cost_rows, cost_total, usd
+from .costs import cost_table
 from .gateview import GateOutcomeLike, GateView
 from .grid import Grid
+from .pictures import latency_charts, task_charts
 from .reliability import Reliability
 from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
 from .view import Confusion, GroupTable, ReportView, TaskView, build_view
 
 if TYPE_CHECKING:
     from ..record import Rating, Record
+    from .charts import Chart
     from .people import PeopleView
     from .probes import Question
 
@@ -26,6 +28,7 @@ _ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$^=:-])")
 _ORDERED = re.compile(r"^(\s*\d+)([.)])")
 _SIGN = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "⚠️ inconclusive"}
 _CELL = 300
+Pictures = Callable[["Chart"], str]
 _ATTACKED = 12
 
 
@@ -42,9 +45,17 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def render_markdown(
-    record: Record, gate: GateOutcomeLike | Mapping[str, Any] | None = None, *, ratings: Iterable[Rating] = ()
+    record: Record,
+    gate: GateOutcomeLike | Mapping[str, Any] | None = None,
+    *,
+    ratings: Iterable[Rating] = (),
+    baseline: Record | None = None,
+    pictures: Pictures | None = None,
 ) -> str:
-    """The report as GitHub-flavoured Markdown, with what people's `ratings` say."""
+    """The report as GitHub-flavoured Markdown, with what people's `ratings` say and what changed against `baseline`.
+
+    `pictures` takes each chart and says under which path the text may show it; without it the text shows none.
+    """
     view = build_view(record, gate, ratings)
     manifest = view.manifest
     lines = [f"# {_e(manifest.suite_name)}", "", f"Run `{code_text(manifest.id)}`, {_e(manifest.created_utc)}", ""]
@@ -55,10 +66,14 @@ def render_markdown(
         lines += ["**The run is not complete: its figures are those of a part.**", ""]
     if view.gate is not None:
         lines += _gate(view.gate)
+    if baseline is not None:
+        lines += _changes(record, baseline)
     lines += _probes(view.probes)
     lines += ["## Results", ""]
+    charts = {} if pictures is None else task_charts(record, view)
     for task in view.tasks:
         lines += _task(task)
+        lines += _pictures(charts.get(task.id, ()), pictures)
     lines += _explanations(record)
     lines += _attacks(record)
     if view.people:
@@ -69,6 +84,7 @@ def render_markdown(
         lines += _people(people)
     lines += _states(view)
     lines += _costs(view)
+    lines += _pictures(latency_charts(record) if pictures is not None else (), pictures)
     if manifest.notes:
         lines += ["## Notes", "", *(f"- {_e(note, limit=2000)}" for note in manifest.notes), ""]
     lines += _provenance(view)
@@ -94,6 +110,25 @@ def markdown_table(head: list[str], rows: Iterable[list[str]], *, right: Iterabl
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
     ]
+
+
+def _pictures(charts: Iterable[Chart], pictures: Pictures | None) -> list[str]:
+    if pictures is None:
+        return []
+    # The alternative text in brackets holds no brackets of its own once it is escaped.
+    lines = [f"![{_e(f'{chart.title}. {chart.description}', limit=500)}]({pictures(chart)})" for chart in charts]
+    return [*lines, ""] if lines else []
+
+
+def _changes(record: Record, baseline: Record) -> list[str]:
+    from .changes import changes_of
+    from .compare_markdown import figures_markdown
+
+    found = changes_of(record, baseline)
+    lines = ["## Against the baseline", "", f"**{_e(found.headline)}**", ""]
+    if found.comparison is None:
+        return [*lines, _e(found.why_not, limit=2000), ""]
+    return [*lines, *figures_markdown(found.comparison), f"All of it: `{code_text(found.command)}`", ""]
 
 
 def _gate(gate: GateView) -> list[str]:
@@ -316,17 +351,11 @@ def _states(view: ReportView) -> list[str]:
 
 
 def _costs(view: ReportView) -> list[str]:
-    rows = cost_rows(view.manifest)
-    if all(row.cost == "none" for row in rows):
+    table = cost_table(view.manifest)
+    if table is None:
         return []
-    total = cost_total(view.manifest)
-    names = ("n_requests", "n_retries", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
-    cells = [
-        [_e(row.model), *(amount(getattr(row, name)) for name in names), _e(row.cost_text), _e(usd(row.spent_usd))]
-        for row in [*rows, *([total] if total is not None and len(rows) > 1 else [])]
-    ]
-    head = ["model", "requests sent", "retries", "tokens in", "cached", "tokens out", "reasoning", "cost", "spent now"]
-    return ["## Tokens and cost", "", *markdown_table(head, cells, right=range(1, len(head)))]
+    rows = [[_e(cell) for cell in row] for row in table.rows]
+    return ["## Tokens and cost", "", *markdown_table(list(table.heads), rows, right=range(1, len(table.heads)))]
 
 
 def _provenance(view: ReportView) -> list[str]:

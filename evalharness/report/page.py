@@ -18,6 +18,7 @@ from ..core.canonical import to_jsonable
 from .attribution_bars import largest_of, reach_of, scale_of_text, signed, step_bar, word_bar
 from .bars import drawn_bar
 from .charts.render import svg_of
+from .faithfulness import faith_charts
 from .probes import held_bar
 from .text import amount, clip, figure, interval, safe, single_line
 
@@ -90,6 +91,7 @@ def make_environment(*packages: str) -> Environment:
         variant=lambda result: variant_of(result.task, result.model),
         bar=drawn_bar,
         drawn=svg_of,
+        faith_charts=faith_charts,
         held=held_bar,
         signed=signed,
         reach=reach_of,

@@ -1,25 +1,59 @@
-"""Which charts a run's report shows of each task."""
+"""Which charts a run's report shows of each task; what would show nothing is left out."""
 
 from __future__ import annotations
 
-from .charts import Chart, reliability_chart
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from .charts import Chart, histogram, reliability_chart
 from .page import variant_of
+from .spread import latencies_of, latency_spread, score_spread
 from .view import ReportView, TaskView
 
-__all__ = ["task_charts"]
+if TYPE_CHECKING:
+    from ..record import Record
+    from .spread import Spread
+
+__all__ = ["latency_charts", "task_charts"]
+
+# A chart takes some ten milliseconds and five kilobytes; nobody looks at a hundred of them.
+_MOST_OF_TASK, _MOST_LATENCIES = 6, 6
 
 
-def task_charts(view: ReportView) -> dict[str, list[Chart]]:
+def task_charts(record: Record, view: ReportView) -> dict[str, list[Chart]]:
     """The charts of each task by its id; a task of which nothing is worth a chart is left out."""
-    found = {task.id: _charts(task) for task in view.tasks}
+    found = {task.id: list(islice(_charts(record, task), _MOST_OF_TASK)) for task in view.tasks}
     return {name: charts for name, charts in found.items() if charts}
 
 
-def _charts(task: TaskView) -> list[Chart]:
-    return [
-        reliability_chart(r.bins, title=f"Reliability{_of(task, r.task, r.model)} ({r.metric})")
-        for r in task.reliabilities
-    ]
+def _charts(record: Record, task: TaskView) -> Iterator[Chart]:
+    for r in task.reliabilities:
+        yield reliability_chart(r.bins, title=f"Reliability{_of(task, r.task, r.model)} ({r.metric})")
+    for result in task.figures:
+        spread = score_spread(record, result)
+        if spread is not None:
+            title = f"{result.metric} of single samples{_of(task, result.task, result.model)}"
+            yield _histogram(spread, title, result.metric, "samples")
+
+
+def latency_charts(record: Record) -> list[Chart]:
+    """How long the answers of each task took, of the first six tasks and models."""
+    return list(islice(_latencies(record), _MOST_LATENCIES))
+
+
+def _latencies(record: Record) -> Iterator[Chart]:
+    several = len({entry.model for entry in record.manifest.tasks}) > 1
+    for entry in record.manifest.tasks:
+        spread = latency_spread(latencies_of(record, entry.id, entry.model))
+        if spread is not None:
+            title = f"Latency in {entry.id}{f' of {entry.model}' if several else ''}"
+            yield _histogram(spread, title, "seconds", "answers")
+
+
+def _histogram(spread: Spread, title: str, of: str, counted: str) -> Chart:
+    beyond = f" ({spread.beyond})" if spread.beyond else ""
+    return histogram(spread.edges, spread.counts, title=f"{title}{beyond}", of=of, counted=counted, marks=spread.marks)
 
 
 def _of(task: TaskView, variant: str, model: str) -> str:

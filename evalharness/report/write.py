@@ -14,6 +14,7 @@ from .markdown import render_markdown
 
 if TYPE_CHECKING:
     from ..record import Rating, Record
+    from ..record.history import History
 
 __all__ = ["HTML_FILE", "MARKDOWN_FILE", "write_reports"]
 
@@ -26,10 +27,13 @@ def write_reports(
     gate_outcome: GateOutcomeLike | Mapping[str, Any] | None = None,
     *,
     ratings: Iterable[Rating] = (),
+    history: History | None = None,
+    baseline: Record | None = None,
 ) -> dict[str, Path]:
     """Write report.html and report.md into the record's folder (they are no part of its seal); returns their paths.
 
-    `ratings` are those that people gave to the run.
+    `ratings` are those that people gave to the run, `history` what earlier runs of its suite found, `baseline` the run
+    that it is compared with.
 
     Raises:
         RunError: if they cannot be written.
@@ -37,7 +41,9 @@ def write_reports(
     ratings = tuple(ratings)
     paths = {"html": record.folder / HTML_FILE, "md": record.folder / MARKDOWN_FILE}
     try:
-        write_atomic(paths["html"], iter_html(record, gate_outcome, ratings=ratings))
+        write_atomic(
+            paths["html"], iter_html(record, gate_outcome, ratings=ratings, history=history, baseline=baseline)
+        )
         write_atomic(paths["md"], render_markdown(record, gate_outcome, ratings=ratings))
     except OSError as error:
         raise RunError(

@@ -84,6 +84,8 @@ def _quality(
     quality: dict[str, Any] = {}
     for name in ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc"):
         quality[name], quality[f"{name}_random"] = scores[name]["value"], scores[name]["random_mean"]
+    # What a report draws: the output with the first 0, 1, … n players masked, or alone kept.
+    quality |= {name: scores[name] for name in ("deletion_curve", "insertion_curve")}
     stability = 1.0
     if "seed" in option_names(found.method):
         again = explain_game(game, found.method, **{**given, "seed": seed + 1})

@@ -9,6 +9,7 @@ from evalharness.report.drift_html import drift_html
 from evalharness.report.html import render_html
 
 from .drifting import drift_report
+from .test_compare import comparison
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 XSS = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1><svg onload=window.hacked=1>\u2028\ud800"
@@ -273,3 +274,96 @@ def test_drift_pages_fit_and_have_contrast(open_page, width, scheme, contrast):
     page = open_page(drift_html(drift_report()), width=width, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert {name: ratio for name, ratio in page.evaluate(contrast).items() if ratio < 4.5} == {}
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The script of axe-core, which a package of tests carries."""
+    from importlib.resources import files
+
+    pytest.importorskip("axe_core_python")
+    return (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+def _pages(make_record, tmp_path, monkeypatch):
+    """Every page that stands alone, with all that it may show."""
+    from evalharness.record.history import PastFigure
+    from evalharness.report.compare_html import compare_html
+
+    monkeypatch.setattr("evalharness.report.changes.compare_records", lambda *_, **__: comparison())
+    now = make_record(models=("small", "large"), n=40)
+    before = make_record(
+        models=("small", "large"), n=40, run_id="quick-before", odd="other", folder=tmp_path / "before"
+    )
+    past = tuple(PastFigure(f"r{i}", "2026-11-01", 0.5 + 0.05 * i) for i in range(5))
+    history = {("sentiment", model, "accuracy"): past for model in ("small", "large")}
+    yield "run", render_html(now, GATE, ratings=RATINGS, history=history, baseline=before)
+    yield "comparison", compare_html(comparison())
+    yield "drift", drift_html(drift_report())
+
+
+def test_axe_finds_nothing_and_nothing_moves(make_record, browser, axe, tmp_path, monkeypatch):
+    """axe-core: no violation in light and dark, from telephone to wall; no layout shift, no message, no request."""
+    for name, text in _pages(make_record, tmp_path, monkeypatch):
+        path = tmp_path / f"{name}.html"
+        path.write_text(text, encoding="utf-8")
+        for scheme, width in (("light", 2560), ("dark", 360)):
+            # The page's own policy would refuse the script that looks at it.
+            context = browser.new_context(
+                viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
+            )
+            page = context.new_page()
+            told = []
+            page.on("console", lambda m, told=told: told.append(m.text))
+            page.on("request", lambda r, told=told: told.append(r.url))
+            page.add_init_script(
+                "window.moved = 0; new PerformanceObserver(l => l.getEntries().forEach(e => window.moved += e.value))"
+                ".observe({type: 'layout-shift', buffered: true});"
+            )
+            page.goto(path.as_uri())
+            page.wait_for_timeout(400)
+            assert [line for line in told if line not in (path.as_uri(), "data:,")] == []
+            assert page.evaluate("window.moved") < 0.01, name
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+            page.evaluate(axe)
+            found = page.evaluate("axe.run()")["violations"]
+            assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], (name, scheme, width)
+            context.close()
+
+
+def test_pages_have_charts_history_and_changes(make_record, open_page, tmp_path, monkeypatch):
+    pages = dict(_pages(make_record, tmp_path, monkeypatch))
+    page = open_page(pages["run"])
+    assert page.locator("#results .chart svg").count() >= 2
+    assert page.locator("#results svg.spark").count() == 2
+    assert page.locator("#changes tbody tr").count() == 1
+    assert page.locator("#changes article.changed").count() == 1
+    assert page.locator("#operations svg.bar").count() > 0
+    summary = page.locator("#results .chart summary").first
+    summary.click()
+    assert page.locator("#results .chart table").first.is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_charts_take_the_colours_of_the_page(make_record, open_page, scheme):
+    page = open_page(render_html(make_record(n=40), GATE), scheme=scheme)
+    fill = page.evaluate("getComputedStyle(document.querySelector('.chart svg [fill=\"#0b5cad\"]')).fill")
+    assert fill == {"light": "rgb(11, 92, 173)", "dark": "rgb(116, 180, 240)"}[scheme]
+
+
+def test_in_high_contrast_lines_and_muted_text_are_darker(make_record, browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render_html(make_record(), GATE), encoding="utf-8")
+    page = browser.new_page()
+    page.emulate_media(contrast="more")
+    page.goto(path.as_uri())
+    assert page.evaluate("getComputedStyle(document.querySelector('.hint')).color") == "rgb(51, 58, 65)"
+    page.close()
+
+
+def test_the_page_without_its_data_is_small(make_record):
+    """The shell: all but the samples, with charts and a comparison; the bar is 250 kB."""
+    text = render_html(make_record(models=("small", "large"), n=40), GATE, ratings=RATINGS)
+    start = text.index('<script type="application/json"')
+    data = text[start : text.index("</script>", start)]
+    assert len(text.encode()) - len(data.encode()) < 250_000

@@ -11,7 +11,6 @@ from scipy import stats as reference
 from evalharness.report.attribution_bars import reach_of, scale_of_text, signed, step_bar, word_bar
 from evalharness.report.explanation_page import explanation_page
 from evalharness.report.explanations import (
-    QualityRow,
     WordMean,
     WordTable,
     explained_text,
@@ -19,6 +18,7 @@ from evalharness.report.explanations import (
     steps_of,
     word_means,
 )
+from evalharness.report.faithfulness import QualityRow
 
 
 def explanation(text, values, **more):

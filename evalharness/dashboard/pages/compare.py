@@ -14,7 +14,7 @@ from ...compare.result import Comparison
 from ...core.errors import EvalHarnessError, RecordError
 from ...record import Record
 from ...record.database import reading
-from ...report.compare_html import compare_tables
+from ...report.compare_html import figure_tables
 from ...report.compare_text import differs_text, how_text, summary_text
 from ..access import Visitor, needs
 from ..queries.runs import RunFilter, run_folder, runs_of, runs_page
@@ -55,7 +55,7 @@ def compare(
                 "summary": summary_text(comparison),
                 "differs": differs_text(comparison),
                 "how": how_text(comparison),
-                "tables": compare_tables(comparison),
+                "tables": figure_tables(comparison),
             }
         except EvalHarnessError as error:
             values["fault"], status = str(error), 409

@@ -39,7 +39,7 @@ def histogram(
                     "field": "low",
                     "type": "quantitative",
                     "bin": {"binned": True},
-                    "axis": {"title": of, "tickCount": 6, "format": "~s" if edges and edges[-1] >= 10_000 else "~g"},
+                    "axis": {"title": of, "tickCount": 6, **({"format": "~s"} if edges[-1] >= 10_000 else {})},
                     "scale": {"domain": [number(edges[0]), number(edges[-1])], "nice": False, "zero": False},
                 },
                 "x2": {"field": "high"},

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import importlib.util
 import re
+import threading
 from functools import cache
 from typing import Any
 
@@ -37,12 +38,19 @@ def can_draw() -> bool:
 
 
 def warm_up() -> None:
-    """Make what draws ready: it takes half a second of one core, which a command may spend while it waits."""
-    if can_draw():
-        with contextlib.suppress(Exception):
-            import vl_convert
+    """Make what draws ready, on a thread: it takes half a second of one core, which a long run has to spare.
 
-            vl_convert.vegalite_to_svg({"data": {"values": []}, "mark": "point"}, vl_version=_VEGA_LITE)
+    The thread is waited for when the process ends: what draws must not be torn down while it starts.
+    """
+    if can_draw():
+        threading.Thread(target=_draw_nothing, name="evalharness-charts").start()
+
+
+def _draw_nothing() -> None:
+    with contextlib.suppress(Exception):
+        import vl_convert
+
+        vl_convert.vegalite_to_svg({"data": {"values": []}, "mark": "point"}, vl_version=_VEGA_LITE)
 
 
 def _whole(spec: Spec, **more: Any) -> Spec:

@@ -1,0 +1,111 @@
+"""How faithful explanations are: figures beside those of random ones, and curves over the words that are masked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .charts import Chart, curves
+
+if TYPE_CHECKING:
+    from .explanations import ExplanationView
+
+__all__ = ["Curve", "QualityRow", "faith_charts", "mean_curves", "quality_rows"]
+
+Curve = tuple[tuple[float, float], ...]
+_CONFIDENCE = 0.95
+_POINTS = 11
+_CURVES = {"masked": "deletion_curve", "shown": "insertion_curve"}
+
+_QUALITIES = (
+    ("comprehensiveness", "comprehensiveness", 1),
+    ("sufficiency", "sufficiency", -1),
+    ("deletion area", "deletion_auc", -1),
+    ("insertion area", "insertion_auc", 1),
+    ("likeness to a model with random layers", "randomisation_similarity", 0),
+    ("… of either sign", "randomisation_similarity_absolute", -1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRow:
+    """A figure of faithfulness beside that of random attributions; `gain` with its interval is their difference.
+
+    `better` is 1 where a higher figure is more faithful, −1 where a lower one is, and 0 where one near 0 is.
+    """
+
+    name: str
+    value: float
+    random: float
+    gain: float
+    low: float
+    high: float
+    n: int
+    better: int
+
+    @property
+    def way(self) -> str:
+        """Which way a figure is more faithful, as an arrow."""
+        return "↑" if self.better > 0 else "↓" if self.better < 0 else "→0"
+
+    @property
+    def finding(self) -> str:
+        """What the interval of the difference says."""
+        if math.isnan(self.low) or math.isnan(self.high):
+            return "too few texts"
+        if not self.better:
+            if self.low > 0:
+                return "more alike than chance"
+            return "less alike than chance" if self.high < 0 else "no likeness beyond chance shown"
+        signed = (self.low, self.high) if self.better > 0 else (-self.high, -self.low)
+        if signed[0] > 0:
+            return "better than chance"
+        return "worse than chance" if signed[1] < 0 else "no better than chance shown"
+
+
+def quality_rows(found: Sequence[Mapping[str, Any]]) -> Iterator[QualityRow]:
+    """A row for each figure that any of the texts has; `found` is what stands in the `quality` of their answers."""
+    from ..stats.intervals import mean_interval
+
+    for name, key, better in _QUALITIES:
+        told = ((one.get(key), one.get(f"{key}_random")) for one in found)
+        pairs = [(float(a), float(b)) for a, b in told if isinstance(a, int | float) and isinstance(b, int | float)]
+        if not pairs:
+            continue
+        gains = [value - random for value, random in pairs]
+        low = high = math.nan
+        if len(gains) > 1:
+            low, high = mean_interval(gains, confidence=_CONFIDENCE)
+        n = len(pairs)
+        mean = math.fsum(value for value, _ in pairs) / n
+        random = math.fsum(value for _, value in pairs) / n
+        yield QualityRow(name, mean, random, mean - random, low, high, n, better)
+
+
+def mean_curves(found: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
+    """The mean over texts of an output, at shares of their words from 0 to 1; {} where no text has a curve.
+
+    Texts have different numbers of words, so each curve is read at eleven shares of them, by straight lines.
+    """
+    import numpy as np
+
+    shares = np.linspace(0.0, 1.0, _POINTS)
+    curves = {}
+    for name, key in _CURVES.items():
+        told = [one[key] for one in found if isinstance(one.get(key), Sequence) and len(one[key]) > 1]
+        if told:
+            rows = [np.interp(shares, np.linspace(0.0, 1.0, len(one)), np.asarray(one, dtype=float)) for one in told]
+            mean = np.mean(rows, axis=0)
+            curves[name] = tuple(zip(shares.tolist(), mean.tolist(), strict=True))
+    return curves
+
+
+def faith_charts(view: ExplanationView) -> list[Chart]:
+    """The curves of a task's explanations: what becomes of the output as the most important words are masked."""
+    if not view.curves:
+        return []
+    title = "Mean output as the most important words are masked, or shown, first"
+    unit = view.unit.replace("_", " ") or "output"
+    return [curves(view.curves, title=title, x="share of the words", y=unit, x_percent=True)]
