@@ -119,7 +119,7 @@ def _add_odd_run(connection: Any, odd: str) -> None:
 
 
 def _add_monitor(connection: Any, reports: Path, name: str, odd: str) -> int:
-    definition = {"name": name, "schedule": "0 * * * *", "timezone": "UTC", "deploys": [{"at": "x", "name": odd}]}
+    definition: dict[str, Any] = {"name": name, "schedule": "0 * * * *", "timezone": "UTC"}
     definition["alerts"] = {"rules": [{"figure": "latency_s.p95", "at_most": 2.0}]}
     times = {"created_utc": NOW, "updated_utc": NOW, "cursor_utc": NOW - timedelta(hours=1)}
     row = {"name": name, "definition": json.dumps(definition), "definition_digest": "d", "path": "m.yaml"}

@@ -155,7 +155,7 @@ def _over_time(
         shown,
         title=f"{'.'.join(wanted)}{f' where {segment}' if segment else ''}",
         of=wanted[1],
-        marks=[*fired, *_deploys(definition, points)],
+        marks=fired,
         limit=_limit(definition, ".".join(wanted), segment),
         width=900,
     )
@@ -171,20 +171,6 @@ def _limit(definition: Mapping[str, Any], figure: str, segment: str) -> tuple[st
                 if isinstance(rule.get(kind), int | float):
                     return kind.replace("_", " "), float(rule[kind])
     return None
-
-
-def _deploys(definition: Mapping[str, Any], points: Sequence[FigurePoint]) -> list[Mark]:
-    """Deployments that the definition names: [{at: …, name: …}, …]."""
-    listed = definition.get("deploys")
-    if not isinstance(listed, list) or not points:
-        return []
-    first, last = points[0].start_utc.isoformat(), points[-1].end_utc.isoformat()
-    deploys = [one for one in listed if isinstance(one, Mapping)]
-    return [
-        Mark(str(one["at"]), "deploy", str(one.get("name", "")))
-        for one in deploys
-        if first <= str(one.get("at", "")) <= last
-    ]
 
 
 def _by_column(figures: Sequence[IntervalFigure]) -> list[tuple[str, list[IntervalFigure]]]:
