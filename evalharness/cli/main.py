@@ -44,6 +44,7 @@ VERBS: dict[str, Verb] = {
     "runs": Verb("runs", "list, show, promote and delete recorded runs"),
     "promote": Verb("promote", "make a run the baseline of its suite"),
     "monitor": Verb("monitor", "watch a model in production: intervals, drift, alerts"),
+    "dashboard": Verb("dashboard", "look at runs, trends, monitors and alerts in a browser"),
     "serve": Verb("serve", "serve a model over OpenAI's interface, for other harnesses"),
     "lm-eval": Verb("lm_eval", "run lm-evaluation-harness's command line on our engine"),
     "list": Verb("list", "list and explain metrics, models, datasets and plug-ins"),

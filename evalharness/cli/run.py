@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the suite; returns the exit code."""
     from evalharness.runner import run as run_suite
     from evalharness.runner.progress import OnFirstAnswer, progress_for
+    from evalharness.runner.shown import ShownProgress
 
     if args.own_process:
         from evalharness.core.memory import map_large_pieces
@@ -114,7 +115,9 @@ def run(args: argparse.Namespace) -> int:
         cache=args.cache,
         allow_code=args.allow_code,
         registry_url=args.registry,
-        progress=OnFirstAnswer(progress_for(quiet=args.quiet), _load_what_follows),
+        progress=ShownProgress(
+            OnFirstAnswer(progress_for(quiet=args.quiet), _load_what_follows), args.reports, Path(args.suite).name
+        ),
         decide=_decide_looks(args),
     )
     return conclude(record, args)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from evalharness.core.canonical import digest
+from evalharness.core.canonical import canonical_json, digest
 from evalharness.core.errors import MissingExtraError, SuiteError, UsageError
 from evalharness.core.production import ProductionResponse
 from evalharness.core.registry import registry, suggestion
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Kit", "Measurer", "check_columns"]
 
 DRIFT_PAGE: Final = "drift.html"
+DRIFT_DATA: Final = "drift.json"
+"""What the page draws, for those who draw it elsewhere: pictures, figures of both sides, words, examples."""
 
 
 class Kit(Protocol):
@@ -130,6 +132,7 @@ class Measurer:
             findings = over_time.findings
             shared["files"] |= over_time.files
         report = kit.instruments.report(reference.state, window.state, findings, (reference.name, str(interval)))
+        shared["files"] |= {DRIFT_DATA: _drawn(report)}
         drifted = {one.column for one in findings if one.drifted}
         pictures = {name: str(chart) for name in drifted if (chart := standalone(report.pictures.get(name, {}), name))}
         return Measurement("compared", **shared, findings=findings, pictures=pictures), report
@@ -142,6 +145,12 @@ class Measurer:
             return name, lambda: map(kit.table, batches())
 
         return find_reference(definition, interval, past, kit.instruments, fixed=fixed)
+
+
+def _drawn(report: DriftReport) -> bytes:
+    return canonical_json(
+        {name: getattr(report, name) for name in ("pictures", "summaries", "terms", "examples")}
+    ).encode("utf-8", "surrogatepass")
 
 
 def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | None) -> Measurement:

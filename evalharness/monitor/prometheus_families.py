@@ -11,9 +11,8 @@ from sqlalchemy import Connection, case, func, select
 
 from evalharness.record.alert_tables import ALERT_EVENTS, ALERTS, HEARTBEATS, OUTBOX
 from evalharness.record.monitor_tables import FIGURES, FINDINGS, INTERVALS
+from evalharness.record.silences import silences
 from evalharness.record.tables import RESULTS, RUNS
-
-from .alerts.silences import silences
 
 __all__ = ["FAMILIES", "LONGEST_LABEL", "MOST_SERIES", "Family"]
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from ..core.errors import MissingExtraError, RecordError, RunError, UsageError
 from . import alert_tables as _alert_tables  # noqa: F401  (its tables are METADATA's, too)
 from . import monitor_tables as _monitor_tables  # noqa: F401  (its tables are METADATA's, too)
+from . import user_tables as _user_tables  # noqa: F401  (its tables are METADATA's, too)
 from .schema import REGISTRY_HEAD as HEAD
 from .tables import METADATA
 

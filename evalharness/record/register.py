@@ -22,6 +22,7 @@ from .monitor_ddl import table as _table
 from .runinfo import figure_values, run_values, stored_path, verdict_beside
 from .schema import REGISTRY_FILE, REGISTRY_HEAD, REGISTRY_VARIABLE
 from .text import escape
+from .user_ddl import USER_TABLES
 
 if TYPE_CHECKING:
     from .sealed import Record
@@ -52,6 +53,7 @@ TABLES: Final = (
         """,
     ),
     "CREATE INDEX ix_runs_suite_name_created_utc ON runs (suite_name, created_utc)",
+    "CREATE INDEX ix_runs_created_utc_id ON runs (created_utc, id)",
     _table(
         "promotions",
         """
@@ -105,9 +107,10 @@ TABLES: Final = (
         CONSTRAINT fk_results_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
         """,
     ),
-    "CREATE INDEX ix_results_run_id ON results (run_id)",
+    "CREATE INDEX ix_results_run_id_model ON results (run_id, model)",
     *MONITOR_TABLES,
     *ALERT_TABLES,
+    *USER_TABLES,
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
 )

@@ -109,6 +109,7 @@ RUNS: Final = Table(
     _column("verdict", AnyText, null=True),
     _column("parent", AnyText, null=True),
     Index(None, "suite_name", "created_utc"),
+    Index(None, "created_utc", "id"),
 )
 """One sealed record a row. `path` is relative to the reports folder where the record lies in it."""
 
@@ -126,7 +127,8 @@ RESULTS: Final = Table(
     _column("ci_high", Figure, null=True),
     _column("n", Integer),
     _column("n_failed", Integer),
-    Index(None, "run_id"),
+    # With the model, so that the runs which asked one are found without reading their figures.
+    Index(None, "run_id", "model"),
 )
 """One figure of a run a row."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from evalharness.record.silences import add_silence, end_silence, parse_matcher, silences
+
 from .acknowledge import acknowledge
 from .deliver import Delivered, DeliveryError, Transport, deliver
 from .heartbeat import forget
 from .observe import observe
-from .silences import add_silence, end_silence, parse_matcher, silences
 
 __all__ = [
     "Delivered",

@@ -16,14 +16,13 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from evalharness.monitor.conditions import Condition
+from evalharness.record.acknowledge import OPEN
 from evalharness.suite.alert_entry import NoAnswer
 
 __all__ = ["OPEN", "AlertState", "Rules", "Runs", "Told", "Track", "due_message", "look"]
 
 AlertState = Literal["ok", "pending", "firing", "resolved", "no_data", "error"]
 Told = Literal["none", "firing", "no_data", "error"]
-OPEN: Final = ("firing", "no_data", "error")
-"""The states that receivers are told of."""
 
 
 class Runs(NamedTuple):

@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 
 from evalharness.core.canonical import digest
 from evalharness.monitor.outbox import enqueue, has_waiting
+from evalharness.record.silences import Silence, is_silenced, silences
 from evalharness.suite.alert_entry import Alerts, Channel
 
 from .machine import OPEN, due_message
-from .silences import Silence, is_silenced, silences
 from .store import Alert, add_event, load, save
 
 __all__ = ["REFRESH_S", "MessageKind", "settle"]

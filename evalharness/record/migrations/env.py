@@ -6,6 +6,7 @@ from alembic import context
 
 from evalharness.record import alert_tables as _alert_tables  # noqa: F401  (its tables are METADATA's, too)
 from evalharness.record import monitor_tables as _monitor_tables  # noqa: F401  (its tables are METADATA's, too)
+from evalharness.record import user_tables as _user_tables  # noqa: F401  (its tables are METADATA's, too)
 from evalharness.record.tables import METADATA
 
 context.configure(

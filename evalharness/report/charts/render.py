@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import re
 import threading
@@ -14,7 +15,7 @@ from markupsafe import Markup
 from .chart import Chart, Spec, shown
 from .theme import CONFIG
 
-__all__ = ["NEEDS", "can_draw", "png_of", "svg_file", "svg_of", "warm_up"]
+__all__ = ["NEEDS", "can_draw", "interactive_spec", "png_of", "svg_file", "svg_of", "warm_up"]
 
 NEEDS = "Charts are drawn by the package vl-convert-python, which is not here: pip install 'evalharness[report]'."
 _VEGA_LITE = "6.4"
@@ -78,6 +79,11 @@ def svg_file(chart: Chart) -> str:
     head = Markup("<title>{}</title><desc>{}</desc>").format(shown(chart.title), shown(chart.description))
     top, end, rest = _small(drawn).partition(">")
     return f'{top} role="img"{end}{head}{rest}\n'.replace("<svg", '<svg font-family="system-ui, sans-serif"', 1)
+
+
+def interactive_spec(chart: Chart) -> Spec:
+    """The whole Vega-Lite of the chart, for a browser that draws it itself."""
+    return copy.deepcopy(_whole(chart.spec))
 
 
 def png_of(chart: Chart, *, scale: float = 2.0) -> bytes:

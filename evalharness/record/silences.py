@@ -11,8 +11,8 @@ from typing import Literal
 
 from sqlalchemy import Connection, insert, or_, select, update
 
-from evalharness.core.errors import UsageError
-from evalharness.record.alert_tables import SILENCES
+from ..core.errors import UsageError
+from .alert_tables import SILENCES
 
 __all__ = ["Matcher", "Silence", "add_silence", "end_silence", "is_silenced", "parse_matcher", "silences"]
 

@@ -1,0 +1,222 @@
+"""Monitors: the status board, one monitor over time, one interval with what drifted in it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from ...record.database import reading
+from ...report.charts import Chart, Mark, Point, trend, two_bars, two_histograms
+from ..access import Visitor, needs
+from ..charts import untitled
+from ..queries import monitors as rows
+from ..queries.alerts import AlertEvent, alerts_page, marks_of
+from ..queries.monitors import FigurePoint, FindingRow, IntervalFigure
+from ..web import checked_after, found, page, settings_of
+from .runs import sandboxed
+
+__all__ = ["router"]
+
+router = APIRouter()
+Short = Annotated[str, Query(max_length=300)]
+Viewer = Annotated[Visitor, Depends(needs("viewer"))]
+_MOST_CHARTS = 8
+_LARGEST = 32 * 1024 * 1024
+
+
+@router.get("/monitors", include_in_schema=False)
+def board(request: Request, visitor: Viewer) -> Response:
+    """Where each monitor stands."""
+    with reading(settings_of(request).registry.engine) as connection:
+        found_rows = rows.monitors(connection)
+        recent = {one.name: rows.newest_intervals(connection, one.name, limit=30)[::-1] for one in found_rows}
+    return page(request, "monitors.html.j2", here="monitors", title="Monitors", monitors=found_rows, recent=recent)
+
+
+@router.get("/monitors/{name}", include_in_schema=False)
+def monitor(
+    request: Request,
+    name: str,
+    visitor: Viewer,
+    figure: Short = "",
+    segment: Short = "",
+    after: str | None = None,
+) -> Response:
+    """One monitor: a figure over time with bands and marks, what drifted last, its intervals."""
+    settings = settings_of(request)
+    with reading(settings.registry.engine) as connection:
+        one, definition = found(rows.monitor_of(connection, name), "monitor", name)
+        newest = rows.newest_intervals(connection, name, limit=10)
+        names = rows.figure_names(connection, [row.id for row in newest])
+        plain = list(dict.fromkeys(row[:2] for row in names))
+        wanted = _wanted(plain, figure, definition)
+        segments = sorted({row[2] for row in names if wanted is not None and row[:2] == wanted})
+        segment = segment if segment in segments else ""
+        points = rows.series(connection, name, *wanted, segment=segment) if wanted else ()
+        marks = marks_of(connection, name, points[0].start_utc) if points else ()
+        compared = next((row for row in newest if row.n_findings), None)
+        findings = rows.findings_in(connection, compared.id) if compared else ()
+        figures = rows.figures_in(connection, newest[0].id) if newest else ()
+        page_of = rows.intervals_page(connection, name, after=checked_after(after), limit=20)
+        open_alerts = alerts_page(connection, monitor=name, now=settings.clock(), limit=5)
+    return page(
+        request,
+        "monitor.html.j2",
+        here="monitors",
+        title=name,
+        monitor=one,
+        definition=definition,
+        figures=[".".join(pair) for pair in plain],
+        figure=".".join(wanted) if wanted else "",
+        segments=segments,
+        segment=segment,
+        chart=_over_time(points, marks, wanted, segment, definition) if wanted else None,
+        compared=compared,
+        findings=findings,
+        latest=_by_column(figures),
+        intervals=page_of,
+        after=after,
+        alerts=open_alerts.items,
+    )
+
+
+@router.get("/monitors/{name}/intervals/{interval_id}", include_in_schema=False)
+def interval(request: Request, name: str, interval_id: int, visitor: Viewer) -> Response:
+    """One interval: findings ranked, the reference and now in pictures, words and examples, figures, data quality."""
+    registry = settings_of(request).registry
+    with reading(registry.engine) as connection:
+        row = found(rows.interval_of(connection, name, _small(interval_id)), "interval", interval_id)
+        findings = rows.findings_in(connection, row.id)
+        figures = rows.figures_in(connection, row.id)
+        folder = rows.interval_folder(connection, row.id, registry.reports)
+    drift = _drift(folder)
+    return page(
+        request,
+        "interval.html.j2",
+        here="monitors",
+        title=name,
+        name=name,
+        interval=row,
+        findings=findings,
+        figures=_by_column(figures),
+        charts=_pictures(drift, findings),
+        terms=_terms(drift),
+        examples=_examples(drift),
+        has_report=folder is not None and (folder / "drift.html").is_file(),
+    )
+
+
+@router.get("/monitors/{name}/intervals/{interval_id}/report", include_in_schema=False)
+def report(request: Request, name: str, interval_id: int, visitor: Viewer) -> Response:
+    """The drift report of an interval, as it was written."""
+    registry = settings_of(request).registry
+    with reading(registry.engine) as connection:
+        row = found(rows.interval_of(connection, name, _small(interval_id)), "interval", interval_id)
+        folder = rows.interval_folder(connection, row.id, registry.reports)
+    return sandboxed(None if folder is None else folder / "drift.html")
+
+
+def _wanted(known: Sequence[tuple[str, str]], figure: str, definition: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The figure that is asked for, else the first that a rule watches, else the latency, else the first."""
+    alerts = definition.get("alerts")
+    rules = alerts.get("rules", ()) if isinstance(alerts, Mapping) else ()
+    names = {".".join(pair): pair for pair in known}
+    ruled = (str(rule.get("figure")) for rule in rules if isinstance(rule, Mapping))
+    return next((names[name] for name in (figure, *ruled, "latency_s.p95", *names) if name in names), None)
+
+
+def _small(number: int) -> int:
+    """A number that every database can look for; none has larger ones."""
+    return number if 0 <= number < 2**31 else -1
+
+
+def _over_time(
+    points: Sequence[FigurePoint],
+    marks: Sequence[AlertEvent],
+    wanted: tuple[str, str],
+    segment: str,
+    definition: Mapping[str, Any],
+) -> Chart:
+    def nan(value: float | None) -> float:
+        return math.nan if value is None else value
+
+    def last(moment: Any) -> str:
+        return next((p.end_utc for p in points if p.end_utc >= moment), points[-1].end_utc).isoformat()
+
+    shown = [Point(p.end_utc.isoformat(), nan(p.value), nan(p.ci_low), nan(p.ci_high), f"n = {p.n:,}") for p in points]
+    fired = [Mark(last(mark.at_utc), "alert", mark.note or mark.kind) for mark in marks]
+    chart = trend(
+        shown,
+        title=f"{'.'.join(wanted)}{f' where {segment}' if segment else ''}",
+        of=wanted[1],
+        marks=fired,
+        limit=_limit(definition, ".".join(wanted), segment),
+        width=900,
+    )
+    return untitled(chart)
+
+
+def _limit(definition: Mapping[str, Any], figure: str, segment: str) -> tuple[str, float] | None:
+    """The limit that a rule of the monitor sets to the figure."""
+    alerts = definition.get("alerts")
+    for rule in alerts.get("rules", ()) if isinstance(alerts, Mapping) else ():
+        if isinstance(rule, Mapping) and rule.get("figure") == figure and (rule.get("segment") or "") == segment:
+            for kind in ("at_most", "at_least"):
+                if isinstance(rule.get(kind), int | float):
+                    return kind.replace("_", " "), float(rule[kind])
+    return None
+
+
+def _by_column(figures: Sequence[IntervalFigure]) -> list[tuple[str, list[IntervalFigure]]]:
+    """The figures of the whole interval, then those of segments, by column."""
+    groups: dict[str, list[IntervalFigure]] = {}
+    for one in sorted(figures, key=lambda row: bool(row.segment)):
+        groups.setdefault(one.column, []).append(one)
+    return list(groups.items())
+
+
+def _drift(folder: Path | None) -> Mapping[str, Any]:
+    """What the interval's comparison kept for pictures: `drift.json`; empty where there is none."""
+    try:
+        if folder is None or (folder / "drift.json").stat().st_size > _LARGEST:
+            return {}
+        body = json.loads((folder / "drift.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _pictures(drift: Mapping[str, Any], findings: Sequence[FindingRow]) -> list[Chart]:
+    """The reference and now of each column, those that drifted first."""
+    pictures = drift.get("pictures", {})
+    order = list(dict.fromkeys([*(f.column for f in findings if not f.segment), *pictures]))
+    made = []
+    for column in order[: _MOST_CHARTS * 2]:
+        picture = pictures.get(column) or {}
+        if picture.get("kind") == "numeric":
+            sides = picture["edges"], picture["reference"], picture["current"]
+            made.append(two_histograms(*sides, title=column, of=column))
+        elif picture.get("kind") == "category":
+            sides = picture["labels"], picture["reference"], picture["current"]
+            made.append(two_bars(*sides, title=column, of=column))
+    return made[:_MOST_CHARTS]
+
+
+def _terms(drift: Mapping[str, Any]) -> dict[str, list[tuple[str, float, float, float]]]:
+    found_terms: dict[str, list[tuple[str, float, float, float]]] = {}
+    for column, term, z, before, now in drift.get("terms", ()):
+        found_terms.setdefault(column, []).append((term, z, before, now))
+    return found_terms
+
+
+def _examples(drift: Mapping[str, Any]) -> dict[str, list[tuple[str, str, str]]]:
+    found_examples: dict[str, list[tuple[str, str, str]]] = {}
+    for column, side, text, why in drift.get("examples", ()):
+        found_examples.setdefault(column, []).append((side, text, why))
+    return found_examples

@@ -1,0 +1,134 @@
+"""The dashboard in a real browser: usable by everybody, nothing of the data runs, an alert is looked after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from .conftest import World, make_world
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+ODD = (
+    "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1><svg onload=window.hacked=1>"
+    "${window.hacked=1}{{constructor.constructor('window.hacked=1')()}}javascript:window.hacked=1\u202e\u2028"
+)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world in which every text tries to act."""
+    made = make_world(tmp_path_factory.mktemp("odd"), ODD)
+    yield made
+    made.registry.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page; fails the test for any foreign request, console message, page error or dialog."""
+    told: list[str] = []
+    contexts = []
+
+    def open_page(address: str, path: str, *, width: int = 1200, scheme: str = "light", **more: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **more)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda m: told.append(f"console: {path}: {m.text}"))
+        page.on("pageerror", lambda e: told.append(f"error: {path}: {e}"))
+        page.on("dialog", lambda d: told.append(f"dialog: {path}: {d.message}"))
+        page.on("request", lambda r: told.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None)
+        page.goto(address + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert told == []
+
+
+def paths(world: World) -> list[str]:
+    name = quote(world.monitor, safe="")
+    return [
+        "/", "/runs", f"/runs/{world.runs[0]}", f"/runs/{world.runs[2]}", "/trend",
+        f"/trend?suite={quote(f'odd{world.odd}')}",
+        "/compare", f"/compare?run={world.runs[0]}&run={world.runs[1]}", "/monitors", f"/monitors/{name}",
+        f"/monitors/{name}/intervals/{world.interval}", "/alerts", f"/alerts/{world.alert}", "/annotation",
+        "/schedule", "/changes", "/login",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_every_page(odd: World, served: Any, visit: Any, scheme: str) -> None:
+    axe = pytest.importorskip("axe_core_python.base").AXE_SCRIPT
+    address = served(odd, no_login=True)
+    page = visit(address, "/", scheme=scheme, bypass_csp=True)
+    for path in paths(odd):
+        page.goto(address + path)
+        page.evaluate(axe)
+        found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        faults = [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in found["violations"]]
+        assert faults == [], path
+
+
+@pytest.mark.parametrize("width", [360, 2560])
+def test_nothing_of_the_data_runs_and_no_page_is_wider_than_the_screen(
+    odd: World, served: Any, visit: Any, width: int
+) -> None:
+    address = served(odd, no_login=True)
+    page = visit(address, "/", width=width)
+    for path in paths(odd):
+        page.goto(address + path)
+        for button in page.query_selector_all("button.explore"):
+            button.click()
+        page.wait_for_function("() => document.querySelectorAll('button.explore').length === 0")
+        assert page.evaluate("() => window.hacked === undefined"), path
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_an_alert_is_looked_after(world: World, sessions: dict[str, str], served: Any, visit: Any) -> None:
+    from .conftest import PASSWORD
+
+    assert sessions
+    page = visit(served(world), f"/alerts/{world.alert}")
+    page.get_by_label("Name").fill("editor")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(re.compile(f"/alerts/{world.alert}$"))
+    page.get_by_label("Note").fill("on it")
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_text("editor: on it").wait_for()
+    assert page.locator("dd", has_text="on it").count() == 1
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("heading", name="由我处理").wait_for()
+    page.get_by_role("button", name="退出").click()
+    page.wait_for_url(re.compile("/login$"))
+
+
+def test_what_runs_is_seen_while_it_runs(world: World, served: Any, visit: Any) -> None:
+    from evalharness.record.running import RunningFile
+
+    page = visit(served(world, no_login=True), "/")
+    assert page.locator("[data-live=running]").is_hidden()
+    file = RunningFile(world.reports, "live.yaml")
+    try:
+        file.start("asking", 10)
+        page.get_by_text("live.yaml").wait_for()
+        assert page.locator("[data-live=running] progress").get_attribute("max") == "10"
+    finally:
+        file.remove()
+    page.locator("[data-live=running]").wait_for(state="hidden")
+
+
+def test_pages_work_without_script(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), "/trend?suite=demo", java_script_enabled=False)
+    assert page.locator("figure svg").count() == 1
+    assert page.locator("button.explore").is_hidden()
+    page.get_by_role("link", name="Runs", exact=True).click()
+    for box in page.get_by_role("checkbox").all()[:2]:
+        box.check()
+    page.get_by_role("button", name="Compare the ticked runs").click()
+    page.get_by_role("heading", name="release 1 against release 0").wait_for()

@@ -1,0 +1,248 @@
+"""What the pages and the JSON interface show."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert
+
+from evalharness.core.errors import UsageError
+from evalharness.dashboard.cursor import place_of, read_place
+from evalharness.dashboard.queries.runs import RunFilter, runs_page
+from evalharness.record.database import reading, writing
+from evalharness.record.running import RunningFile, running
+from evalharness.record.tables import RUNS
+
+from .conftest import NOW, World, make_world
+
+
+@pytest.fixture
+def admin(client: Any, sessions: dict[str, str]) -> Any:
+    client.cookies.clear()
+    client.cookies.set("evalharness_visit", sessions["admin"])
+    return client
+
+
+def test_runs_are_filtered(admin: Any, world: World) -> None:
+    def ids(query: str) -> list[str]:
+        return [run["id"] for run in admin.get(f"/api/v1/runs?{query}").json()["items"]]
+
+    newest_first = [world.runs[1], world.runs[0], world.runs[2]]
+    assert ids("") == newest_first
+    assert ids("suite=demo") == newest_first[:2]
+    assert ids("verdict=pass") == newest_first[:2]
+    assert ids("verdict=inconclusive") == [world.runs[2]]
+    assert ids("verdict=none") == []
+    assert ids("model=candidate") == newest_first[:2]
+    assert ids("model=m") == [world.runs[2]]
+    assert ids("q=release 1") == [world.runs[1]]
+    assert ids("q=%25") == []
+    page = admin.get("/runs?suite=demo").text
+    assert world.runs[0] in page
+    assert world.runs[2] not in page
+
+
+def test_lists_go_on_where_the_page_before_ended(tmp_path: Any) -> None:
+    from evalharness.record import RunRegistry
+
+    with RunRegistry.open(reports=tmp_path, environ={}) as registry:
+        values = {"suite_name": "s", "name": "n", "path": "p", "suite_digest": "d", "schema_version": 1}
+        values |= {"evalharness_version": "0", "complete": True, "n_samples": 1, "created_utc": NOW}
+        with writing(registry.engine) as connection:
+            # Of the same moment, too: the id decides.
+            connection.execute(insert(RUNS), [values | {"id": f"r{i:02d}"} for i in range(25)])
+        seen: list[str] = []
+        after = None
+        with reading(registry.engine) as connection:
+            for _ in range(9):
+                page = runs_page(connection, RunFilter(), after=after, limit=3)
+                seen += [run.id for run in page.items]
+                if (after := page.after) is None:
+                    break
+        assert seen == [f"r{i:02d}" for i in reversed(range(25))]
+
+
+@given(st.one_of(st.integers(0, 2**40), st.text(max_size=40)), st.integers(0, 10**15))
+def test_places_come_back(key: int | str, n_us: int) -> None:
+    moment = NOW + timedelta(microseconds=n_us)
+    text = place_of(moment, key)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
+    assert read_place(text) == (moment, key)
+
+
+@given(st.text(max_size=60))
+def test_what_is_no_place_is_refused(text: str) -> None:
+    with contextlib.suppress(UsageError):
+        read_place(text)  # nothing else is raised, whatever the text
+
+
+def test_a_trend_has_the_runs_in_order_with_their_promotions(admin: Any, world: World) -> None:
+    body = admin.get("/api/v1/suites/demo/trend?task=qa&metric=exact_match").json()
+    assert [point["run_id"] for point in body["points"]] == world.runs[:2]
+    assert [point["value"] for point in body["points"]] == [0.5, 0.5]
+    assert [mark["label"] for mark in body["promotions"]] == ["production"]
+    page = admin.get("/trend?suite=demo&figure=qa.exact_match").text
+    assert "<svg" in page
+    assert 'class="tag"><bdi>production' in page
+
+
+def test_runs_are_compared_on_their_samples(admin: Any, world: World) -> None:
+    page = admin.get(f"/compare?run={world.runs[0]}&run={world.runs[1]}")
+    assert page.status_code == 200
+    assert "release 1 against release 0" in page.text
+    assert "wrong to right" in page.text
+    body = admin.get(f"/api/v1/compare?baseline={world.runs[0]}&run={world.runs[1]}").json()
+    assert {figure["metric"] for figure in body["figures"]} >= {"exact_match"}
+    gone = admin.get(f"/compare?run={world.runs[0]}&run={world.runs[2]}")
+    assert (gone.status_code, "its folder is gone" in gone.text) == (409, True)
+
+
+def test_reports_come_in_a_sandbox_with_their_own_hashes(admin: Any, world: World) -> None:
+    for address in (f"/runs/{world.runs[0]}/report", f"/monitors/bot/intervals/{world.interval}/report"):
+        policy = admin.get(address).headers["content-security-policy"]
+        assert f"script-src 'sha256-{'B' * 43}='" in policy
+        assert "unsafe" not in policy
+        assert "sandbox allow-scripts" in policy
+        assert "allow-same-origin" not in policy
+    assert admin.get(f"/runs/{world.runs[1]}/report").status_code == 404
+    link = world.reports / "runs" / world.runs[1] / "report.html"
+    link.symlink_to("/etc/hostname")
+    assert admin.get(f"/runs/{world.runs[1]}/report").status_code == 404
+    link.unlink()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/runs/..%2F..%2Fetc",
+        "/runs/nothing",
+        "/monitors/nothing",
+        "/alerts/aaaa",
+        "/runs/%00",
+        "/nothing",
+        "/runs/",
+        "/monitors/bot/intervals/99999999999999999999",
+        "/monitors/bot/intervals/0",
+        "/api/v1/runs/%2e%2e",
+        "/assets/..%2F..%2Fpyproject.toml",
+        "/api/v1/monitors/nothing/series?column=a&figure=b",
+    ],
+)
+def test_what_is_not_there_is_said(admin: Any, address: str) -> None:
+    answer = admin.get(address)
+    assert answer.status_code in (400, 404)
+    assert "internal error" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/runs?after=nonsense",
+        f"/runs?after={'x' * 401}",
+        "/alerts?state=neither",
+        "/changes?before=0",
+        "/api/v1/runs?limit=0",
+        "/api/v1/runs?limit=201",
+        "/monitors/bot/intervals/x",
+    ],
+)
+def test_what_cannot_be_is_refused(admin: Any, address: str) -> None:
+    assert admin.get(address).status_code == 400
+
+
+def test_an_interval_shows_what_drifted_first(admin: Any, world: World) -> None:
+    body = admin.get(f"/api/v1/monitors/bot/intervals/{world.interval}").json()
+    assert [(row["column"], row["state"]) for row in body["findings"]] == [("c", "drift"), ("latency_s", "no_drift")]
+    page = admin.get(f"/monitors/bot/intervals/{world.interval}").text
+    assert page.count("<figure") == 2
+    assert "now" in page
+    monitor = admin.get("/monitors/bot").text
+    assert "latency_s.p95" in monitor  # the figure that a rule watches comes first
+    assert "at most" in monitor  # its limit is drawn
+
+
+def test_what_is_due_is_said(admin: Any) -> None:
+    (row,) = admin.get("/api/v1/schedule").json()
+    assert (row["due_utc"], row["is_late"]) == ("2026-03-02T12:00:00Z", False)
+
+
+def test_pages_speak_the_language_of_the_visitor(admin: Any) -> None:
+    page = admin.get("/runs", headers={"accept-language": "zh-CN"}).text
+    assert '<html lang="zh">' in page
+    assert "评测套件" in page
+
+
+def test_running_files(tmp_path: Any) -> None:
+    now = [100.0]
+    file = RunningFile(tmp_path, "suite.yaml", clock=lambda: now[0])
+    assert running(tmp_path, now_s=100) == ()
+    file.start("asking", 10, done=2)
+    (one,) = running(tmp_path, now_s=100)
+    assert (one.suite, one.label, one.total, one.done, one.from_store, one.failed) == (
+        "suite.yaml",
+        "asking",
+        10,
+        2,
+        2,
+        0,
+    )
+    file.advance(1)  # too soon to be written
+    assert running(tmp_path, now_s=100) == (one,)
+    now[0] = 101.5
+    file.advance(2, failed=1)
+    (later,) = running(tmp_path, now_s=102)
+    assert (later.done, later.failed, later.began_s, later.updated_s) == (5, 1, 100.0, 101.5)
+    assert running(tmp_path, now_s=2000) == ()  # whoever wrote it is gone
+    for text in ("", "[]", "{}", json.dumps({"key": 1}), "x" * 20_000):
+        (tmp_path / "running" / "other.json").write_text(text, encoding="utf-8")
+        assert running(tmp_path, now_s=102) == (later,)
+    file.remove()
+    assert running(tmp_path, now_s=102) == ()
+
+
+def test_a_run_shows_itself_while_it_goes_on(tmp_path: Any) -> None:
+    from evalharness.runner.progress import SilentProgress
+    from evalharness.runner.shown import ShownProgress
+
+    with ShownProgress(SilentProgress(), tmp_path, "s") as progress:
+        progress.start("asking", 3)
+        progress.advance(1)
+        (one,) = running(tmp_path, now_s=time.time())
+        assert (one.label, one.total) == ("asking", 3)
+    assert list((tmp_path / "running").iterdir()) == []
+
+
+ODD = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1>{{7*7}}\u202e\x1b[31m\x00"
+
+
+def test_no_text_becomes_markup(tmp_path: Any) -> None:
+    from starlette.testclient import TestClient
+
+    from evalharness.dashboard.app import make_app
+
+    odd = make_world(tmp_path, ODD)
+    with TestClient(make_app(odd.settings(no_login=True)), base_url="http://testserver") as client:
+        from urllib.parse import quote
+
+        name = quote(odd.monitor, safe="")
+        for path in (
+            "/", "/runs", f"/runs/{odd.runs[2]}", f"/runs/{odd.runs[0]}", f"/trend?suite={quote('odd' + ODD)}",
+            f"/monitors/{name}", f"/monitors/{name}/intervals/{odd.interval}", f"/alerts/{odd.alert}",
+            "/monitors", "/alerts", "/annotation", "/schedule", "/changes",
+            f"/compare?run={odd.runs[0]}&run={odd.runs[1]}",
+        ):  # fmt: skip
+            answer = client.get(path)
+            assert answer.status_code == 200, (path, answer.text[:500])
+            assert "<script>window" not in answer.text, path
+            assert "<img" not in answer.text, path
+            assert "javascript:" not in answer.text, path
+            assert not set("\u202e\x1b\x00") & set(answer.text), path
+    odd.registry.close()
