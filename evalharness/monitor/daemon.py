@@ -272,4 +272,5 @@ def told(monitor: str, interval: Interval, outcome: Outcome) -> str:
             return f"{head}:{revised} no responses"
         case "no_reference":
             return f"{head}:{revised} {responses}; {row.message or 'no reference yet'}"
-    return f"{head}:{revised} {responses}, {row.n_drifted} of {row.n_findings} comparisons drifted"
+    left_out = f"; {row.message}" if row.message else ""
+    return f"{head}:{revised} {responses}, {row.n_drifted} of {row.n_findings} comparisons drifted{left_out}"

@@ -78,7 +78,9 @@ class EstimatePart:
             told[way] = found.told if isinstance(found, Refused) else [one.told for one in found]
             figures += () if isinstance(found, Refused) else (row for one in found for row in one.figures())
         page = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-        return Found(figures=tuple(figures), files={FILE: page.encode()})
+        refused = [one for one in told.values() if isinstance(one, str)]
+        note = f"no estimate: {'; '.join(refused)}" if refused else ""
+        return Found(figures=tuple(figures), files={FILE: page.encode()}, note=note)
 
     def _by(self, way: str, reference: KeptRows) -> Sequence[Estimate] | Refused:
         groups = dict(self._groups())

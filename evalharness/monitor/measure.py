@@ -155,7 +155,7 @@ def _drawn(report: DriftReport) -> bytes:
 
 def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | None) -> Measurement:
     """The measurement with what the parts found, and the page of the drift with what they remark on it."""
-    remarks = []
+    remarks, notes = [], [measured.message] if measured.message else []
     for part in parts:
         found = part.end(measured.findings)
         measured = replace(
@@ -165,14 +165,15 @@ def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | 
             conditions=(*measured.conditions, *found.conditions),
         )
         remarks += [found.remark] if found.remark else []
+        notes += [found.note] if found.note else []
     if report is not None:
         from evalharness.report.drift_html import drift_html
 
         page = drift_html(
-            replace(report, notes=(*report.notes, *(one[0].upper() + one[1:] for one in remarks)))
+            replace(report, notes=(*report.notes, *(one[0].upper() + one[1:] for one in (*remarks, *notes))))
         ).encode()
         measured = replace(measured, files={**measured.files, DRIFT_PAGE: page})
-    return replace(measured, remark="; ".join(remarks))
+    return replace(measured, remark="; ".join(remarks), message="; ".join(notes))
 
 
 class _Window:

@@ -51,13 +51,15 @@ class Setting:
 class Found(NamedTuple):
     """What a part found; `files` go into the interval's folder, `conditions` to its alerts.
 
-    `remark` is said of the drift that was found, in its alerts and on its page.
+    `remark` is said of the drift that was found, in its alerts and on its page; `note` of the interval, whatever was
+    found.
     """
 
     figures: tuple[FigureRow, ...] = ()
     files: Mapping[str, bytes] = MappingProxyType({})
     conditions: tuple[Condition, ...] = ()
     remark: str = ""
+    note: str = ""
 
 
 class Part(Protocol):

@@ -112,8 +112,11 @@ def test_without_labels_of_today_there_is_only_the_estimate(tmp_path: Path) -> N
     ],
     ids=["few", "useless", "always right"],
 )
-def test_a_reference_that_bears_no_estimate_is_refused_with_the_reason(tmp_path: Path, before: Any, said: str) -> None:
+def test_a_reference_that_bears_no_estimate_is_refused_with_the_reason(
+    tmp_path: Path, before: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     told, page = measured(tmp_path, "estimate: [cbpe]\n", before, classes(300, day=1))
+    assert "no estimate: cbpe" in capsys.readouterr().out
     assert not any(name.startswith("estimate.") for name in told)
     assert said in page["cbpe"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,14 +55,16 @@ def monitor(
         newest = rows.newest_intervals(connection, name, limit=10)
         names = rows.figure_names(connection, [row.id for row in newest])
         plain = list(dict.fromkeys(row[:2] for row in names))
-        wanted = _wanted(plain, figure, definition)
+        figures = rows.figures_in(connection, newest[0].id) if newest else ()
+        wanted = _wanted(
+            plain, figure, definition, {f"{one.column}.{one.name}" for one in figures if one.value is not None}
+        )
         segments = sorted({row[2] for row in names if wanted is not None and row[:2] == wanted})
         segment = segment if segment in segments else ""
         points = rows.series(connection, name, *wanted, segment=segment) if wanted else ()
         marks = marks_of(connection, name, points[0].start_utc) if points else ()
         compared = next((row for row in newest if row.n_findings), None)
         findings = rows.findings_in(connection, compared.id) if compared else ()
-        figures = rows.figures_in(connection, newest[0].id) if newest else ()
         page_of = rows.intervals_page(connection, name, after=checked_after(after), limit=20)
         open_alerts = alerts_page(connection, monitor=name, now=settings.clock(), limit=5)
     return page(
@@ -122,13 +124,20 @@ def report(request: Request, name: str, interval_id: int, visitor: Viewer) -> Re
     return sandboxed(None if folder is None else folder / "drift.html")
 
 
-def _wanted(known: Sequence[tuple[str, str]], figure: str, definition: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The figure that is asked for, else the first that a rule watches, else the latency, else the first."""
+def _wanted(
+    known: Sequence[tuple[str, str]], figure: str, definition: Mapping[str, Any], told: Container[str]
+) -> tuple[str, str] | None:
+    """The figure that is asked for or that a rule watches, else a score, the latency or the first that has a value.
+
+    `told` are the figures that have one in the newest interval.
+    """
     alerts = definition.get("alerts")
     rules = alerts.get("rules", ()) if isinstance(alerts, Mapping) else ()
     names = {".".join(pair): pair for pair in known}
     ruled = (str(rule.get("figure")) for rule in rules if isinstance(rule, Mapping))
-    return next((names[name] for name in (figure, *ruled, "latency_s.p95", *names) if name in names), None)
+    scores = [name for name in names if name.startswith(("canary.", "scores.")) and name.endswith(".value")]
+    likely = [name for name in (*scores, "latency_s.p95", *names) if name in told]
+    return next((names[name] for name in (figure, *ruled, *likely, *names) if name in names), None)
 
 
 def _small(number: int) -> int:
