@@ -145,7 +145,7 @@ for reference, window in worlds:
                          metrics=["accuracy", "f1", "roc_auc"], chunk_size=n)
             names = {"accuracy": "accuracy", "f1": "f1", "roc_auc": "auroc"}
         else:
-            e = nml.DLE(feature_column_names=["prediction", "tokens"], y_pred="prediction", y_true="label",
+            e = nml.DLE(feature_column_names=["tokens"], y_pred="prediction", y_true="label",
                         metrics=["mae", "rmse"], chunk_size=n)
             names = {"mae": "mae", "rmse": "rmse"}
         e.fit(ref)

@@ -75,7 +75,8 @@ def test_killed_runs_lose_nothing() -> None:
 
 def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
     lay_out(tmp_path, 600, size=1_000)
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (700_000,) * 2)"
+    # What is imported from there on would be cut off, and stay so.
+    limit = "import resource; sys.dont_write_bytecode = True; resource.setrlimit(resource.RLIMIT_FSIZE, (700_000,) * 2)"
     code, _, err = run(tmp_path, before=limit)
     assert code == 3
     assert "make room" in err or "free some space" in err

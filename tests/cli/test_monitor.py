@@ -211,7 +211,10 @@ def test_backfill_says_what_it_would_do_and_when_nothing_is_left(
             ("run", "monitor.yaml", "--set", "canary={}"),
             "canary: it runs a suite, and the monitor names none; add suite: suite.yaml",
         ),
-        (("run", "monitor.yaml", "--set", "scores=[{metric: a.b}]"), "scores: is not carried out yet; leave it out"),
+        (
+            ("run", "monitor.yaml", "--set", "scores=[{metric: a.b}]"),
+            "scores[0]: 'a.b' is a metric of a suite, and the monitor names none; add suite: suite.yaml",
+        ),
         (
             ("run", "monitor.yaml", "--set", "watch=[langage]"),
             "watch[0]: there is no descriptor 'langage'; did you mean",

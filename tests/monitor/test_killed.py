@@ -82,6 +82,7 @@ def test_no_interval_is_lost_or_doubled_by_sigkill(tmp_path: Path) -> None:
             daemons[i] = serve(tmp_path)
         # A slow machine records few in that time: the daemons go on until there is enough to look at.
         until = time.monotonic() + 90
+        time.sleep(5)
         while n_recorded(tmp_path) < 12 and time.monotonic() < until:
             time.sleep(1)
         for daemon in daemons:

@@ -117,7 +117,9 @@ def test_other_weights_make_another_reference(networks, tmp_path):
     from evalharness.suite.monitor_entry import DriftSettings
 
     def identity(*watch):
-        monitor = SimpleNamespace(drift=DriftSettings(), columns=None, segments=(), reference="previous", watch=watch)
+        monitor = SimpleNamespace(
+            drift=DriftSettings(), columns=None, segments=(), reference="previous", watch=watch, scores=()
+        )
         definition = SimpleNamespace(
             monitor=monitor, schedule=SimpleNamespace(length_s=None), base=tmp_path, digest="same"
         )

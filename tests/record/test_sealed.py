@@ -319,6 +319,7 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from conftest import sample_row, manifest
 from evalharness.record import seal
 from evalharness.core.errors import RunError
+sys.dont_write_bytecode = True  # what is imported from here on would be cut off, and stay so
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
     seal({str(tmp_path / "runs" / "r")!r}, manifest(), (sample_row(i, text=str(i) * 50) for i in range(20_000)), [], [])

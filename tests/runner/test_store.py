@@ -270,7 +270,7 @@ def test_a_damaged_entry_in_a_read_only_store_is_still_a_miss(path: Path) -> Non
 @pytest.mark.skipif(os.name != "posix", reason="needs RLIMIT_FSIZE")
 def test_a_full_disk_loses_nothing(path: Path) -> None:
     code = f"""
-import resource
+import resource, sys
 from pathlib import Path
 from evalharness.core.errors import StoreError
 from evalharness.core.types import Response
@@ -279,6 +279,7 @@ import random
 random.seed(0)
 with ResponseStore.open(Path({str(path)!r})) as store:
     store.put([Response(key="kept", text="yes")])
+    sys.dont_write_bytecode = True  # what is imported from here on would be cut off, and stay so
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
     try:
         for i in range(10_000):
