@@ -18,6 +18,7 @@ BUILTIN: dict[str, str] = {
     "anderson_darling": "evalharness.drift.tests.order:AndersonDarling",
     "wasserstein": "evalharness.drift.tests.order:Wasserstein",
     "energy": "evalharness.drift.tests.order:Energy",
+    "levels": "evalharness.drift.tests.levels:Levels",
     "chi_square": "evalharness.drift.tests.shares:ChiSquare",
     "g_test": "evalharness.drift.tests.shares:GTest",
     "psi": "evalharness.drift.tests.shares:PopulationStability",

@@ -17,8 +17,8 @@ __all__ = ["DEFAULTS", "default_test", "make_test"]
 DEFAULTS: Mapping[ColumnKind, str] = {
     # Near the best for a shift, a scale, contamination and more zeros alike; see docs/drift-tests.md for the table.
     "numeric": "omnibus",
-    # Pearson's is the locally best test of shares, with exact p-values for rare levels.
-    "category": "chi_square",
+    # Pearson's is the locally best test of shares; a single level that is new or changes much is seen beside it.
+    "category": "levels",
     "text": "chi_square",
     # Sees any change of the distribution, in time linear in the rows.
     "embedding": "mmd",
