@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from evalharness.drift.binning import bin_codes, bin_edges, count_sorted
+from evalharness.drift.binning import bin_codes, bin_edges, count_sorted, sum_of_squares
+from evalharness.drift.layout import _positions
 
 ANY = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([0.0, -0.0, 1.0, 2.0]))
 
@@ -78,3 +79,14 @@ def test_few_distinct_values_are_a_bin_each():
 def test_nothing_and_one_value(values):
     edges = bin_edges(values, 64)
     assert count_sorted(values, edges)[0].sum() == values.size
+
+
+def test_squares_add_up_over_blocks():
+    values = np.arange(200_000.0)
+    assert sum_of_squares(values, values.mean()) == pytest.approx(values.var() * values.size, rel=1e-12)
+
+
+def test_positions_are_the_means_of_bins_with_their_edges():
+    sample = np.repeat([0.0, 1.0, 5.0], [10, 10, 20])
+    got = np.array(_positions(sample, np.array([0.0, 1.0]))) * sample.std() + np.median(sample)
+    np.testing.assert_allclose(got, [0.0, 1.0, 5.0])
