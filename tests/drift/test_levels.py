@@ -84,3 +84,13 @@ def test_where_rows_belong_together_it_is_chi_square():
     groups = rng.multinomial(30, OPEN, size=20).astype(float)
     counts = groups.sum(axis=0)
     assert p_of(counts, counts, groups=groups) == p_of(counts, counts, "chi_square", groups=groups)
+
+
+def test_what_new_levels_may_take_is_taken_from_chi_square():
+    """A rare level may lie on one side alone by chance: chi-square has to leave room for that."""
+    x, y = [60, 30, 6, 3], [45, 40, 8, 6]
+    plain = p_of(x, y, "chi_square")
+    tails = new_level_tails(np.array(x, float), np.array(y, float))
+    room = tails[tails <= 0.35 * plain / 0.65].max()
+    assert room > 0.001
+    assert p_of(x, y) == pytest.approx(plain + room)

@@ -12,8 +12,10 @@ import pytest
 
 from evalharness.cli.main import main
 from evalharness.core.errors import SuiteError
+from evalharness.monitor.class_estimates import _unfit
 from evalharness.monitor.define import load_definition
 from evalharness.monitor.measure import check_columns
+from evalharness.stats.label_free import Fitness, Reference
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 MONITOR = """
@@ -163,3 +165,10 @@ def test_a_reference_that_moves_is_refused(tmp_path: Path) -> None:
     path.write_text(MONITOR.replace("{window: 2026-11-01/2026-11-02}", "previous") + "estimate: [cbpe]\n")
     with pytest.raises(SuiteError, match=r"monitor\.yaml:8:.* the reference is previous; name a fixed one"):
         check_columns(load_definition(path))
+
+
+@pytest.mark.parametrize(("error", "refused"), [(0.029, False), (0.031, True)])
+def test_probabilities_that_cannot_be_calibrated_are_refused(error: float, refused: bool) -> None:
+    rows = Reference(np.array([0.6, 0.9]), np.array([False, True]), np.arange(2))
+    found = _unfit(rows, Fitness(error, 0.01, 0.8, 0.7, 1.0, raw_is_better=False))
+    assert (found is not None and "cannot be calibrated" in found.reason) == refused

@@ -155,3 +155,9 @@ def test_an_interval_whose_labels_arrive_is_a_revision(
     (tmp_path / "labels2.csv").write_text("id,label,at\nelsewhere,no,2026-11-05T00:00:00Z\n")
     assert main(run) == 0
     assert figures()["revision"] == 1
+    # Another label for the same response does, though there are as many as before.
+    text = (tmp_path / "labels1.csv").read_text()
+    (tmp_path / "labels1.csv").write_text(text.replace("r1,yes", "r1,no"))
+    assert main(run) == 0
+    assert figures()["revision"] == 2
+    assert figures()["scores.accuracy.value"][0] == pytest.approx(40 / 60)
