@@ -39,6 +39,14 @@ class Mark(NamedTuple):
     name: str
 
 
+# The hour of day where a tick is within one, else the day, and the year where one begins; by the clock that pages name.
+_UTC_LABEL = (
+    "utchours(datum.value) || utcminutes(datum.value) ? utcFormat(datum.value, '%H:%M') : "
+    "utcmonth(datum.value) == 0 && utcdate(datum.value) == 1 ? utcFormat(datum.value, '%Y') : "
+    "utcFormat(datum.value, '%-d %b')"
+)
+
+
 def trend(
     points: Sequence[Point],
     *,
@@ -59,6 +67,7 @@ def trend(
     at["axis"] = {"labelOverlap": True, "tickCount": 6, "labelAngle": 0, "labelLimit": 90}
     if is_time:
         at["scale"] = {"type": "utc"}
+        at["axis"]["labelExpr"] = _UTC_LABEL
     else:
         at["sort"] = None
         at["scale"] = {"type": "point", "padding": 0.4}
