@@ -64,15 +64,17 @@ def spread_of(
     if known.size < _LEAST or np.unique(known[:100_000]).size < _LEAST_DISTINCT:
         return None
     low, high = float(known.min()), float(known.max())
-    p99 = float(np.percentile(known, 99))
-    beyond = ""
+    top, p99 = high, float(np.percentile(known, 99))
     if np.isfinite(bounds).all() and bounds[1] - bounds[0] <= 2 * (high - low):
-        low, high = bounds
+        low, top = bounds
     elif p99 > low and high - low > _FAR * (p99 - low):
-        beyond = f"{int((known > p99).sum()):,} above {figure(p99)}, up to {figure(high)}"
-        high = p99
-    edges = _even_edges(low, high)
-    counts, _ = np.histogram(known, edges)
+        top = p99
+    edges = _even_edges(low, top)
+    drawn = known[known <= edges[-1]] if top < high else known
+    # Round edges may miss the outermost values by a rounding error; those belong to the outermost bins.
+    counts, _ = np.histogram(drawn.clip(edges[0], edges[-1]), edges)
+    far = known.size - drawn.size
+    beyond = f"{far:,} above {figure(edges[-1])}, up to {figure(high)}" if far else ""
     named = tuple((name, float(np.percentile(known, at))) for name, at in marks)
     return Spread(tuple(edges.tolist()), tuple(counts.tolist()), named, beyond)
 

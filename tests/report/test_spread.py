@@ -19,9 +19,13 @@ def test_every_value_is_counted_or_told_beyond(values):
     if found is None:
         assert np.unique(values).size < 4
         return
-    beyond = sum(value > found.edges[-1] for value in values)
-    assert sum(found.counts) + beyond == len(values)
-    assert bool(found.beyond) or beyond == 0
+    low, high = found.edges[0], found.edges[-1]
+    told = sum(value > high for value in values) if found.beyond else 0
+    assert sum(found.counts) + told == len(values)
+    assert bool(told) == bool(found.beyond)
+    rounding = 1e-6 * (high - low)
+    assert min(values) >= low - rounding
+    assert found.beyond or max(values) <= high + rounding
     assert len(found.edges) == len(found.counts) + 1
     assert list(found.edges) == sorted(found.edges)
 
@@ -31,6 +35,18 @@ def test_every_value_is_counted_or_told_beyond(values):
 )
 def test_what_shows_nothing_is_none(values):
     assert spread_of(values, bounds=(0.0, 1.0), marks=MARKS) is None
+
+
+def test_a_value_less_than_a_rounding_error_below_the_first_edge_is_counted():
+    found = spread_of([0.0] * 9 + [1.0, 2.0, -5.7e-106], bounds=(-math.inf, math.inf), marks=MARKS)
+    assert (found.edges[0], sum(found.counts)) == (0.0, 12)
+
+
+def test_what_is_told_beyond_is_not_drawn_too():
+    values = [*np.linspace(1, 2, 300), 2.35, 2.45, 2.55, 90.0, 95.0]
+    found = spread_of(values, bounds=(0.0, math.inf), marks=MARKS)
+    told = int(found.beyond.split()[0])
+    assert sum(found.counts) + told == len(values)
 
 
 def test_scores_with_bounds_are_drawn_over_all_of_them():
