@@ -66,7 +66,9 @@ def history_of(
     }
     found: dict[FigureKey, list[PastFigure]] = {}
     rows = plain_rows(reports, url, _PAST, values)
-    for run_id, created, task, model, metric, value in _decoded(rows) if rows is not None else _asked(reports, url, values):
+    for run_id, created, task, model, metric, value in (
+        _decoded(rows) if rows is not None else _asked(reports, url, values)
+    ):
         past = PastFigure(run_id, utc_text(created), math.nan if value is None else float(value))
         found.setdefault((task, model, metric), []).append(past)
     return {key: tuple(past) for key, past in found.items()}
