@@ -13,6 +13,8 @@ from .runinfo import parse_utc, utc_text
 from .text import unescape
 
 if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
     from .sealed import Record
 
 __all__ = ["FigureKey", "History", "PastFigure", "history_of"]
@@ -87,7 +89,7 @@ def _asked(reports: Path, url: str | None, values: Mapping[str, Any]) -> Sequenc
     from .registry import RunRegistry
     from .tables import AnyText, Figure, UtcTime
 
-    kinds = {"suite": AnyText(), "before": UtcTime(), "id": AnyText()}
+    kinds: dict[str, TypeEngine[Any]] = {"suite": AnyText(), "before": UtcTime(), "id": AnyText()}
     query = text(_PAST).bindparams(*(bindparam(name, type_=kind) for name, kind in kinds.items()))
     words = {name: AnyText() for name in ("id", "task", "model", "metric")}
     with RunRegistry.open(url, reports=reports) as registry, reading(registry.engine) as connection:
