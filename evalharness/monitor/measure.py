@@ -141,7 +141,9 @@ class Measurer:
         self, definition: Definition, interval: Interval, past: Past, kit: Kit, beat: Callable[[], None]
     ) -> Reference:
         def fixed() -> tuple[str, Callable[[], Iterator[Any]]]:
-            name, batches = fixed_reference(Setting(definition, interval, past, self._registry, beat))
+            name, batches = fixed_reference(
+                Setting(definition, interval, past, self._registry, beat, asking=self._asking)
+            )
             return name, lambda: map(kit.table, batches())
 
         return find_reference(definition, interval, past, kit.instruments, fixed=fixed)
