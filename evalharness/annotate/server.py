@@ -6,18 +6,16 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from importlib import resources
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
 from ..core.errors import EvalHarnessError, UsageError
-from ..core.visible import safe
 from ..record import RunRegistry
 from .deck import Deck
-from .desk import MAX_COMMENT, Desk, rater_name
+from .desk import Desk, rater_name
 from .guard import HEADERS, Doors, is_own_host, is_own_page
+from .page import asset_text, render_page
 
 __all__ = ["AnnotationServer"]
 
@@ -137,19 +135,11 @@ class AnnotationServer:
         if rater is None and not self._doors.is_open(token):
             text = "This page needs the whole link that evalharness annotate printed, its token included.\n"
             return web.Response(text=text, status=403)
-        question = self._deck.question
-        page = _template().render(
-            question=question,
-            rater=rater,
-            task=self._deck.outputs.task,
-            n_items=len(self._deck.items),
-            show_reference=self._show_reference,
-            max_comment=MAX_COMMENT,
-        )
+        page = render_page(self._deck, rater=rater, show_reference=self._show_reference)
         return web.Response(text=page, content_type="text/html")
 
     def _asset(self, name: str, kind: str) -> Handler:
-        text = resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+        text = asset_text(name)
 
         async def asset(request: web.Request) -> web.StreamResponse:
             return web.Response(text=text, content_type=kind)
@@ -212,19 +202,3 @@ async def _json(request: web.Request) -> dict[str, Any]:
 
 def _error(status: int, message: str) -> web.StreamResponse:
     return web.json_response({"error": message}, status=status)
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader(__package__ or "evalharness.annotate", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Every value that is printed passes here: control characters never reach the page.
-        finalize=lambda value: safe(value) if type(value) is str else value,
-    )
-    return environment.get_template("annotate.html.j2")

@@ -5,6 +5,9 @@
   const PAIRWISE = document.body.dataset.kind === 'pairwise';
   // In the link, and nowhere else: no cookie that another server on this machine would get, too.
   const token = new URLSearchParams(location.search).get('token') || '';
+  // Inside the dashboard the cookie says who rates, and the page holds what only a page made for this browser knows.
+  const { api, query, csrf } = document.body.dataset;
+  const words = JSON.parse($('words').textContent);
   const buttons = [...document.querySelectorAll('.choice')];
   const bodies = [...document.querySelectorAll('.answer .body')];
   const comment = $('comment');
@@ -15,20 +18,25 @@
   let queue = Promise.resolve();
   const skipped = new Set();
 
+  // `message` in the language of the page, with %(name)s filled in.
+  function t(message, filled = {}) {
+    return (words[message] || message).replace(/%\((\w+)\)s/g, (_, name) => filled[name]);
+  }
+
   // ── talking to the server ─────────────────────────────────────────────────────────────────────────────────────────
 
   async function ask(method, path, body) {
     let response;
     try {
-      response = await fetch(path, {
+      response = await fetch(`${api}${path}${query ? `?${query}` : ''}`, {
         method,
-        headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+        headers: { ...(csrf ? { 'X-CSRF-Token': csrf } : { Authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
     } catch {
-      throw new Error('The server does not answer: your last step was not stored. Start it again and open its new link; what was stored before is there.');
+      throw new Error(t('The server does not answer: your last step was not stored. Start it again and open its new link; what was stored before is there.'));
     }
-    const found = await response.json().catch(() => ({ error: `The server answered ${response.status}.` }));
+    const found = await response.json().catch(() => ({ error: t('The server answered %(status)s.', { status: response.status }) }));
     if (!response.ok) throw new Error(found.error);
     return found;
   }
@@ -72,7 +80,7 @@
 
   function textBox(text) {
     const box = element('div', 'text-box');
-    const pre = element('pre', text ? '' : 'empty', text || '(an empty text)');
+    const pre = element('pre', text ? '' : 'empty', text || t('(an empty text)'));
     pre.dir = 'auto';
     box.append(pre);
     return box;
@@ -85,8 +93,8 @@
       box.classList.remove('folded');
       return;
     }
-    const whole = `Show all of it (${pre.textContent.length.toLocaleString('en')} characters)`;
-    box.append(unfolder('unfold', whole, 'Show less', (open) => box.classList.toggle('folded', !open)));
+    const whole = t('Show all of it (%(n)s characters)', { n: pre.textContent.length.toLocaleString('en') });
+    box.append(unfolder('unfold', whole, t('Show less'), (open) => box.classList.toggle('folded', !open)));
   }
 
   function unfolder(name, closed, opened, react) {
@@ -107,8 +115,9 @@
     const box = $('prompt');
     const earlier = box.children.length - 1;
     if (earlier < 1 || box.offsetHeight < innerHeight * 0.35) return;
-    const words = `${earlier} earlier ${earlier === 1 ? 'turn' : 'turns'}`;
-    box.prepend(unfolder('earlier', `Show ${words}`, `Hide ${words}`, () => undefined));
+    box.prepend(
+      unfolder('earlier', t('Show earlier turns (%(n)s)', { n: earlier }), t('Hide earlier turns'), () => undefined),
+    );
   }
 
   function unfoldAll() {
@@ -131,14 +140,14 @@
   function drawSaid() {
     buttons.forEach((button) => button.setAttribute('aria-pressed', String(button.dataset.code === item.choice)));
     const rated = item.choice !== null;
-    $('mark').textContent = rated ? '✓ rated' : item.comment ? 'a comment, no answer yet' : 'not rated yet';
+    $('mark').textContent = rated ? t('✓ rated') : item.comment ? t('a comment, no answer yet') : t('not rated yet');
     $('mark').classList.toggle('done', rated);
   }
 
   function drawProgress() {
     const done = marks.filter((mark) => mark === '1').length;
     $('progress').value = done;
-    $('count').textContent = `${done.toLocaleString('en')} of ${marks.length.toLocaleString('en')} rated`;
+    $('count').textContent = t('%(done)s of %(n)s rated', { done: done.toLocaleString('en'), n: marks.length.toLocaleString('en') });
     return done;
   }
 
@@ -146,7 +155,7 @@
     item = found;
     $('end').hidden = true;
     $('item').hidden = $('bar').hidden = false;
-    $('place').textContent = `Item ${item.position + 1} of ${marks.length}`;
+    $('place').textContent = t('Item %(place)s of %(n)s', { place: item.position + 1, n: marks.length });
     drawPrompt(item.prompt);
     bodies.forEach((body, i) => body.replaceChildren(textBox(item.answers[i])));
     if ($('references')) {
@@ -164,15 +173,15 @@
   }
 
   async function show(position) {
-    draw(await ask('GET', `api/items/${position}`));
+    draw(await ask('GET', `items/${position}`));
   }
 
   function showEnd() {
     item = null;
     $('item').hidden = $('bar').hidden = true;
     $('end').hidden = false;
-    $('end-h').textContent = `All ${marks.length.toLocaleString('en')} are rated. Thank you.`;
-    $('end-text').textContent = 'Every rating is stored; you can close this page, or go back and change one.';
+    $('end-h').textContent = t('All %(n)s are rated. Thank you.', { n: marks.length.toLocaleString('en') });
+    $('end-text').textContent = t('Every rating is stored; you can close this page, or go back and change one.');
     $('end-h').focus();
   }
 
@@ -184,7 +193,7 @@
   function showReference(open) {
     $('references').hidden = !open;
     $('reference-button').setAttribute('aria-expanded', String(open));
-    $('reference-button').firstChild.data = open ? 'Hide the reference ' : 'Show the reference ';
+    $('reference-button').firstChild.data = `${open ? t('Hide the reference') : t('Show the reference')} `;
   }
 
   // ── rating ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -204,7 +213,7 @@
 
   async function store(choice) {
     const { position } = item;
-    const said = await ask('PUT', `api/items/${position}`, { choice, comment: comment.value });
+    const said = await ask('PUT', `items/${position}`, { choice, comment: comment.value });
     marks[position] = said.choice === null ? '0' : '1';
     skipped.delete(position);
     drawProgress();
@@ -220,7 +229,7 @@
     const again = item.choice !== null;
     turn(async () => {
       const position = await store(button.dataset.code);
-      say(`Stored: ${button.querySelector('.text').textContent}`);
+      say(t('Stored: %(answer)s', { answer: button.querySelector('.text').textContent }));
       if (again && position + 1 < marks.length) await show(position + 1);
       else await goOn(position + 1);
     });
@@ -231,15 +240,15 @@
     step(async () => {
       if (!item || comment.value.trim() === item.comment) return;
       await store(item.choice);
-      say('Comment stored');
+      say(t('Comment stored'));
     });
   }
 
   function move(by) {
     const from = item ? item.position : marks.length;
     const to = from + by;
-    if (to < 0) say('This is the first item.');
-    else if (to >= marks.length) say('This is the last item.');
+    if (to < 0) say(t('This is the first item.'));
+    else if (to >= marks.length) say(t('This is the last item.'));
     else turn(() => show(to));
   }
 
@@ -248,21 +257,21 @@
     const { position } = item;
     if (marks[position] === '0') skipped.add(position);
     const open = marks.filter((mark) => mark === '0').length;
-    say(open === 1 && marks[position] === '0' ? 'This is the only one that is left.' : 'Skipped; it comes again at the end.');
+    say(open === 1 && marks[position] === '0' ? t('This is the only one that is left.') : t('Skipped; it comes again at the end.'));
     turn(() => goOn(position + 1));
   }
 
   function undo() {
     turn(async () => {
-      const found = await ask('POST', 'api/undo', {});
+      const found = await ask('POST', 'undo', {});
       if (found === null) {
-        say('There is nothing to undo in this sitting.');
+        say(t('There is nothing to undo in this sitting.'));
         return;
       }
       marks[found.position] = found.choice === null ? '0' : '1';
       drawProgress();
       draw(found);
-      say('Your last change was taken back.');
+      say(t('Your last change was taken back.'));
     });
   }
 
@@ -332,12 +341,12 @@
   // ── beginning ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function begin() {
-    const state = await ask('GET', 'api/state');
+    const state = await ask('GET', 'state');
     $('who').textContent = state.rater;
     marks = [...state.marks];
     const done = drawProgress();
     listen();
-    if (done && done < marks.length) say(`Welcome back: ${done.toLocaleString('en')} are rated already.`);
+    if (done && done < marks.length) say(t('Welcome back: %(n)s are rated already.', { n: done.toLocaleString('en') }));
     await goOn(0);
   }
 
@@ -348,7 +357,7 @@
     $('join').addEventListener('submit', (event) => {
       event.preventDefault();
       step(async () => {
-        const found = await ask('POST', 'api/join', { name: $('name').value });
+        const found = await ask('POST', 'join', { name: $('name').value });
         location.replace(`?token=${encodeURIComponent(found.token)}`);
       });
     });
