@@ -20,7 +20,7 @@ from . import api, live
 from .access import Refused, Visitor, needs, visitor_of
 from .charts import vega_bundle
 from .guard import Guard, TooLarge
-from .pages import alerts, compare, monitors, others, overview, runs, trends, visits
+from .pages import alerts, compare, monitors, others, overview, rating, runs, trends, visits
 from .settings import Settings
 from .web import ASSETS, NotFound, page
 
@@ -49,7 +49,7 @@ def make_app(settings: Settings) -> Any:
     )
     app.state.settings = settings
     app.state.tries = visits.Tries()
-    for module in (overview, runs, compare, trends, monitors, alerts, others, visits, live, api):
+    for module in (overview, runs, compare, trends, monitors, alerts, rating, others, visits, live, api):
         app.include_router(module.router)
     _add_own(app)
     _add_errors(app)

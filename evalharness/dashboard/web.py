@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
+from ..annotate.page import asset_text
 from ..core.errors import UsageError
 from ..core.visible import safe
 from ..record.database import reading
@@ -174,6 +175,8 @@ class Assets(Mapping[str, str]):
         own = resources.files(__package__) / "static"
         self._add("dashboard.css", "text/css", asset("base.css") + _text(own, "dashboard.css"))
         self._add("dashboard.js", "text/javascript", _text(own, "dashboard.js"))
+        self._add("annotate.css", "text/css", asset_text("annotate.css"))
+        self._add("annotate.js", "text/javascript", asset_text("annotate.js"))
 
     def _add(self, name: str, kind: str, text: str) -> None:
         body = text.encode()

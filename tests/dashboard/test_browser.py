@@ -57,6 +57,8 @@ def paths(world: World) -> list[str]:
         f"/trend?suite={quote(f'odd{world.odd}')}",
         "/compare", f"/compare?run={world.runs[0]}&run={world.runs[1]}", "/monitors", f"/monitors/{name}",
         f"/monitors/{name}/intervals/{world.interval}", "/alerts", f"/alerts/{world.alert}", "/annotation",
+        f"/annotation?run={world.runs[0]}", f"/annotation/rate?run={world.runs[0]}&task=qa",
+        f"/annotation/results?run={world.runs[0]}&task=qa",
         "/schedule", "/changes", "/login",
     ]  # fmt: skip
 

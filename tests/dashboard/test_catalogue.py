@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 import pytest
 
+from evalharness.annotate.page import script_messages
 from evalharness.dashboard.catalogue import LANGUAGES, WORDS, choose_language, messages, read_po, translate
 from evalharness.dashboard.web import NAVIGATION
 
@@ -14,9 +17,15 @@ _CALL = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)*)\"""")
 _HOLE = re.compile(r"%\((\w+)\)s")
 
 
+def templates() -> Iterator[Traversable]:
+    """Those of the dashboard, and that of the raters' page, which it shows too."""
+    for room in ("evalharness.dashboard", "evalharness.annotate"):
+        yield from (f for f in (resources.files(room) / "templates").iterdir() if f.name.endswith(".j2"))
+
+
 def said() -> set[str]:
-    found = {word for _, _, word in NAVIGATION} | set(WORDS)
-    for file in (resources.files("evalharness.dashboard") / "templates").iterdir():
+    found = {word for _, _, word in NAVIGATION} | set(WORDS) | set(script_messages())
+    for file in templates():
         found |= set(_CALL.findall(file.read_text(encoding="utf-8")))
     return found
 
@@ -34,8 +43,8 @@ def test_every_message_is_translated_and_none_is_left_over(language: str) -> Non
 def test_no_call_hides_its_message() -> None:
     # `t(name)` is for WORDS and titles; whatever else is said stands in the call, where the test above finds it.
     known = {"word", "title", "visitor.role", "fault", "state", "name", "r.action", "u.role", "table.title", "s.flip"}
-    known |= {"side", "e.kind", "r.row.of.finding", "i.status"}
-    for file in (resources.files("evalharness.dashboard") / "templates").iterdir():
+    known |= {"side", "e.kind", "r.row.of.finding", "i.status", "choice.text", "choice.hint"}
+    for file in templates():
         for call in re.findall(r"\bt\(([^\"][^)|]*)", file.read_text(encoding="utf-8")):
             assert call.split(" if ")[0].strip() in known, (file.name, call)
 

@@ -51,6 +51,8 @@ ROUTES = (
     # The one silence ends once: who comes later is told so, by 400.
     Route("POST", "/silences/{number}/end", "editor", "/silences/999/end", (), ok=400),
     get("/annotation"),
+    get("/annotation/rate", "editor", "/annotation/rate?run={run}"),
+    get("/annotation/results", address="/annotation/results?run={run}&task=qa"),
     get("/schedule"),
     get("/changes", "admin"),
     get("/login", "anyone"),
@@ -83,6 +85,11 @@ ROUTES = (
     Route("POST", "/api/v1/silences", "editor", "/api/v1/silences", json={"matchers": ["a=b"], "hours": 1}),
     Route("POST", "/api/v1/silences/{number}/end", "editor", "/api/v1/silences/999/end", json={}, ok=400),
     get("/api/v1/ratings"),
+    get("/api/v1/ratings.csv", address="/api/v1/ratings.csv?run={run}&task=qa"),
+    get("/api/v1/rating/state", "editor", "/api/v1/rating/state?run={run}"),
+    get("/api/v1/rating/items/{position}", "editor", "/api/v1/rating/items/0?run={run}"),
+    Route("PUT", "/api/v1/rating/items/{position}", "editor", "/api/v1/rating/items/0?run={run}", json={"choice": "4"}),
+    Route("POST", "/api/v1/rating/undo", "editor", "/api/v1/rating/undo?run={run}", json={}),
     get("/api/v1/schedule"),
     get("/api/v1/running"),
     get("/api/v1/changes", "admin"),
@@ -125,7 +132,7 @@ def ask(client: Any, world: World, route: Route, cookie: str | None, **more: Any
         return client.get(address, headers=headers)
     if route.form is not None:
         return client.post(address, data={**dict(route.form), "csrf": csrf}, headers=headers)
-    return client.post(address, json=route.json, headers={**headers, "x-csrf-token": csrf})
+    return client.request(route.method, address, json=route.json, headers={**headers, "x-csrf-token": csrf})
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +168,7 @@ def test_foreign_names_and_pages_get_nothing(client: Any, world: World, sessions
     admin = sessions["admin"]
     for host in ("evil.example", "testserver.evil.example", "192.168.1.7", ""):
         assert ask(client, world, route, admin, headers={"host": host}).status_code == 421, host
-    if route.method == "POST":
+    if route.method != "GET":
         for headers in (
             {"origin": "https://evil.example"},
             {"origin": "null"},
@@ -185,13 +192,13 @@ def renewed(world: World, role: str) -> str:
         return begin_session(connection, role, "password", NOW)
 
 
-@pytest.mark.parametrize("route", [r for r in NAMED if r.values[0].method == "POST"])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("route", [r for r in NAMED if r.values[0].method != "GET"])  # type: ignore[attr-defined]
 def test_a_body_that_is_too_large_is_refused(client: Any, world: World, sessions: dict[str, str], route: Route) -> None:
-    address = route.address.format(alert=world.alert)
+    address = route.address.format(alert=world.alert, run=world.runs[0])
     client.cookies.set("evalharness_visit", sessions["admin"])
-    assert client.post(address, content=b"x" * 70_000).status_code == 413
+    assert client.request(route.method, address, content=b"x" * 70_000).status_code == 413
     pieces = (b"x" * 1000 for _ in range(70))  # no Content-Length says so beforehand
     kind = "application/x-www-form-urlencoded" if route.form is not None else "application/json"
-    answer = client.post(address, content=pieces, headers={"content-type": kind})
+    answer = client.request(route.method, address, content=pieces, headers={"content-type": kind})
     # Where the body is never read, who sent it is refused for what they did not send.
     assert answer.status_code == (413 if route.json != {} or "acknowledge" in route.path else 403)

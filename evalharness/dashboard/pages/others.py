@@ -1,4 +1,4 @@
-"""What people rated, what is due next, who is a user and who changed what."""
+"""What is due next, who is a user and who changed what."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from fastapi.responses import Response
 from ...record.database import reading
 from .. import audit
 from ..access import Visitor, needs
-from ..queries.annotations import rated_tasks
-from ..queries.runs import RunFilter, runs_page
 from ..queries.schedule import upcoming
 from ..users import list_users
 from ..web import page, settings_of
@@ -19,15 +17,6 @@ from ..web import page, settings_of
 router = APIRouter()
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
 Admin = Annotated[Visitor, Depends(needs("admin"))]
-
-
-@router.get("/annotation", include_in_schema=False)
-def annotation(request: Request, visitor: Viewer) -> Response:
-    """What people have rated, and how to rate more."""
-    with reading(settings_of(request).registry.engine) as connection:
-        rated = rated_tasks(connection)
-        newest = runs_page(connection, RunFilter(), limit=10).items
-    return page(request, "annotation.html.j2", here="annotation", title="Annotation", rated=rated, runs=newest)
 
 
 @router.get("/schedule", include_in_schema=False)
