@@ -1,4 +1,4 @@
-"""The raters' page as text: the same one for the server of `annotate` and for the dashboard, in the rater's language."""
+"""The raters' page as text: one for the server of `annotate` and the dashboard, in the rater's language."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _json(words: Mapping[str, str]) -> Any:
     from markupsafe import Markup
 
     text = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
-    return Markup(_SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04x}", text))  # noqa: S704 - nothing in it can act
+    return Markup(_SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 @cache

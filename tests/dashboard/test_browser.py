@@ -134,3 +134,29 @@ def test_pages_work_without_script(world: World, served: Any, visit: Any) -> Non
         box.check()
     page.get_by_role("button", name="Compare the ticked runs").click()
     page.get_by_role("heading", name="release 1 against release 0").wait_for()
+
+
+def test_outputs_are_rated_by_keys(world: World, sessions: dict[str, str], served: Any, visit: Any) -> None:
+    from .conftest import PASSWORD
+
+    assert sessions
+    page = visit(served(world), f"/annotation?run={world.runs[0]}")
+    page.get_by_label("Name").fill("editor")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("Question (empty: the usual one)").fill("By keys?")
+    page.get_by_role("button", name="Rate", exact=True).click()
+    page.get_by_role("heading", name="Item 1 of 24").wait_for()
+    page.keyboard.press("4")
+    page.get_by_role("heading", name="Item 2 of 24").wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("Your last change was taken back.").wait_for()
+    page.keyboard.press("2")
+    page.get_by_role("heading", name="Item 2 of 24").wait_for()
+    (stored,) = world.registry.ratings(asked="By keys?")
+    assert (stored.value, stored.rater) == (2.0, "editor")
+    page.get_by_role("link", name="Annotation").click()
+    page.get_by_role("link", name="By keys?").click()
+    page.get_by_role("heading", name="Agreement of raters").wait_for()
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("heading", name="评分人一致性").wait_for()

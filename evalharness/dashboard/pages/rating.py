@@ -51,7 +51,14 @@ def annotation(request: Request, visitor: Viewer, run: Annotated[str, Query(max_
             others = [one.id for one in newest if one.id != run]
         except RecordError as error:
             fault = str(error)
-    values = {"rated": rated, "runs": newest, "run": run, "tasks": tasks, "others": others, "fault": fault}
+    values: dict[str, Any] = {
+        "rated": rated,
+        "runs": newest,
+        "run": run,
+        "tasks": tasks,
+        "others": others,
+        "fault": fault,
+    }
     return page(request, "annotation.html.j2", here="annotation", title="Annotation", **values)
 
 
