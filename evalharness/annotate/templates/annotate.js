@@ -115,9 +115,9 @@
     const box = $('prompt');
     const earlier = box.children.length - 1;
     if (earlier < 1 || box.offsetHeight < innerHeight * 0.35) return;
-    box.prepend(
-      unfolder('earlier', t('Show earlier turns (%(n)s)', { n: earlier }), t('Hide earlier turns'), () => undefined),
-    );
+    const closed = earlier === 1 ? t('Show 1 earlier turn') : t('Show %(n)s earlier turns', { n: earlier });
+    const opened = earlier === 1 ? t('Hide 1 earlier turn') : t('Hide %(n)s earlier turns', { n: earlier });
+    box.prepend(unfolder('earlier', closed, opened, () => undefined));
   }
 
   function unfoldAll() {
