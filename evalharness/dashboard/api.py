@@ -197,6 +197,16 @@ def interval(request: Request, name: Key, interval_id: Number, visitor: Viewer) 
         return Interval(row, monitor_rows.figures_in(connection, row.id), monitor_rows.findings_in(connection, row.id))
 
 
+@router.get("/monitors/{name}/intervals/{interval_id}/pictures", tags=["monitors"])
+def pictures(request: Request, name: Key, interval_id: Number, visitor: Viewer) -> dict[str, Any]:
+    """What charts of an interval show: histograms of both sides, words, examples, map; {} where there is none."""
+    registry = settings_of(request).registry
+    with reading(registry.engine) as connection:
+        row = found(monitor_rows.interval_of(connection, name, interval_id), "interval", interval_id)
+        folder = monitor_rows.interval_folder(connection, row.id, registry.reports)
+    return {"drift": monitor_pages.body_of(folder, "drift.json"), "texts": monitor_pages.body_of(folder, "texts.json")}
+
+
 @router.get("/monitors/{name}/series", tags=["monitors"])
 def series(
     request: Request, name: Key, visitor: Viewer, column: Name, figure: Name, segment: Name = ""

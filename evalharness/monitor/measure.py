@@ -268,6 +268,9 @@ def check_columns(definition: Definition) -> None:
             problems.append(definition.problem(("drift", "rules", i, "segment"), message + watched_too))
     if monitor.estimate and (fault := estimate_fault(monitor.reference)) is not None:
         problems.append(definition.problem(("estimate",), fault))
+    if monitor.examples and not monitor.source.content:
+        fault = "texts are read only where they are asked for; add content: true to the source, or leave examples out"
+        problems.append(definition.problem(("examples",), fault))
     problems += canary_problems(definition)
     if problems:
         raise SuiteError(problems)

@@ -85,6 +85,10 @@ ROUTES = (
     get("/api/v1/monitors/{name}", address="/api/v1/monitors/bot"),
     get("/api/v1/monitors/{name}/intervals", address="/api/v1/monitors/bot/intervals"),
     get("/api/v1/monitors/{name}/intervals/{interval_id}", address="/api/v1/monitors/bot/intervals/{interval}"),
+    get(
+        "/api/v1/monitors/{name}/intervals/{interval_id}/pictures",
+        address="/api/v1/monitors/bot/intervals/{interval}/pictures",
+    ),
     get("/api/v1/monitors/{name}/series", address="/api/v1/monitors/bot/series?column=latency_s&figure=p95"),
     get("/api/v1/monitors/{name}/estimates", address="/api/v1/monitors/bot/estimates"),
     get("/api/v1/monitors/{name}/deployments", address="/api/v1/monitors/bot/deployments"),

@@ -22,8 +22,9 @@ from ...record.deployments import (
     deployments_of,
     remove_deployment,
 )
-from ...report.charts import Chart, Mark, Point, trend, two_bars, two_histograms
+from ...report.charts import Chart, Mark, Point, scatter, trend, two_bars, two_histograms
 from ...report.text import figure as figure_text
+from ...report.text import single_line
 from .. import audit
 from ..access import Visitor, checked, needs
 from ..charts import untitled
@@ -33,7 +34,7 @@ from ..queries.monitors import Estimated, FigurePoint, FindingRow, IntervalFigur
 from ..web import checked_after, found, go_to, page, settings_of
 from .runs import sandboxed
 
-__all__ = ["change_deployment_added", "change_deployment_removed", "router"]
+__all__ = ["body_of", "change_deployment_added", "change_deployment_removed", "router"]
 
 router = APIRouter()
 Short = Annotated[str, Query(max_length=300)]
@@ -114,7 +115,7 @@ def interval(request: Request, name: str, interval_id: int, visitor: Viewer) -> 
         findings = rows.findings_in(connection, row.id)
         figures = rows.figures_in(connection, row.id)
         folder = rows.interval_folder(connection, row.id, registry.reports)
-    drift = _drift(folder)
+    drift, kept = body_of(folder, "drift.json"), body_of(folder, "texts.json")
     return page(
         request,
         "interval.html.j2",
@@ -125,8 +126,10 @@ def interval(request: Request, name: str, interval_id: int, visitor: Viewer) -> 
         findings=findings,
         figures=_by_column(figures),
         charts=_pictures(drift, findings),
-        terms=_terms(drift),
-        examples=_examples(drift),
+        terms=_terms(drift) | _terms(kept),
+        examples=_examples(drift) | _examples(kept),
+        maps=[_map(one, kept) for one in kept.get("maps", ())],
+        texts=[(side, kept.get(side, {}).get("texts", ())) for side in ("reference", "current") if kept.get("maps")],
         has_report=folder is not None and (folder / "drift.html").is_file(),
     )
 
@@ -281,12 +284,12 @@ def _by_column(figures: Sequence[IntervalFigure]) -> list[tuple[str, list[Interv
     return list(groups.items())
 
 
-def _drift(folder: Path | None) -> Mapping[str, Any]:
-    """What the interval's comparison kept for pictures: `drift.json`; empty where there is none."""
+def body_of(folder: Path | None, name: str) -> Mapping[str, Any]:
+    """What the interval kept for pictures (`drift.json`) and of texts (`texts.json`); empty where there is none."""
     try:
-        if folder is None or (folder / "drift.json").stat().st_size > _LARGEST:
+        if folder is None or (folder / name).stat().st_size > _LARGEST:
             return {}
-        body = json.loads((folder / "drift.json").read_bytes())
+        body = json.loads((folder / name).read_bytes())
     except (OSError, ValueError):
         return {}
     return body if isinstance(body, dict) else {}
@@ -306,6 +309,20 @@ def _pictures(drift: Mapping[str, Any], findings: Sequence[FindingRow]) -> list[
             sides = picture["labels"], picture["reference"], picture["current"]
             made.append(two_bars(*sides, title=column, of=column))
     return made[:_MOST_CHARTS]
+
+
+def _map(one: Mapping[str, Any], kept: Mapping[str, Any]) -> Chart:
+    """Vectors of texts in the plane, each with its text."""
+    points, links = [], []
+    of = str(one["column"]).partition(".")[0]
+    for side in ("reference", "current"):
+        texts = kept.get(side, {}).get("texts", ())
+        for i, (xy, row) in enumerate(zip(one[side], texts, strict=False)):
+            if xy is not None:
+                points.append((float(xy[0]), float(xy[1]), side, single_line(str(row.get(of, "")))))
+                links.append(f"#{side}-{i}")
+    first, second = (f"component {n} ({share:.0%} of the variance)" for n, share in enumerate(one["explained"], 1))
+    return scatter(points, title=str(one["column"]), x=first, y=second, links=links, width=640)
 
 
 def _terms(drift: Mapping[str, Any]) -> dict[str, list[tuple[str, float, float, float]]]:
