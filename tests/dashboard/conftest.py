@@ -151,6 +151,12 @@ def _add_monitor(connection: Any, reports: Path, name: str, odd: str) -> int:
     drift = {"pictures": {"latency_s": numeric, f"c{odd}": classes}, "terms": [["output", f"w{odd}", 4.0, 0.1, 0.4]]}
     drift["examples"] = [["output", "reference", f"before{odd}", ""], ["output", "current", f"now{odd}", odd]]
     (folder / "drift.json").write_text(json.dumps(drift), encoding="utf-8")
+    rows = [{"id": f"r{i}{odd}", "at": f"2026-03-02T0{i}:00", "input": f"q{i}{odd}", "output": odd} for i in range(4)]
+    points = [[0.1, 0.2], [0.3, -0.4], None, [1.0, 1.0]]
+    drawn = {"column": "input.embedding", "explained": [0.6, 0.2], "reference": points, "current": points[::-1]}
+    texts = {"reference": {"name": odd, "texts": rows}, "current": {"texts": rows}, "maps": [drawn]}
+    texts |= {"terms": [["input", f"t{odd}", 3.0, 0.1, 0.2]], "examples": [["input", "current", odd, odd]]}
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     (folder / "drift.html").write_text(REPORT, encoding="utf-8")
     return number
 

@@ -163,8 +163,15 @@ def test_an_interval_shows_what_drifted_first(admin: Any, world: World) -> None:
     body = admin.get(f"/api/v1/monitors/bot/intervals/{world.interval}").json()
     assert [(row["column"], row["state"]) for row in body["findings"]] == [("c", "drift"), ("latency_s", "no_drift")]
     page = admin.get(f"/monitors/bot/intervals/{world.interval}").text
-    assert page.count("<figure") == 2
+    assert page.count("<figure") == 3
     assert "now" in page
+    # Six of eight points have a place on the map, and all texts are there to be read.
+    assert "6 points of reference, current" in page
+    assert page.count('<li id="reference-') == page.count('<li id="current-') == 4
+    body = admin.get(f"/api/v1/monitors/bot/intervals/{world.interval}/pictures").json()
+    assert (set(body), body["texts"]["maps"][0]["explained"]) == ({"drift", "texts"}, [0.6, 0.2])
+    none = admin.get(f"/api/v1/monitors/bot/intervals/{world.interval - 1}/pictures").json()
+    assert none == {"drift": {}, "texts": {}}
     monitor = admin.get("/monitors/bot").text
     assert "latency_s.p95" in monitor  # the figure that a rule watches comes first
     assert "at most" in monitor  # its limit is drawn
