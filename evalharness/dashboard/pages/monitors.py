@@ -22,7 +22,7 @@ from ...record.deployments import (
     deployments_of,
     remove_deployment,
 )
-from ...report.charts import Chart, Mark, Point, scatter, trend, two_bars, two_histograms
+from ...report.charts import Chart, Mark, Point, scatter, trend, two_sides
 from ...report.text import figure as figure_text
 from ...report.text import single_line
 from .. import audit
@@ -299,15 +299,8 @@ def _pictures(drift: Mapping[str, Any], findings: Sequence[FindingRow]) -> list[
     """The reference and now of each column, those that drifted first."""
     pictures = drift.get("pictures", {})
     order = list(dict.fromkeys([*(f.column for f in findings if not f.segment), *pictures]))
-    made = []
-    for column in order[: _MOST_CHARTS * 2]:
-        picture = pictures.get(column) or {}
-        if picture.get("kind") == "numeric":
-            sides = picture["edges"], picture["reference"], picture["current"]
-            made.append(two_histograms(*sides, title=column, of=column))
-        elif picture.get("kind") == "category":
-            sides = picture["labels"], picture["reference"], picture["current"]
-            made.append(two_bars(*sides, title=column, of=column))
+    drawn = (two_sides(pictures.get(column) or {}, column) for column in order[: _MOST_CHARTS * 2])
+    made = [chart for chart in drawn if chart is not None]
     return made[:_MOST_CHARTS]
 
 
