@@ -30,13 +30,8 @@ from evalharness.metrics.classification import Accuracy, Mcc
 from evalharness.metrics.interval import summarize
 from evalharness.metrics.match import TokenF1
 from evalharness.stats.bootstrap import bca_interval, jackknife, percentile_interval, replicates
-from evalharness.stats.intervals import (
-    beta_posterior,
-    clopper_pearson,
-    cluster_wilson,
-    mean_interval,
-    wilson,
-)
+from evalharness.stats.intervals import beta_posterior, clopper_pearson, mean_interval, wilson
+from evalharness.stats.leaning import cluster_wilson
 from evalharness.stats.paired_intervals import newcombe
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
