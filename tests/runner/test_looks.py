@@ -371,20 +371,38 @@ def test_a_judge_that_says_no_stops_the_run_too(folder):
     assert looks(record)["n_saved"] > 0
 
 
+PAIRED = """\
+version: 1
+name: judged
+models:
+  long: {backend: fake, reply: "{{ prompt }}{% if prompt|length % 2 %} and more{% endif %}"}
+  short: {backend: fake, reply: "{{ prompt[:1] }}"}
+  judge: {backend: python, function: "judge:judge"}
+datasets:
+  d: {path: d.jsonl}
+tasks:
+  - {id: ask, dataset: d, prompt: "{{ q }}", metrics: [{llm_judge: {model: judge, rubric: Which?, against: short}}]}
+execution: {stop_when_decided: true}
+gates:
+  rules:
+    - {metric: ask.llm_judge, at_least: 0.6, model: long}
+"""
+JUDGE = """\
+import json, re
+
+def judge(prompt):
+    texts = dict(re.findall(r"<<<begin \\w+ ANSWER ([AB])>>>\\n(.*?)\\n<<<end", prompt[1]["content"], re.S))
+    return json.dumps({"reason": "longer", "better": "A" if len(texts["A"]) > len(texts["B"]) else "B"})
+"""
+
+
 def test_judged_pairs_are_looked_at_with_the_model_that_they_are_against(folder):
-    text = JUDGED.replace("  judge:", '  old: {backend: fake, reply: "poor {{ prompt }}"}\n  judge:').replace(
-        "model: bot, ", ""
-    )
-    text = text.replace('\'{"reason": "r", "score": {{ 5 if "good" in prompt else 1 }}}\'', '"{{ verdict(prompt) }}"')
-    text = text.replace("scale: [1, 5]", "against: old").replace("{{ answer }}", "{{ answers }}")
-    text = text.replace("at_least: 4.0", "at_least: 0.6, model: bot")
-    text = text.replace(
-        '"{{ verdict(prompt) }}"',
-        """'{"reason": "r", "winner": "{{ "A" if prompt.find("poor") > prompt.find("good") and "good" in prompt """
-        """else "B" }}"}'""",
-    )
-    record = run(text)
-    assert states(record) == ["pass"]
+    Path("judge.py").write_text(JUDGE, "utf-8")
+    record = run(PAIRED, allow_code=True)
+    (rule,) = looks(record)["rules"]
+    assert (rule["model"], rule["state"]) == ("long", "pass")
+    # Both models were asked about the samples of the part; each pair of answers was judged in both orders.
+    assert looks(record)["n_requests"] == 2 * rule["n"] == record.manifest.execution["judging"]["n_requests"]
     assert looks(record)["n_saved"] > 0
 
 
