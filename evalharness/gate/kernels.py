@@ -37,6 +37,8 @@ __all__ = [
 
 # Fewer values than this beside the one that most have say nothing of the spread.
 FEW = 10
+# Clusters with less than this part of the degrees of freedom of as many of one size are of very different sizes.
+_UNEVEN = 2 / 3
 # Below so many units the bootstrap's tails are those of the few that are there.
 ENOUGH = 100
 # The tail of a step-down test of ten rules, 0.005, must hold some twenty replicates.
@@ -99,8 +101,13 @@ def note_of(kernel: OneSided) -> str:
     return "" if math.isfinite(low) and math.isfinite(high) else "all agree, and the metric has no bounds"
 
 
-def clustered_share(values: Array, codes: Ints, n_units: int) -> ClusteredProportion:
-    """The test of 0/1 values in clusters, at the effective sample size."""
+def clustered_share(values: Array, codes: Ints, n_units: int) -> OneSided:
+    """The test of 0/1 values in clusters, at the effective sample size.
+
+    Where few of the clusters have most of the samples, what they add is skewed more than a share's own skewness tells:
+    a share of .9 in 60 clusters of 1 to 30 samples then passes at its limit in 7.6 % of draws instead of 5 %. So the
+    less certain of this and the skew-adjusted t is taken there.
+    """
     share = float(values.mean())
     error, freedom = cluster_spread(values, codes)[:2]
     variance = error**2
@@ -109,7 +116,10 @@ def clustered_share(values: Array, codes: Ints, n_units: int) -> ClusteredPropor
         effective = min(share * (1 - share) / variance, len(values)) if variance > 0 else float(len(values))
     rarer = values == (0.0 if share >= 0.5 else 1.0)
     n_telling = len(np.unique(codes[rarer])) if 0 < share < 1 else n_units
-    return ClusteredProportion(share, effective, min(n_telling, freedom))
+    found = ClusteredProportion(share, effective, min(n_telling, freedom))
+    if 0 < share < 1 and freedom < _UNEVEN * (n_units - 1):
+        return LessCertain(found, skewed_mean(values, codes, n_units))
+    return found
 
 
 def few_differ(mode: float, reach: float, n_few: int, n_units: int) -> MostlyOne:
