@@ -347,12 +347,12 @@ gates:
 @pytest.mark.parametrize("cache", ["reuse", "off"])
 def test_a_rule_on_a_judges_figure_asks_the_judge_after_every_part(folder, cache):
     progress = _Totals()
-    record = run(JUDGED, cache=cache, progress=progress)
+    record = run(JUDGED.replace("4.0", "4.6"), cache=cache, progress=progress)
     found = looks(record)
+    assert found["made"] > 2
     (rule,) = found["rules"]
     assert (rule["metric"], rule["state"]) == ("llm_judge", "pass")
     n = found["n_requests"]
-    assert 0 < n < 500
     assert rule["n"] == n == record.manifest.execution["judging"]["n_requests"]
     # Every verdict was asked for once, whether or not there is a store.
     assert progress.n == 2 * n
