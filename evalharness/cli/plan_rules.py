@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,9 +69,9 @@ def _past(suite: str, baseline: Record | None, reports: Path, registry_url: str 
     """The newest whole run of the suite that is not the baseline; nothing is made where there is nothing."""
     from evalharness.core.errors import EvalHarnessError
     from evalharness.record import Record, RunRegistry
-    from evalharness.record.registry import REGISTRY_FILE, REGISTRY_VARIABLE
+    from evalharness.record.plain import has_registry
 
-    if not (registry_url or os.environ.get(REGISTRY_VARIABLE) or (reports / REGISTRY_FILE).exists()):
+    if not has_registry(reports, registry_url):
         return None
     with RunRegistry.open(registry_url, reports=reports) as registry:
         runs = [run for run in registry.list(suite=suite) if run.complete]

@@ -15,6 +15,7 @@ from evalharness.core.canonical import digest
 from evalharness.core.errors import Problem, SuiteError
 from evalharness.suite.faults import problems_of
 from evalharness.suite.fields import Strict
+from evalharness.suite.judgings import JUDGE_METRIC, Judging, judgings_of
 from evalharness.suite.load import load_suite
 from evalharness.suite.merge import read_extended, without_nulls
 from evalharness.suite.monitor_entry import Monitor, MonitorFile
@@ -78,8 +79,17 @@ class Definition:
     def _scored_tasks(self) -> dict[str, Any]:
         """What the suite says of the tasks whose metrics are measured: another option of a metric is another figure."""
         named = {one.metric.partition(".")[0] for one in self.monitor.scores if isinstance(one.metric, str)}
-        tasks = () if self.suite is None else self.suite.suite.tasks
-        return {task.id: task.model_dump(mode="json", exclude_none=True) for task in tasks if task.id in named}
+        if self.suite is None:
+            return {}
+        suite = self.suite.suite
+        tasks = [task for task in suite.tasks if task.id in named]
+        judgings = [judging for task in tasks for judging in judgings_of(task)]
+        specs = [one.metric for one in self.monitor.scores if not isinstance(one.metric, str)]
+        judgings += [Judging(0, spec[JUDGE_METRIC]) for spec in specs if JUDGE_METRIC in spec]
+        judges = {name for judging in judgings for name in judging.judges} & set(suite.models)
+        found = {task.id: task.model_dump(mode="json", exclude_none=True) for task in tasks}
+        asked = {f"judge {name}": suite.models[name].model_dump(mode="json") for name in sorted(judges)}
+        return found | asked
 
 
 class _Wrapped(Strict):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeAlias
 
+from evalharness.record import Record
 from evalharness.suite.monitor_entry import PathReference, RunReference
 
 from .parts import Responses, Setting, add_to_all, enriching_parts_of
@@ -34,9 +35,11 @@ def fixed_reference(setting: Setting) -> tuple[str, ReadBatches]:
 
     if isinstance(reference, RunReference):
         from .run_reference import responses_of_run
+        from .verdicts import recorded_verdicts
 
-        folder = setting.registry.resolve(reference.run)
-        return f"run {folder.name}", lambda: whole(responses_of_run(folder))
+        record = Record.open(setting.registry.resolve(reference.run))
+        judged = recorded_verdicts(setting, record)
+        return f"run {record.id}", lambda: whole(responses_of_run(record, judged))
     if isinstance(reference, PathReference):
         # Files of the source's own format, whatever the time of their responses.
         given = source.model_copy(update={"path": reference.path, "receive": None})

@@ -141,7 +141,9 @@ class Measurer:
         self, definition: Definition, interval: Interval, past: Past, kit: Kit, beat: Callable[[], None]
     ) -> Reference:
         def fixed() -> tuple[str, Callable[[], Iterator[Any]]]:
-            name, batches = fixed_reference(Setting(definition, interval, past, self._registry, beat))
+            name, batches = fixed_reference(
+                Setting(definition, interval, past, self._registry, beat, asking=self._asking)
+            )
             return name, lambda: map(kit.table, batches())
 
         return find_reference(definition, interval, past, kit.instruments, fixed=fixed)
@@ -266,6 +268,9 @@ def check_columns(definition: Definition) -> None:
             problems.append(definition.problem(("drift", "rules", i, "segment"), message + watched_too))
     if monitor.estimate and (fault := estimate_fault(monitor.reference)) is not None:
         problems.append(definition.problem(("estimate",), fault))
+    if monitor.examples and not monitor.source.content:
+        fault = "texts are read only where they are asked for; add content: true to the source, or leave examples out"
+        problems.append(definition.problem(("examples",), fault))
     problems += canary_problems(definition)
     if problems:
         raise SuiteError(problems)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from evalharness.core.production import ProductionResponse
 from evalharness.record import Record, SampleRow
@@ -16,16 +18,29 @@ _BATCH = 2048
 _NO_TIME = datetime.fromtimestamp(0, UTC)
 
 
-def responses_of_run(folder: Path) -> Iterator[Sequence[ProductionResponse]]:
-    """The answers of the record in `folder`, batch by batch; groups become attributes, clusters conversations."""
+def responses_of_run(
+    record: Record, judged: Mapping[tuple[str, str], str] = MappingProxyType({})
+) -> Iterator[Sequence[ProductionResponse]]:
+    """The answers of `record`, batch by batch; groups become attributes, clusters conversations.
+
+    `judged` are, by task and figure, the columns in which verdicts stand.
+    """
     batch: list[ProductionResponse] = []
-    for row in Record.open(folder).iter_samples():
-        batch.append(response_of(row, f"{row.task}/{row.model}/{row.sample.id}/{row.request.repeat}"))
+    for row in record.iter_samples():
+        one = response_of(row, f"{row.task}/{row.model}/{row.sample.id}/{row.request.repeat}")
+        scores = {column: value for key, column in judged.items() if (value := _verdict(row, *key)) is not None}
+        batch.append(replace(one, scores=scores) if scores else one)
         if len(batch) >= _BATCH:
             yield batch
             batch = []
     if batch:
         yield batch
+
+
+def _verdict(row: SampleRow, task: str, figure: str) -> float | None:
+    said: Any = row.response.meta.get("judged") if row.task == task else None
+    value = said.get(figure, {}).get("value") if isinstance(said, Mapping) else None
+    return None if value is None else float(value)
 
 
 def response_of(row: SampleRow, response_id: str) -> ProductionResponse:

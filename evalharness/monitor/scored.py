@@ -18,6 +18,9 @@ from evalharness.core.production import ProductionResponse
 from evalharness.core.protocols import Metric
 from evalharness.core.registry import suggestion
 from evalharness.core.types import Response, Sample
+from evalharness.metrics.judge import LlmJudge
+from evalharness.metrics.judge_companions import JudgeCompanion
+from evalharness.suite.judgings import JUDGE_METRIC
 
 if TYPE_CHECKING:
     from evalharness.runner.answers import AnswerReader
@@ -64,17 +67,24 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A figure, under the name of its column."""
+    """A figure, under the name of its column; of a judge's, what it is asked, and the task and figure of the suite."""
 
     column: str
     metric: Metric
     shares: Shares
     read: AnswerReader
+    judging: LlmJudge | None = None
+    place: tuple[str, str] | None = None
 
     @property
     def is_rate(self) -> bool:
         """Whether each response has it or has it not."""
         return self.metric.interval == "proportion"
+
+    @property
+    def _shows_reference(self) -> bool:
+        """Whether judges are shown the label."""
+        return self.judging is not None and bool(_names(self.judging) & {"reference", "references"})
 
     def sample(self, response: ProductionResponse) -> tuple[Sample, Response] | None:
         """`response` as the metric sees it; None where it lacks what the metric needs, or failed."""
@@ -83,7 +93,7 @@ class Scored:
         if response.output is None and response.prediction is None and response.error is None:
             return None
         gold = response.label
-        if gold is None and self.metric.needs & {"references", "target"}:
+        if gold is None and (self.metric.needs & {"references", "target"} or self._shows_reference):
             return None
         sample = Sample(
             id=response.id,
@@ -95,6 +105,12 @@ class Scored:
             fields={"input": response.input or "", **dict(response.attributes)},
         )
         return sample, self.read(sample, _as_response(response))
+
+
+def _names(judging: LlmJudge) -> frozenset[str]:
+    from evalharness.suite.template import compiled
+
+    return compiled(judging.rubric_text).names
 
 
 def _as_response(one: ProductionResponse) -> Response:
@@ -153,16 +169,19 @@ def _scored(spec: ScoreSpec, definition: Definition) -> Scored:
     from evalharness.suite.metric_specs import build_metric
 
     task: Task | None = None
+    place = None
     if isinstance(spec.metric, str) and "." in spec.metric:
         name, task, metric = _of_suite(spec.metric, definition)
+        place = (task.id, name.partition(".")[2])
     else:
         entry: Any = spec.metric
         name, metric = build_metric(entry)
-        metric = metric.for_task(())
+        metric = _loaded(metric, definition).for_task(())
+    judging = _judging_of(name, metric, definition)
     _check(name, metric)
     pattern = getattr(task, "extract", None)
     read = reader_for(choices=False, extract=pattern, refusals=True)
-    return Scored(PREFIX + name, metric, _shares(spec.sample, metric), read)
+    return Scored(PREFIX + name, metric, _shares(spec.sample, metric), read, judging, place)
 
 
 def _of_suite(path: str, definition: Definition) -> tuple[str, Task, Metric]:
@@ -179,15 +198,58 @@ def _of_suite(path: str, definition: Definition) -> tuple[str, Task, Metric]:
         raise UsageError(f"the suite has no task {name!r}{near}")
     metrics: dict[str, Metric] = {}
     for spec in task.metrics:
-        metrics |= dict(figures_of_metric(*build_metric(spec)))
+        shown, metric = build_metric(_uncalibrated(spec))
+        metrics |= dict(figures_of_metric(shown, _loaded(metric, definition)))
     if figure not in metrics:
         near = suggestion(figure, metrics) or f"; it has: {', '.join(metrics) or 'none'}"
         raise UsageError(f"the task {name!r} has no metric {figure!r}{near}")
-    metric = metrics[figure]
+    return path, task, metrics[figure].for_task(_labels(task))
+
+
+def _uncalibrated(spec: Any) -> Any:
+    """The entry without people's ratings, if it is a judge's: those are of the suite's answers, not of these."""
+    if isinstance(spec, str) or not isinstance(spec.get(JUDGE_METRIC), Mapping):
+        return spec
+    return {JUDGE_METRIC: {key: value for key, value in spec[JUDGE_METRIC].items() if key != "calibrate"}}
+
+
+def _loaded(metric: Metric, definition: Definition) -> Metric:
+    """The metric with what it reads from files; those of a monitor without a suite lie beside the monitor."""
     load = getattr(metric, "for_run", None)
-    if load is not None:
-        metric = load(base=definition.suite.base, allow_code=False)
-    return path, task, metric.for_task(_labels(task))
+    if load is None:
+        return metric
+    base = definition.base if definition.suite is None else definition.suite.base
+    found: Metric = load(base=base, allow_code=False)
+    return found
+
+
+def _judging_of(name: str, metric: Metric, definition: Definition) -> LlmJudge | None:
+    """What judges are asked for the figure, None where it is no judge's.
+
+    Raises:
+        UsageError: no judge can be asked so about responses of production.
+    """
+    judging = metric.judge if isinstance(metric, JudgeCompanion) else metric
+    if not isinstance(judging, LlmJudge):
+        return None
+    if definition.suite is None:
+        raise UsageError(f"{name!r} is a judge's verdict, and judges are models of a suite; add suite: suite.yaml")
+    models = definition.suite.suite.models
+    for judge in judging.judges:
+        if judge not in models:
+            near = suggestion(judge, models) or f"; it has: {', '.join(models)}"
+            raise UsageError(f"{name!r}: the suite has no model {judge!r}{near}")
+    if judging.against is not None and not judging.against_reference:
+        raise UsageError(
+            f"{name!r} compares two models, and production answers with one; let the canary measure it, or judge "
+            "against: reference, which the label is"
+        )
+    if str(judging.context or "").startswith("meta."):
+        raise UsageError(
+            f"{name!r} reads documents from {judging.context}, which no response of production has; name an attribute "
+            "of the response that holds them: context: row.NAME"
+        )
+    return judging
 
 
 def _labels(task: Task) -> tuple[str, ...]:
@@ -198,8 +260,6 @@ def _labels(task: Task) -> tuple[str, ...]:
 def _check(name: str, metric: Metric) -> None:
     """Raise for what responses of production cannot tell."""
     elsewhere = "let the canary measure it, which asks the suite's own requests"
-    if hasattr(metric, "for_judgement"):
-        raise UsageError(f"{name!r} is a judge's verdict, and none is asked for on traffic yet; {elsewhere}")
     if not metric.kinds & _WITHOUT_KINDS:
         raise UsageError(f"{name!r} is computed from log-likelihoods, which no response of production has; {elsewhere}")
     if hasattr(metric, "repeat_stats"):

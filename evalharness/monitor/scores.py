@@ -9,6 +9,7 @@ from typing import Any
 
 from evalharness.core.drifting import DriftFinding
 from evalharness.core.production import ProductionResponse
+from evalharness.core.types import Response, Sample
 from evalharness.metrics.interval import sample_values, summarize
 from evalharness.stats.arrays import Bools, Floats, np
 from evalharness.stats.bootstrap import bounded_jackknife_interval, cluster_totals, jackknife, jackknife_interval
@@ -18,6 +19,7 @@ from evalharness.suite.monitor_entry import RunReference
 from .measurement import FigureRow
 from .parts import Found, Responses, Setting
 from .scored import Scored, level_of, scored_of, weights_of
+from .verdicts import Judges
 
 __all__ = ["ScorePart", "weighted_figure"]
 
@@ -29,6 +31,9 @@ class _Kept:
     scored: Scored
     n: int = 0
     n_drawn: int = 0
+    n_asked: int = 0
+    n_unjudged: int = 0
+    reason: str = ""
     rows: list[Floats] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     clusters: list[str | None] = field(default_factory=list)
@@ -46,6 +51,9 @@ class ScorePart:
         # Of a run, whose answers are few and have their references, all are scored; shares by segment hold there, too,
         # since both sides must be mixed alike.
         self._draws_all = self._only_values and isinstance(setting.definition.monitor.reference, RunReference)
+        judged = [kept.scored for kept in self._kept if kept.scored.judging is not None]
+        # What judges said of the answers of a run stands in its record.
+        self._judges = Judges(setting, judged) if judged and not self._draws_all else None
 
     @property
     def input_digest(self) -> str:
@@ -62,6 +70,8 @@ class ScorePart:
 
     def _score(self, kept: _Kept, responses: Responses, given: list[dict[str, float]]) -> None:
         scored = kept.scored
+        if scored.judging is not None and self._judges is None:
+            return
         places, samples, answers = [], [], []
         for place, one in enumerate(responses):
             if not scored.shares.draws(one) and not (self._draws_all and scored.shares.alike):
@@ -73,6 +83,8 @@ class ScorePart:
                 samples.append(found[0])
                 answers.append(found[1])
         kept.n += len(responses)
+        if scored.judging is not None:
+            places, samples, answers = self._verdicts(kept, places, samples, answers)
         if not places:
             return
         rows = np.asarray(scored.metric.sample_stats(samples, answers), dtype=np.float64)
@@ -88,9 +100,37 @@ class ScorePart:
         for name in self._segments:
             kept.levels.setdefault(name, []).extend(map(_level(name), drawn))
 
+    def _verdicts(
+        self, kept: _Kept, places: list[int], samples: list[Sample], answers: list[Response]
+    ) -> tuple[list[int], list[Sample], list[Response]]:
+        """Those of the drawn responses on which judges have given a verdict, with it."""
+        assert self._judges is not None
+        judged = self._judges.judged(kept.scored, list(zip(samples, answers, strict=True)))
+        found: list[tuple[int, Sample, Response]] = []
+        for place, sample, answer in zip(places, samples, judged, strict=True):
+            if answer is None:
+                continue
+            kept.n_asked += 1
+            if reason := _why_unjudged(kept.scored, answer):
+                kept.n_unjudged += 1
+                kept.reason = kept.reason or reason
+            else:
+                found.append((place, sample, answer))
+        return [one[0] for one in found], [one[1] for one in found], [one[2] for one in found]
+
     def end(self, findings: Sequence[DriftFinding]) -> Found:
         """Each figure of the whole and of each segment, and the share of the responses that were scored."""
-        return Found(figures=tuple(row for kept in self._kept for row in _figures(kept)))
+        why_not = "" if self._judges is None else self._judges.why_not
+        rows = [row for kept in self._kept for row in _figures(kept, why_not)]
+        notes = [f"judges were not asked about all responses that were drawn: {why_not}"] if why_not else []
+        notes += [
+            f"{kept.scored.column}: {kept.n_unjudged:,} of {kept.n_asked:,} answers have no verdict: {kept.reason}"
+            for kept in self._kept
+            if kept.n_unjudged
+        ]
+        if self._judges is not None:
+            rows += self._judges.rows()
+        return Found(figures=tuple(rows), note="; ".join(notes))
 
 
 def _level(name: str) -> Any:
@@ -100,11 +140,28 @@ def _level(name: str) -> Any:
     return level
 
 
-def _figures(kept: _Kept) -> Iterator[FigureRow]:
+def _why_unjudged(scored: Scored, answer: Response) -> str:
+    """Why no verdict on `answer` can be read; "" where one can."""
+    assert scored.judging is not None
+    if not scored.judging.failed(answer):
+        return ""
+    said: Any = answer.meta["judged"]
+    verdicts = said[scored.judging.figure]["verdicts"]
+    return next((str(one["reason"]) for one in verdicts if one["reason"]), "no verdict was given")
+
+
+def _figures(kept: _Kept, why_not: str) -> Iterator[FigureRow]:
     column = kept.scored.column
     width = len(kept.scored.metric.columns)
     rows = np.concatenate([np.zeros((0, width)), *kept.rows])
     yield FigureRow(column, "scored", len(rows) / kept.n if kept.n else math.nan, kept.n)
+    if kept.scored.judging is not None:
+        share = kept.n_unjudged / kept.n_asked if kept.n_asked else math.nan
+        yield FigureRow(column, "unjudged", share, kept.n_asked)
+        if why_not:
+            # Those that came first were judged, and no others: weights cannot make up for that.
+            yield FigureRow(column, "value", math.nan, 0)
+            return
     everything = np.ones(len(rows), dtype=np.bool_)
     yield _figure(kept, rows, everything, "")
     for name, levels in kept.levels.items():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .schema import REGISTRY_FILE, REGISTRY_VARIABLE
+from .plain import has_registry, plain_rows
+from .runinfo import parse_utc, utc_text
+from .text import unescape
 
 if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
     from .sealed import Record
 
 __all__ = ["FigureKey", "History", "PastFigure", "history_of"]
@@ -27,6 +31,19 @@ class PastFigure(NamedTuple):
     value: float
 
 
+_PAST: Final = """
+SELECT past.id, past.created_utc, results.task, results.model, results.metric, results.value
+FROM (
+  SELECT id, created_utc FROM runs
+  WHERE suite_name = :suite AND complete AND created_utc < :before AND id <> :id
+  ORDER BY created_utc DESC, id DESC LIMIT :most
+) AS past
+JOIN results ON results.run_id = past.id
+WHERE results.group_name IS NULL
+ORDER BY past.created_utc, past.id
+"""
+
+
 History = Mapping[FigureKey, tuple[PastFigure, ...]]
 
 
@@ -41,36 +58,39 @@ def history_of(
     Raises:
         EvalHarnessError: if there is a registry and it cannot be read.
     """
-    if not (url or os.environ.get(REGISTRY_VARIABLE) or (reports / REGISTRY_FILE).exists()):
+    if not has_registry(reports, url):
         return {}
-    from sqlalchemy import select
+    values = {
+        "suite": record.manifest.suite_name,
+        "before": parse_utc(record.manifest.created_utc, record.folder),
+        "id": record.id,
+        "most": limit,
+    }
+    found: dict[FigureKey, list[PastFigure]] = {}
+    rows = plain_rows(reports, url, _PAST, values)
+    for run_id, created, task, model, metric, value in (
+        _decoded(rows) if rows is not None else _asked(reports, url, values)
+    ):
+        past = PastFigure(run_id, utc_text(created), math.nan if value is None else float(value))
+        found.setdefault((task, model, metric), []).append(past)
+    return {key: tuple(past) for key, past in found.items()}
+
+
+def _decoded(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    for run_id, created, task, model, metric, value in rows:
+        at = datetime.fromisoformat(created).replace(tzinfo=UTC)
+        yield (unescape(run_id), at, unescape(task), unescape(model), unescape(metric), value)
+
+
+def _asked(reports: Path, url: str | None, values: Mapping[str, Any]) -> Sequence[Any]:
+    from sqlalchemy import bindparam, text
 
     from .database import reading
     from .registry import RunRegistry
-    from .runinfo import parse_utc, utc_text
-    from .tables import RESULTS, RUNS
+    from .tables import AnyText, Figure, UtcTime
 
-    before = parse_utc(record.manifest.created_utc, record.folder)
-    runs = (
-        select(RUNS.c.id, RUNS.c.created_utc)
-        .where(RUNS.c.suite_name == record.manifest.suite_name, RUNS.c.complete)
-        .where(RUNS.c.created_utc < before, RUNS.c.id != record.id)
-        .order_by(RUNS.c.created_utc.desc(), RUNS.c.id.desc())
-        .limit(limit)
-        .subquery()
-    )
-    of = RESULTS.c
-    query = (
-        select(runs.c.id, runs.c.created_utc, of.task, of.model, of.metric, of.value)
-        .join(runs, runs.c.id == of.run_id)
-        .where(of.group_name.is_(None))
-        .order_by(runs.c.created_utc, runs.c.id)
-    )
-    found: dict[FigureKey, list[PastFigure]] = {}
+    kinds: dict[str, TypeEngine[Any]] = {"suite": AnyText(), "before": UtcTime(), "id": AnyText()}
+    query = text(_PAST).bindparams(*(bindparam(name, type_=kind) for name, kind in kinds.items()))
+    words = {name: AnyText() for name in ("id", "task", "model", "metric")}
     with RunRegistry.open(url, reports=reports) as registry, reading(registry.engine) as connection:
-        for run_id, created, task, model, metric, value in connection.execute(query):
-            at = utc_text(created)
-            found.setdefault((task, model, metric), []).append(
-                PastFigure(run_id, at, math.nan if value is None else float(value))
-            )
-    return {key: tuple(past) for key, past in found.items()}
+        return connection.execute(query.columns(**words, created_utc=UtcTime(), value=Figure()), values).all()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
+from .plain import has_registry, plain_rows
 from .ratings import Rating
 
 __all__ = ["ratings_of"]
@@ -20,10 +20,10 @@ def ratings_of(run_id: str, reports: Path, *, url: str | None = None) -> tuple[R
     Raises:
         EvalHarnessError: if there is a registry and it cannot be read.
     """
-    from .registry import REGISTRY_FILE, REGISTRY_VARIABLE, RunRegistry
-
-    if not (url or os.environ.get(REGISTRY_VARIABLE) or (reports / REGISTRY_FILE).exists()):
+    if not has_registry(reports, url) or plain_rows(reports, url, "SELECT 1 FROM ratings LIMIT 1", {}) == []:
         return ()
+    from .registry import RunRegistry
+
     with RunRegistry.open(url, reports=reports) as registry:
         own = registry.ratings(run_id=run_id)
         there = [r for r in registry.ratings(question="pairwise") if (r.against or "").endswith(f"@{run_id}")]

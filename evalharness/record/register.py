@@ -12,13 +12,13 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .alert_ddl import ALERT_TABLES
 from .monitor_ddl import MONITOR_TABLES
 from .monitor_ddl import table as _table
+from .plain import WAIT_S, cell
 from .runinfo import figure_values, run_values, stored_path, verdict_beside
 from .schema import REGISTRY_FILE, REGISTRY_HEAD, REGISTRY_VARIABLE
 from .text import escape
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from .sealed import Record
 
 __all__ = ["TABLES", "register"]
-
-_WAIT_S: Final = 60.0
-
 
 TABLES: Final = (
     _table(
@@ -143,7 +140,7 @@ def _registered(record: Record, reports: Path, verdict: str | None) -> bool:
         return False  # lost: all that is there is registered again
     try:
         reports.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(file, timeout=_WAIT_S, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(file, timeout=WAIT_S, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=WAL").fetchall()
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
@@ -186,16 +183,4 @@ def _insert(connection: sqlite3.Connection, table: str, rows: list[dict[str, Any
         names = list(rows[0])
         marks = ", ".join("?" for _ in names)
         statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}){more}"
-        connection.executemany(statement, [[_cell(row[name]) for name in names] for row in rows])
-
-
-def _cell(value: Any) -> str | int | float | None:
-    """A value as the column types of `tables.py` bind it."""
-    if isinstance(value, str):
-        return escape(value)
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S.%f}"
-    if isinstance(value, bool):
-        return int(value)
-    # SQLite takes NaN for NULL by itself.
-    return value if value is None or isinstance(value, int) else float(value)
+        connection.executemany(statement, [[cell(row[name]) for name in names] for row in rows])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ..core.errors import UsageError
+from .plain import has_registry
 from .schema import MANIFEST
 
 __all__ = ["resolve_run"]
@@ -22,11 +22,9 @@ def resolve_run(ref: str, reports: Path, *, url: str | None = None) -> Path:
     direct = reports / "runs" / ref
     if Path(ref).name == ref and (direct / MANIFEST).is_file():
         return direct
-    from .registry import REGISTRY_FILE, REGISTRY_VARIABLE, RunRegistry
-
-    if not (
-        url or os.environ.get(REGISTRY_VARIABLE) or (reports / REGISTRY_FILE).exists() or (reports / "runs").is_dir()
-    ):
+    if not (has_registry(reports, url) or (reports / "runs").is_dir()):
         raise UsageError(f"there is no run {ref!r}: {reports} holds no runs, and {ref} is not the folder of a record")
+    from .registry import RunRegistry
+
     with RunRegistry.open(url, reports=reports) as registry:
         return registry.resolve(ref)

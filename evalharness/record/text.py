@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["dumps", "escape", "from_plain", "loads", "to_plain", "unescape"]
 
@@ -101,8 +101,8 @@ def dumps(value: object) -> str:
     return _write(to_plain(value)) if any(mark in text for mark in _MARKS) else text
 
 
-def _write(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# `json.dumps` with arguments would make one of these for each value.
+_write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 # What a text of JSON carries if anything in it is escaped, or has to be.

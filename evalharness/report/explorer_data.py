@@ -16,7 +16,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ..core.spool import Spool
 from .samples import SampleBundle
@@ -28,6 +28,7 @@ EXPLORER_SCRIPTS = ("explorer_store.js", "explorer_diff.js", "explorer_sample.js
 
 _END_OF_ROW, _END_OF_TEXT, _END_OF_TEXTS = "\x1e", "\x1f", "\x1d"
 _BLOCK_CHARS = 1_000_000
+_COLUMN_VALUES = 4_096
 # The one that costs least time for most of the gain.
 _LEVEL = 5
 _NUMBERS = ("r", "la", "ti", "to", "co", "re", "d")
@@ -47,56 +48,87 @@ class _Names:
         return self._places[name]
 
 
+class _Column:
+    """A value of each row, as JSON: of many rows few values are Python objects at a time."""
+
+    def __init__(self, empty: object = None) -> None:
+        self._empty = empty
+        self._n = 0
+        self._live: list[object] = []
+        self._written: list[str] = []
+        self.has_any = False
+
+    def put(self, row: int, value: object) -> None:
+        """The value of the row number `row`; rows that were left out are empty."""
+        self._fill(row)
+        self._live.append(value)
+        self._n += 1
+        self.has_any |= value is not None
+        if len(self._live) >= _COLUMN_VALUES:
+            self._write()
+
+    def json(self, n: int) -> str:
+        """The values of all `n` rows."""
+        self._fill(n)
+        self._write()
+        return f"[{','.join(self._written)}]"
+
+    def _fill(self, n: int) -> None:
+        self._live.extend([self._empty] * (n - self._n))
+        self._n = n
+
+    def _write(self) -> None:
+        if self._live:
+            self._written.append(_json(self._live)[1:-1])
+            self._live.clear()
+
+
 class _Columns:
     """What is listed, filtered and sorted by, of all rows."""
 
-    def __init__(self, bundle: SampleBundle) -> None:
-        self._bundle = bundle
-        self.plain: dict[str, list[Any]] = {name: [] for name in ("id", "t", "m", "o", "s", "lx")}
-        self.numbers: dict[str, list[Any]] = {name: [] for name in _NUMBERS}
+    def __init__(self) -> None:
+        self._plain = {name: _Column() for name in ("id", "t", "m", "o", "s", "lx")}
+        self._numbers = {name: _Column() for name in _NUMBERS}
         # One column of figures for each place in a row's list of them: what they are called depends on task and model.
-        self.scores: list[list[Any]] = []
-        self.states = _Names()
-        self.groups: dict[str, tuple[_Names, list[int]]] = {}
-        self.n = 0
+        self._scores: list[_Column] = []
+        self._states = _Names()
+        self._groups: dict[str, tuple[_Names, _Column]] = {}
+        self._n = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
+        n = self._n
         for name in ("id", "t", "m", "o"):
-            self.plain[name].append(row[name])
-        self.plain["s"].append(self.states.place(row["s"]))
-        self.plain["lx"].append(len(row.get("x", "")))
-        for name in _NUMBERS:
-            self.numbers[name].append(row.get(name))
-        while len(self.scores) < len(row["sc"]):
-            self.scores.append([None] * self.n)
-        for i, column in enumerate(self.scores):
-            column.append(row["sc"][i] if i < len(row["sc"]) else None)
+            self._plain[name].put(n, row[name])
+        self._plain["s"].put(n, self._states.place(row["s"]))
+        self._plain["lx"].put(n, len(row.get("x", "")))
+        for name, column in self._numbers.items():
+            column.put(n, row.get(name))
+        while len(self._scores) < len(row["sc"]):
+            self._scores.append(_Column())
+        for column, score in zip(self._scores, row["sc"], strict=False):
+            column.put(n, score)
         for name, value in row.get("gr", ()):
-            names, places = self.groups.setdefault(name, (_Names(), []))
-            places.extend([-1] * (self.n - len(places)))
-            places.append(names.place(value))
-        self.n += 1
+            names, places = self._groups.setdefault(name, (_Names(), _Column(-1)))
+            places.put(n, names.place(value))
+        self._n += 1
 
-    def to_dict(self) -> dict[str, Any]:
-        """Columns in which nothing stands are left out."""
-        for _, places in self.groups.values():
-            places.extend([-1] * (self.n - len(places)))
-        return {
-            **self._bundle.to_dict(),
-            "n": self.n,
-            "states": self.states.names,
-            "columns": {
-                **self.plain,
-                **{name: column for name, column in self.numbers.items() if any(v is not None for v in column)},
-            },
-            "scores": self.scores,
-            "groups": [{"name": name, "values": names.names, "of": of} for name, (names, of) in self.groups.items()],
-        }
+    def json(self, beside: Mapping[str, Any]) -> str:
+        """All of it, and what stands `beside` it; columns in which nothing stands are left out."""
+        n = self._n
+        known = {**self._plain, **{name: column for name, column in self._numbers.items() if column.has_any}}
+        columns = ",".join(f"{_json(name)}:{column.json(n)}" for name, column in known.items())
+        groups = ",".join(
+            f'{{"name":{_json(name)},"values":{_json(names.names)},"of":{places.json(n)}}}'
+            for name, (names, places) in self._groups.items()
+        )
+        scores = ",".join(column.json(n) for column in self._scores)
+        rest = _json({**beside, "n": n, "states": self._states.names})
+        return f'{rest[:-1]},"columns":{{{columns}}},"scores":[{scores}],"groups":[{groups}]}}'
 
 
 def explorer_blocks(bundle: SampleBundle, run_id: str) -> tuple[Callable[[], str], Callable[[], Iterator[str]]]:
     """What gives the block of columns and, in pieces, the blocks of texts, as elements of the page."""
-    columns = _Columns(bundle)
+    columns = _Columns()
     sizes: list[int] = []
     blocks: Spool[str] = Spool(live_bytes=0)
     texts: list[str] = []
@@ -123,8 +155,8 @@ def explorer_blocks(bundle: SampleBundle, run_id: str) -> tuple[Callable[[], str
         close()
 
     def head() -> str:
-        body = {**columns.to_dict(), "run": run_id, "shared": list(bundle.shared), "blocks": sizes}
-        return _element("samples-columns", _deflated(_json(body)))
+        beside = {**bundle.to_dict(), "run": run_id, "shared": list(bundle.shared), "blocks": sizes}
+        return _element("samples-columns", _deflated(columns.json(beside)))
 
     return head, lambda: (_element(f"samples-{i}", block) + "\n" for i, block in enumerate(blocks))
 
@@ -157,8 +189,8 @@ def _packed(row: Mapping[str, Any]) -> tuple[str, str]:
     return _END_OF_TEXT.join(texts), _json({"F": "".join(codes), **rest})
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# `json.dumps` with arguments would make one of these for each value.
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def _deflated(text: str) -> str:

@@ -19,7 +19,6 @@ from ..core.canonical import to_jsonable
 from ..core.types import MetricResult
 from .attacks import attack_views
 from .bars import DRAWING, bar, scale_of, sparkline, strip
-from .changes import changes_of
 from .charts.render import NEEDS, can_draw
 from .explanations import explanation_views
 from .explorer_data import EXPLORER_SCRIPTS, explorer_blocks
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from ..record import Rating, Record
     from ..record.history import History
+    from .changes import Changes
     from .charts import Chart
     from .people import PeopleView
 
@@ -100,7 +100,7 @@ def iter_html(
         charts=charts,
         charts_hint="" if can_draw() else NEEDS,
         history=_sparklines(history),
-        changes=None if baseline is None else changes_of(record, baseline),
+        changes=_changes(record, baseline),
         probes_hint=HINT,
         on_error=_on_error(view),
         states=[
@@ -130,6 +130,14 @@ def iter_html(
     # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
     for piece in chain([before, columns(), between], texts(), [after]):
         yield piece.encode("utf-8", "replace").decode("utf-8")
+
+
+def _changes(record: Record, baseline: Record | None) -> Changes | None:
+    if baseline is None:
+        return None
+    from .changes import changes_of
+
+    return changes_of(record, baseline)
 
 
 def _samples(record: Record, view: ReportView, limit: int | None, baseline: Record | None) -> SampleBundle:

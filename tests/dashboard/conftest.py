@@ -18,7 +18,7 @@ from sqlalchemy import insert, update
 from evalharness.record import Rating, RunRegistry
 from evalharness.record.alert_tables import ALERT_EVENTS, ALERTS, SILENCES
 from evalharness.record.database import writing
-from evalharness.record.monitor_tables import FIGURES, FINDINGS, INTERVALS, MONITORS
+from evalharness.record.monitor_tables import DEPLOYMENTS, FIGURES, FINDINGS, INTERVALS, MONITORS
 from evalharness.record.tables import PROMOTIONS, RESULTS, RUNS
 
 pytest.importorskip("fastapi", reason="needs the dashboard extra")
@@ -124,6 +124,8 @@ def _add_monitor(connection: Any, reports: Path, name: str, odd: str) -> int:
     times = {"created_utc": NOW, "updated_utc": NOW, "cursor_utc": NOW - timedelta(hours=1)}
     row = {"name": name, "definition": json.dumps(definition), "definition_digest": "d", "path": "m.yaml"}
     connection.execute(insert(MONITORS).values(row | times))
+    noted = {"at_utc": NOW - timedelta(minutes=90), "noted_utc": NOW, "noted_by": f"anna{odd}"}
+    connection.execute(insert(DEPLOYMENTS).values({"monitor": name, "text": f"prompt v12{odd}", **noted}))
     number = 0
     for i in range(3):
         end = NOW - timedelta(hours=2 - i)
@@ -137,6 +139,10 @@ def _add_monitor(connection: Any, reports: Path, name: str, odd: str) -> int:
             for segment in ("", f"language={odd}"):
                 row = {"interval_id": number, "column_name": column, "segment": segment, "name": figure, "n": 200}
                 connection.execute(insert(FIGURES).values(row | {"value": 1.0 + i, "ci_low": 0.5, "ci_high": 3.5}))
+        for figure, value in (("value", 0.8 + 0.01 * i), *([("realised", 0.6 + 0.1 * i)] if i < 2 else [])):
+            row = {"interval_id": number, "column_name": f"estimate.accuracy{odd}", "segment": "", "name": figure}
+            ends = {"ci_low": 0.68, "ci_high": 0.9} if figure == "value" else {}
+            connection.execute(insert(FIGURES).values(row | {"value": value, "n": 200} | ends))
         _add_findings(connection, number, odd, drifted=i == 2)
     folder = reports / "monitors" / "m" / "2"
     folder.mkdir(parents=True)
@@ -145,6 +151,12 @@ def _add_monitor(connection: Any, reports: Path, name: str, odd: str) -> int:
     drift = {"pictures": {"latency_s": numeric, f"c{odd}": classes}, "terms": [["output", f"w{odd}", 4.0, 0.1, 0.4]]}
     drift["examples"] = [["output", "reference", f"before{odd}", ""], ["output", "current", f"now{odd}", odd]]
     (folder / "drift.json").write_text(json.dumps(drift), encoding="utf-8")
+    rows = [{"id": f"r{i}{odd}", "at": f"2026-03-02T0{i}:00", "input": f"q{i}{odd}", "output": odd} for i in range(4)]
+    points = [[0.1, 0.2], [0.3, -0.4], None, [1.0, 1.0]]
+    drawn = {"column": "input.embedding", "explained": [0.6, 0.2], "reference": points, "current": points[::-1]}
+    texts = {"reference": {"name": odd, "texts": rows}, "current": {"texts": rows}, "maps": [drawn]}
+    texts |= {"terms": [["input", f"t{odd}", 3.0, 0.1, 0.2]], "examples": [["input", "current", odd, odd]]}
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     (folder / "drift.html").write_text(REPORT, encoding="utf-8")
     return number
 

@@ -132,3 +132,18 @@ def test_pages_work_without_script(world: World, served: Any, visit: Any) -> Non
         box.check()
     page.get_by_role("button", name="Compare the ticked runs").click()
     page.get_by_role("heading", name="release 1 against release 0").wait_for()
+
+
+def test_a_point_of_the_map_leads_to_its_text(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), f"/monitors/{world.monitor}/intervals/{world.interval}")
+    section = page.locator("section[aria-labelledby=map-h]")
+    section.locator("button.explore").click()
+    points = section.locator(".mark-symbol.role-mark path")
+    points.first.wait_for()
+    assert points.count() == 6
+    points.nth(5).hover(force=True)
+    assert page.locator(".tip", has_text="q3").is_visible()
+    points.nth(5).click(force=True)
+    page.wait_for_url(re.compile("#current-3$"))
+    assert page.locator("#texts-current").get_attribute("open") is not None
+    assert page.locator("#texts-reference").get_attribute("open") is None

@@ -44,6 +44,16 @@ ROUTES = (
     get("/monitors/{name}", address="/monitors/bot"),
     get("/monitors/{name}/intervals/{interval_id}", address="/monitors/bot/intervals/{interval}"),
     get("/monitors/{name}/intervals/{interval_id}/report", address="/monitors/bot/intervals/{interval}/report"),
+    Route("POST", "/monitors/{name}/deployments", "editor", "/monitors/bot/deployments", (("text", "v1"),), ok=303),
+    # The one of the registry is taken back once.
+    Route(
+        "POST",
+        "/monitors/{name}/deployments/{number}/remove",
+        "editor",
+        "/monitors/bot/deployments/999/remove",
+        (),
+        ok=404,
+    ),
     get("/alerts"),
     get("/alerts/{fingerprint}", address="/alerts/{alert}"),
     Route("POST", "/alerts/{fingerprint}/acknowledge", "editor", "/alerts/{alert}/acknowledge", (), ok=303),
@@ -75,7 +85,24 @@ ROUTES = (
     get("/api/v1/monitors/{name}", address="/api/v1/monitors/bot"),
     get("/api/v1/monitors/{name}/intervals", address="/api/v1/monitors/bot/intervals"),
     get("/api/v1/monitors/{name}/intervals/{interval_id}", address="/api/v1/monitors/bot/intervals/{interval}"),
+    get(
+        "/api/v1/monitors/{name}/intervals/{interval_id}/pictures",
+        address="/api/v1/monitors/bot/intervals/{interval}/pictures",
+    ),
     get("/api/v1/monitors/{name}/series", address="/api/v1/monitors/bot/series?column=latency_s&figure=p95"),
+    get("/api/v1/monitors/{name}/estimates", address="/api/v1/monitors/bot/estimates"),
+    get("/api/v1/monitors/{name}/deployments", address="/api/v1/monitors/bot/deployments"),
+    Route(
+        "POST", "/api/v1/monitors/{name}/deployments", "editor", "/api/v1/monitors/bot/deployments", json={"text": "v"}
+    ),
+    Route(
+        "POST",
+        "/api/v1/monitors/{name}/deployments/{number}/remove",
+        "editor",
+        "/api/v1/monitors/bot/deployments/999/remove",
+        json={},
+        ok=404,
+    ),
     get("/api/v1/alerts"),
     get("/api/v1/alerts/{fingerprint}", address="/api/v1/alerts/{alert}"),
     Route("POST", "/api/v1/alerts/{fingerprint}/acknowledge", "editor", "/api/v1/alerts/{alert}/acknowledge", json={}),

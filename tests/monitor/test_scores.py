@@ -26,7 +26,7 @@ BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 SUITE = r"""
 version: 1
 name: triage
-models: {m: {backend: fake}}
+models: {m: {backend: fake}, other: {backend: fake}, j: {backend: fake}}
 datasets: {d: {rows: [{q: a, y: "yes"}]}}
 tasks:
   - id: triage
@@ -35,7 +35,14 @@ tasks:
     target: "{{ y }}"
     labels: ["yes", "no"]
     extract: "Answer: (\\w+)"
-    metrics: [accuracy, f1_macro, pass_at_k, {llm_judge: {model: m, rubric: faithfulness, as: judged}}]
+    model: m
+    metrics:
+      - accuracy
+      - f1_macro
+      - pass_at_k
+      - {llm_judge: {model: j, rubric: faithfulness, as: judged}}
+      - {llm_judge: {model: j, rubric: which, as: better, against: other}}
+      - {llm_judge: {model: j, rubric: grounds, as: grounded, context: meta.docs.text}}
   - {id: picks, dataset: d, prompt: "{{ q }}", choices: ["yes", "no"], target: "{{ y }}", metrics: [acc_mutual_info]}
 """
 MONITOR = """
@@ -207,7 +214,9 @@ def test_another_option_of_the_metric_is_another_definition(tmp_path: Path) -> N
         ("{metric: triage.acuracy}", "has no metric 'acuracy'; did you mean 'accuracy'"),
         ("{metric: triag.accuracy}", "has no task 'triag'; did you mean 'triage'"),
         ("{metric: acuracy}", "did you mean 'accuracy'"),
-        ("{metric: triage.judged}", "a judge's verdict"),
+        ("{metric: triage.better}", "compares two models"),
+        ("{metric: triage.grounded}", "reads documents from meta.docs"),
+        ("{metric: {llm_judge: {model: who, rubric: good, as: kind}}}", "the suite has no model 'who'"),
         ("{metric: triage.pass_at_k}", "needs several answers"),
         ("{metric: picks.acc_mutual_info}", "canary"),
         ("{metric: f1_macro}", "needs the label set"),

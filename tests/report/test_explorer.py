@@ -11,7 +11,7 @@ from evalharness.cli.main import main
 from evalharness.core.spool import Spool
 from evalharness.core.types import Message
 from evalharness.record import seal
-from evalharness.report.explorer_data import explorer_blocks
+from evalharness.report.explorer_data import _Column, explorer_blocks
 from evalharness.report.html import render_html
 from evalharness.report.sample_baseline import Baseline, change_of
 from evalharness.report.sample_rows import SharedTexts, size_of
@@ -301,3 +301,19 @@ def test_a_baseline_of_other_tasks_is_not_shown(make_record):
     assert Baseline(other).places(record) == {}
     text = render_html(record, baseline=other)
     assert columns_of(text)["baseline"] == ""
+
+
+@given(st.dictionaries(st.integers(0, 60), st.one_of(st.integers(-3, 3), st.text(max_size=3), st.floats(0, 1))))
+def test_a_column_of_json_is_its_values_with_gaps_filled(short_columns, values):
+    column, n = _Column(-1), 64
+    for row in sorted(values):
+        column.put(row, values[row])
+    assert json.loads(column.json(n)) == [values.get(row, -1) for row in range(n)]
+    assert column.has_any == bool(values)
+
+
+@pytest.fixture(scope="module")
+def short_columns():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evalharness.report.explorer_data._COLUMN_VALUES", 7)
+        yield
