@@ -1,4 +1,4 @@
-"""A detector of changes in one figure that needs neither its law nor its usual level: ranks, and evidence that adds up."""
+"""A detector of changes in one figure that needs neither its law nor its level: ranks, and evidence that adds up."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class RankShift:
         return way
 
     def _score(self, value: float) -> float:
-        """z of the value among those before, with which it is then kept."""
+        """The normal score of the value among those before, with which it is then kept."""
         from scipy.special import ndtri
 
         low, high = bisect_left(self._before, value), bisect_right(self._before, value)
