@@ -67,7 +67,8 @@ def fill(reports: Path, *, n_runs: int, n_figures: int) -> None:
             figures(n_runs, n_figures, rng),
         )
         connection.execute(
-            "INSERT INTO run_models SELECT DISTINCT run_id, model, created_utc FROM results JOIN runs ON runs.id = run_id"
+            "INSERT INTO run_models SELECT DISTINCT run_id, model, created_utc FROM results "
+            "JOIN runs ON runs.id = run_id"
         )
         connection.executemany(
             "INSERT INTO promotions (suite_name, label, run_id, promoted_utc, note) VALUES (?,?,?,?,?)",

@@ -75,13 +75,15 @@ def test_places_come_back(key: int | str, n_us: int) -> None:
     moment = NOW + timedelta(microseconds=n_us)
     text = place_of(moment, key)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
-    assert read_place(text) == (moment, key)
+    assert read_place(text, type(key)) == (moment, key)
+    with pytest.raises(UsageError):
+        read_place(text, int if isinstance(key, str) else str)
 
 
 @given(st.text(max_size=60))
 def test_what_is_no_place_is_refused(text: str) -> None:
     with contextlib.suppress(UsageError):
-        read_place(text)  # nothing else is raised, whatever the text
+        read_place(text, str)  # nothing else is raised, whatever the text
 
 
 def test_a_trend_has_the_runs_in_order_with_their_promotions(admin: Any, world: World) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, exists, func, literal, or_, select, tuple_
 
-from ...record.tables import PROMOTIONS, RESULTS, RUN_MODELS, RUNS, UtcTime
+from ...record.tables import PROMOTIONS, RESULTS, RUN_MODELS, RUNS, AnyText, UtcTime
 from ..cursor import place_of, read_place
 
 __all__ = [
@@ -117,8 +117,8 @@ def runs_page(connection: Connection, wanted: RunFilter, *, after: str | None = 
         query = query.join(RUN_MODELS, RUN_MODELS.c.run_id == RUNS.c.id).where(RUN_MODELS.c.model == wanted.model)
         made, identity = RUN_MODELS.c.created_utc, RUN_MODELS.c.run_id
     query = _filtered(query, wanted).order_by(made.desc(), identity.desc()).limit(limit + 1)
-    if place := read_place(after):
-        query = query.where(tuple_(made, identity) < tuple_(literal(place[0], UtcTime), literal(str(place[1]))))
+    if place := read_place(after, str):
+        query = query.where(tuple_(made, identity) < tuple_(literal(place[0], UtcTime), literal(place[1], AnyText)))
     rows = connection.execute(query).mappings().all()
     items = _runs(connection, rows[:limit])
     more = place_of(items[-1].created_utc, items[-1].id) if len(rows) > limit else None
