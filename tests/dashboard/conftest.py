@@ -64,7 +64,7 @@ def _next_due(definition: Any, after: datetime) -> datetime | None:
     return after + timedelta(hours=1)
 
 
-def make_world(folder: Path, odd: str = "") -> World:
+def make_world(folder: Path, odd: str = "", url: str | None = None) -> World:
     """Two runs that can be compared, and one that is in the registry only; a monitor of three intervals; an alert."""
     from evalharness.runner import run
 
@@ -77,8 +77,9 @@ def make_world(folder: Path, odd: str = "") -> World:
     for number, reply in enumerate(("'yes'", "'no'")):
         suite = folder / f"suite{number}.yaml"
         suite.write_text(SUITE.format(reply=reply, rows=rows), encoding="utf-8")
-        runs.append(run(suite, reports=reports, name=f"release {number}{odd}", environ={}).id)
-    registry = RunRegistry.open(reports=reports, environ={})
+        name = f"release {number}{odd}"
+        runs.append(run(suite, reports=reports, name=name, registry_url=url, environ={}).id)
+    registry = RunRegistry.open(url, reports=reports, environ={})
     with writing(registry.engine) as connection:
         for number, run_id in enumerate(runs):
             made = NOW - timedelta(days=2 - number)

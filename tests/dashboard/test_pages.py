@@ -44,7 +44,12 @@ def test_runs_are_filtered(admin: Any, world: World) -> None:
     assert ids("model=candidate") == newest_first[:2]
     assert ids("model=m") == [world.runs[2]]
     assert ids("q=release 1") == [world.runs[1]]
+    assert ids("q=RELEASE 1") == [world.runs[1]]  # in any case of letters, whatever the database
     assert ids("q=%25") == []
+    assert ids("model=candidate&suite=demo&q=release 0") == [world.runs[0]]
+    assert ids("model=m&suite=demo") == ids("model=candidate&suite=odd") == ids("model=x") == []
+    first = admin.get("/api/v1/runs?model=candidate&limit=1").json()
+    assert ids(f"model=candidate&limit=1&after={first['after']}") == [world.runs[0]]
     page = admin.get("/runs?suite=demo").text
     assert world.runs[0] in page
     assert world.runs[2] not in page
