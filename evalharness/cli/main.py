@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from evalharness.core.errors import DataError, EvalHarnessError, SuiteError
+from evalharness.core.visible import safe
 
 __all__ = ["VERBS", "main", "parser_of"]
 
@@ -89,7 +90,8 @@ def parser_of(name: str) -> tuple[argparse.ArgumentParser, object]:
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr)
+    # Messages quote servers, files and models: what they say is shown, and never acts on the terminal.
+    print(safe(message), file=sys.stderr)
 
 
 def _explain(error: EvalHarnessError) -> None:
