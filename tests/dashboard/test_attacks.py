@@ -147,6 +147,16 @@ def test_an_expression_that_never_ends_holds_up_nothing(
         end_silence(connection, number, NOW)
 
 
+def test_two_names_of_this_server_are_none(insider: Any) -> None:
+    for names in (("testserver", "testserver"), ("testserver", "evil.example"), ("evil.example", "testserver")):
+        assert insider.get("/runs", headers=[("host", name) for name in names]).status_code == 421, names
+
+
+@pytest.mark.parametrize(("length", "status"), [(8_150, 200), (8_250, 414)])
+def test_addresses_have_a_longest(insider: Any, length: int, status: int) -> None:
+    assert insider.get("/schedule?" + "x" * (length - len("/schedule?"))).status_code == status
+
+
 def test_a_wrong_token_is_wrong_everywhere(make_client: Any) -> None:
     client = make_client(api_token="k" * 32)
     wrong = {"authorization": "Bearer nothing"}
