@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from evalharness.core.errors import UsageError
+from evalharness.dashboard.users import add_user, begin_session
 from evalharness.record.database import reading, writing
 from evalharness.record.silences import Matcher, add_silence, end_silence, parse_matcher
 from evalharness.record.user_tables import AUDIT
@@ -190,6 +191,15 @@ def test_who_came_by_a_link_is_in_only_where_links_are_given(make_client: Any) -
         client = make_client(**access)
         client.cookies.set(VISIT, cookie)
         assert client.get("/api/v1/users").status_code == status, access
+
+
+def test_a_link_is_not_the_user_of_its_name(make_client: Any, world: World) -> None:
+    with writing(world.registry.engine) as connection:
+        add_user(connection, "local", "admin", PASSWORD, NOW)
+        cookie = begin_session(connection, "local", "link", NOW)
+    client = make_client(api_token="k" * 32)
+    client.cookies.set(VISIT, cookie)
+    assert client.get("/api/v1/users").status_code == 401
 
 
 def test_a_name_beside_that_of_the_proxy_is_refused(make_client: Any, sessions: dict[str, str]) -> None:

@@ -142,3 +142,27 @@ def test_who_is_logged_out_hears_no_more(
 
     assert sessions
     asyncio.run(listen())
+
+
+def test_no_more_of_a_body_is_read_than_may_come() -> None:
+    from evalharness.dashboard.guard import Guard
+    from evalharness.dashboard.settings import MAX_BODY_BYTES
+
+    n_read, sent = 0, []
+
+    async def endless() -> dict[str, Any]:
+        nonlocal n_read
+        n_read += 1000
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+
+    async def reads_all(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"] and n_read < 10**6:
+            pass
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "headers": [(b"host", b"localhost")]}
+    asyncio.run(Guard(reads_all, hosts=())(scope, endless, send))
+    assert n_read <= MAX_BODY_BYTES + 1000
+    assert sent[0]["status"] == 413
