@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
@@ -37,7 +39,33 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such thing in the registry."},
     409: {"description": "These cannot be compared; the body says why."},
 }
-router = APIRouter(prefix="/api/v1", responses=_ERRORS)
+
+
+class _Router(APIRouter):
+    """Routes whose answers hold no lone surrogate: texts of models may, and JSON cannot carry one."""
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        @wraps(endpoint)
+        def told(*arguments: Any, **named: Any) -> Any:
+            return _tellable(endpoint(*arguments, **named))
+
+        super().add_api_route(path, told, **more)
+
+
+def _tellable(value: Any) -> Any:
+    """`value` with U+FFFD for each lone surrogate in its texts."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_tellable(key): _tellable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_tellable, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value)(**{field.name: _tellable(getattr(value, field.name)) for field in fields(value)})
+    return value
+
+
+router = _Router(prefix="/api/v1", responses=_ERRORS)
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
 Editor = Annotated[Visitor, Depends(checked_header("editor"))]
 Admin = Annotated[Visitor, Depends(needs("admin"))]

@@ -71,7 +71,7 @@ WORDS: Final = (
     *("pass", "fail", "inconclusive", "ok", "pending", "firing", "resolved", "no data", "error"),
     *("compared", "no reference", "skipped", "drift", "small", "no drift", "too few"),
     *("told firing", "told resolved", "told no data", "told error", "told repeat", "acknowledged", "late"),
-    *("viewer", "editor", "admin", "log in", "acknowledge", "silence", "end silence"),
+    *("viewer", "editor", "admin", "log in", "log out", "wrong password", "acknowledge", "silence", "end silence"),
     *("add user", "change user", "remove user", "deploy", "forget deploy"),
     *("better", "worse", "no difference shown", "nothing to compare", "right to wrong", "wrong to right"),
     *("reference", "current", "Groups", "Time, tokens and states", "This name and password do not belong together."),

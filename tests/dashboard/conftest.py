@@ -19,7 +19,7 @@ from evalharness.record import Rating, RunRegistry
 from evalharness.record.alert_tables import ALERT_EVENTS, ALERTS, SILENCES
 from evalharness.record.database import writing
 from evalharness.record.monitor_tables import DEPLOYMENTS, FIGURES, FINDINGS, INTERVALS, MONITORS
-from evalharness.record.tables import PROMOTIONS, RESULTS, RUNS
+from evalharness.record.tables import PROMOTIONS, RESULTS, RUN_MODELS, RUNS
 
 pytest.importorskip("fastapi", reason="needs the dashboard extra")
 
@@ -64,7 +64,7 @@ def _next_due(definition: Any, after: datetime) -> datetime | None:
     return after + timedelta(hours=1)
 
 
-def make_world(folder: Path, odd: str = "") -> World:
+def make_world(folder: Path, odd: str = "", url: str | None = None) -> World:
     """Two runs that can be compared, and one that is in the registry only; a monitor of three intervals; an alert."""
     from evalharness.runner import run
 
@@ -77,12 +77,14 @@ def make_world(folder: Path, odd: str = "") -> World:
     for number, reply in enumerate(("'yes'", "'no'")):
         suite = folder / f"suite{number}.yaml"
         suite.write_text(SUITE.format(reply=reply, rows=rows), encoding="utf-8")
-        runs.append(run(suite, reports=reports, name=f"release {number}{odd}", environ={}).id)
-    registry = RunRegistry.open(reports=reports, environ={})
+        name = f"release {number}{odd}"
+        runs.append(run(suite, reports=reports, name=name, registry_url=url, environ={}).id)
+    registry = RunRegistry.open(url, reports=reports, environ={})
     with writing(registry.engine) as connection:
         for number, run_id in enumerate(runs):
             made = NOW - timedelta(days=2 - number)
             connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(created_utc=made, verdict="pass"))
+            connection.execute(update(RUN_MODELS).where(RUN_MODELS.c.run_id == run_id).values(created_utc=made))
         (reports / "runs" / runs[0] / "report.html").write_text(REPORT, encoding="utf-8")
         _add_odd_run(connection, odd)
         monitor = f"bot{odd}".replace("/", "")  # names of monitors hold none: they name folders
@@ -112,6 +114,7 @@ def _add_odd_run(connection: Any, odd: str) -> None:
     values = {"id": run_id, "suite_name": f"odd{odd}", "name": f"by hand{odd}", "created_utc": NOW - timedelta(days=3)}
     values |= {"path": "runs/gone", "suite_digest": "d", "schema_version": 1, "evalharness_version": "0.1.0"}
     connection.execute(insert(RUNS).values(values | {"complete": False, "n_samples": 2, "verdict": "inconclusive"}))
+    connection.execute(insert(RUN_MODELS).values(run_id=run_id, model=f"m{odd}", created_utc=values["created_utc"]))
     figure = {"run_id": run_id, "task": f"t{odd}", "model": f"m{odd}", "metric": f"x{odd}", "n": 2, "n_failed": 1}
     for group, value in ((None, float("nan")), (f"g={odd}", 0.5)):
         ends = {"value": value, "ci_low": value, "ci_high": value}

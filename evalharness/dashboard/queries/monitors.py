@@ -181,8 +181,8 @@ def intervals_page(connection: Connection, monitor: str, *, after: str | None, l
         UsageError: if `after` is no place in a list.
     """
     query = _newest(monitor).limit(limit + 1)
-    if place := read_place(after):
-        here = tuple_(literal(place[0], UtcTime), literal(int(place[1])))
+    if place := read_place(after, int):
+        here = tuple_(literal(place[0], UtcTime), literal(place[1]))
         query = query.where(tuple_(INTERVALS.c.end_utc, INTERVALS.c.id) < here)
     items = tuple(_interval(row) for row in connection.execute(query).mappings())
     more = place_of(items[limit - 1].end_utc, items[limit - 1].id) if len(items) > limit else None
