@@ -134,9 +134,10 @@ def test_half_precision_and_other_models_go_the_ordinary_way() -> None:
 
     ids = texts()
     halved = classifier("Bert").to(torch.bfloat16)
-    plain = logits(halved, ids)
+    lengths = seen_by(last_layer(halved))
     with quick(halved, ids[:1]):
-        assert (logits(halved, ids) == plain).all()
+        logits(halved, ids)
+    assert lengths == [9]
     with quick(object(), ids[:1]):
         pass
     masked = classifier("Bert").base_model
