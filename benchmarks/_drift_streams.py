@@ -9,6 +9,7 @@ import numpy as np
 
 from evalharness.drift.layout import freeze
 from evalharness.drift.policy import Policy
+from evalharness.drift.rank_detector import RankShift
 from evalharness.drift.sequence import WindowSequence
 from evalharness.drift.state import WindowState
 from evalharness.drift.states import compare_states
@@ -41,6 +42,15 @@ def stream(change: str, seed: int) -> np.ndarray:
 
 
 def ours(values: np.ndarray) -> np.ndarray:
+    """Row by row: the evidence of the e-detector over ranks, up to any run length."""
+    detector, found = RankShift(1e300), []
+    for value in values.tolist():
+        detector.update(value)
+        found.append(detector.evidence)
+    return np.maximum.accumulate(np.array(found[REFERENCE:]))
+
+
+def by_windows(values: np.ndarray) -> np.ndarray:
     """The run length up to which a monitor would have rung: a window's 1/(4p), and the e-detector's mean/4."""
     table = [Table.of({"x": part}) for part in (values[:REFERENCE], *values[REFERENCE:].reshape(WINDOWS, WINDOW))]
     layout = freeze(table[0])
@@ -99,7 +109,13 @@ def _by_setting(detectors: list[tuple[float, object]], values: np.ndarray) -> np
     return found
 
 
-DETECTORS = {"ours": ours, "ADWIN": adwin, "PageHinkley": page_hinkley, "KSWIN": kswin}
+DETECTORS = {
+    "ours": ours,
+    "ours, windows of 50": by_windows,
+    "ADWIN": adwin,
+    "PageHinkley": page_hinkley,
+    "KSWIN": kswin,
+}
 _STILL: dict[tuple[str, int], np.ndarray] = {}
 
 
@@ -107,14 +123,15 @@ def delays(change: str, n_still: int, n_moved: int) -> dict[str, list[float]]:
     """Rows from the change to the alarm, of each detector and stream that has not rung before; 1,500 for none."""
     found: dict[str, list[float]] = {}
     for name, detector in DETECTORS.items():
-        if name == "KSWIN":  # some seconds a stream
-            n_still, n_moved = n_still // 2, n_moved // 2
-        if (name, n_still) not in _STILL:
-            ends = [detector(stream("", 10_000 + seed))[-1] for seed in range(n_still)]
-            _STILL[name, n_still] = np.array(ends)
-        limit = float(np.quantile(_STILL[name, n_still], 1 - FALSE_ALARMS, method="higher"))
+        # A second a stream, and some seconds.
+        part = {"ours, windows of 50": 3, "KSWIN": 6}.get(name, 1)
+        still, moved = max(n_still // part, 3), max(n_moved // part, 3)
+        if (name, still) not in _STILL:
+            ends = [detector(stream("", 10_000 + seed))[-1] for seed in range(still)]
+            _STILL[name, still] = np.array(ends)
+        limit = float(np.quantile(_STILL[name, still], 1 - FALSE_ALARMS, method="higher"))
         of = []
-        for seed in range(n_moved):
+        for seed in range(moved):
             evidence = detector(stream(change, seed))
             # A setting is one of a few: what rings at the limit itself would ring too often.
             rung = np.flatnonzero(evidence > limit)

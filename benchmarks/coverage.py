@@ -33,11 +33,13 @@ from evalharness.stats.bootstrap import bca_interval, jackknife, percentile_inte
 from evalharness.stats.intervals import (
     beta_posterior,
     clopper_pearson,
-    cluster_wilson,
+    cluster_standard_error,
     mean_interval,
     wilson,
 )
+from evalharness.stats.leaning import cluster_wilson
 from evalharness.stats.paired_intervals import newcombe
+from evalharness.stats.tails import t_quantile
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 SIZES, SHARES = (30, 100, 300), (0.5, 0.9, 0.97)
@@ -426,12 +428,65 @@ def change_of(current: np.ndarray, baseline: np.ndarray, metric: Metric, draw: i
     return found.low, found.high
 
 
+# How many samples the clusters have, of `n` in all about
+Sizes = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def scattered(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Most clusters small, few large: log-normal, 5 in the mean."""
+    return np.maximum(1, np.round(5 * np.exp(rng.normal(-0.5, 1.0, n // 5)))).astype(int)
+
+
+def one_large(rng: np.random.Generator, n: int) -> np.ndarray:
+    """One cluster has a quarter of the samples, the others have four each."""
+    return np.concatenate([[n // 4], np.full(n // 5 - 1, 4)])
+
+
+def sizes(draws: int, seed: int) -> list[tuple[str, Tally]]:
+    """Clusters of different sizes, and of other correlations, by which the method was not chosen."""
+
+    def answers(rng: np.random.Generator, of: np.ndarray, p: float, icc: float) -> np.ndarray:
+        ab = 1 / icc - 1
+        rates = np.repeat(rng.beta(p * ab, (1 - p) * ab, len(of)), of)
+        return (rng.random(of.sum()) < rates).astype(float)
+
+    def alike(rng: np.random.Generator, of: np.ndarray, p: float, icc: float) -> np.ndarray:
+        means = np.repeat(rng.beta(60 * p, 60 * (1 - p), len(of)), of)
+        return rng.beta(30 * means, 30 * (1 - means))
+
+    found = []
+    for name, values, count, icc in (
+        ("accuracy, sizes scattered, correlation 0.3", answers, scattered, 0.3),
+        ("accuracy, sizes scattered, correlation 0.7", answers, scattered, 0.7),
+        ("accuracy, one of a quarter, correlation 0.3", answers, one_large, 0.3),
+        ("scores close together, sizes scattered", alike, scattered, 0.0),
+        ("accuracy, one size, correlation 0.05", answers, lambda rng, n: np.full(n // 5, 5), 0.05),
+        ("accuracy, one size, correlation 0.7", answers, lambda rng, n: np.full(n // 5, 5), 0.7),
+    ):
+        tally = Tally()
+        for cell, (n, p) in enumerate(CELLS):
+            rng = np.random.default_rng((seed, cell))
+            for draw in range(draws):
+                of = count(rng, n)
+                rows = rows_of(values(rng, of, p, icc))
+                codes = np.repeat(np.arange(len(of)), of)
+                given = summarize(TokenF1(), rows, clusters=[str(code) for code in codes], seed=draw)
+                tally.add(GIVEN, (n, p), (given.low, given.high), p)
+                mean = float(rows[:, 1].mean())
+                half = cluster_standard_error(rows[:, 1], codes) * math.sqrt(len(of) / (len(of) - 1))
+                half *= t_quantile(0.975, len(of) - 1)
+                tally.add("cluster-t, C − 1 degrees of freedom", (n, p), (mean - half, mean + half), p)
+        found.append((name, tally))
+    return found
+
+
 SECTIONS: dict[str, tuple[str, Callable[[int, int], list[tuple[str, Tally]]]]] = {
     "proportions": ("Proportions (all outcomes, by their probability)", proportions),
     "means": ("Means of scores between 0 and 1", means),
     "corpus": ("Corpus figures", corpus),
     "calibration": ("Calibration error", calibration),
     "clusters": (f"Samples in clusters of {CLUSTER}, intraclass correlation {ICC}", in_clusters),
+    "sizes": ("Clusters of other sizes and correlations", sizes),
     "paired": ("Differences of two runs on the same samples", paired),
 }
 

@@ -66,6 +66,10 @@ def fill(reports: Path, *, n_runs: int, n_figures: int) -> None:
             "VALUES (?,?,?,?,?,?,?,?,?,?)",
             figures(n_runs, n_figures, rng),
         )
+        connection.execute(
+            "INSERT INTO run_models SELECT DISTINCT run_id, model, created_utc FROM results "
+            "JOIN runs ON runs.id = run_id"
+        )
         connection.executemany(
             "INSERT INTO promotions (suite_name, label, run_id, promoted_utc, note) VALUES (?,?,?,?,?)",
             (
@@ -100,8 +104,11 @@ def pages(n_runs: int) -> list[str]:
         "/runs?suite=suite07",
         "/runs?model=model3",
         "/runs?model=rare",
+        "/runs?model=rare&suite=suite07",
+        "/runs?model=model3&verdict=fail",
         "/runs?verdict=inconclusive&suite=suite03",
         "/runs?q=release%2099",
+        "/runs?q=nowhere",
         "/runs?after={after}",
         f"/runs/{run_id(n_runs // 2)}",
         "/trend?suite=suite07",

@@ -232,8 +232,40 @@ def clustered_pairs(rng: Rng, *, n_clusters: int, size: int, margin: float) -> b
     return passes(non_inferior(margin), evidence)
 
 
+def scattered(rng: Rng, n_clusters: int) -> tuple[Any, list[str | None]]:
+    """The cluster of each sample, by number and by name: most clusters small, few large, 5 in the mean."""
+    sizes = np.maximum(1, np.round(5 * np.exp(rng.normal(-0.5, 1.0, n_clusters)))).astype(int)
+    codes = np.repeat(np.arange(n_clusters), sizes)
+    return codes, [f"c{code}" for code in codes]
+
+
+def scattered_share(rng: Rng, *, n_clusters: int, truth: float, spread: float) -> bool:
+    """As `clustered_share`, in clusters of very different sizes."""
+    codes, of = scattered(rng, n_clusters)
+    total = 1 / spread - 1
+    rates = rng.beta(truth * total, (1 - truth) * total, n_clusters)[codes]
+    evidence = absolute_evidence(metric("exact_match"), rows_of(rng.random(len(codes)) < rates), clusters=of)
+    return passes(Question(((truth, "at_least"),)), evidence)
+
+
+def scattered_pairs(rng: Rng, *, n_clusters: int, margin: float) -> bool:
+    """Scores of pairs whose differences their cluster shares, in clusters of very different sizes."""
+    codes, of = scattered(rng, n_clusters)
+    before = rng.uniform(0.3, 0.7, len(codes))
+    after = before - margin + rng.normal(0, 0.05, n_clusters)[codes] + rng.normal(0, 0.03, len(codes))
+    found = paired_evidence(metric("token_f1"), rows_of(np.clip(after, 0, 1)), rows_of(before), clusters=of)
+    return passes(non_inferior(margin), found)
+
+
 def of_clusters() -> Iterator[Scenario]:
     """Error where samples come in clusters."""
+    for n_clusters in (20, 60):
+        for truth, spread in ((0.8, 0.3), (0.5, 0.7)):
+            draw = partial(scattered_share, n_clusters=n_clusters, truth=truth, spread=spread)
+            name = f"share {truth:g} in {n_clusters} clusters of 1 to some 30, correlation {spread:g}"
+            yield Scenario("error", name, draw, ALPHA)
+        draw = partial(scattered_pairs, n_clusters=n_clusters, margin=0.02)
+        yield Scenario("error", f"paired scores in {n_clusters} clusters of 1 to some 30, margin 2%", draw, ALPHA)
     for n_clusters, size in ((20, 10), (40, 5), (100, 5)):
         for truth, spread in ((0.8, 0.1), (0.8, 0.3), (0.95, 0.2)):
             draw = partial(clustered_share, n_clusters=n_clusters, size=size, truth=truth, spread=spread)

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import os
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,31 @@ def browser() -> Iterator[Any]:
         )
         yield found
         found.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server of our own, reached over a Unix socket; its database is empty."""
+    pytest.importorskip("psycopg")
+    found = shutil.which("initdb") or next(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+    if found is None or os.name != "posix":
+        pytest.skip("no PostgreSQL here; install it: apt-get install postgresql")
+    tools = Path(found).resolve().parent
+    # It refuses to run as root: the server then runs as nobody. A short path: the name of a socket has little room.
+    owner = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="pg") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        options: dict[str, Any] = {"cwd": folder, "capture_output": True, "check": True, **owner}
+        init = [str(tools / "initdb"), "-D", "data", "-A", "trust", "-U", "tester", "--no-sync", "-E", "UTF8"]
+        subprocess.run(init, **options)
+        control = [str(tools / "pg_ctl"), "-D", "data"]
+        start = f"-k {folder} -c listen_addresses= -c fsync=off"
+        subprocess.run([*control, "-w", "-l", "log", "-o", start, "start"], **options)
+        try:
+            yield f"postgresql://tester@/postgres?host={folder}"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], **options)
 
 
 @pytest.fixture
@@ -197,7 +224,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """CI has all that tests need: one that is skipped there for want of it hides a fault."""
     report = yield
-    needed = any(item.get_closest_marker(name) for name in ("browser", "office", "promtool", "real_cache", "served"))
+    needed = any(
+        item.get_closest_marker(name)
+        for name in ("browser", "office", "postgresql", "promtool", "real_cache", "served")
+    )
     if report.skipped and needed and os.environ.get("EVALHARNESS_CI"):
         report.outcome = "failed"
         report.longrepr = f"skipped where it must run: {report.longrepr}"

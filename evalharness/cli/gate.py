@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .beside import beside
 from .ci import add_ci_arguments, hand_to_ci
 
 if TYPE_CHECKING:
@@ -44,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.gate import decide_record
     from evalharness.gate.policy import load_policy
     from evalharness.record.foreign import open_record
-    from evalharness.report import print_verdicts, write_reports
+    from evalharness.report import print_verdicts
+
+    from .faults import write_reports_or_say
 
     reports = Path(args.reports)
     gates = load_policy(args.policy) if args.policy else None
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     # Results of lm-eval's are a record as long as this command takes: there is nothing to keep its report beside.
     if "/" not in record.id:
         # The page must not go on showing what another policy said.
-        write_reports(record, outcome, **beside(record, outcome, reports, url=args.registry))
+        write_reports_or_say(record, outcome, args)
         _register(outcome, record, reports=reports, url=args.registry)
     if args.json:
         import json

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from evalharness.core.errors import DataError, EvalHarnessError, SuiteError
+from evalharness.core.visible import safe
 
 __all__ = ["VERBS", "main", "parser_of"]
 
@@ -89,7 +90,8 @@ def parser_of(name: str) -> tuple[argparse.ArgumentParser, object]:
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr)
+    # Messages quote servers, files and models: what they say is shown, and never acts on the terminal.
+    print(safe(message), file=sys.stderr)
 
 
 def _explain(error: EvalHarnessError) -> None:
@@ -105,20 +107,12 @@ def _explain(error: EvalHarnessError) -> None:
 
 def _unexpected(error: BaseException) -> None:
     """Keep the traceback of a fault of ours in a file, and show the user where it is and what to do."""
-    import tempfile
-    import traceback
+    from .faults import keep_details
 
-    from evalharness.core.secrets import Redactor, sensitive_values, spellings
-
-    # Backends hide what they know to be secret; here nobody knows, so whatever the environment calls secret is hidden.
-    hide = Redactor(form for value in sensitive_values(os.environ) for form in spellings(value))
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="evalharness-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
-    ) as log:
-        log.write(hide("".join(traceback.format_exception(error))))
+    what, log = keep_details(error)
     _say(
-        f"evalharness: internal error: {type(error).__name__}: {hide(str(error))}\n"
-        f"This is a fault of evalharness, not yours; the details are in {log.name}: please report them.\n"
+        f"evalharness: internal error: {what}\n"
+        f"This is a fault of evalharness, not yours; the details are in {log}: please report them.\n"
         "Answers that models gave are kept: running the same command again continues from them."
     )
 

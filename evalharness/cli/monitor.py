@@ -31,6 +31,7 @@ ACTIONS: dict[str, Action] = {
     "alerts": Action("monitor_alerts", "the alerts that are open, and their history"),
     "silence": Action("monitor_silence", "send nothing of some alerts for a while"),
     "ack": Action("monitor_ack", "say that you look after an alert"),
+    "mark": Action("monitor_mark", "note a deployment, which charts then show"),
     "deliver": Action("monitor_deliver", "send the messages that wait in the outbox"),
     "receive": Action("monitor_receive", "receive telemetry over OTLP/HTTP"),
     "metrics": Action("monitor_metrics", "metrics for Prometheus"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evalharness.gate.power_plan import RulePlan
     from evalharness.record import Record
-    from evalharness.runner.forecast import Forecast, Work
+    from evalharness.runner.forecast import Forecast
     from evalharness.runner.prepare import Prepared
 
 __all__ = ["planned_rules", "rule_table"]
@@ -57,7 +58,7 @@ def planned_rules(
     notes += [
         f"{rule.metric} is not planned: decide_on: point takes the figure as it is, whatever its uncertainty"
         if decided_by(rule, gates) == "point"
-        else f"{rule.metric} is not planned: judges, lm-eval or a group that no sample has"
+        else f"{rule.metric} is not planned: the run will have no such figure, or no sample is of the group"
         for number, rule in enumerate(gates.rules)
         if number not in planned
     ]
@@ -84,22 +85,20 @@ def _past(suite: str, baseline: Record | None, reports: Path, registry_url: str 
 
 
 def _with_costs(plan: RulePlan, found: Forecast) -> RulePlan:
-    """What the samples that a rule lacks would cost and take, at the rate of the forecast."""
-    work = next((w for w in found.work if (w.task, w.model) == (plan.task, plan.model)), None)
-    if work is None or not plan.requests_more or not work.n_to_ask:
+    """What the samples that a rule lacks would cost and take, at the rate of the forecast; their judges with them."""
+    own = [work for work in found.work if (work.task, work.model) == (plan.task, plan.model)]
+    if not own or not plan.requests_more or not own[0].n_to_ask:
         return plan
-    share = plan.requests_more / work.n_to_ask
-    usd = work.most_usd if work.likely_usd is None else work.likely_usd
-    return replace(
-        plan,
-        usd_more=None if usd is None else usd * share,
-        seconds_more=None if work.seconds is None else _seconds(work, plan.requests_more),
-    )
+    share = plan.requests_more / own[0].n_to_ask
+    every = own + [work for work in found.work if work.task == f"{plan.task}.{plan.metric}"]
+    usd = [work.most_usd if work.likely_usd is None else work.likely_usd for work in every]
+    seconds = [work.seconds for work in every]
+    return replace(plan, usd_more=_sum(usd, share), seconds_more=_sum(seconds, share))
 
 
-def _seconds(work: Work, n: int) -> float:
-    assert work.seconds is not None  # asked for where it is known
-    return work.seconds * n / work.n_to_ask
+def _sum(parts: Sequence[float | None], share: float) -> float | None:
+    """`share` of all parts; None where one is not known."""
+    return None if None in parts else sum(part for part in parts if part is not None) * share
 
 
 def rule_table(plans: list[RulePlan], notes: list[str]) -> str:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.types import FAILED_STATES
 
-from .beside import beside
 from .ci import add_ci_arguments, hand_to_ci, wanted
 
 if TYPE_CHECKING:
@@ -152,7 +151,9 @@ def _load_what_follows() -> None:
 def conclude(record: Record, args: argparse.Namespace) -> int:
     """Decide the gates of `record`, write its report, print its summary; returns the exit code."""
     from evalharness.core.memory import trim_memory
-    from evalharness.report import print_summary, write_reports
+    from evalharness.report import print_summary
+
+    from .faults import write_reports_or_say
 
     if sum(task.n_samples for task in record.manifest.tasks) > _MANY_SAMPLES:
         gc.collect()  # what was asked and answered holds itself in circles, which are seldom looked for
@@ -161,7 +162,7 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
     if outcome is None and (files := wanted(args)):
         why = "--no-gate was given" if args.no_gate else "the suite has no gates"
         print(f"evalharness: {' and '.join(files)} wrote nothing, since {why}", file=sys.stderr)
-    paths = write_reports(record, outcome, **beside(record, outcome, Path(args.reports), url=args.registry))
+    paths = write_reports_or_say(record, outcome, args)
     print_summary(record, outcome, report=paths.get("html"))
     _say_errors(record)
     if not record.manifest.complete:

@@ -50,6 +50,8 @@ class RowsSoFar(NamedTuple):
     """(n,) true where the sample is of a group, by "column=value"."""
     n_failed: int = 0
     """Samples asked so far that have no usable answer."""
+    metric: Metric | None = None
+    """What makes a figure of them, where that is known of the answers only; else it is the planned figure's."""
 
 
 Figures = Mapping[tuple[str, str, str], RowsSoFar]

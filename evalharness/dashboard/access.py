@@ -16,7 +16,8 @@ from ..record.database import reading
 from .settings import ROLES, Role, Settings
 from .users import find_user, session_user
 
-__all__ = ["COOKIE", "NEEDS", "Refused", "Visitor", "checked", "checked_header", "needs", "same_text", "visitor_of"]
+__all__ = ["COOKIE", "NEEDS", "Refused", "Visitor", "checked", "checked_header", "needs", "same_text", "token_kind"]
+__all__ += ["visitor_of"]
 
 COOKIE: Final = "evalharness_visit"
 NEEDS: Final = "evalharness_needs"
@@ -110,6 +111,11 @@ def same_text(a: str, b: str) -> bool:
     return hmac.compare_digest(a.encode("utf-8", "surrogatepass"), b.encode("utf-8", "surrogatepass"))
 
 
+def token_kind(api_token: str) -> str:
+    """The kind of sessions that began with this access token: with another token they are over."""
+    return f"token {hashlib.sha256(api_token.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
 def _visitor(request: Request, settings: Settings) -> Visitor:
     access = settings.access
     cookie = request.cookies.get(COOKIE, "")
@@ -124,6 +130,9 @@ def _visitor(request: Request, settings: Settings) -> Visitor:
         peer = request.client.host if request.client else ""
         if peer not in access.trusted_proxies:
             raise Refused(403, f"{access.proxy_header} came from {peer}, which is no trusted proxy (--trusted-proxy)")
+        if len(request.headers.getlist(access.proxy_header)) > 1:
+            # A proxy that adds its header and leaves that of the client would let the client say who it is.
+            raise Refused(403, f"{access.proxy_header} came more than once; let the proxy replace what clients send")
         name = single_line(name)[:80]
         with reading(settings.registry.engine) as connection:
             user = find_user(connection, name)
@@ -133,11 +142,11 @@ def _visitor(request: Request, settings: Settings) -> Visitor:
             session = session_user(connection, token, settings.clock())
             if session is not None:
                 name, kind = session
-                if kind == "link":
+                if kind == "link" and access.link_token:
                     return Visitor(name, "admin", token, False, "session")
-                if kind == "token" and access.api_token:
+                if access.api_token and same_text(kind, token_kind(access.api_token)):
                     return Visitor(name, access.token_role, token, False, "session")
-                if user := find_user(connection, name):
+                if kind == "password" and (user := find_user(connection, name)):
                     return Visitor(name, user.role, token, False, "session")
     if access.no_login:
         return Visitor("local", "admin", token, not has_cookie, "no-login")

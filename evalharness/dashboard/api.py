@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
 
 from ..record.database import reading
+from ..record.deployments import MOST_CHARS, Deployment, deployments_of
 from ..record.running import Running, running
 from ..record.silences import silences
 from . import audit
 from .access import Visitor, checked_header, needs
 from .pages import alerts as alert_pages
+from .pages import monitors as monitor_pages
 from .pages.compare import compared
 from .pages.runs import Wanted
 from .queries import alerts as alert_rows
@@ -35,7 +39,33 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such thing in the registry."},
     409: {"description": "These cannot be compared; the body says why."},
 }
-router = APIRouter(prefix="/api/v1", responses=_ERRORS)
+
+
+class _Router(APIRouter):
+    """Routes whose answers hold no lone surrogate: texts of models may, and JSON cannot carry one."""
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        @wraps(endpoint)
+        def told(*arguments: Any, **named: Any) -> Any:
+            return _tellable(endpoint(*arguments, **named))
+
+        super().add_api_route(path, told, **more)
+
+
+def _tellable(value: Any) -> Any:
+    """`value` with U+FFFD for each lone surrogate in its texts."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_tellable(key): _tellable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_tellable, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value)(**{field.name: _tellable(getattr(value, field.name)) for field in fields(value)})
+    return value
+
+
+router = _Router(prefix="/api/v1", responses=_ERRORS)
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
 Editor = Annotated[Visitor, Depends(checked_header("editor"))]
 Admin = Annotated[Visitor, Depends(needs("admin"))]
@@ -195,6 +225,16 @@ def interval(request: Request, name: Key, interval_id: Number, visitor: Viewer) 
         return Interval(row, monitor_rows.figures_in(connection, row.id), monitor_rows.findings_in(connection, row.id))
 
 
+@router.get("/monitors/{name}/intervals/{interval_id}/pictures", tags=["monitors"])
+def pictures(request: Request, name: Key, interval_id: Number, visitor: Viewer) -> dict[str, Any]:
+    """What charts of an interval show: histograms of both sides, words, examples, map; {} where there is none."""
+    registry = settings_of(request).registry
+    with reading(registry.engine) as connection:
+        row = found(monitor_rows.interval_of(connection, name, interval_id), "interval", interval_id)
+        folder = monitor_rows.interval_folder(connection, row.id, registry.reports)
+    return {"drift": monitor_pages.body_of(folder, "drift.json"), "texts": monitor_pages.body_of(folder, "texts.json")}
+
+
 @router.get("/monitors/{name}/series", tags=["monitors"])
 def series(
     request: Request, name: Key, visitor: Viewer, column: Name, figure: Name, segment: Name = ""
@@ -203,6 +243,42 @@ def series(
     with reading(settings_of(request).registry.engine) as connection:
         found(monitor_rows.monitor_of(connection, name), "monitor", name)
         return monitor_rows.series(connection, name, column, figure, segment=segment)
+
+
+@router.get("/monitors/{name}/estimates", tags=["monitors"])
+def estimates(request: Request, name: Key, visitor: Viewer) -> tuple[monitor_rows.Estimated, ...]:
+    """Quality estimated without labels, the oldest interval first, with what labels said where they have come."""
+    with reading(settings_of(request).registry.engine) as connection:
+        found(monitor_rows.monitor_of(connection, name), "monitor", name)
+        newest = monitor_rows.newest_intervals(connection, name, limit=10)
+        names = monitor_rows.figure_names(connection, [row.id for row in newest])
+        return monitor_rows.estimates_of(connection, name, names)
+
+
+@router.get("/monitors/{name}/deployments", tags=["monitors"])
+def deployments(request: Request, name: Key, visitor: Viewer) -> tuple[Deployment, ...]:
+    """What was put into production, the newest first."""
+    with reading(settings_of(request).registry.engine) as connection:
+        found(monitor_rows.monitor_of(connection, name), "monitor", name)
+        return deployments_of(connection, name)
+
+
+@router.post("/monitors/{name}/deployments", tags=["monitors"])
+def add_deployment(
+    request: Request,
+    name: Key,
+    visitor: Editor,
+    text: Annotated[str, Body(min_length=1, max_length=MOST_CHARS)],
+    at: Annotated[str, Body(max_length=40, description="ISO 8601; now where it is left out.")] = "",
+) -> Done:
+    """Note what was put into production: charts of the monitor bear its mark."""
+    return Done(str(monitor_pages.change_deployment_added(request, visitor, name, text, at).id))
+
+
+@router.post("/monitors/{name}/deployments/{number}/remove", tags=["monitors"])
+def remove_deployment(request: Request, name: Key, number: Number, visitor: Editor) -> Done:
+    """Take the note of a deployment back."""
+    return Done(str(monitor_pages.change_deployment_removed(request, visitor, name, number).id))
 
 
 @router.get("/alerts", tags=["alerts"])

@@ -103,7 +103,7 @@ def _add_errors(app: FastAPI) -> None:
         if error.status == 401 and is_page:
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?to={quote(here[:1000], safe='')}", status_code=303)
-        if error.status in (401, 403) and _has_no_visitor(request):
+        if error.status in (401, 403) and _unwelcome(request):
             # Who asks is what was refused: no page can be made for them.
             return JSONResponse({"error": safe(str(error))}, status_code=error.status)
         return say(request, error.status, str(error))
@@ -120,6 +120,8 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
+        if reason := _unwelcome(request):
+            return refused(request, reason)
         if error.status_code == 404 and visitor_of(request).role is None and not _is_program(request):
             return RedirectResponse("/login", status_code=303)
         response = say(request, error.status_code, str(error.detail))
@@ -147,12 +149,13 @@ def _add_errors(app: FastAPI) -> None:
             return JSONResponse({"error": "internal error; whoever runs the dashboard sees it"}, status_code=500)
 
 
-def _has_no_visitor(request: Request) -> bool:
+def _unwelcome(request: Request) -> Refused | None:
+    """Why nobody can be said to have sent this: a wrong token, a proxy that is not trusted; None where all is well."""
     try:
         visitor_of(request)
-    except Refused:
-        return True
-    return False
+    except Refused as reason:
+        return reason
+    return None
 
 
 def _is_program(request: Request) -> bool:

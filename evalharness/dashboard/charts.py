@@ -54,6 +54,11 @@ def interactive(chart: Chart) -> dict[str, Any]:
     for layer in layers:
         if isinstance(layer.get("mark"), dict) and layer["mark"].get("type") in ("line", "point", "bar", "area"):
             layer["mark"]["tooltip"] = True
+    for layer in layers:
+        values = layer.get("data", {}).get("values") or [{}]
+        if "url" in values[0]:
+            layer["encoding"]["href"] = {"field": "url", "type": "nominal"}
+            layer["mark"]["cursor"] = "pointer"
     lines = [one for one in layers if isinstance(one.get("mark"), dict) and one["mark"].get("type") == "line"]
     if lines and lines[0].get("encoding", {}).get("x", {}).get("type") == "temporal":
         lines[0]["params"] = [{"name": "view", "select": {"type": "interval", "encodings": ["x"]}, "bind": "scales"}]

@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from ..core.errors import UsageError
 
 __all__ = ["place_of", "read_place"]
+
+K = TypeVar("K", str, int)
 
 
 def place_of(moment: datetime, key: str | int) -> str:
@@ -20,8 +23,8 @@ def place_of(moment: datetime, key: str | int) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_place(text: str | None) -> tuple[datetime, str | int] | None:
-    """What `place_of` was given; None for no place.
+def read_place(text: str | None, kind: type[K]) -> tuple[datetime, K] | None:
+    """What `place_of` was given, whose key is of this kind; None for no place.
 
     Raises:
         UsageError: if it is none.
@@ -31,8 +34,11 @@ def read_place(text: str | None) -> tuple[datetime, str | int] | None:
     try:
         plain = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         moment = datetime.fromisoformat(plain[0])
-        if not isinstance(plain[1], str | int) or moment.tzinfo is None or len(plain) != 2:
+        key = plain[1]
+        if type(key) is not kind or moment.tzinfo is None or len(plain) != 2:
             raise ValueError
-        return moment, plain[1]
+        if isinstance(key, int) and not 0 <= key < 2**63:
+            raise ValueError  # no database has such a number
+        return moment.astimezone(UTC), key
     except (ValueError, TypeError, LookupError, OverflowError):
         raise UsageError("`after` is no place in this list; take it from the page before") from None

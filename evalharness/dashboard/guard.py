@@ -91,8 +91,9 @@ class Guard:
         hosts = [value for name, value in scope["headers"] if name.lower() == b"host"]
         if len(hosts) != 1 or not is_own_host(headers.get("host"), self._hosts):
             return 421, "this server does not answer to that name; start it with --allowed-host NAME if it should"
-        if scope["method"] not in _SAFE and not _is_own_page(headers):
-            return 403, "only pages of this dashboard may send that"
+        # A link from elsewhere may be followed; it names no origin. A page that reads or sends by itself does.
+        if not _is_own_origin(headers) or (scope["method"] not in _SAFE and not _is_own_site(headers)):
+            return 403, "only pages of this dashboard may ask for that"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             return 413, _TOO_LARGE
@@ -125,11 +126,14 @@ def is_own_host(header: str | None, hosts: frozenset[str]) -> bool:
         return False
 
 
-def _is_own_page(headers: dict[str, str]) -> bool:
-    """Whether a request comes from our own page, or from a program that is no browser."""
+def _is_own_origin(headers: dict[str, str]) -> bool:
+    """Whether a request names our own origin, or none, as links and programs that are no browsers do."""
     origin, host = headers.get("origin"), headers.get("host", "")
-    if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
-        return False
+    return origin is None or origin in (f"http://{host}", f"https://{host}")
+
+
+def _is_own_site(headers: dict[str, str]) -> bool:
+    """Whether a browser says that a page of ours sent it, or nothing of it, as older ones and programs do."""
     return headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 

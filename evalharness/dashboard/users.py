@@ -143,9 +143,9 @@ def session_user(connection: Connection, token: str, now: datetime) -> tuple[str
     return None if row is None else (row[0], row[1])
 
 
-def end_session(connection: Connection, token: str) -> None:
-    """Log the browser with `token` out."""
-    connection.execute(delete(SESSIONS).where(SESSIONS.c.token_digest == _digest(token)))
+def end_session(connection: Connection, token: str) -> bool:
+    """Log the browser with `token` out; returns whether it was in."""
+    return connection.execute(delete(SESSIONS).where(SESSIONS.c.token_digest == _digest(token))).rowcount > 0
 
 
 def _end_all(connection: Connection, name: str) -> None:

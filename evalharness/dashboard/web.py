@@ -125,7 +125,7 @@ def go_to(path: str, **query: str) -> RedirectResponse:
 @cache
 def _environment() -> Environment:
     made = make_environment("evalharness.dashboard")
-    made.filters.update(when=_when, part=lambda text: quote(str(text), safe=""), query=_query, ago=_ago, span=_span)
+    made.filters.update(when=_when, part=_part, query=_query, ago=_ago, span=_span)
     made.filters.update(json_block=embed_json, svg=lambda chart: Drawn.of(chart))
     return made
 
@@ -163,7 +163,13 @@ def _ago(moment: datetime | None, now: datetime) -> str:
 
 def _query(values: Mapping[str, Any]) -> str:
     """Parameters of an address, empty ones left out."""
-    return urlencode({key: value for key, value in values.items() if value not in (None, "")}, doseq=True)
+    kept = {key: value for key, value in values.items() if value not in (None, "")}
+    return urlencode(kept, doseq=True, errors="replace")
+
+
+def _part(text: object) -> str:
+    """`text` as one part of the path of an address."""
+    return quote(str(text), safe="", errors="replace")
 
 
 class Assets(Mapping[str, str]):

@@ -1,7 +1,8 @@
-"""Detectors of changes in one figure, value by value: CUSUM and Page-Hinkley of our own, ADWIN by river.
+"""Detectors of changes in one figure, value by value: `rank_shift`, CUSUM and Page-Hinkley of our own, ADWIN by river.
 
-They are for those who know them and want them: a monitor's own way is `sequence.py`, whose false alarms are bounded
-whatever the figures look like. CUSUM and Page-Hinkley need the figure's usual mean and spread, and their run lengths
+A monitor's own way is `sequence.py`, window by window; `rank_shift` is the same for single values, with false alarms
+that are bounded whatever the figures look like. The others are for those who know them: CUSUM and Page-Hinkley need
+the figure's usual mean and spread, and their run lengths
 are those of normal, independent values.
 """
 
@@ -14,15 +15,26 @@ from typing import Any, Literal, Protocol
 
 from ..core.errors import MissingExtraError, UsageError
 from ..core.registry import suggestion
+from .rank_detector import RankShift, Way
 
-__all__ = ["DETECTORS", "Adwin", "Change", "Cusum", "Detector", "PageHinkley", "changes", "cusum_run_length"]
+__all__ = [
+    "DETECTORS",
+    "Adwin",
+    "Change",
+    "Cusum",
+    "Detector",
+    "PageHinkley",
+    "RankShift",
+    "changes",
+    "cusum_run_length",
+]
 
 
 class Detector(Protocol):
     """Takes one value after the other and says at which one the level has changed; starts anew after each change."""
 
-    def update(self, value: float) -> Literal["", "up", "down"]:
-        """Which way the level has gone, "" where no change is seen."""
+    def update(self, value: float) -> Way:
+        """Which way the level or the spread has gone, "" where no change is seen."""
         ...
 
 
@@ -143,15 +155,15 @@ class Adwin:
         return "up" if self._adwin.estimation > before else "down"
 
 
-DETECTORS: dict[str, Any] = {"cusum": Cusum, "page_hinkley": PageHinkley, "adwin": Adwin}
+DETECTORS: dict[str, Any] = {"rank_shift": RankShift, "cusum": Cusum, "page_hinkley": PageHinkley, "adwin": Adwin}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change seen at the value of this place, from 0 on, and which way the level went."""
+    """A change seen at the value of this place, from 0 on, and which way the level or the spread went."""
 
     place: int
-    way: Literal["up", "down"]
+    way: Way
 
 
 def changes(values: Iterable[float], detector: str, **options: float) -> list[Change]:

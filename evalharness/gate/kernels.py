@@ -15,7 +15,7 @@ from ..metrics.base import RowsMetric
 from ..metrics.interval import MAX_RESAMPLED
 from ..stats.arrays import Ints
 from ..stats.bootstrap import cluster_totals, jackknife, resample_weights
-from ..stats.intervals import cluster_standard_error
+from ..stats.cluster_spread import cluster_spread
 from ..stats.one_sided import ClusteredProportion, Infinite, LessCertain, MostlyOne, OneSided, Scaled, SkewedMean
 from ..stats.one_sided_resampled import Resampled, bca_corrections
 
@@ -37,6 +37,8 @@ __all__ = [
 
 # Fewer values than this beside the one that most have say nothing of the spread.
 FEW = 10
+# Clusters with less than this part of the degrees of freedom of as many of one size are of very different sizes.
+_UNEVEN = 2 / 3
 # Below so many units the bootstrap's tails are those of the few that are there.
 ENOUGH = 100
 # The tail of a step-down test of ten rules, 0.005, must hold some twenty replicates.
@@ -99,16 +101,25 @@ def note_of(kernel: OneSided) -> str:
     return "" if math.isfinite(low) and math.isfinite(high) else "all agree, and the metric has no bounds"
 
 
-def clustered_share(values: Array, codes: Ints, n_units: int) -> ClusteredProportion:
-    """The test of 0/1 values in clusters, at the effective sample size."""
+def clustered_share(values: Array, codes: Ints, n_units: int) -> OneSided:
+    """The test of 0/1 values in clusters, at the effective sample size.
+
+    Where few of the clusters have most of the samples, what they add is skewed more than a share's own skewness tells:
+    a share of .9 in 60 clusters of 1 to 30 samples then passes at its limit in 7.6 % of draws instead of 5 %. So the
+    less certain of this and the skew-adjusted t is taken there.
+    """
     share = float(values.mean())
-    variance = cluster_standard_error(values, codes) ** 2 * n_units / (n_units - 1)
+    error, freedom = cluster_spread(values, codes)[:2]
+    variance = error**2
     effective = float(n_units)
     if 0 < share < 1:
         effective = min(share * (1 - share) / variance, len(values)) if variance > 0 else float(len(values))
     rarer = values == (0.0 if share >= 0.5 else 1.0)
     n_telling = len(np.unique(codes[rarer])) if 0 < share < 1 else n_units
-    return ClusteredProportion(share, effective, min(n_telling, n_units - 1))
+    found = ClusteredProportion(share, effective, min(n_telling, freedom))
+    if 0 < share < 1 and freedom < _UNEVEN * (n_units - 1):
+        return LessCertain(found, skewed_mean(values, codes, n_units))
+    return found
 
 
 def few_differ(mode: float, reach: float, n_few: int, n_units: int) -> MostlyOne:
@@ -141,13 +152,16 @@ def mean_test(
 def skewed_mean(values: Array, codes: Ints | None, n_units: int) -> OneSided:
     """The skew-adjusted t test of a mean; of clusters by the sums of their deviations."""
     mean = float(values.mean())
-    deviations = values - mean
-    if codes is not None:
-        deviations = np.bincount(codes, weights=deviations).astype(np.float64)
-    return _of_deviations(mean, deviations, n_units, len(values))
+    if codes is None:
+        return _of_deviations(mean, values - mean, n_units, len(values))
+    found = cluster_spread(values, codes)
+    # Deviations whose plain sum of squares gives the error that is corrected for the sizes of the clusters.
+    squares = float(np.sum(found.sums**2)) * n_units / max(n_units - 1, 1)
+    wider = found.error * len(values) / math.sqrt(squares) if squares > 0 else 1.0
+    return _of_deviations(mean, found.sums * wider, n_units, len(values), found.freedom)
 
 
-def _of_deviations(value: float, deviations: Array, n_units: int, n: int) -> OneSided:
+def _of_deviations(value: float, deviations: Array, n_units: int, n: int, freedom: float | None = None) -> OneSided:
     """The skew-adjusted t test of a figure from what each of `n_units` units adds to n times its error."""
     squares = float(np.sum(deviations * deviations))
     # Equal but for rounding: no spread, no evidence.
@@ -159,7 +173,7 @@ def _of_deviations(value: float, deviations: Array, n_units: int, n: int) -> One
     # A sample seldom holds the end of a long tail: of a lognormal's skewness of 3.7, 100 values show 2.4, 300 show 2.9.
     # What is hardly skewed has no such tail.
     unseen = 5 * min(abs(skew) / 2, 1.0) / math.sqrt(n_units)
-    return SkewedMean(value, error, skew * (1 + unseen), n_units)
+    return SkewedMean(value, error, skew * (1 + unseen), n_units, freedom)
 
 
 def resampled(

@@ -152,8 +152,9 @@ class GateLooks:
 
     def _evidence(self, entry: _Entry, figures: Figures) -> tuple[Evidence, float] | None:
         """What the samples so far say of a rule, and what of its value is a drop that is allowed; None for nothing."""
-        metric, group = entry.figure.metric, entry.rule.group
+        group = entry.rule.group
         found = _of_group(figures[entry.figure.place], group)
+        metric = entry.figure.metric if found.metric is None else found.metric
         worst_case = self._gates.missing == "worst_case"
         clusters = _clusters(found.clusters)
         if entry.rows is None and entry.other is None:
@@ -278,6 +279,11 @@ def _entry(
     question = _question(rule, figure)
     if not rule.is_paired:
         return _Entry(rule, figure, question)
+    if getattr(figure.metric, "is_known_by_answers", False):
+        raise UsageError(
+            f"stop_when_decided: lm-eval makes {figure.task}.{figure.name} of all documents together, so that those of "
+            "a part cannot be paired with a baseline; give the rule the tier warn, or a limit: at_least, at_most"
+        )
     if own is not None:
         return _Entry(rule, figure, question, other=_other(rule, figure, own, figures))
     if baseline is None:

@@ -35,6 +35,11 @@ class Aggregation:
     bounds: tuple[float, float] = (-math.inf, math.inf)
     interval: IntervalKind = BOOTSTRAP
 
+    @property
+    def depends_on_items(self) -> bool:
+        """Whether other items would make another aggregation of it, with other columns."""
+        return False
+
     def rows(self, items: Sequence[Any]) -> Array:
         """(n, k) statistics of the items, one row each.
 
@@ -205,6 +210,10 @@ class Mcc(Aggregation):
         return f"matthews_corrcoef[{self.classes}]"
 
     @property
+    def depends_on_items(self) -> bool:
+        return True
+
+    @property
     def columns(self) -> tuple[str, ...]:  # type: ignore[override]
         parts = ("gold", "answered", "correct")
         return ("n", *(f"{part}_{k}" for part in parts for k in range(self.classes)))
@@ -356,6 +365,10 @@ class Members(Aggregation):
     @property
     def bounds(self) -> tuple[float, float]:  # type: ignore[override]
         return min(m.bounds[0] for m in self.members), max(m.bounds[1] for m in self.members)
+
+    @property
+    def depends_on_items(self) -> bool:
+        return any(member.depends_on_items for member in self.members)
 
     def joined(self, rows: Sequence[Array]) -> Array:
         """(Σ n_m, k) rows of all members' documents."""

@@ -11,7 +11,8 @@ from typing import Literal
 from evalharness.core.protocols import Array
 from evalharness.core.types import Response, Sample
 from evalharness.stats.arrays import Ints, np
-from evalharness.stats.intervals import Interval, cluster_wilson
+from evalharness.stats.intervals import Interval
+from evalharness.stats.leaning import cluster_wilson
 
 from .base import BOOTSTRAP, LABELLED_KINDS, NEEDS_NOTHING, ORIGINALS, BaseMetric, check_batch, require
 from .labels import label_of

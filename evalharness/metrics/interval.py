@@ -18,15 +18,9 @@ from evalharness.stats.bootstrap import (
     replicates,
     resample_weights,
 )
-from evalharness.stats.intervals import (
-    NO_INTERVAL,
-    Interval,
-    bounded_mean_interval,
-    cluster_codes,
-    cluster_wilson,
-    mean_interval,
-    wilson,
-)
+from evalharness.stats.cluster_spread import cluster_freedom, cluster_spread
+from evalharness.stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, wilson
+from evalharness.stats.leaning import bounded_mean_interval, cluster_wilson
 
 from .base import RowsMetric
 
@@ -72,7 +66,7 @@ def summarize(
     ==============  ===============================================================================
     proportion      `wilson`; in clusters `cluster-wilson` (effective sample size, t quantile)
     mean            `score-t` within finite bounds (Wilson's at the effective sample size, t quantile), else `t`; in
-                    clusters `cluster-score-t` and `cluster-t` (cluster-robust, C − 1 degrees of freedom)
+                    clusters `cluster-score-t` and `cluster-t` (cluster-robust, at most C − 1 degrees of freedom)
     bootstrap       `jackknife-score-t` within finite bounds (as for means, with the jackknife's standard error), else
                     `bca`; in clusters `cluster-jackknife-score-t` and `cluster-bca` (whole clusters are left out and
                     resampled). Of more than 50,000 samples (or clusters) `jackknife` takes the place of `bca`
@@ -177,7 +171,8 @@ def _bootstrap(
     name = "bca" if len(units) <= MAX_RESAMPLED else "jackknife"
     if _within_bounds(metric, left_out):
         name = "jackknife-score-t"
-        bounds = bounded_jackknife_interval(value, left_out, metric.bounds, confidence=confidence)
+        freedom = None if codes is None else _freedom(metric, rows, codes)
+        bounds = bounded_jackknife_interval(value, left_out, metric.bounds, confidence=confidence, freedom=freedom)
     elif name == "bca":
         found = replicates(units, metric.finalize, n_resamples=n_resamples, seed=seed)
         bounds = bca_interval(found, value, left_out, confidence=confidence)
@@ -186,6 +181,15 @@ def _bootstrap(
     if bounds.low == bounds.high == value:
         return _no_variation(metric, value, len(units), confidence)
     return bounds, name if codes is None else f"cluster-{name}"
+
+
+def _freedom(metric: Metric, rows: Array, codes: Ints) -> float:
+    """The degrees of freedom of a figure in clusters: those of the mean of what each sample does to it."""
+    counts = np.bincount(codes)
+    if (counts == counts[0]).all():
+        return float(len(counts) - 1)
+    done = jackknife(rows, metric.finalize)
+    return cluster_spread(done, codes).freedom if np.isfinite(done).all() else cluster_freedom(counts, 1.0)
 
 
 def _quantile(

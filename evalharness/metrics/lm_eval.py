@@ -82,6 +82,11 @@ class LmEvalFigure(_Figure):
     def signature(self) -> str:
         return f"{PREFIX}{self.subject}|{_AGGREGATION}{self.aggregation.name}|version:{_VERSION}"
 
+    @property
+    def is_known_by_answers(self) -> bool:
+        """Whether its columns are known only once there are items."""
+        return self.aggregation.depends_on_items
+
     def finalize(self, totals: Array) -> Array:
         return self.aggregation.finalize(np.asarray(totals, dtype=np.float64))
 
@@ -101,6 +106,11 @@ class OpaqueFigure(_Figure):
     higher_is_better: bool
     table: Mapping[str, Array] = field(default_factory=dict, repr=False)
     scores_blank: bool = False
+
+    @property
+    def is_known_by_answers(self) -> bool:
+        """Its rows mean something together with its items only."""
+        return True
 
     @property
     def n_resamples(self) -> int:

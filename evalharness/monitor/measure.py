@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -111,8 +111,6 @@ class Measurer:
         shared: dict[str, Any],
     ) -> tuple[Measurement, DriftReport | None]:
         """The interval beside its reference, as far as there is one, and what its page shows."""
-        from evalharness.report.drift_chart import standalone
-
         if window.state is None or window.layout is None or kit is None:
             message = window.message or "figures only: nothing is compared"
             return Measurement("no_reference", **shared, message=message), None
@@ -134,7 +132,7 @@ class Measurer:
         report = kit.instruments.report(reference.state, window.state, findings, (reference.name, str(interval)))
         shared["files"] |= {DRIFT_DATA: _drawn(report)}
         drifted = {one.column for one in findings if one.drifted}
-        pictures = {name: str(chart) for name in drifted if (chart := standalone(report.pictures.get(name, {}), name))}
+        pictures = {name: picture for name in drifted if (picture := _picture(report.pictures.get(name, {}), name))}
         return Measurement("compared", **shared, findings=findings, pictures=pictures), report
 
     def _reference(
@@ -153,6 +151,14 @@ def _drawn(report: DriftReport) -> bytes:
     return canonical_json(
         {name: getattr(report, name) for name in ("pictures", "summaries", "terms", "examples")}
     ).encode("utf-8", "surrogatepass")
+
+
+def _picture(picture: Mapping[str, Any], column: str) -> str:
+    """The drawing that alerts carry; "" where there is nothing to see, or nothing that draws."""
+    from evalharness.report.charts import can_draw, svg_file, two_sides
+
+    chart = two_sides(picture, column) if can_draw() else None
+    return "" if chart is None else svg_file(chart)
 
 
 def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | None) -> Measurement:
@@ -268,6 +274,9 @@ def check_columns(definition: Definition) -> None:
             problems.append(definition.problem(("drift", "rules", i, "segment"), message + watched_too))
     if monitor.estimate and (fault := estimate_fault(monitor.reference)) is not None:
         problems.append(definition.problem(("estimate",), fault))
+    if monitor.examples and not monitor.source.content:
+        fault = "texts are read only where they are asked for; add content: true to the source, or leave examples out"
+        problems.append(definition.problem(("examples",), fault))
     problems += canary_problems(definition)
     if problems:
         raise SuiteError(problems)

@@ -117,11 +117,17 @@ def _estimates(setting: Setting) -> Part | None:
     return EstimatePart(setting) if setting.definition.monitor.estimate else None
 
 
+def _texts(setting: Setting) -> Part | None:
+    from .texts import TextPart
+
+    return TextPart(setting) if setting.definition.monitor.examples else None
+
+
 _Make: TypeAlias = Callable[[Setting], "Part | None"]
 
 ENRICHING: Final[tuple[_Make, ...]] = (_labels, _scores)
 """What makes the parts that add to responses, in their order; None where nothing of it is asked for."""
-PARTS: Final[tuple[_Make, ...]] = (*ENRICHING, _estimates, _canary, _on_drift)
+PARTS: Final[tuple[_Make, ...]] = (*ENRICHING, _estimates, _texts, _canary, _on_drift)
 """What makes the parts of an interval."""
 
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from evalharness.core.errors import MissingExtraError
+from evalharness.core.visible import safe
 from evalharness.record.database import reading
 
 from .prometheus_families import FAMILIES, LONGEST_LABEL, MOST_SERIES
@@ -49,7 +50,7 @@ def exposition(registry: RunRegistry, clock: Callable[[], datetime]) -> bytes:
             metric = make(family.name, family.help, labels=list(family.labels))
             samples = list(family.samples(connection, clock()))
             for labels, value in samples[:MOST_SERIES]:
-                metric.add_metric([label[:LONGEST_LABEL] for label in labels], value)
+                metric.add_metric([safe(label)[:LONGEST_LABEL] for label in labels], value)
             dropped.add_metric([family.name], max(0, len(samples) - MOST_SERIES))
             found.append(metric)
 

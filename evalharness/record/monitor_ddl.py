@@ -113,4 +113,17 @@ MONITOR_TABLES: Final = (
         """,
     ),
     "CREATE INDEX ix_findings_interval_id ON findings (interval_id)",
+    table(
+        "deployments",
+        """
+        id INTEGER NOT NULL
+        monitor TEXT NOT NULL
+        at_utc DATETIME NOT NULL
+        text TEXT NOT NULL
+        noted_by TEXT NOT NULL
+        noted_utc DATETIME NOT NULL
+        CONSTRAINT pk_deployments PRIMARY KEY (id)
+        """,
+    ),
+    "CREATE INDEX ix_deployments_monitor_at_utc ON deployments (monitor, at_utc)",
 )

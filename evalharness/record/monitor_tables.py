@@ -11,7 +11,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, Table, UniqueConstrai
 
 from .tables import METADATA, AnyText, Figure, UtcTime, _column, _number
 
-__all__ = ["FIGURES", "FINDINGS", "INTERVALS", "LEASES", "MONITORS"]
+__all__ = ["DEPLOYMENTS", "FIGURES", "FINDINGS", "INTERVALS", "LEASES", "MONITORS"]
 
 MONITORS: Final = Table(
     "monitors",
@@ -115,3 +115,16 @@ FINDINGS: Final = Table(
     Index(None, "interval_id"),
 )
 """One finding (`core.drifting.DriftFinding`) of an interval a row."""
+
+DEPLOYMENTS: Final = Table(
+    "deployments",
+    METADATA,
+    _number(),
+    _column("monitor", AnyText),
+    _column("at_utc", UtcTime),
+    _column("text", AnyText),
+    _column("noted_by", AnyText),
+    _column("noted_utc", UtcTime),
+    Index(None, "monitor", "at_utc"),
+)
+"""Something that was put into production, a row; charts of the monitor bear its mark."""

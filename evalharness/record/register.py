@@ -19,7 +19,7 @@ from .alert_ddl import ALERT_TABLES
 from .monitor_ddl import MONITOR_TABLES
 from .monitor_ddl import table as _table
 from .plain import WAIT_S, cell
-from .runinfo import figure_values, run_values, stored_path, verdict_beside
+from .runinfo import figure_values, model_values, run_values, stored_path, verdict_beside
 from .schema import REGISTRY_FILE, REGISTRY_HEAD, REGISTRY_VARIABLE
 from .text import escape
 from .user_ddl import USER_TABLES
@@ -105,6 +105,17 @@ TABLES: Final = (
         """,
     ),
     "CREATE INDEX ix_results_run_id_model ON results (run_id, model)",
+    _table(
+        "run_models",
+        """
+        run_id TEXT NOT NULL
+        model TEXT NOT NULL
+        created_utc DATETIME NOT NULL
+        CONSTRAINT pk_run_models PRIMARY KEY (run_id, model)
+        CONSTRAINT fk_run_models_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+        """,
+    ),
+    "CREATE INDEX ix_run_models_model_created_utc_run_id ON run_models (model, created_utc, run_id)",
     *MONITOR_TABLES,
     *ALERT_TABLES,
     *USER_TABLES,
@@ -174,8 +185,9 @@ def _write(connection: sqlite3.Connection, record: Record, reports: Path, verdic
         values["verdict"] = verdict
     changed = ", ".join(f"{name} = excluded.{name}" for name in values)
     _insert(connection, "runs", [values], f" ON CONFLICT (id) DO UPDATE SET {changed}")
-    connection.execute("DELETE FROM results WHERE run_id = ?", (escape(record.id),))
-    _insert(connection, "results", figure_values(record))
+    for table, rows in (("results", figure_values(record)), ("run_models", model_values(record))):
+        connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (escape(record.id),))
+        _insert(connection, table, rows)
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: list[dict[str, Any]], more: str = "") -> None:

@@ -29,6 +29,7 @@ from .runinfo import (
     RunInfo,
     as_run,
     figure_values,
+    model_values,
     run_values,
     stored_path,
     utc_text,
@@ -36,7 +37,7 @@ from .runinfo import (
 )
 from .schema import MANIFEST, REGISTRY_FILE, REGISTRY_VARIABLE
 from .sealed import Record
-from .tables import PROMOTIONS, RESULTS, RUNS
+from .tables import PROMOTIONS, RESULTS, RUN_MODELS, RUNS
 
 __all__ = ["REGISTRY_FILE", "REGISTRY_VARIABLE", "RunRegistry"]
 
@@ -104,13 +105,14 @@ class RunRegistry:
         values = run_values(record, stored_path(record.folder, self.reports))
         if verdict := verdict or verdict_beside(record.folder):
             values["verdict"] = verdict
-        figures = figure_values(record)
+        held = {RESULTS: figure_values(record), RUN_MODELS: model_values(record)}
         with writing(self.engine) as connection:
             if connection.execute(update(RUNS).where(RUNS.c.id == record.id).values(values)).rowcount == 0:
                 connection.execute(insert(RUNS).values(id=record.id, **values))
-            connection.execute(delete(RESULTS).where(RESULTS.c.run_id == record.id))
-            if figures:
-                connection.execute(insert(RESULTS), figures)
+            for table, rows in held.items():
+                connection.execute(delete(table).where(table.c.run_id == record.id))
+                if rows:
+                    connection.execute(insert(table), rows)
             return self._get(connection, record.id)
 
     def list(self, *, suite: str | None = None, limit: int | None = None) -> tuple[RunInfo, ...]:
@@ -203,7 +205,8 @@ class RunRegistry:
                     f"first, or delete it all the same with --force"
                 )
             # Figures go first: PostgreSQL and SQLite cascade, but only where the table was made with it.
-            connection.execute(delete(RESULTS).where(RESULTS.c.run_id == run.id))
+            for table in (RESULTS, RUN_MODELS):
+                connection.execute(delete(table).where(table.c.run_id == run.id))
             connection.execute(delete(RUNS).where(RUNS.c.id == run.id))
             _remove_folder(run)
         return run

@@ -106,6 +106,13 @@ def figure_values(record: Record) -> list[dict[str, Any]]:
     ]
 
 
+def model_values(record: Record) -> list[dict[str, Any]]:
+    """What the table `run_models` says of a record: the models that it has figures of, and when it was made."""
+    made = parse_utc(record.manifest.created_utc, record.folder)
+    models = dict.fromkeys(result.model for result in record.results)
+    return [{"run_id": record.id, "model": model, "created_utc": made} for model in models]
+
+
 def stored_path(folder: Path, reports: Path) -> str:
     """How the registry in `reports` writes the place of a record.
 

@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeEngine
 
 from .text import escape, unescape
 
-__all__ = ["METADATA", "PROMOTIONS", "RATINGS", "RESULTS", "RUNS"]
+__all__ = ["METADATA", "PROMOTIONS", "RATINGS", "RESULTS", "RUNS", "RUN_MODELS"]
 
 
 class AnyText(TypeDecorator[str]):
@@ -127,10 +127,20 @@ RESULTS: Final = Table(
     _column("ci_high", Figure, null=True),
     _column("n", Integer),
     _column("n_failed", Integer),
-    # With the model, so that the runs which asked one are found without reading their figures.
     Index(None, "run_id", "model"),
 )
 """One figure of a run a row."""
+
+RUN_MODELS: Final = Table(
+    "run_models",
+    METADATA,
+    Column("run_id", AnyText, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("model", AnyText, primary_key=True),
+    _column("created_utc", UtcTime),
+    # In the order of lists, so that the newest runs of a model are found at once, be it in all runs or in three.
+    Index(None, "model", "created_utc", "run_id"),
+)
+"""One model that a run has figures of a row; `created_utc` is that of the run."""
 
 PROMOTIONS: Final = Table(
     "promotions",

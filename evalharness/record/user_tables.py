@@ -33,7 +33,8 @@ SESSIONS: Final = Table(
 )
 """Browsers that are logged in, by the sha256 of their cookie: whoever reads the registry can use none of them.
 
-`kind`: password (the role is that of the user, at each request), or link (whoever had the link or the token).
+`kind`: password (the role is that of the user, at each request), link (whoever had the link), or token and a digest of
+the access token that it began with.
 """
 
 AUDIT: Final = Table(

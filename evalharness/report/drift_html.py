@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ..core.drifting import DriftFinding, DriftReport
 from .bars import Scale
-from .drift_chart import distribution, table_of
+from .charts import two_sides
 from .drift_text import Row, headline, how_text, rows_of, summary_text
 from .page import environment, page_css, source_hash
 from .text import amount, clip, figure, safe, share
@@ -96,8 +96,7 @@ def _columns(report: DriftReport, rows: list[Row]) -> Iterator[dict[str, Any]]:
             "row": row,
             "css": _CSS[row.of.state],
             "open": row.of.state in ("drift", "small"),
-            "picture": distribution(picture, row.column),
-            "table": table_of(picture),
+            "chart": two_sides(picture, row.column),
             "summaries": [(name, figure(a), figure(b)) for name, a, b in summaries],
             "terms": [(term, figure(z), share(before, 1), share(now, 1)) for _, term, z, before, now in terms],
             "sides": [

@@ -148,14 +148,19 @@ async def ask_judges(
     tasks: Sequence[AnsweredTask],
     judgements: Judgements,
     ask: Callable[[Sequence[Request]], Awaitable[Answers]],
+    *,
+    whole: bool = True,
 ) -> Judged:
-    """Ask the judges about the answers of `tasks`, by way of `ask`."""
+    """Ask the judges about the answers of `tasks`, by way of `ask`.
+
+    Where these are not the `whole` run's, it is no slip that none of them has what a judging compares with.
+    """
     requests: Spool[Request] = Spool()
     by_place = {(entry.task.id, entry.model): entry for entry in tasks}
     asked: dict[tuple[str, str], list[_Asked]] = {}
     for place, found in judgements.items():
         for judgement in found:
-            asked.setdefault(place, []).append(_plan(judgement, by_place[place], by_place, requests))
+            asked.setdefault(place, []).append(_plan(judgement, by_place[place], by_place, requests, whole))
     answers = await ask(requests)
     replies = answers.responses.in_order(0, len(requests))
     done = [
@@ -172,6 +177,7 @@ def _plan(
     entry: AnsweredTask,
     by_place: Mapping[tuple[str, str], AnsweredTask],
     requests: Spool[Request],
+    whole: bool,
 ) -> _Asked:
     """Put the requests about the answers of `entry` at the end of `requests`."""
     metric = judgement.metric
@@ -195,7 +201,7 @@ def _plan(
             n_documented += documents is not None
         starts.append(len(requests))
         requests.extend(judgement.requests(item.sample, answer_text(item.response), other, documents or ()))
-    if metric.context is not None and not n_documented:
+    if whole and metric.context is not None and not n_documented:
         place = parse_place(metric.context, option="context")
         answers = [item.response for item in entry.answered]
         absent_everywhere(judgement.figure, place, [None] * len(answers), answers)

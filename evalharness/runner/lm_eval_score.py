@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .lm_eval_plan import LmEvalWork
 
-__all__ = ["answered_lm_eval"]
+__all__ = ["answered_lm_eval", "members_of"]
 
 _best_choice = reader_for(choices=True)
 
@@ -53,11 +53,22 @@ def answered_lm_eval(work: LmEvalWork, responses: Mapping[str, Response], suite:
     scored = {name: part.scored for name, part in parts.items()}
     found = []
     for group in work.loaded.groups:
-        task_id = work.task.id if group.name == work.loaded.root else member_id(work.task.id, group.name)
+        task_id = _group_id(work, group.name)
         figures = list(group_figures(group, scored))
         if figures:
             found.append(_group(task_id, work, [parts[name] for name in group.members], figures, parts, suite))
     return [*found, *(part.task for part in parts.values())]
+
+
+def members_of(work: LmEvalWork) -> dict[str, tuple[int, ...]]:
+    """The places in `work` of the tasks that each task id stands for: one for a task, several for a group."""
+    places = {loaded.name: place for place, loaded in enumerate(work.loaded.tasks)}
+    found = {_group_id(work, group.name): tuple(places[m] for m in group.members) for group in work.loaded.groups}
+    return found | {planned.task.id: (place,) for place, planned in enumerate(work.planned)}
+
+
+def _group_id(work: LmEvalWork, name: str) -> str:
+    return work.task.id if name == work.loaded.root else member_id(work.task.id, name)
 
 
 # ── a task ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from math import ceil
 from evalharness.core.types import Sample
 from evalharness.stats.arrays import Ints, np
 
-__all__ = ["SampleOrder", "sample_order"]
+__all__ = ["SampleOrder", "joint_fractions", "sample_order"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,10 +36,21 @@ class SampleOrder:
         found: Ints = np.sort(self.places[: self.ends[number]])
         return found
 
-    def fractions(self, group: str | None = None) -> tuple[float, ...]:
-        """The share of the samples, or of those of a group, that each part and those before it have."""
-        ends = self.ends if group is None else self.groups[group]
-        return tuple(end / max(ends[-1], 1) for end in ends)
+
+def joint_fractions(orders: Sequence[SampleOrder]) -> dict[str | None, tuple[float, ...]]:
+    """The share of the samples of several orders together that each part and those before it have: under None of all.
+
+    Under "column=value" of those of the groups that any of them counts.
+    """
+    found: dict[str | None, tuple[float, ...]] = {None: _joint([order.ends for order in orders])}
+    for group in {group: None for order in orders for group in order.groups}:
+        found[group] = _joint([order.groups[group] for order in orders if group in order.groups])
+    return found
+
+
+def _joint(ends: Sequence[tuple[int, ...]]) -> tuple[float, ...]:
+    sums = [sum(parts) for parts in zip(*ends, strict=True)]
+    return tuple(end / max(sums[-1], 1) for end in sums)
 
 
 def sample_order(samples: Sequence[Sample], *, seed: int, n_parts: int, groups: Collection[str] = ()) -> SampleOrder:

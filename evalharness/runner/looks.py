@@ -6,11 +6,11 @@ the parts, and the statistics of the figures that it looks at, scored part by pa
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from evalharness.compare.planned import LookDecider, MakeDecider, PlannedFigure, RowsSoFar
+from evalharness.compare.planned import LookDecider, MakeDecider, PlannedFigure
 from evalharness.core.errors import UsageError
 from evalharness.core.levels import levels_in
 from evalharness.core.spool import Picked
@@ -18,16 +18,19 @@ from evalharness.core.types import Json, Request
 from evalharness.stats.arrays import Ints, np
 from evalharness.suite.groups import group_columns
 
-from .answers import AnswerList, reader_of
+from .answered import answered_tasks
 from .book import ResponseBook
 from .build import figures_of
 from .execute import Answers
-from .look_order import SampleOrder, sample_order
-from .scoring import Figure, FigureStats, rows_of_task
+from .judged import judgement_digests
+from .look_order import SampleOrder, joint_fractions, sample_order
+from .look_rows import AskedOnce, RowsOfFigure
+from .scoring import Answered, Figure, rows_of_task
 
 if TYPE_CHECKING:
     from evalharness.suite.plan import PlannedTask
 
+    from .lm_eval_plan import LmEvalWork
     from .prepare import Prepared
 
 __all__ = ["Looks", "planned_figures"]
@@ -38,11 +41,8 @@ Place = tuple[str, str, str]
 def planned_figures(
     ready: Prepared, *, allow_code: bool, orders: Mapping[int, SampleOrder] | None = None
 ) -> list[PlannedFigure]:
-    """The figures that a run of `ready` will have of its own tasks, with how many samples each; lm-eval's apart.
-
-    Those of judges are not among them: what a judge says is not known before the answers are.
-    """
-    found = []
+    """The figures that a run of `ready` will have, with how many samples each; `orders` are those of `ready.tasks`."""
+    found = [*_of_lm_eval(ready, allow_code=allow_code, orders=orders)]
     groups_of: dict[int, dict[str, int]] = {}
     for place, planned in enumerate(ready.plan.tasks):
         order = None if orders is None else orders[place]
@@ -50,24 +50,55 @@ def planned_figures(
         if not own:
             own.update(_group_counts(planned, _named_groups(ready)))
         n = len(planned.samples)
-        for figure in _figures(ready, planned, allow_code=allow_code):
-            fractions: dict[str | None, tuple[float, ...]] = {}
-            if order is not None:
-                fractions = {None: order.fractions(), **{group: order.fractions(group) for group in order.groups}}
-            found.append(
-                PlannedFigure(
-                    task=planned.task.id,
-                    model=planned.model,
+        found += [
+            PlannedFigure(
+                task=planned.task.id,
+                model=planned.model,
+                name=figure.name,
+                metric=figure.metric,
+                n=n,
+                repeats=len(planned.requests) // max(n, 1),
+                groups=own,
+                identity=planned.identity,
+                fractions={} if order is None else joint_fractions([order]),
+            )
+            for figure in _figures(ready, planned, allow_code=allow_code)
+        ]
+    return found
+
+
+def _of_lm_eval(
+    ready: Prepared, *, allow_code: bool, orders: Mapping[int, SampleOrder] | None
+) -> Iterator[PlannedFigure]:
+    """The figures of lm-eval's tasks and groups: its own, and for a task those that any request has."""
+    if not ready.bridged:
+        return
+    from .lm_eval_looks import planned_work
+
+    start = len(ready.plan.tasks)
+    for work in ready.bridged:
+        for entry, members, own in planned_work(work, ready.suite):
+            tasks = [work.planned[place] for place in members]
+            groups: Counter[str] = Counter()
+            for task in tasks:
+                groups.update(_group_counts(task, _named_groups(ready)))
+            # A group is answered by its tasks: it has no requests, and so no latency, of its own.
+            other = _figures(ready, tasks[0], allow_code=allow_code) if entry.task.id == tasks[0].task.id else []
+            n = sum(len(task.samples) for task in tasks)
+            asked = [] if orders is None else [orders[start + place] for place in members]
+            for figure in (*(stats.figure for stats in own), *other):
+                yield PlannedFigure(
+                    task=entry.task.id,
+                    model=entry.model,
                     name=figure.name,
                     metric=figure.metric,
                     n=n,
-                    repeats=len(planned.requests) // max(n, 1),
-                    groups=own,
-                    identity=planned.identity,
-                    fractions=fractions,
+                    repeats=sum(len(task.requests) for task in tasks) // max(n, 1),
+                    groups=groups,
+                    identity=entry.identity,
+                    fractions=joint_fractions(asked) if asked else {},
                 )
-            )
-    return found
+        start += len(work.planned)
 
 
 def _figures(ready: Prepared, planned: PlannedTask, *, allow_code: bool) -> list[Figure]:
@@ -77,6 +108,7 @@ def _figures(ready: Prepared, planned: PlannedTask, *, allow_code: bool) -> list
         planned.labels,
         base=ready.loaded.base,
         allow_code=allow_code,
+        judgements=judgement_digests(ready.judgements).get((planned.task.id, planned.model)),
         groups=group_columns(ready.suite, planned.task),
         levels=levels_in(planned.samples),
     )
@@ -97,33 +129,6 @@ def _group_counts(planned: PlannedTask, named: Iterable[str]) -> dict[str, int]:
     return {group: n for group, n in counts.items() if n}
 
 
-@dataclass(slots=True)
-class _Rows:
-    """What was scored of one figure so far, part by part."""
-
-    values: list[Any] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
-    clusters: list[str | None] = field(default_factory=list)
-    members: dict[str, list[Any]] = field(default_factory=dict)
-    n_failed: int = 0
-
-    def add(self, stats: FigureStats, groups: Iterable[str]) -> None:
-        self.values.append(stats.stats)
-        for block in stats.blocks():
-            self.digests += block.digests
-            self.clusters += block.clusters
-        self.n_failed += int(stats.failed.sum())
-        for group in groups:
-            column, _, value = group.partition("=")
-            mask = dict(stats.samples.groups(column)).get(value)
-            own = np.zeros(len(stats), dtype=bool) if mask is None else mask[stats.kept]
-            self.members.setdefault(group, []).append(own)
-
-    def so_far(self) -> RowsSoFar:
-        members = {group: np.concatenate(parts) for group, parts in self.members.items()}
-        return RowsSoFar(np.concatenate(self.values), self.digests, self.clusters, members, self.n_failed)
-
-
 class Looks:
     """The parts of a run, what was answered in them, and what came of looking."""
 
@@ -142,13 +147,15 @@ class Looks:
             )
         self._ready = ready
         self._n_looks = options.looks
-        self._tasks = ready.plan.tasks
+        self._tasks = ready.tasks
+        self._starts = self._request_starts()
         self._groups = _named_groups(ready)
         self._orders = self._ordered()
         self._figures = [_figures(ready, planned, allow_code=allow_code) for planned in self._tasks]
+        self._judge: AskedOnce | None = None
         planned = planned_figures(ready, allow_code=allow_code, orders=self._orders)
         self._decider: LookDecider = decide(ready.suite, planned)
-        self._rows: dict[Place, _Rows] = {place: _Rows() for place in self._decider.needed}
+        self._rows: dict[Place, RowsOfFigure] = {place: RowsOfFigure() for place in self._decider.needed}
         self.n_made = 0
         """How many looks there were."""
         self.is_decided = False
@@ -176,6 +183,7 @@ class Looks:
         """Ask part after part of `requests`, those of all tasks in order, until all is decided or all is asked."""
         book = ResponseBook(request.key for request in requests)
         whole = Answers(book)
+        self._judge = AskedOnce(ask)
         for number in range(self._n_looks):
             places = self._places(number)
             new = book.lacking(places)
@@ -185,7 +193,7 @@ class Looks:
                 whole.accounts = got.accounts
                 whole.work.update(got.work)
             self._n_asked.append(len(places))
-            self._score(number, book)
+            await self._score(number, book)
             self.n_made = number + 1
             rows = {place: found.so_far() for place, found in self._rows.items()}
             self.is_decided = self._decider.look(number, rows)
@@ -206,35 +214,96 @@ class Looks:
 
     def _of_samples(self, place: int, samples: Ints) -> Ints:
         """Where in a task's requests those of `samples` stand, the repeats of each together."""
-        planned = self._tasks[place]
-        repeats = len(planned.requests) // max(len(planned.samples), 1)
-        found: Ints = (samples[:, None] * repeats + np.arange(repeats)).ravel()
+        starts = self._starts[place]
+        spans = [np.arange(starts[i], starts[i + 1]) for i in samples.tolist()]
+        found: Ints = np.concatenate(spans) if spans else np.zeros(0, dtype=np.int64)
         return found
 
-    def _score(self, number: int, book: ResponseBook) -> None:
-        start = 0
-        policy = self._ready.suite.execution.on_error.count_as
-        for place, planned in enumerate(self._tasks):
-            at = self._of_samples(place, self._orders[place].part(number))
-            task, model = planned.task, planned.model
-            figures = [f for f in self._figures[place] if (task.id, model, f.name) in self._rows]
-            if figures:
-                asked = Picked(planned.requests, at.tolist())
-                read = reader_of(task, refusals=self._refusals(planned))
-                answered = AnswerList(Picked(planned.request_samples, at.tolist()), asked, book.at(start + at), read)
-                columns = sorted({group.partition("=")[0] for group in self._groups})
-                for stats in rows_of_task(answered, figures, count_as=policy, groups=columns)[2]:
-                    self._rows[task.id, model, stats.figure.name].add(stats, self._groups)
-            start += len(planned.requests)
+    def _request_starts(self) -> list[Ints]:
+        """By task, where the requests about each sample begin, and behind them the end of the last."""
+        found: list[Ints] = []
+        for planned in self._ready.plan.tasks:
+            n = len(planned.samples)
+            found.append(np.arange(n + 1, dtype=np.int64) * (len(planned.requests) // max(n, 1)))
+        for work in self._ready.bridged:
+            from .lm_eval_looks import request_starts
 
-    def _refusals(self, planned: PlannedTask) -> bool:
-        return planned.kind == "generate" and self._ready.suite.execution.detect_refusals
+            found += [request_starts(work, place) for place in range(len(work.planned))]
+        return found
+
+    async def ask_judges(self, requests: Sequence[Request]) -> Answers:
+        """Ask the judges what they were not asked after a part."""
+        assert self._judge is not None  # judges are asked about answers
+        return await self._judge(requests)
+
+    async def _score(self, number: int, book: ResponseBook) -> None:
+        """Put the rows of a part to those of the parts before it."""
+        ready = self._ready
+        tasks = answered_tasks(ready.suite, ready.plan.tasks, book, lambda place: self._of_part(place, number))
+        judged = {place: found for place, found in ready.judgements.items() if self._waits_for_judges(place)}
+        if judged:
+            from .judging import ask_judges
+
+            tasks = (await ask_judges(tasks, judged, self.ask_judges, whole=False)).tasks
+        for place, entry in enumerate(tasks):
+            self._add(entry.task.id, entry.model, entry.answered, self._figures[place])
+        if ready.bridged:
+            self._score_lm_eval(number, book)
+
+    def _add(self, task: str, model: str, answered: Sequence[Answered], figures: Sequence[Figure]) -> None:
+        mine = [figure for figure in figures if (task, model, figure.name) in self._rows]
+        if not mine:
+            return
+        policy = self._ready.suite.execution.on_error.count_as
+        columns = sorted({group.partition("=")[0] for group in self._groups})
+        for stats in rows_of_task(answered, mine, count_as=policy, groups=columns)[2]:
+            self._rows[task, model, stats.figure.name].add(stats, self._groups)
+
+    def _waits_for_judges(self, place: tuple[str, str]) -> bool:
+        """Whether a rule that is looked at is about a judged figure of this task on this model."""
+        tasks = [(planned.task.id, planned.model) for planned in self._ready.plan.tasks]
+        figures = self._figures[tasks.index(place)]
+        return any(figure.fails is not None and (*place, figure.name) in self._rows for figure in figures)
+
+    def _score_lm_eval(self, number: int, book: ResponseBook) -> None:
+        """lm-eval's figures, of all documents that are in: it makes them of the whole."""
+        from .lm_eval_score import answered_lm_eval
+
+        own = {planned.task.id: self._figures[place] for place, planned in enumerate(self._tasks)}
+        for work in self._works_up_to(number):
+            for entry in answered_lm_eval(work, book, self._ready.suite):
+                place = (entry.task.id, entry.model)
+                for stats, _ in entry.done:
+                    if (*place, stats.figure.name) in self._rows:
+                        rows = self._rows[*place, stats.figure.name] = RowsOfFigure(stats.figure.metric)
+                        rows.add(stats, self._groups)
+                for figure in own.get(entry.task.id, ()):
+                    if (*place, figure.name) in self._rows:
+                        self._rows[*place, figure.name] = RowsOfFigure()
+                self._add(*place, entry.answered, own.get(entry.task.id, ()))
+
+    def _works_up_to(self, number: int) -> Iterator[LmEvalWork]:
+        """lm-eval's tasks with the documents of all parts up to this one."""
+        start = len(self._ready.plan.tasks)
+        for work in self._ready.bridged:
+            from .lm_eval_looks import of_documents
+
+            places = range(start, start + len(work.planned))
+            start += len(work.planned)
+            yield of_documents(work, [self._orders[place].up_to(number) for place in places])
+
+    def _of_part(self, place: int, number: int) -> Ints:
+        return self._of_samples(place, self._orders[place].part(number))
 
     def asked_of(self, place: int) -> Ints | None:
         """Where in the requests of the task at `place` those stand that were asked; None where all of them were."""
         if self.n_made == self._n_looks:
             return None
         return self._of_samples(place, self._orders[place].up_to(self.n_made - 1))
+
+    def asked_works(self) -> Sequence[LmEvalWork]:
+        """lm-eval's tasks with the documents that were asked."""
+        return self._ready.bridged if self.n_made == self._n_looks else [*self._works_up_to(self.n_made - 1)]
 
     @property
     def n_asked(self) -> int:

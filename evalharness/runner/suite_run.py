@@ -12,14 +12,13 @@ from evalharness.core.asynchronous import run_async
 from evalharness.core.canonical import digest
 from evalharness.core.files import remove_abandoned
 from evalharness.core.memory import trim_memory
-from evalharness.core.spool import Picked
 from evalharness.core.types import Json, Request
 from evalharness.record import Record, register
 from evalharness.suite.judges import judge_notes
 from evalharness.suite.names import owner_of
 
 from .accounts import Accounts
-from .answers import AnswerList, reader_of
+from .answered import answered_tasks
 from .batch_run import RunBatches
 from .budget import Budget, Limits
 from .disclosure import disclosed, filed_under
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from evalharness.compare.planned import MakeDecider
     from evalharness.data.load import LoadedDataset
     from evalharness.suite.load import LoadedSuite
-    from evalharness.suite.plan import Plan, PlannedTask
+    from evalharness.suite.plan import Plan
     from evalharness.suite.schema import Suite
 
     from .lm_eval_plan import LmEvalWork
@@ -148,12 +147,14 @@ def run(
             # Both phases in one event loop: a model may answer and judge, and keeps what it has opened in its loop.
             try:
                 answers = await (ask(requests) if looks is None else looks.ask(requests, ask, progress.say))
-                tasks = _answered(loaded.suite, plan.tasks, answers, looks)
+                tasks = answered_tasks(
+                    loaded.suite, plan.tasks, answers.responses, None if looks is None else looks.asked_of
+                )
                 if not ready.judgements:
                     return answers, Judged(tasks)
                 from .judging import ask_judges
 
-                return answers, await ask_judges(tasks, ready.judgements, ask)
+                return answers, await ask_judges(tasks, ready.judgements, ask if looks is None else looks.ask_judges)
             finally:
                 await release(asked)
 
@@ -170,7 +171,7 @@ def run(
             loaded.suite,
             _in_order(
                 loaded.suite,
-                judged.tasks + _answered_bridged(bridged, answers, loaded.suite),
+                judged.tasks + _answered_bridged(ready, answers, looks),
             ),
             Provenance(
                 run_id=new_run_id(loaded.suite.name) if occasion is None else occasion.run_id,
@@ -234,43 +235,14 @@ def _looks(ready: Prepared, decide: MakeDecider | None, *, allow_code: bool) -> 
     return Looks(ready, decide, allow_code=allow_code)
 
 
-def _answered(suite: Suite, tasks: Sequence[PlannedTask], answers: Answers, looks: Looks | None) -> list[AnsweredTask]:
-    """The tasks with their answers; their requests are the first ones that were asked, in order.
-
-    Of a run that was stopped they are those that were asked.
-    """
-    found, start = [], 0
-    for place, planned in enumerate(tasks):
-        task, requests, samples = planned.task, planned.requests, planned.request_samples
-        read = reader_of(task, refusals=planned.kind == "generate" and suite.execution.detect_refusals)
-        some = None if looks is None else looks.asked_of(place)
-        if some is None:
-            responses = answers.responses.in_order(start, len(requests))
-        else:
-            responses = answers.responses.at(start + some)
-            requests, samples = Picked(requests, some.tolist()), Picked(samples, some.tolist())
-        start += len(planned.requests)
-        found.append(
-            AnsweredTask(
-                task=task,
-                model=planned.model,
-                kind=planned.kind,
-                identity=planned.identity,
-                labels=planned.labels,
-                requests=requests,
-                answered=AnswerList(samples, requests, responses, read),
-            )
-        )
-    return found
-
-
-def _answered_bridged(bridged: Sequence[LmEvalWork], answers: Answers, suite: Suite) -> list[AnsweredTask]:
-    """lm-eval's tasks with their answers."""
-    if not bridged:
+def _answered_bridged(ready: Prepared, answers: Answers, looks: Looks | None) -> list[AnsweredTask]:
+    """lm-eval's tasks with their answers: to the documents that were asked, where the run was stopped."""
+    if not ready.bridged:
         return []
     from .lm_eval_score import answered_lm_eval
 
-    return [entry for work in bridged for entry in answered_lm_eval(work, answers.responses, suite)]
+    asked = ready.bridged if looks is None else looks.asked_works()
+    return [entry for work in asked for entry in answered_lm_eval(work, answers.responses, ready.suite)]
 
 
 def _in_order(suite: Suite, tasks: Sequence[AnsweredTask]) -> list[AnsweredTask]:

@@ -15,7 +15,8 @@ import math
 from collections.abc import Callable, Iterator
 
 from .arrays import Floats, Ints, np
-from .intervals import NO_INTERVAL, Interval, leaning_interval
+from .intervals import NO_INTERVAL, Interval
+from .leaning import lean_of, leaning_interval
 from .tails import normal_probability, normal_quantile, t_quantile
 
 __all__ = [
@@ -187,9 +188,16 @@ def jackknife_interval(value: float, left_out: Floats, *, confidence: float = 0.
 
 
 def bounded_jackknife_interval(
-    value: float, left_out: Floats, bounds: tuple[float, float], *, confidence: float = 0.95
+    value: float,
+    left_out: Floats,
+    bounds: tuple[float, float],
+    *,
+    confidence: float = 0.95,
+    freedom: float | None = None,
 ) -> Interval:
     """`leaning_interval` of a smooth figure within `bounds`, by the jackknife's standard error of `left_out`.
+
+    It has n − 1 degrees of freedom, or where clusters of different sizes were left out those that are given.
 
     For corpus figures such as F1, MCC and BLEU it holds its level where few samples or clusters make the bootstrap fall
     short, without a resample. Fewer than two samples, or figures that are not finite, give NaN; where no sample makes a
@@ -204,7 +212,8 @@ def bounded_jackknife_interval(
     variance = (n - 1) / n * float(np.sum((left_out - left_out.mean()) ** 2))
     if np.ptp(left_out) <= 1e-12 * (bounds[1] - bounds[0]):
         return Interval(value, value)
-    return leaning_interval(value, variance, n, bounds, confidence=confidence)
+    lean = lean_of((n - 1) * (left_out.mean() - left_out))
+    return leaning_interval(value, variance, n, bounds, confidence=confidence, freedom=freedom, lean=lean)
 
 
 def percentile_interval(values: Floats, *, confidence: float = 0.95) -> Interval:

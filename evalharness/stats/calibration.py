@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from .arrays import ArrayLike, Floats, np
-from .intervals import NO_INTERVAL, Interval, leaning_interval, wilson
+from .intervals import NO_INTERVAL, Interval, wilson
+from .leaning import leaning_interval
 from .tails import normal_quantile
 
 __all__ = ["calibration_interval", "equal_mass_error"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .arrays import Floats, Ints, np
-from .intervals import Interval, leaning_interval
+from .intervals import Interval
+from .leaning import leaning_interval
 from .levels import Levels
 from .one_sided import Infinite, OneSided
 from .one_sided_resampled import OfInterval

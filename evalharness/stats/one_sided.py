@@ -222,13 +222,15 @@ class SkewedMean:
     error: float
     skew: float
     n: float
+    freedom: float | None = None
+    """Of t, where clusters of different sizes leave fewer than n − 1 degrees of freedom."""
 
     def at_least(self, limit: float) -> float:
         """The larger p-value of t and of Hall's transformation."""
         if limit == -math.inf:
             return 0.0
         t = (self.mean - limit) / self.error
-        return t_probability(-min(t, self._transformed(t)), max(self.n - 1, 1))
+        return t_probability(-min(t, self._transformed(t)), self._freedom)
 
     def at_most(self, limit: float) -> float:
         """As `at_least`, of the mirrored values."""
@@ -236,7 +238,7 @@ class SkewedMean:
 
     def lower(self, alpha: float) -> float:
         """The lower one of both tests' bounds."""
-        t = t_quantile(1 - alpha, max(self.n - 1, 1))
+        t = t_quantile(1 - alpha, self._freedom)
         return self.mean - self.error * max(t, self._restored(t))
 
     def upper(self, alpha: float) -> float:
@@ -245,7 +247,12 @@ class SkewedMean:
 
     def scaled(self, factor: float) -> SkewedMean:
         """The standard error shrinks by the square root of `factor`."""
-        return replace(self, error=self.error / math.sqrt(factor), n=self.n * factor)
+        freedom = None if self.freedom is None else self.freedom * factor
+        return replace(self, error=self.error / math.sqrt(factor), n=self.n * factor, freedom=freedom)
+
+    @property
+    def _freedom(self) -> float:
+        return max(self.n - 1 if self.freedom is None else self.freedom, 1.0)
 
     def _mirrored(self) -> SkewedMean:
         return replace(self, mean=-self.mean, skew=-self.skew)

@@ -10,7 +10,7 @@ import math
 from typing import Literal, NamedTuple, get_args
 
 from .arrays import ArrayLike, Ints, np
-from .intervals import cluster_standard_error
+from .cluster_spread import cluster_spread
 from .tails import normal_probability, t_probability
 
 __all__ = ["Alternative", "McNemar", "TestResult", "check_alternative", "mcnemar", "paired_t"]
@@ -86,8 +86,8 @@ def paired_t(
 ) -> TestResult:
     """Student's paired t test of H0: the mean of `differences` is `shift`; with `codes` by clusters.
 
-        t = (mean − shift)/(s/sqrt(n)), n − 1 degrees of freedom; clustered: SE of `cluster_standard_error` with its
-        factor sqrt(C/(C − 1)), and C − 1 degrees of freedom
+        t = (mean − shift)/(s/sqrt(n)), n − 1 degrees of freedom; clustered: error and degrees of freedom
+        of `cluster_spread`, at most C − 1
 
     `shift = −margin` with `greater` is the test of non-inferiority. Source: Student 1908; scipy `ttest_1samp`, equal;
     Miller 2024 (arXiv 2411.00640). Statistic and p are NaN for fewer than two differences (or clusters), for values
@@ -107,14 +107,14 @@ def paired_t(
     if units < 2 or not np.isfinite(array).all() or np.ptp(array) == 0:
         return TestResult(math.nan, math.nan, method)
     if codes is None:
-        error = float(array.std(ddof=1)) / math.sqrt(units)
+        error, freedom = float(array.std(ddof=1)) / math.sqrt(units), units - 1.0
     else:
-        error = cluster_standard_error(array, codes) * math.sqrt(units / (units - 1))
+        error, freedom = cluster_spread(array, codes)[:2]
     # Clusters whose sums are all alike have no spread but one of rounding.
     if error <= 1e-14 * float(np.abs(array).max()):
         return TestResult(math.nan, math.nan, method)
     t = (float(array.mean()) - shift) / error
-    above, below = t_probability(-t, units - 1), t_probability(t, units - 1)
+    above, below = t_probability(-t, freedom), t_probability(t, freedom)
     p = {"greater": above, "less": below, "two-sided": 2 * min(above, below)}[alternative]
     return TestResult(t, p, method)
 

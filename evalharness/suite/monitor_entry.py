@@ -289,6 +289,13 @@ class Monitor(Strict):
     watch: tuple[Text | dict[str, dict[str, JsonValue]], ...] = Field(
         (), description="Descriptors of inputs and outputs, by name or as {name: options}."
     )
+    examples: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Responses of each interval, drawn by their ids, whose texts are kept for typical words, examples "
+        "and a map of embeddings; see [watching](watching.md#texts) (default: none).",
+    )
     columns: tuple[Text, ...] | None = Field(None, description="Columns that are kept (default: all).")
     segments: tuple[Text, ...] = Field(
         (), description="Attributes whose values are watched one by one: language, tier."

@@ -11,6 +11,7 @@ import pytest
 from evalharness.annotate.question import label_question, pair_question, scale_question
 from evalharness.record import RunRegistry
 
+from ..report.payloads import FOREIGN, batches
 from .conftest import MODELS, RUN
 
 Make = Callable[..., Any]
@@ -344,6 +345,21 @@ def test_nothing_of_the_data_runs(make_deck: Make, serve: Make, visit: Make, reg
     page.wait_for_timeout(200)
     assert page.evaluate("window.hacked") is None
     assert page.locator("img, svg, main script, #who b").count() == 0
+
+
+def test_no_payload_runs(make_deck: Make, serve: Make, visit: Make) -> None:
+    """Each in prompts, outputs, references, the question, its labels and the name of who rates."""
+    for number, odd in enumerate(batches(60)):
+        labels = ",".join(dict.fromkeys(line.replace(",", "")[:30].strip() or "x" for line in odd.split("\n")[:9]))
+        rater = f"{odd.splitlines()[0][:60]}{number}"
+        deck = make_deck(label_question(labels, odd[:2_000]), n=2, odd=odd, run_id=f"{RUN}{number}")
+        page = visit(serve(deck, raters=(rater,), show_reference=True), rater)
+        page.keyboard.press("r")
+        press(page, "1")
+        page.keyboard.press("c")
+        page.keyboard.type(odd[:40].split("\n")[0])
+        page.keyboard.press("Escape")
+        assert page.evaluate(FOREIGN) == []
 
 
 def test_an_injected_script_style_or_frame_is_refused(make_deck: Make, serve: Make, browser: Any) -> None:

@@ -59,6 +59,39 @@ def test_the_exit_code_carries_the_verdict(folder, gates, code, capsys):
         assert "exact_match" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("limit", "code"), [(0.75, 0), (0.8, 1)])
+@pytest.mark.parametrize("part", ["html.iter_html", "markdown.render_markdown"])
+def test_a_fault_in_the_report_leaves_the_run_its_exit_code(folder, monkeypatch, capsys, limit, code, part):
+    def fault(*arguments, **named):
+        raise TypeError("no such chart: \x1b[2J" + os.environ["API_TOKEN"])
+
+    monkeypatch.delenv("EVALHARNESS_DEBUG", raising=False)
+    monkeypatch.setenv("API_TOKEN", "s3cret-token-s3cret")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(f"evalharness.report.write.{part.partition('.')[2]}", fault)
+    file = suite(f"gates: {{decide_on: point, rules: [{{metric: copy.exact_match, at_least: {limit}}}]}}\n")
+    assert main(["run", file, "--quiet", "--reports", "out"]) == code
+    said = capsys.readouterr()
+    (run,) = Path("out/runs").iterdir()
+    for part_said in (
+        "the report was not written: TypeError: no such chart",
+        f"evalharness report {run.name} --reports out",
+    ):
+        assert part_said in said.err
+    assert "s3cret" not in said.err
+    assert "\x1b" not in said.err
+    assert "exact_match" in said.out  # the summary is printed all the same
+    (log,) = folder.glob("evalharness-*.log")
+    assert "Traceback" in log.read_text(encoding="utf-8")
+    assert "s3cret" not in log.read_text(encoding="utf-8")
+    assert main(["gate", run.name, "--reports", "out"]) == code
+    monkeypatch.undo()
+    os.chdir(folder)
+    assert main(["report", run.name, "--reports", "out"]) == 0
+    assert (run / "report.html").is_file()
+
+
 def test_no_gate_leaves_the_gates_undecided(folder):
     path = suite("gates: {decide_on: point, rules: [{metric: copy.exact_match, at_least: 0.8}]}\n")
     assert main(["run", path, "--quiet", "--no-gate"]) == 0

@@ -18,8 +18,8 @@ from sqlalchemy import insert, update
 from evalharness.record import Rating, RunRegistry
 from evalharness.record.alert_tables import ALERT_EVENTS, ALERTS, SILENCES
 from evalharness.record.database import writing
-from evalharness.record.monitor_tables import FIGURES, FINDINGS, INTERVALS, MONITORS
-from evalharness.record.tables import PROMOTIONS, RESULTS, RUNS
+from evalharness.record.monitor_tables import DEPLOYMENTS, FIGURES, FINDINGS, INTERVALS, MONITORS
+from evalharness.record.tables import PROMOTIONS, RESULTS, RUN_MODELS, RUNS
 
 pytest.importorskip("fastapi", reason="needs the dashboard extra")
 
@@ -64,7 +64,7 @@ def _next_due(definition: Any, after: datetime) -> datetime | None:
     return after + timedelta(hours=1)
 
 
-def make_world(folder: Path, odd: str = "") -> World:
+def make_world(folder: Path, odd: str = "", url: str | None = None) -> World:
     """Two runs that can be compared, and one that is in the registry only; a monitor of three intervals; an alert."""
     from evalharness.runner import run
 
@@ -77,12 +77,14 @@ def make_world(folder: Path, odd: str = "") -> World:
     for number, reply in enumerate(("'yes'", "'no'")):
         suite = folder / f"suite{number}.yaml"
         suite.write_text(SUITE.format(reply=reply, rows=rows), encoding="utf-8")
-        runs.append(run(suite, reports=reports, name=f"release {number}{odd}", environ={}).id)
-    registry = RunRegistry.open(reports=reports, environ={})
+        name = f"release {number}{odd}"
+        runs.append(run(suite, reports=reports, name=name, registry_url=url, environ={}).id)
+    registry = RunRegistry.open(url, reports=reports, environ={})
     with writing(registry.engine) as connection:
         for number, run_id in enumerate(runs):
             made = NOW - timedelta(days=2 - number)
             connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(created_utc=made, verdict="pass"))
+            connection.execute(update(RUN_MODELS).where(RUN_MODELS.c.run_id == run_id).values(created_utc=made))
         (reports / "runs" / runs[0] / "report.html").write_text(REPORT, encoding="utf-8")
         _add_odd_run(connection, odd)
         monitor = f"bot{odd}".replace("/", "")  # names of monitors hold none: they name folders
@@ -112,6 +114,7 @@ def _add_odd_run(connection: Any, odd: str) -> None:
     values = {"id": run_id, "suite_name": f"odd{odd}", "name": f"by hand{odd}", "created_utc": NOW - timedelta(days=3)}
     values |= {"path": "runs/gone", "suite_digest": "d", "schema_version": 1, "evalharness_version": "0.1.0"}
     connection.execute(insert(RUNS).values(values | {"complete": False, "n_samples": 2, "verdict": "inconclusive"}))
+    connection.execute(insert(RUN_MODELS).values(run_id=run_id, model=f"m{odd}", created_utc=values["created_utc"]))
     figure = {"run_id": run_id, "task": f"t{odd}", "model": f"m{odd}", "metric": f"x{odd}", "n": 2, "n_failed": 1}
     for group, value in ((None, float("nan")), (f"g={odd}", 0.5)):
         ends = {"value": value, "ci_low": value, "ci_high": value}
@@ -124,6 +127,8 @@ def _add_monitor(connection: Any, reports: Path, name: str, odd: str) -> int:
     times = {"created_utc": NOW, "updated_utc": NOW, "cursor_utc": NOW - timedelta(hours=1)}
     row = {"name": name, "definition": json.dumps(definition), "definition_digest": "d", "path": "m.yaml"}
     connection.execute(insert(MONITORS).values(row | times))
+    noted = {"at_utc": NOW - timedelta(minutes=90), "noted_utc": NOW, "noted_by": f"anna{odd}"}
+    connection.execute(insert(DEPLOYMENTS).values({"monitor": name, "text": f"prompt v12{odd}", **noted}))
     number = 0
     for i in range(3):
         end = NOW - timedelta(hours=2 - i)
@@ -137,6 +142,10 @@ def _add_monitor(connection: Any, reports: Path, name: str, odd: str) -> int:
             for segment in ("", f"language={odd}"):
                 row = {"interval_id": number, "column_name": column, "segment": segment, "name": figure, "n": 200}
                 connection.execute(insert(FIGURES).values(row | {"value": 1.0 + i, "ci_low": 0.5, "ci_high": 3.5}))
+        for figure, value in (("value", 0.8 + 0.01 * i), *([("realised", 0.6 + 0.1 * i)] if i < 2 else [])):
+            row = {"interval_id": number, "column_name": f"estimate.accuracy{odd}", "segment": "", "name": figure}
+            ends = {"ci_low": 0.68, "ci_high": 0.9} if figure == "value" else {}
+            connection.execute(insert(FIGURES).values(row | {"value": value, "n": 200} | ends))
         _add_findings(connection, number, odd, drifted=i == 2)
     folder = reports / "monitors" / "m" / "2"
     folder.mkdir(parents=True)
@@ -145,6 +154,12 @@ def _add_monitor(connection: Any, reports: Path, name: str, odd: str) -> int:
     drift = {"pictures": {"latency_s": numeric, f"c{odd}": classes}, "terms": [["output", f"w{odd}", 4.0, 0.1, 0.4]]}
     drift["examples"] = [["output", "reference", f"before{odd}", ""], ["output", "current", f"now{odd}", odd]]
     (folder / "drift.json").write_text(json.dumps(drift), encoding="utf-8")
+    rows = [{"id": f"r{i}{odd}", "at": f"2026-03-02T0{i}:00", "input": f"q{i}{odd}", "output": odd} for i in range(4)]
+    points = [[0.1, 0.2], [0.3, -0.4], None, [1.0, 1.0]]
+    drawn = {"column": "input.embedding", "explained": [0.6, 0.2], "reference": points, "current": points[::-1]}
+    texts = {"reference": {"name": odd, "texts": rows}, "current": {"texts": rows}, "maps": [drawn]}
+    texts |= {"terms": [["input", f"t{odd}", 3.0, 0.1, 0.2]], "examples": [["input", "current", odd, odd]]}
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     (folder / "drift.html").write_text(REPORT, encoding="utf-8")
     return number
 

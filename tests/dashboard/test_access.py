@@ -208,7 +208,9 @@ def test_every_change_is_written_down(make_client: Any, world: World, sessions: 
         ("localhost:8321", True), ("127.0.0.1", True), ("127.9.9.9:1", True), ("[::1]:80", True),
         ("Eval.Example.", True),
         ("eval.example:443", True), ("evil.example", False), ("localhost.evil.example", False), ("10.0.0.1", False),
-        ("[::1]evil", False), ("0.0.0.0", False), ("", False), (None, False), ("eval.example@evil.example", False),
+        ("[::1]evil", False), ("0.0.0.0", False),
+        ("localhost:80:80", False), ("127.0.0.1:80:evil.example", False),
+        ("", False), (None, False), ("eval.example@evil.example", False),
     ],
 )  # fmt: skip
 def test_hosts(header: str | None, is_own: bool) -> None:

@@ -164,3 +164,18 @@ def test_outputs_are_rated_by_keys(world: World, sessions: dict[str, str], serve
     page.get_by_role("heading", name="Agreement of raters").wait_for()
     page.get_by_role("button", name="中文").click()
     page.get_by_role("heading", name="评分人一致性").wait_for()
+
+
+def test_a_point_of_the_map_leads_to_its_text(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), f"/monitors/{world.monitor}/intervals/{world.interval}")
+    section = page.locator("section[aria-labelledby=map-h]")
+    section.locator("button.explore").click()
+    points = section.locator(".mark-symbol.role-mark path")
+    points.first.wait_for()
+    assert points.count() == 6
+    points.nth(5).hover(force=True)
+    assert page.locator(".tip", has_text="q3").is_visible()
+    points.nth(5).click(force=True)
+    page.wait_for_url(re.compile("#current-3$"))
+    assert page.locator("#texts-current").get_attribute("open") is not None
+    assert page.locator("#texts-reference").get_attribute("open") is None

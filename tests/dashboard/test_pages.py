@@ -7,6 +7,7 @@ import json
 import re
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from evalharness.record.database import reading, writing
 from evalharness.record.running import RunningFile, running
 from evalharness.record.tables import RUNS
 
-from .conftest import NOW, World, make_world
+from .conftest import NOW, World, csrf_of, make_world
 
 
 @pytest.fixture
@@ -44,7 +45,12 @@ def test_runs_are_filtered(admin: Any, world: World) -> None:
     assert ids("model=candidate") == newest_first[:2]
     assert ids("model=m") == [world.runs[2]]
     assert ids("q=release 1") == [world.runs[1]]
+    assert ids("q=RELEASE 1") == [world.runs[1]]  # in any case of letters, whatever the database
     assert ids("q=%25") == []
+    assert ids("model=candidate&suite=demo&q=release 0") == [world.runs[0]]
+    assert ids("model=m&suite=demo") == ids("model=candidate&suite=odd") == ids("model=x") == []
+    first = admin.get("/api/v1/runs?model=candidate&limit=1").json()
+    assert ids(f"model=candidate&limit=1&after={first['after']}") == [world.runs[0]]
     page = admin.get("/runs?suite=demo").text
     assert world.runs[0] in page
     assert world.runs[2] not in page
@@ -75,13 +81,15 @@ def test_places_come_back(key: int | str, n_us: int) -> None:
     moment = NOW + timedelta(microseconds=n_us)
     text = place_of(moment, key)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
-    assert read_place(text) == (moment, key)
+    assert read_place(text, type(key)) == (moment, key)
+    with pytest.raises(UsageError):
+        read_place(text, int if isinstance(key, str) else str)
 
 
 @given(st.text(max_size=60))
 def test_what_is_no_place_is_refused(text: str) -> None:
     with contextlib.suppress(UsageError):
-        read_place(text)  # nothing else is raised, whatever the text
+        read_place(text, str)  # nothing else is raised, whatever the text
 
 
 def test_a_trend_has_the_runs_in_order_with_their_promotions(admin: Any, world: World) -> None:
@@ -107,7 +115,7 @@ def test_runs_are_compared_on_their_samples(admin: Any, world: World) -> None:
 
 def test_reports_come_in_a_sandbox_with_their_own_hashes(admin: Any, world: World) -> None:
     for address in (f"/runs/{world.runs[0]}/report", f"/monitors/bot/intervals/{world.interval}/report"):
-        policy = admin.get(address).headers["content-security-policy"]
+        (policy,) = admin.get(address).headers.get_list("content-security-policy")  # two would both hold
         assert f"script-src 'sha256-{'B' * 43}='" in policy
         assert "unsafe" not in policy
         assert "sandbox allow-scripts" in policy
@@ -162,8 +170,15 @@ def test_an_interval_shows_what_drifted_first(admin: Any, world: World) -> None:
     body = admin.get(f"/api/v1/monitors/bot/intervals/{world.interval}").json()
     assert [(row["column"], row["state"]) for row in body["findings"]] == [("c", "drift"), ("latency_s", "no_drift")]
     page = admin.get(f"/monitors/bot/intervals/{world.interval}").text
-    assert page.count("<figure") == 2
+    assert page.count("<figure") == 3
     assert "now" in page
+    # Six of eight points have a place on the map, and all texts are there to be read.
+    assert "6 points of reference, current" in page
+    assert page.count('<li id="reference-') == page.count('<li id="current-') == 4
+    body = admin.get(f"/api/v1/monitors/bot/intervals/{world.interval}/pictures").json()
+    assert (set(body), body["texts"]["maps"][0]["explained"]) == ({"drift", "texts"}, [0.6, 0.2])
+    none = admin.get(f"/api/v1/monitors/bot/intervals/{world.interval - 1}/pictures").json()
+    assert none == {"drift": {}, "texts": {}}
     monitor = admin.get("/monitors/bot").text
     assert "latency_s.p95" in monitor  # the figure that a rule watches comes first
     assert "at most" in monitor  # its limit is drawn
@@ -246,3 +261,34 @@ def test_no_text_becomes_markup(tmp_path: Any) -> None:
             assert "javascript:" not in answer.text, path
             assert not set("\u202e\x1b\x00") & set(answer.text), path
     odd.registry.close()
+
+
+def test_a_deployment_is_noted_shown_and_taken_back(admin: Any, world: World) -> None:
+    body = admin.get("/api/v1/monitors/bot/deployments").json()
+    assert [(one["text"], one["at_utc"]) for one in body] == [("prompt v12", "2026-03-02T10:30:00Z")]
+    page = admin.get("/monitors/bot").text
+    assert "deploy at 2026-03-02T10:30:00+00:00: prompt v12" in page
+    assert "Take back prompt v12" in page
+    post = partial(admin.post, headers={"x-csrf-token": csrf_of(admin.cookies["evalharness_visit"])})
+    said = {"text": " model  m2 ", "at": "2026-03-02T11:30"}
+    number = int(post("/api/v1/monitors/bot/deployments", json=said).json()["id"])
+    again = post("/api/v1/monitors/bot/deployments", json=said)
+    assert int(again.json()["id"]) == number  # a pipeline that is run again notes nothing twice
+    assert [one["text"] for one in admin.get("/api/v1/monitors/bot/deployments").json()] == ["model m2", "prompt v12"]
+    later = post("/api/v1/monitors/bot/deployments", json={"text": "m3", "at": "2026-03-02T12:30"})
+    assert (later.status_code, "has not come yet" in later.text) == (400, True)
+    assert post("/api/v1/monitors/none/deployments", json={"text": "m3"}).status_code == 404
+    gone = post(f"/api/v1/monitors/bot/deployments/{number}/remove", json={})
+    assert gone.status_code == 200
+    assert post(f"/api/v1/monitors/bot/deployments/{number}/remove", json={}).status_code == 404
+    acts = [one["action"] for one in admin.get("/api/v1/changes").json() if one["subject"] == "monitor bot"]
+    assert acts[:3] == ["forget deploy", "deploy", "deploy"]
+
+
+def test_estimates_stand_beside_what_labels_said(admin: Any) -> None:
+    (one,) = admin.get("/api/v1/monitors/bot/estimates").json()
+    assert one["name"] == "accuracy"
+    assert [known and known["value"] for _, known in one["points"]] == [0.6, 0.7, None]
+    page = admin.get("/monitors/bot").text
+    # 0.6 lies below the band of 0.68 to 0.9, 0.7 within; of the third there are no labels.
+    assert "Labels lay within the band in 1 of 2 intervals." in page

@@ -1,4 +1,4 @@
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from evalharness.drift.shared import shared_counts
 from evalharness.drift.state import WindowState
 from evalharness.drift.table import Table
 from evalharness.drift.tests import omnibus
+from evalharness.stats.monte_carlo import sequential_p
 
 
 def counted(before, now):
@@ -63,8 +64,8 @@ def test_no_single_test_is_better_by_much(change, kind, rival):
 
 
 def test_each_part_sees_its_kind_of_change():
-    h = np.full(50, 40.0)
-    h[10] = 400.0
+    h = np.full(50, 500.0)
+    h[10] = 5_000.0
     parts = omnibus._parts(h, np.arange(50.0))
     # Two scores, squares, both tails, the frequent value; A² and χ².
     assert parts.contrasts.shape == (6, 50)
@@ -72,22 +73,60 @@ def test_each_part_sees_its_kind_of_change():
     assert parts.weights.sum() == pytest.approx(1.0)
     np.testing.assert_allclose(parts.contrasts[3:5] @ (h / h.sum()), 0.0339, atol=0.002)
     np.testing.assert_array_equal(np.flatnonzero(parts.contrasts[5]), [10])
-    assert parts.contrasts[0] @ h == pytest.approx(0, abs=5)
+    assert parts.contrasts[0] @ h == pytest.approx(0, abs=50)
     # Quartiles at 10 and 35, and the median at 20.
     np.testing.assert_allclose(parts.contrasts[2], ((np.arange(50) - 20) / 25) ** 2)
 
 
-def test_far_tails_are_watched_by_how_far_they_lie():
-    h, positions = np.full(50, 40.0), np.arange(50.0)
-    h[-3:], positions[-3:] = 5.0, [70.0, 110.0, 1e6]
+def _far(rows):
+    """Bins whose last three lie far above the median."""
+    h, positions = np.full(50, rows), np.arange(50.0)
+    h[-3:], positions[-3:] = rows / 8, [70.0, 110.0, 1e6]
+    return h, positions
+
+
+def test_far_tails_of_few_rows_are_watched_by_the_logarithm_of_their_distance():
+    h, positions = _far(40.0)
+    parts = omnibus._parts(h, positions)
+    assert len(parts.contrasts) == 3 + 1, "nothing lies far below"
+    # The quartiles are 24 apart, the median lies at 23: 70 is not far enough.
+    np.testing.assert_allclose(parts.contrasts[3][-2:], np.log((positions[-2:] - 23) / 24 / 2))
+    assert not parts.contrasts[3][:-2].any()
+    assert not parts.counted.any()
+    mirrored = omnibus._parts(h[::-1].copy(), 100.0 - positions[::-1])
+    np.testing.assert_allclose(mirrored.contrasts[3][::-1], parts.contrasts[3], atol=0.1)
+    # Squares go no further than 12 of them.
+    assert parts.contrasts[2].max() == 144
+    h[-3:] = 1.0
+    assert len(omnibus._parts(h, positions).contrasts) == 3, "three rows tell nothing"
+
+
+def test_far_tails_of_many_rows_are_counted():
+    h, positions = _far(800.0)
     parts = omnibus._parts(h, positions)
     tails = {tuple(np.flatnonzero(row).tolist()) for row in parts.contrasts[3:]}
     # The outer 2 % of either side, and what lies 1.75 and 3 times 23 from the median at 23.
     assert tails == {(0,), (46, 47, 48, 49), (47, 48, 49), (48, 49)}
-    # No further than 12 of them counts.
-    assert parts.contrasts[2].max() == 144
-    h[-3:] = 1.0
-    assert len(omnibus._parts(h, positions).contrasts) == 3 + 2, "three rows tell nothing"
+    assert parts.counted.tolist() == [False] * 3 + [True] * 4
+
+
+@pytest.mark.slow
+def test_a_longer_tail_of_few_rows_is_found_at_least_as_often_as_by_the_wasserstein_distance(monkeypatch):
+    """Student's t with a share from elsewhere, and a beta law with one near 0: neither is in the benchmark."""
+    monkeypatch.setattr("evalharness.drift.evidence.sequential_p", partial(sequential_p, most=399))
+    for draw, other, share in (
+        (lambda rng: rng.standard_t(3, 200), lambda rng: rng.normal(8, 2, 200), 0.05),
+        (lambda rng: rng.beta(6, 2, 200), lambda rng: rng.uniform(0, 0.3, 200), 0.055),
+    ):
+        hits = np.zeros(2)
+        for seed in range(60):
+            rng = np.random.default_rng([seed, 9])
+            x, y = draw(rng), draw(rng)
+            y = np.where(rng.random(200) < share, other(rng), y)
+            sides = Rows(x), Rows(y)
+            hits += [make_test(name).compare(*sides, seed=seed).p_value <= 0.05 for name in ("omnibus", "wasserstein")]
+        assert hits[0] >= 30
+        assert hits[0] >= hits[1]
 
 
 def test_outliers_are_seen_in_states_though_the_reference_had_none():

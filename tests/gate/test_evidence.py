@@ -65,6 +65,50 @@ def test_answers_in_clusters_tell_less():
     assert together.bounds(0.05).low == pytest.approx(scipy_stats.binomtest(16, 20).proportion_ci(0.9).low, abs=0.06)
 
 
+def scattered(rng, n_clusters):
+    """The cluster of each sample: most clusters small, few large."""
+    sizes = np.maximum(1, np.round(5 * np.exp(rng.normal(-0.5, 1.0, n_clusters)))).astype(int)
+    return np.repeat(np.arange(n_clusters), sizes)
+
+
+@pytest.mark.parametrize("name", ["exact_match", "token_f1"])
+def test_clusters_of_different_sizes_tell_less_than_as_many_of_one_size(name):
+    codes = np.repeat(np.arange(16), [30, 20, *[2] * 14])
+    values = (codes % 4 != 0).astype(float) if name == "exact_match" else 0.4 + 0.05 * (codes % 5)
+    found = absolute_evidence(metric(name), rows(values), clusters=[f"c{c}" for c in codes])
+    even = np.repeat(np.arange(16), 5)[: len(codes)]
+    again = (even % 4 != 0).astype(float) if name == "exact_match" else 0.4 + 0.05 * (even % 5)
+    other = absolute_evidence(metric(name), rows(again), clusters=[f"c{c}" for c in even])
+    assert found.value - found.bounds(0.05).low > 1.5 * (other.value - other.bounds(0.05).low)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_clusters", "share"), [(20, 0.8), (60, 0.9)])
+def test_the_error_at_the_limit_is_kept_in_clusters_of_different_sizes(n_clusters, share):
+    """As if C − 1 degrees of freedom were there, 6.7 to 8 % pass."""
+    rng, passed = np.random.default_rng(11), 0
+    for _ in range(2000):
+        codes = scattered(rng, n_clusters)
+        rates = rng.beta(share * 7 / 3, (1 - share) * 7 / 3, n_clusters)[codes]
+        names = [f"c{c}" for c in codes]
+        found = absolute_evidence(metric("exact_match"), rows(rng.random(codes.size) < rates), clusters=names)
+        passed += found.p_value(share, "at_least") <= 0.05
+    assert passed / 2000 < 0.05 + 2.3 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+@pytest.mark.slow
+def test_the_error_of_paired_scores_is_kept_in_clusters_of_different_sizes():
+    rng, passed = np.random.default_rng(12), 0
+    for _ in range(2000):
+        codes = scattered(rng, 20)
+        before = rng.uniform(0.3, 0.7, codes.size)
+        after = before - 0.02 + rng.normal(0, 0.05, 20)[codes] + rng.normal(0, 0.03, codes.size)
+        names = [f"c{c}" for c in codes]
+        found = paired_evidence(metric("token_f1"), rows(after), rows(before), clusters=names)
+        passed += found.p_value(-0.02, "at_least") <= 0.05
+    assert passed / 2000 < 0.05 + 2.3 * math.sqrt(0.05 * 0.95 / 2000)
+
+
 def test_means_are_tested_by_t_where_they_are_not_skewed():
     values = np.tile([0.2, 0.4, 0.6, 0.8], 15)
     found = absolute_evidence(metric("token_f1"), rows(values))

@@ -15,7 +15,8 @@ from evalharness.metrics.interval import sample_values, summarize
 from evalharness.metrics.likelihood import WordPerplexity
 from evalharness.metrics.match import TokenF1
 from evalharness.stats.bootstrap import bca_interval, bounded_jackknife_interval, jackknife, replicates
-from evalharness.stats.intervals import bounded_mean_interval, cluster_wilson, mean_interval, wilson
+from evalharness.stats.intervals import mean_interval, wilson
+from evalharness.stats.leaning import bounded_mean_interval, cluster_wilson
 
 
 def rows(values):

@@ -21,7 +21,7 @@ def content(reports: Path) -> dict[str, Any]:
     """The schema of the registry in `reports`, and all of its rows."""
     connection = sqlite3.connect(reports / REGISTRY_FILE)
     found: dict[str, Any] = dict(connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall())
-    for table in ("runs", "results", "promotions", "ratings", "alembic_version"):
+    for table in ("runs", "results", "run_models", "promotions", "ratings", "alembic_version"):
         found[f"rows of {table}"] = connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
         found[f"types of {table}"] = connection.execute(
             f"SELECT {', '.join(f'typeof({row[1]})' for row in connection.execute(f'PRAGMA table_info({table})'))} "

@@ -19,7 +19,7 @@ from evalharness.record import Record, RunRegistry
 from evalharness.record.database import alembic_config, reading, writing
 from evalharness.record.resolve import resolve_run
 from evalharness.record.schema import REGISTRY_HEAD as HEAD
-from evalharness.record.tables import METADATA, RESULTS
+from evalharness.record.tables import METADATA, RESULTS, RUN_MODELS, RUNS
 
 Make = Callable[..., Any]
 OLD, MID, NEW = "20260101T000000Z-demo-aaa111", "20260102T000000Z-demo-bbb222", "20260103T000000Z-other-ccc333"
@@ -336,6 +336,26 @@ def test_every_migration_can_be_taken_back_and_done_again(registry: RunRegistry,
     registry.close()
     with RunRegistry.open(reports=registry.reports, environ={}) as again:
         assert again.add(record).id == record.id
+
+
+def test_a_registry_of_before_learns_which_models_its_runs_asked(registry: RunRegistry, record: Record) -> None:
+    from alembic import command
+
+    registry.add(record)
+    models = select(RUN_MODELS).order_by(RUN_MODELS.c.model)
+    with reading(registry.engine) as connection:
+        before = connection.execute(models).all()
+    assert {row.model for row in before} == {result.model for result in record.results}
+    with writing(registry.engine) as connection:
+        command.downgrade(alembic_config(connection), "0005")
+    registry.close()
+    with RunRegistry.open(reports=registry.reports, environ={}) as again, reading(again.engine) as connection:
+        assert connection.execute(models).all() == before
+        assert before[0].created_utc == connection.execute(select(RUNS.c.created_utc)).scalar()
+    with RunRegistry.open(reports=registry.reports, environ={}) as again:
+        again.delete(record.id)
+        with reading(again.engine) as connection:
+            assert connection.execute(models).all() == []
 
 
 def test_a_registry_at_the_newest_schema_is_opened_without_alembic(registry: RunRegistry) -> None:

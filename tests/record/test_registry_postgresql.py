@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,51 +20,19 @@ from evalharness.record.database import alembic_config, reading, writing
 from evalharness.record.tables import METADATA, RESULTS
 
 HAS_DRIVER = importlib.util.find_spec("psycopg") is not None
-needs_server = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not HAS_DRIVER, reason="the package psycopg is not installed"),
-    pytest.mark.skipif(shutil.which("initdb") is None, reason="no PostgreSQL server (initdb) is installed"),
-    pytest.mark.skipif(os.name != "posix", reason="the server is reached over a Unix socket"),
-]
 Make = Callable[..., Any]
 
 
-def _as_server() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: the server then runs as nobody."""
-    return {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    # A short path: a socket's name has room for about 100 characters.
-    with tempfile.TemporaryDirectory(prefix="pg") as name:
-        folder = Path(name)
-        folder.chmod(0o777)
-        options: dict[str, Any] = {"cwd": folder, "capture_output": True, "check": True, **_as_server()}
-        subprocess.run(["initdb", "-D", "data", "-A", "trust", "-U", "tester", "--no-sync", "-E", "UTF8"], **options)
-        start = f"-k {folder} -c listen_addresses= -c fsync=off"
-        subprocess.run(["pg_ctl", "-D", "data", "-w", "-l", "log", "-o", start, "start"], **options)
-        try:
-            yield f"postgresql://tester@/postgres?host={folder}"
-        finally:
-            subprocess.run(["pg_ctl", "-D", "data", "-m", "immediate", "stop"], **options)
-
-
 @pytest.fixture
-def url(server: str) -> Iterator[str]:
-    yield server
-    with RunRegistry.open(server) as registry, writing(registry.engine) as connection:
+def url(postgresql: str) -> Iterator[str]:
+    yield postgresql
+    with RunRegistry.open(postgresql) as registry, writing(registry.engine) as connection:
         METADATA.drop_all(connection)
         connection.execute(text("DROP TABLE alembic_version"))
 
 
-def slow_with_server(test: Callable[..., None]) -> Callable[..., None]:
-    for mark in needs_server:
-        test = mark(test)
-    return test
-
-
-@slow_with_server
+@pytest.mark.slow
+@pytest.mark.postgresql
 def test_the_same_flows(url: str, tmp_path: Path, make_record: Make, make_figure: Make) -> None:
     nasty = "g=\x00\ud800"
     one = make_record(
@@ -96,7 +61,8 @@ def test_the_same_flows(url: str, tmp_path: Path, make_record: Make, make_figure
         assert [run.id for run in registry.list()] == ["two"]
 
 
-@slow_with_server
+@pytest.mark.slow
+@pytest.mark.postgresql
 def test_people_rate(url: str) -> None:
     nasty = "=\x00\ud800"
     first = Rating("run", "qa", "m", nasty, 0, "anna", "scale", value=4.0, comment=nasty)
@@ -111,7 +77,8 @@ def test_people_rate(url: str) -> None:
         assert [r.against for r in registry.ratings()] == ["b"]
 
 
-@slow_with_server
+@pytest.mark.slow
+@pytest.mark.postgresql
 def test_migrations_and_tables_agree(url: str) -> None:
     from alembic import command
     from alembic.autogenerate import compare_metadata
@@ -124,7 +91,8 @@ def test_migrations_and_tables_agree(url: str) -> None:
         command.upgrade(alembic_config(connection), "head")
 
 
-@slow_with_server
+@pytest.mark.slow
+@pytest.mark.postgresql
 def test_many_processes_open_a_new_registry_at_once(url: str, tmp_path: Path, make_record: Make) -> None:
     folders = [make_record(f"run{i}").folder for i in range(4)]
     code = """
@@ -144,15 +112,16 @@ with RunRegistry.open(sys.argv[1], reports=sys.argv[2]) as registry:
         assert connection.execute(text("SELECT count(*) FROM results")).scalar() == 8
 
 
-@slow_with_server
-def test_a_database_with_tables_of_our_names_is_left_alone(server: str) -> None:
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_a_database_with_tables_of_our_names_is_left_alone(postgresql: str) -> None:
     import psycopg
 
-    with psycopg.connect(server, autocommit=True) as connection:
+    with psycopg.connect(postgresql, autocommit=True) as connection:
         connection.execute("CREATE TABLE runs (mine int)")
         try:
             with pytest.raises(RecordError, match="a database of something else"):
-                RunRegistry.open(server)
+                RunRegistry.open(postgresql)
         finally:
             connection.execute("DROP TABLE runs")
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from evalharness.report.drift_chart import distribution, table_of
+from evalharness.report.charts import can_draw, two_sides
 from evalharness.report.drift_console import print_drift
 from evalharness.report.drift_html import drift_html
 from evalharness.report.drift_markdown import drift_markdown
@@ -81,21 +81,21 @@ def test_the_page_is_whole_and_inert():
     assert "<script" not in page
     assert "1 of 4 columns has drifted" in page
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
-    assert page.count('class="distribution"') == 2
+    assert page.count("<figure") == 2
+    assert page.count("<details") == 2  # the table behind each chart
+    assert page.count('role="img" aria-label="output.characters. ') == can_draw()
     assert "\x1b" not in page
-    assert "http" not in re.sub(r"http-equiv", "", page)
+    assert "http" not in re.sub(r'http-equiv|xmlns="[^"]*"', "", page)
 
 
 def test_pictures_show_their_figures():
     picture = drift_report().pictures["output.characters"]
-    rows = table_of(picture)
-    assert len(rows) == 40
-    assert rows[0][0] == "0.000 to 12.50"
-    heights = [float(y) for y in re.findall(r"L[\d.]+ ([\d.]+)H", str(distribution(picture, "x")))]
-    assert len(heights) == 80
-    top = max(max(picture["reference"]), max(picture["current"]))
-    assert heights[20] == pytest.approx(104 - 98 * picture["reference"][20] / top, abs=0.06)
-    assert heights[60] == pytest.approx(104 - 98 * picture["current"][20] / top, abs=0.06)
+    chart = two_sides(picture, "output.characters")
+    assert len(chart.rows) == 40
+    assert chart.rows[0][0] == "0.000 to 12.50"
+    filled, outline = (layer["data"]["values"] for layer in chart.spec["layer"])
+    assert [row["before"] for row in filled] == pytest.approx(list(picture["reference"]))
+    assert [row["y"] for row in outline[1:41]] == pytest.approx(list(picture["current"]))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_pictures_show_their_figures():
     ],
 )
 def test_nothing_to_draw(picture):
-    assert distribution(picture, "x") == ""
+    assert two_sides(picture, "x") is None
 
 
 def test_an_empty_report():

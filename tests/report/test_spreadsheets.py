@@ -1,14 +1,21 @@
 """CSV files and workbooks, opened by LibreOffice: whatever a model wrote, no cell computes."""
 
 import csv
+import dataclasses
 import itertools
 import shutil
 import subprocess
+from collections import Counter
 
 import pytest
 
-from evalharness.report.frames import csv_text, metrics_frame, samples_frame, write_parquet
+from evalharness.drift.result import Drift
+from evalharness.record import ScoreRow, seal
+from evalharness.report.frames import csv_text, metrics_frame, samples_frame, scores_frame, write_parquet
 from evalharness.report.workbook import write_workbook
+
+from .drifting import drift_line, drift_report
+from .test_compare import FIGURE, comparison
 
 _LEADS = ("=", "+", "-", "@", "\t=", "\r=", "\n=", "＝", "＋", "－", "＠", "=-", "+=", "@=")
 _BODIES = (
@@ -92,6 +99,81 @@ def test_no_payload_is_evaluated(make_record, office, tmp_path, monkeypatch, kin
         # As it was written, but for white space that a file of text cannot tell apart.
         assert "".join(cell.removeprefix("'").split()) == "".join(payload.split()), payload
         assert not cell.startswith(("#", "Err:"))
+
+
+def _plain(cell):
+    """A cell as it was written, but for white space that a file of text cannot tell apart, and the mark of text."""
+    return "".join(cell.removeprefix("'").split())
+
+
+def _every_csv(record):
+    """What each verb that exports writes, every payload in several places of it."""
+    from dataclasses import replace
+
+    from evalharness.record import Rating
+    from evalharness.record.rating_csv import ratings_to_csv
+
+    figures = [
+        replace(FIGURE, task=one, metric=one, group=one, candidate=one, model=one, baseline_model=one)
+        for one in PAYLOADS
+    ]
+    findings = [replace(drift_line(one, 0.5, 0.2), reason=one, segment=one) for one in PAYLOADS]
+    ratings = [
+        Rating(one, one, one, one, 0, one, "label", label=one, comment=one, asked=one) for one in PAYLOADS
+    ]  # fmt: skip
+    yield "metrics", csv_text(metrics_frame(record))
+    yield "scores", csv_text(scores_frame(record))
+    yield "compare", csv_text(comparison(*figures).frame())
+    report = drift_report(findings=tuple(findings))
+    drift = Drift(**{field.name: getattr(report, field.name) for field in dataclasses.fields(report)})
+    yield "drift", csv_text(drift.frame())
+    yield "ratings", ratings_to_csv(ratings)
+
+
+def _hostile(make_record):
+    """A record whose figures, groups and scores are named by payloads."""
+    record = make_record(n=4)
+    results = [
+        dataclasses.replace(record.results[0], task=one, model=one, metric=one, group=one, signature=one)
+        for one in PAYLOADS
+    ]
+    scores = [ScoreRow(one, one, one, one, "d" * 64, 1.0) for one in PAYLOADS]
+    return seal(
+        record.folder.parent / "hostile",
+        dataclasses.replace(record.manifest, id="hostile", results=tuple(results)),
+        [],
+        scores,
+        [],
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.office
+def test_no_csv_of_any_verb_is_evaluated(make_record, office, tmp_path):
+    texts = dict(_every_csv(_hostile(make_record)))
+    path = tmp_path / "all.csv"
+    path.write_text("".join(texts.values()), encoding="utf-8")  # one start of the office for all of them
+    (rows,) = office(path).values()
+    shown = Counter(_plain(cell) for row in rows for cell in row)
+    assert not {"42", "44"} & set(shown)
+    assert not [cell for cell in shown if cell.startswith("Err:") or cell in ("#NAME?", "#VALUE!", "#REF!", "#N/A")]
+    for payload in PAYLOADS:
+        assert shown[_plain(payload)] >= 3 + 3 + 6 + 2 + 7, payload
+
+
+@pytest.mark.slow
+@pytest.mark.office
+def test_no_sheet_of_a_workbook_is_evaluated(make_record, office, tmp_path):
+    verdict = {"state": "fail", "tier": "block", "value": 0.5, "ci_low": 0.4, "ci_high": 0.6, "limit": 0.9, "n": 9}
+    verdicts = [verdict | dict.fromkeys(("rule", "task", "model", "metric", "reason"), one) for one in PAYLOADS]
+    path = tmp_path / "report.xlsx"
+    write_workbook(_hostile(make_record), path, {"state": "fail", "reason": PAYLOADS[0], "verdicts": verdicts})
+    for name, rows in office(path).items():
+        shown = Counter(_plain(cell) for row in rows for cell in row)
+        assert not {"42", "44"} & set(shown), name
+        assert not [cell for cell in shown if cell.startswith("Err:") or cell in ("#NAME?", "#VALUE!")], name
+        for payload in PAYLOADS if name in ("rules", "metrics", "scores") else ():
+            assert shown[_plain(payload)] >= 3, (name, payload)
 
 
 @pytest.mark.slow

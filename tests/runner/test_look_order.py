@@ -3,7 +3,7 @@
 import numpy as np
 
 from evalharness.core.types import Sample
-from evalharness.runner.look_order import sample_order
+from evalharness.runner.look_order import joint_fractions, sample_order
 
 
 def samples(n, *, cluster=None, groups=None):
@@ -25,7 +25,7 @@ def test_every_sample_is_in_one_part_and_parts_are_of_a_size():
     assert sorted(np.concatenate(parts).tolist()) == list(range(1_003))
     assert [len(part) for part in parts] == [201, 201, 200, 201, 200]
     assert order.up_to(1).tolist() == sorted(np.concatenate(parts[:2]).tolist())
-    assert order.fractions()[-1] == 1.0
+    assert joint_fractions([order])[None] == (201 / 1_003, 402 / 1_003, 602 / 1_003, 803 / 1_003, 1.0)
 
 
 def test_the_order_hangs_on_seed_and_content_alone():
@@ -55,7 +55,11 @@ def test_groups_are_counted_where_they_matter():
     order = sample_order(found, seed=0, n_parts=2, groups={"language=de", "language=fr"})
     n = sum(i % 4 == 0 for i in order.part(0).tolist())
     assert order.groups == {"language=de": (n, 25)}
-    assert order.fractions("language=de") == (n / 25, 1.0)
+    assert joint_fractions([order])["language=de"] == (n / 25, 1.0)
+    # A group of tasks has the samples of all of them; one of them may have none of a group.
+    other = sample_order(samples(10), seed=0, n_parts=2, groups={"language=de"})
+    for both in ([order, other], [other, order]):
+        assert joint_fractions(both) == {None: (55 / 110, 1.0), "language=de": (n / 25, 1.0)}
 
 
 def test_few_samples_and_none():

@@ -298,22 +298,10 @@ def test_without_what_decides_it_says_how_to_have_it(folder):
         ("{stop_when_decided: true}", "{stop_when_decided: {looks: 1}}", "greater than or equal to 2|at least 2"),
         ("gates:\n", "gates:\n  decide_on: point\n", "needs decide_on: interval"),
         ("at_least: 0.8", "at_least: 0.8, tier: warn", "needs a rule to decide"),
-        (
-            "metrics: [exact_match]}",
-            "metrics: [exact_match]}\n  - {id: mmlu, lm_eval: mmlu}",
-            "cannot part the documents",
-        ),
-        (
-            "metrics: [exact_match]}",
-            "model: bot, metrics: [{llm_judge: {model: bot, rubric: 'Good? {{ answer }}', scale: [1, 5]}}]}",
-            "cannot wait for ask.llm_judge",
-        ),
     ],
 )
 def test_what_does_not_go_with_it_is_refused_with_its_place(folder, old, new, message):
     text = SUITE.replace(old, new)
-    if "llm_judge" in new:
-        text = text.replace("ask.exact_match", "ask.llm_judge")
     with pytest.raises(SuiteError, match=message) as caught:
         run(text)
     assert "suite.yaml:" in str(caught.value)
@@ -336,6 +324,103 @@ def test_judges_are_asked_about_the_answers_that_there_are(folder):
     assert looks(record)["made"] == 1
     assert record.manifest.execution["judging"]["n_requests"] == 100
     assert {result.metric: result.n for result in record.results}["llm_judge"] == 100
+
+
+JUDGED = """\
+version: 1
+name: judged
+models:
+  bot: {backend: fake, reply: "{{ 'good' if prompt.split(' ')[1]|int % 20 else 'bad' }} {{ prompt }}"}
+  judge: {backend: fake, reply: '{"reason": "r", "score": {{ 5 if "good" in prompt else 1 }}}'}
+datasets:
+  d: {path: d.jsonl}
+tasks:
+  - {id: ask, dataset: d, prompt: "say {{ q[1:] }}", model: bot, metrics: [
+      {llm_judge: {model: judge, rubric: "Is it right? {{ answer }}", scale: [1, 5]}}]}
+execution: {stop_when_decided: true}
+gates:
+  rules:
+    - {metric: ask.llm_judge, at_least: 4.0}
+"""
+
+
+@pytest.mark.parametrize("cache", ["reuse", "off"])
+def test_a_rule_on_a_judges_figure_asks_the_judge_after_every_part(folder, cache):
+    progress = _Totals()
+    record = run(JUDGED.replace("4.0", "4.6"), cache=cache, progress=progress)
+    found = looks(record)
+    assert found["made"] > 2
+    (rule,) = found["rules"]
+    assert (rule["metric"], rule["state"]) == ("llm_judge", "pass")
+    n = found["n_requests"]
+    assert rule["n"] == n == record.manifest.execution["judging"]["n_requests"]
+    # Every verdict was asked for once, whether or not there is a store.
+    assert progress.n == 2 * n
+    assert record.manifest.execution["judging"]["n_asked"] == n
+    score = next(result for result in record.results if result.metric == "llm_judge")
+    assert score.n == n
+    bad = sum(row.response.text.startswith("bad") for row in record.iter_samples())
+    assert score.value == pytest.approx((5 * (n - bad) + bad) / n)
+    outcome = decide_record(record)
+    assert (outcome.state, outcome.verdicts[0].reason) == ("pass", rule["reason"])
+
+
+def test_a_judge_that_says_no_stops_the_run_too(folder):
+    record = run(JUDGED.replace("4.0", "4.95"))
+    assert states(record) != ["pass"]
+    assert looks(record)["n_saved"] > 0
+
+
+PAIRED = """\
+version: 1
+name: judged
+models:
+  long: {backend: fake, reply: "{{ prompt }}{% if prompt|length % 2 %} and more{% endif %}"}
+  short: {backend: fake, reply: "{{ prompt[:1] }}"}
+  judge: {backend: python, function: "judge:judge"}
+datasets:
+  d: {path: d.jsonl}
+tasks:
+  - {id: ask, dataset: d, prompt: "{{ q }}", metrics: [{llm_judge: {model: judge, rubric: Which?, against: short}}]}
+execution: {stop_when_decided: true}
+gates:
+  rules:
+    - {metric: ask.llm_judge, at_least: 0.6, model: long}
+"""
+JUDGE = """\
+import json, re
+
+def judge(prompt):
+    texts = dict(re.findall(r"<<<begin \\w+ ANSWER ([AB])>>>\\n(.*?)\\n<<<end", prompt[1]["content"], re.S))
+    return json.dumps({"reason": "longer", "better": "A" if len(texts["A"]) > len(texts["B"]) else "B"})
+"""
+
+
+def test_judged_pairs_are_looked_at_with_the_model_that_they_are_against(folder):
+    Path("judge.py").write_text(JUDGE, "utf-8")
+    record = run(PAIRED, allow_code=True)
+    (rule,) = looks(record)["rules"]
+    assert (rule["model"], rule["state"]) == ("long", "pass")
+    # Both models were asked about the samples of the part; each pair of answers was judged in both orders.
+    assert looks(record)["n_requests"] == 2 * rule["n"] == record.manifest.execution["judging"]["n_requests"]
+    assert looks(record)["n_saved"] > 0
+
+
+def test_judges_that_no_rule_waits_for_are_asked_once_at_the_end(folder, monkeypatch):
+    from evalharness.runner import judging
+
+    calls, whole = [], judging.ask_judges
+
+    async def counted(tasks, judgements, ask, **options):
+        calls.append(options)
+        return await whole(tasks, judgements, ask, **options)
+
+    monkeypatch.setattr(judging, "ask_judges", counted)
+    record = run(JUDGED + "    - {metric: ask.output_chars, at_least: 2}\n")
+    assert calls == [{"whole": False}] * looks(record)["made"] + [{}]
+    calls.clear()
+    run(JUDGED.replace("ask.llm_judge, at_least: 4.0", "ask.output_chars, at_least: 2"))
+    assert calls == [{}]
 
 
 class _Counting:

@@ -20,7 +20,7 @@ from evalharness.stats.bootstrap import (
     resample_totals,
     resample_weights,
 )
-from evalharness.stats.intervals import bounded_mean_interval, leaning_interval
+from evalharness.stats.leaning import bounded_mean_interval, lean_of, leaning_interval
 
 
 def mean(totals):
@@ -161,7 +161,8 @@ def test_the_bounded_jackknife_of_a_mean_is_near_that_of_its_values():
     values = np.random.default_rng(0).beta(8, 1, size=50)
     left_out = jackknife(rows_of(values), mean)
     found = bounded_jackknife_interval(float(values.mean()), left_out, (0, 1))
-    expected = leaning_interval(float(values.mean()), float(values.var(ddof=1)) / 50, 50, (0, 1))
+    lean = lean_of(values - values.mean())
+    expected = leaning_interval(float(values.mean()), float(values.var(ddof=1)) / 50, 50, (0, 1), lean=lean)
     assert found == pytest.approx(expected, abs=1e-12)
     assert found == pytest.approx(bounded_mean_interval(values, (0, 1)), abs=0.01)
     shifted = bounded_jackknife_interval(100 * values.mean() - 50, 100 * left_out - 50, (-50, 50))

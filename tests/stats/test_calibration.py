@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.stats.calibration import calibration_interval, equal_mass_error
-from evalharness.stats.intervals import leaning_interval, wilson
+from evalharness.stats.intervals import wilson
+from evalharness.stats.leaning import leaning_interval
 
 
 def plain(confidence, correct, bins):

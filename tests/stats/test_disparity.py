@@ -9,7 +9,8 @@ import pytest
 from scipy import stats as scipy_stats
 
 from evalharness.stats.disparity import disparity_of, disparity_values
-from evalharness.stats.intervals import leaning_interval, mean_interval
+from evalharness.stats.intervals import mean_interval
+from evalharness.stats.leaning import leaning_interval
 from evalharness.stats.levels import levels_of
 from evalharness.stats.simultaneous import Greatest, SmallestRatio, max_t
 

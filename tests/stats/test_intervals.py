@@ -11,17 +11,16 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.proportion import proportion_confint
 
+from evalharness.stats.cluster_spread import cluster_spread
 from evalharness.stats.intervals import (
     beta_posterior,
-    bounded_mean_interval,
     clopper_pearson,
     cluster_codes,
     cluster_standard_error,
-    cluster_wilson,
-    leaning_interval,
     mean_interval,
     wilson,
 )
+from evalharness.stats.leaning import bounded_mean_interval, cluster_wilson, lean_of, leaning_interval
 
 VECTORS = Path(__file__).parents[2] / ".." / "shared" / "vectors" / "stats" / "proportion_ci.json"
 
@@ -202,16 +201,24 @@ def test_bounded_intervals_keep_their_promises(values, size, bounds):
     assert alone == pytest.approx(bounded_mean_interval(array, bounds), abs=1e-9 * (high - low))
 
 
-def test_in_clusters_the_variance_is_the_cluster_robust_one():
+def test_in_clusters_error_and_freedom_are_those_of_the_clusters():
     rng = np.random.default_rng(6)
     codes = np.repeat(np.arange(9), rng.integers(1, 8, 9))
     values = np.clip(rng.beta(4, 2, 9)[codes] + rng.normal(0, 0.05, codes.size), 0.01, 0.99)
-    variance = cluster_standard_error(values, codes) ** 2 * 9 / 8
+    found = cluster_spread(values, codes)
     p = values.mean()
-    expected = leaning_interval(p, variance, 9, (0, 1), spread=max(values.var() / (p * (1 - p)), 3 / 9))
+    expected = leaning_interval(
+        p,
+        found.error**2,
+        9,
+        (0, 1),
+        spread=max(values.var() / (p * (1 - p)), 3 / 9),
+        freedom=found.freedom,
+        lean=lean_of(found.sums * 9 / values.size),
+    )
     assert bounded_mean_interval(values, (0, 1), codes=codes) == pytest.approx(expected, abs=1e-12)
-    wide = values.var(ddof=1) / values.size
-    assert variance > 1.5 * wide
+    assert found.error**2 > 1.5 * values.var(ddof=1) / values.size
+    assert found.freedom < 7
 
 
 def test_few_clusters_that_are_all_alike_leave_room_for_others():
@@ -221,11 +228,37 @@ def test_few_clusters_that_are_all_alike_leave_room_for_others():
     p = values.mean()
     found = bounded_mean_interval(values, (0, 1), codes=codes)
     assert found.low < 0.9 < p < found.high
-    variance = max(cluster_standard_error(values, codes) ** 2 * 6 / 5, values.var() / 29)
-    assert found == pytest.approx(leaning_interval(p, variance, 6, (0, 1), spread=3 / 6), abs=1e-12)
+    # That some may be low is no reason for the upper end to reach further.
+    assert found.high < p + 3 * values.std()
     # Where there are many, those that were not seen are few.
     many, codes = rng.uniform(0.96, 0.99, 1000), np.arange(1000) // 5
     assert bounded_mean_interval(many, (0, 1), codes=codes).low > 0.97
+
+
+def test_the_lean_of_zeros_and_ones_is_the_slope_of_their_variance():
+    values = np.arange(100) < 90
+    shrunk = 100 / 106
+    assert lean_of(values - 0.9) == pytest.approx(shrunk * (1 - 2 * 0.9) / (0.9 * 0.1))
+    assert lean_of((values - 0.9) * 50) == pytest.approx(shrunk * (1 - 2 * 0.9) / (0.9 * 0.1) / 50)
+    assert lean_of(np.zeros(5)) == lean_of(np.zeros(0)) == 0.0
+
+
+def test_skewness_beyond_that_of_the_scale_reaches_further_on_its_side():
+    """Scores of .99 with a few of .3 on a scale of 0 to 1: a mean of .97 has a longer lower tail than shares have."""
+    plain = leaning_interval(0.97, 1e-4, 60, (0, 1))
+    for lean in (-5.0, -20.0, 0.9 * (1 / 0.97 - 1 / 0.03), 0.0):
+        # No more than the scale's own, and opposite skewness below: nothing changes.
+        assert leaning_interval(0.97, 1e-4, 60, (0, 1), lean=lean) == plain
+    steep = [leaning_interval(0.97, 1e-4, 60, (0, 1), lean=lean) for lean in (-40, -60, -120)]
+    lows = [found.low for found in (plain, *steep)]
+    assert lows == sorted(lows, reverse=True)
+    assert len(set(lows)) == 4
+    assert all(found.high == plain.high for found in steep)
+    # Skewness that is next to none is next to no change, whatever the scale's own.
+    for value in (0.1, 0.5, 0.9):
+        without = leaning_interval(value, 1e-3, 60, (0, 1))
+        for lean in (-1e-9, 1e-9):
+            assert leaning_interval(value, 1e-3, 60, (0, 1), lean=lean) == pytest.approx(without, abs=1e-9)
 
 
 def test_clusters_never_narrow_the_interval():
@@ -305,3 +338,37 @@ def test_clustered_intervals_cover(n_clusters, share):
     assert hits["wilson"] / 1500 < 0.85  # what ignoring clusters costs
     assert hits["cluster_wilson"] / 1500 > 0.925
     assert hits["mean"] / 1500 > 0.90
+
+
+def _unequal(rng, *, n_clusters, share, correlation):
+    """Clusters of 1 to some 30 samples, most of them small, with a rate of right answers of their own."""
+    sizes = np.maximum(1, np.round(5 * np.exp(rng.normal(-0.5, 1.0, n_clusters)))).astype(int)
+    both = 1 / correlation - 1
+    rates = np.repeat(rng.beta(share * both, (1 - share) * both, n_clusters), sizes)
+    return (rng.random(rates.size) < rates).astype(float), np.repeat(np.arange(n_clusters), sizes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_clusters", "share"), [(20, 0.5), (60, 0.9)])
+def test_clusters_of_very_different_sizes_are_covered(n_clusters, share):
+    """As though they were of one size, with C − 1 degrees of freedom, they were in 91 to 92 of 100 draws."""
+    rng = np.random.default_rng(7)
+    held = 0
+    for _ in range(1500):
+        values, codes = _unequal(rng, n_clusters=n_clusters, share=share, correlation=0.3)
+        low, high = bounded_mean_interval(values, (0, 1), codes=codes)
+        held += low <= share <= high
+    assert 0.93 < held / 1500 < 0.99
+
+
+@pytest.mark.slow
+def test_rare_low_scores_in_clusters_are_covered():
+    """About .99 and about .3, in 60 clusters: the scale alone leans too little, and 91 of 100 held the truth."""
+    rng = np.random.default_rng(8)
+    held, codes = 0, np.repeat(np.arange(60), 5)
+    for _ in range(1500):
+        rates = np.repeat(rng.beta(2.266, 0.068, 60), 5)
+        values = np.where(rng.random(300) < rates, 0.99, 0.3) + rng.uniform(-0.005, 0.005, 300)
+        low, high = bounded_mean_interval(values, (0, 1), codes=codes)
+        held += low <= 0.3 + 0.69 * 2.266 / 2.334 <= high
+    assert 0.93 < held / 1500 < 0.99

@@ -34,6 +34,8 @@ def test_two_small_models_are_asked_in_several_designs(tmp_path: Path) -> None:
         "short-texts.gap",
         "pronouns.pro_preference",
         "applicants.gap",
+        "applicants-zh.gap",
+        "applicants-zh.gap_signed",
     ]
     assert designs["ethnicity"] == ["names.gap"]
     assert designs["stereotypes"] == ["pairs.crows_pairs"]

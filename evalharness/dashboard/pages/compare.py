@@ -26,6 +26,8 @@ router = APIRouter()
 _MOST = 6
 _KEPT = 16
 _lock = threading.Lock()
+# A comparison of large runs takes seconds and memory: few at once, and pages beside them stay quick.
+_turns = threading.BoundedSemaphore(2)
 _found: OrderedDict[tuple[str, ...], Comparison] = OrderedDict()
 
 
@@ -78,7 +80,8 @@ def compared(request: Request, baseline: str, candidates: list[str]) -> Comparis
         if key in _found:
             _found.move_to_end(key)
             return _found[key]
-    comparison = compare_records([_record(request, one) for one in candidates], _record(request, baseline))
+    with _turns:
+        comparison = compare_records([_record(request, one) for one in candidates], _record(request, baseline))
     with _lock:
         _found[key] = comparison
         while len(_found) > _KEPT:

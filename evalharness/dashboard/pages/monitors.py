@@ -5,27 +5,41 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Container, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
-from ...record.database import reading
-from ...report.charts import Chart, Mark, Point, trend, two_bars, two_histograms
-from ..access import Visitor, needs
+from ...core.errors import UsageError
+from ...record.database import reading, writing
+from ...record.deployments import (
+    MOST_CHARS,
+    Deployment,
+    add_deployment,
+    deployments_of,
+    remove_deployment,
+)
+from ...report.charts import Chart, Mark, Point, scatter, trend, two_sides
+from ...report.text import figure as figure_text
+from ...report.text import single_line
+from .. import audit
+from ..access import Visitor, checked, needs
 from ..charts import untitled
 from ..queries import monitors as rows
 from ..queries.alerts import AlertEvent, alerts_page, marks_of
-from ..queries.monitors import FigurePoint, FindingRow, IntervalFigure
-from ..web import checked_after, found, page, settings_of
+from ..queries.monitors import Estimated, FigurePoint, FindingRow, IntervalFigure
+from ..web import checked_after, found, go_to, page, settings_of
 from .runs import sandboxed
 
-__all__ = ["router"]
+__all__ = ["body_of", "change_deployment_added", "change_deployment_removed", "router"]
 
 router = APIRouter()
 Short = Annotated[str, Query(max_length=300)]
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
+Editor = Annotated[Visitor, Depends(checked("editor"))]
 _MOST_CHARTS = 8
 _LARGEST = 32 * 1024 * 1024
 
@@ -65,6 +79,8 @@ def monitor(
         marks = marks_of(connection, name, points[0].start_utc) if points else ()
         compared = next((row for row in newest if row.n_findings), None)
         findings = rows.findings_in(connection, compared.id) if compared else ()
+        deployed = deployments_of(connection, name)
+        estimated = rows.estimates_of(connection, name, names)
         page_of = rows.intervals_page(connection, name, after=checked_after(after), limit=20)
         open_alerts = alerts_page(connection, monitor=name, now=settings.clock(), limit=5)
     return page(
@@ -78,7 +94,9 @@ def monitor(
         figure=".".join(wanted) if wanted else "",
         segments=segments,
         segment=segment,
-        chart=_over_time(points, marks, wanted, segment, definition) if wanted else None,
+        chart=_over_time(points, [*marks, *deployed], wanted, segment, definition) if wanted else None,
+        deployments=deployed,
+        estimates=[(one, _estimated(one)) for one in estimated],
         compared=compared,
         findings=findings,
         latest=_by_column(figures),
@@ -97,7 +115,7 @@ def interval(request: Request, name: str, interval_id: int, visitor: Viewer) -> 
         findings = rows.findings_in(connection, row.id)
         figures = rows.figures_in(connection, row.id)
         folder = rows.interval_folder(connection, row.id, registry.reports)
-    drift = _drift(folder)
+    drift, kept = body_of(folder, "drift.json"), body_of(folder, "texts.json")
     return page(
         request,
         "interval.html.j2",
@@ -108,8 +126,10 @@ def interval(request: Request, name: str, interval_id: int, visitor: Viewer) -> 
         findings=findings,
         figures=_by_column(figures),
         charts=_pictures(drift, findings),
-        terms=_terms(drift),
-        examples=_examples(drift),
+        terms=_terms(drift) | _terms(kept),
+        examples=_examples(drift) | _examples(kept),
+        maps=[_map(one, kept) for one in kept.get("maps", ())],
+        texts=[(side, kept.get(side, {}).get("texts", ())) for side in ("reference", "current") if kept.get("maps")],
         has_report=folder is not None and (folder / "drift.html").is_file(),
     )
 
@@ -122,6 +142,56 @@ def report(request: Request, name: str, interval_id: int, visitor: Viewer) -> Re
         row = found(rows.interval_of(connection, name, _small(interval_id)), "interval", interval_id)
         folder = rows.interval_folder(connection, row.id, registry.reports)
     return sandboxed(None if folder is None else folder / "drift.html")
+
+
+@router.post("/monitors/{name}/deployments", include_in_schema=False)
+def deploy(
+    request: Request,
+    name: str,
+    visitor: Editor,
+    text: Annotated[str, Form(max_length=MOST_CHARS)],
+    at: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Note a deployment: now, or `at` a time in UTC."""
+    change_deployment_added(request, visitor, name, text, at)
+    return go_to(f"/monitors/{quote(name, safe='')}#deployed-h")
+
+
+@router.post("/monitors/{name}/deployments/{number}/remove", include_in_schema=False)
+def forget(request: Request, name: str, number: int, visitor: Editor) -> Response:
+    """Take the note of a deployment back."""
+    change_deployment_removed(request, visitor, name, number)
+    return go_to(f"/monitors/{quote(name, safe='')}#deployed-h")
+
+
+def change_deployment_added(request: Request, visitor: Visitor, monitor: str, text: str, at: str) -> Deployment:
+    """Note a deployment, and who did."""
+    settings = settings_of(request)
+    now = settings.clock()
+    try:
+        when = datetime.fromisoformat(at) if at else now
+    except ValueError:
+        raise UsageError(f"at: {at[:40]!r} is no time of ISO 8601; write 2026-11-23T14:00") from None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    with writing(settings.registry.engine) as connection:
+        found(rows.monitor_of(connection, monitor), "monitor", monitor)
+        one = add_deployment(connection, monitor, at=when, text=text, by=visitor.name, now=now)
+        audit.note(connection, now, who=visitor.name, action="deploy", subject=f"monitor {monitor}", detail=one.text)
+    return one
+
+
+def change_deployment_removed(request: Request, visitor: Visitor, monitor: str, number: int) -> Deployment:
+    """Take the note of a deployment back, and note who did."""
+    settings = settings_of(request)
+    now = settings.clock()
+    with writing(settings.registry.engine) as connection:
+        known = {one.id for one in deployments_of(connection, monitor, limit=10_000)}
+        found(number if number in known else None, "deployment", number)
+        one = remove_deployment(connection, monitor, number)
+        audit.note(
+            connection, now, who=visitor.name, action="forget deploy", subject=f"monitor {monitor}", detail=one.text
+        )
+    return one
 
 
 def _wanted(
@@ -147,19 +217,25 @@ def _small(number: int) -> int:
 
 def _over_time(
     points: Sequence[FigurePoint],
-    marks: Sequence[AlertEvent],
+    marks: Sequence[AlertEvent | Deployment],
     wanted: tuple[str, str],
     segment: str,
     definition: Mapping[str, Any],
 ) -> Chart:
-    def nan(value: float | None) -> float:
-        return math.nan if value is None else value
-
-    def last(moment: Any) -> str:
+    def last(moment: datetime) -> str:
         return next((p.end_utc for p in points if p.end_utc >= moment), points[-1].end_utc).isoformat()
 
-    shown = [Point(p.end_utc.isoformat(), nan(p.value), nan(p.ci_low), nan(p.ci_high), f"n = {p.n:,}") for p in points]
-    fired = [Mark(last(mark.at_utc), "alert", mark.note or mark.kind) for mark in marks]
+    shown = [
+        Point(p.end_utc.isoformat(), _nan(p.value), _nan(p.ci_low), _nan(p.ci_high), f"n = {p.n:,}") for p in points
+    ]
+    fired = [
+        # A deployment stands where it was done, an alert under the interval that rang it.
+        Mark(mark.at_utc.isoformat(), "deploy", mark.text)
+        if isinstance(mark, Deployment)
+        else Mark(last(mark.at_utc), "alert", mark.note or mark.kind)
+        for mark in marks
+        if points and mark.at_utc >= points[0].start_utc
+    ]
     chart = trend(
         shown,
         title=f"{'.'.join(wanted)}{f' where {segment}' if segment else ''}",
@@ -169,6 +245,24 @@ def _over_time(
         width=900,
     )
     return untitled(chart)
+
+
+def _estimated(one: Estimated) -> Chart:
+    """What labels said, in the band that was estimated without them."""
+    expected = [(p.end_utc.isoformat(), _nan(p.ci_low), _nan(p.ci_high)) for p, _ in one.points if p.ci_low is not None]
+    realised = [
+        Point(
+            p.end_utc.isoformat(),
+            math.nan if r is None else _nan(r.value),
+            note=f"estimated {figure_text(_nan(p.value))}, n = {p.n:,}" + ("" if r is None else f"; labels {r.n:,}"),
+        )
+        for p, r in one.points
+    ]
+    return untitled(trend(realised, title=one.name, of=one.name, expected=expected, width=900))
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _limit(definition: Mapping[str, Any], figure: str, segment: str) -> tuple[str, float] | None:
@@ -190,12 +284,12 @@ def _by_column(figures: Sequence[IntervalFigure]) -> list[tuple[str, list[Interv
     return list(groups.items())
 
 
-def _drift(folder: Path | None) -> Mapping[str, Any]:
-    """What the interval's comparison kept for pictures: `drift.json`; empty where there is none."""
+def body_of(folder: Path | None, name: str) -> Mapping[str, Any]:
+    """What the interval kept for pictures (`drift.json`) and of texts (`texts.json`); empty where there is none."""
     try:
-        if folder is None or (folder / "drift.json").stat().st_size > _LARGEST:
+        if folder is None or (folder / name).stat().st_size > _LARGEST:
             return {}
-        body = json.loads((folder / "drift.json").read_bytes())
+        body = json.loads((folder / name).read_bytes())
     except (OSError, ValueError):
         return {}
     return body if isinstance(body, dict) else {}
@@ -205,16 +299,23 @@ def _pictures(drift: Mapping[str, Any], findings: Sequence[FindingRow]) -> list[
     """The reference and now of each column, those that drifted first."""
     pictures = drift.get("pictures", {})
     order = list(dict.fromkeys([*(f.column for f in findings if not f.segment), *pictures]))
-    made = []
-    for column in order[: _MOST_CHARTS * 2]:
-        picture = pictures.get(column) or {}
-        if picture.get("kind") == "numeric":
-            sides = picture["edges"], picture["reference"], picture["current"]
-            made.append(two_histograms(*sides, title=column, of=column))
-        elif picture.get("kind") == "category":
-            sides = picture["labels"], picture["reference"], picture["current"]
-            made.append(two_bars(*sides, title=column, of=column))
+    drawn = (two_sides(pictures.get(column) or {}, column) for column in order[: _MOST_CHARTS * 2])
+    made = [chart for chart in drawn if chart is not None]
     return made[:_MOST_CHARTS]
+
+
+def _map(one: Mapping[str, Any], kept: Mapping[str, Any]) -> Chart:
+    """Vectors of texts in the plane, each with its text."""
+    points, links = [], []
+    of = str(one["column"]).partition(".")[0]
+    for side in ("reference", "current"):
+        texts = kept.get(side, {}).get("texts", ())
+        for i, (xy, row) in enumerate(zip(one[side], texts, strict=False)):
+            if xy is not None:
+                points.append((float(xy[0]), float(xy[1]), side, single_line(str(row.get(of, "")))))
+                links.append(f"#{side}-{i}")
+    first, second = (f"component {n} ({share:.0%} of the variance)" for n, share in enumerate(one["explained"], 1))
+    return scatter(points, title=str(one["column"]), x=first, y=second, links=links, width=640)
 
 
 def _terms(drift: Mapping[str, Any]) -> dict[str, list[tuple[str, float, float, float]]]:

@@ -10,9 +10,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from ...core.visible import single_line
 from ...record.database import reading, writing
 from .. import audit
-from ..access import Refused, Visitor, checked, needs, same_text
+from ..access import Refused, Visitor, checked, needs, same_text, token_kind
 from ..catalogue import LANGUAGES
 from ..users import begin_session, check_password, end_session, stored_hash
 from ..web import LANGUAGE_COOKIE, go_to, page, set_visit, settings_of
@@ -23,28 +24,34 @@ Sender = Annotated[Visitor, Depends(checked("anyone"))]
 _PLACE: Final = re.compile(r"/(?![/\\])[^\x00-\x20\\]{0,1000}")
 _TRIES: Final = 10
 _TRIES_S: Final = 300.0
+_AT_ONCE: Final = 4
+_LONGEST_WAIT_S: Final = 10.0
+_NOTED: Final = 100
 
 
 class Tries:
-    """Counts wrong passwords by user and address, so that nobody tries them all."""
+    """Counts tries of passwords by user and address, so that nobody tries them all."""
 
     def __init__(self) -> None:
+        # A password takes 64 MiB to check: this many at once, however many are sent.
+        self.turns = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
-        self._failed: OrderedDict[str, list[float]] = OrderedDict()
+        self._made: OrderedDict[str, list[float]] = OrderedDict()
 
-    def is_allowed(self, key: str, now_s: float) -> bool:
-        """Whether one more try may be made."""
+    def take(self, key: str, now_s: float, most: int = _TRIES) -> bool:
+        """Count a try before it is made, so that many at once are not one; whether it may be made."""
         with self._lock:
-            recent = [at for at in self._failed.get(key, ()) if now_s - at < _TRIES_S]
-            return len(recent) < _TRIES
+            recent = [at for at in self._made.pop(key, []) if now_s - at < _TRIES_S]
+            is_allowed = len(recent) < most
+            self._made[key] = [*recent, now_s] if is_allowed else recent
+            while len(self._made) > 10_000:
+                self._made.popitem(last=False)
+            return is_allowed
 
-    def failed(self, key: str, now_s: float) -> None:
-        """Note a wrong one."""
+    def forget(self, key: str) -> None:
+        """The right password was among them."""
         with self._lock:
-            recent = [at for at in self._failed.pop(key, []) if now_s - at < _TRIES_S]
-            self._failed[key] = [*recent, now_s]
-            while len(self._failed) > 10_000:
-                self._failed.popitem(last=False)
+            self._made.pop(key, None)
 
 
 @router.get("/login", include_in_schema=False)
@@ -66,18 +73,30 @@ def login(
     settings = settings_of(request)
     now = settings.clock()
     tries: Tries = request.app.state.tries
-    key = f"{name}\n{request.client.host if request.client else ''}"
-    if not tries.is_allowed(key, now.timestamp()):
+    peer = request.client.host if request.client else ""
+    key = f"{name}\n{peer}"
+    if not tries.take(key, now.timestamp()):
         raise Refused(429, "too many wrong passwords; wait five minutes")
     token = settings.access.api_token
     if not name and token:
-        is_right, who, kind = same_text(password, token), "token", "token"
+        is_right, who, kind = same_text(password, token), "token", token_kind(token)
     else:
         with reading(settings.registry.engine) as connection:
             stored = stored_hash(connection, name)
-        is_right, who, kind = check_password(stored, password), name, "password"
-    if not is_right:
-        tries.failed(key, now.timestamp())
+        if not tries.turns.acquire(timeout=_LONGEST_WAIT_S):
+            raise Refused(503, "too many passwords are being checked; try again in a moment")
+        try:
+            is_right, who, kind = check_password(stored, password), name, "password"
+        finally:
+            tries.turns.release()
+    if is_right:
+        tries.forget(key)
+    else:
+        # Whoever sends thousands of wrong ones fills no disk with them.
+        if tries.take(f"noted\n{peer}", now.timestamp(), _NOTED):
+            with writing(settings.registry.engine) as connection:
+                shown = single_line(name)[:80] or "(no name)"
+                audit.note(connection, now, who=shown, action="wrong password", subject=f"from {single_line(peer)}")
         return page(
             request,
             "login.html.j2",
@@ -108,7 +127,8 @@ def logout(request: Request, visitor: Sender) -> Response:
     """End the session."""
     settings = settings_of(request)
     with writing(settings.registry.engine) as connection:
-        end_session(connection, visitor.token)
+        if end_session(connection, visitor.token):
+            audit.note(connection, settings.clock(), who=visitor.name, action="log out", subject="")
     response = go_to("/login")
     response.delete_cookie("evalharness_visit", path="/")
     return response
@@ -136,7 +156,7 @@ def _entered(request: Request, who: str, kind: str, to: str) -> Response:
     now = settings.clock()
     with writing(settings.registry.engine) as connection:
         token = begin_session(connection, who, kind, now)
-        audit.note(connection, now, who=who, action="log in", subject=f"by {kind}")
+        audit.note(connection, now, who=who, action="log in", subject=f"by {kind.partition(' ')[0]}")
     response = RedirectResponse(to, status_code=303)
     # A new cookie: whoever knew that of the visitor before knows nothing of the session.
     set_visit(response, token, is_https=settings.is_https)

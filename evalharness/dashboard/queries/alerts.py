@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, literal, select, tuple_
 from ...record.acknowledge import OPEN
 from ...record.alert_tables import ALERT_EVENTS, ALERTS
 from ...record.silences import Silence
-from ...record.tables import UtcTime
+from ...record.tables import AnyText, UtcTime
 from ..cursor import place_of, read_place
 from .runs import number
 
@@ -98,8 +98,8 @@ def alerts_page(
         query = query.where(ALERTS.c.state.in_(OPEN) if is_open else ALERTS.c.state.not_in(OPEN))
     if monitor:
         query = query.where(ALERTS.c.monitor == monitor)
-    if place := read_place(after):
-        here = tuple_(literal(place[0], UtcTime), literal(str(place[1])))
+    if place := read_place(after, str):
+        here = tuple_(literal(place[0], UtcTime), literal(place[1], AnyText))
         query = query.where(tuple_(ALERTS.c.since_utc, ALERTS.c.fingerprint) < here)
     rows = tuple(_alert(row, silences, now) for row in connection.execute(query).mappings())
     more = place_of(rows[limit - 1].since_utc, rows[limit - 1].fingerprint) if len(rows) > limit else None

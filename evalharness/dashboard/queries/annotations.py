@@ -28,9 +28,11 @@ class RatedTask:
 
 
 def rated_tasks(connection: Connection, *, limit: int = 100) -> tuple[RatedTask, ...]:
-    """What was rated, the newest first; ratings that were replaced or taken back count once or not at all."""
+    """What was rated in the `limit` runs that were rated last; replaced ratings and those taken back do not count."""
+    last_runs = select(RATINGS.c.run_id).group_by(RATINGS.c.run_id).order_by(func.max(RATINGS.c.id).desc()).limit(limit)
+    run_ids = list(connection.execute(last_runs).scalars())
     identity = [RATINGS.c[n] for n in ("run_id", "task", "model", "sample_id", "repeat", "rater", "question", "asked")]
-    newest = select(func.max(RATINGS.c.id)).group_by(*identity, RATINGS.c.against)
+    newest = select(func.max(RATINGS.c.id)).where(RATINGS.c.run_id.in_(run_ids)).group_by(*identity, RATINGS.c.against)
     query = (
         select(
             RATINGS.c.run_id,

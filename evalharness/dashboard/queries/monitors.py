@@ -19,12 +19,14 @@ from ..cursor import place_of, read_place
 from .runs import number
 
 __all__ = [
+    "Estimated",
     "FigurePoint",
     "FindingRow",
     "IntervalFigure",
     "IntervalPage",
     "IntervalRow",
     "MonitorRow",
+    "estimates_of",
     "figure_names",
     "figures_in",
     "findings_in",
@@ -130,6 +132,30 @@ class FindingRow:
     n_current: int
 
 
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """A figure estimated without labels, interval by interval, and what labels said where they have come."""
+
+    name: str
+    points: tuple[tuple[FigurePoint, FigurePoint | None], ...]
+
+    @property
+    def n_known(self) -> int:
+        """The intervals of which both are known."""
+        return sum(self._holds(*pair) is not None for pair in self.points)
+
+    @property
+    def n_held(self) -> int:
+        """Those in which the interval held what labels said."""
+        return sum(bool(self._holds(*pair)) for pair in self.points)
+
+    @staticmethod
+    def _holds(guess: FigurePoint, known: FigurePoint | None) -> bool | None:
+        if known is None or known.value is None or guess.ci_low is None or guess.ci_high is None:
+            return None
+        return guess.ci_low <= known.value <= guess.ci_high
+
+
 def monitors(connection: Connection) -> tuple[MonitorRow, ...]:
     """All monitors, those with open alerts first, then by name."""
     found = [_monitor(connection, row) for row in connection.execute(select(MONITORS)).mappings().all()]
@@ -155,8 +181,8 @@ def intervals_page(connection: Connection, monitor: str, *, after: str | None, l
         UsageError: if `after` is no place in a list.
     """
     query = _newest(monitor).limit(limit + 1)
-    if place := read_place(after):
-        here = tuple_(literal(place[0], UtcTime), literal(int(place[1])))
+    if place := read_place(after, int):
+        here = tuple_(literal(place[0], UtcTime), literal(place[1]))
         query = query.where(tuple_(INTERVALS.c.end_utc, INTERVALS.c.id) < here)
     items = tuple(_interval(row) for row in connection.execute(query).mappings())
     more = place_of(items[limit - 1].end_utc, items[limit - 1].id) if len(items) > limit else None
@@ -261,6 +287,22 @@ def series(
         for row in connection.execute(query).mappings()
     ]
     return tuple(sorted(points, key=lambda point: (point.end_utc, point.interval_id)))
+
+
+def estimates_of(connection: Connection, monitor: str, names: Sequence[tuple[str, str, str]]) -> tuple[Estimated, ...]:
+    """What was estimated of the newest intervals, with what labels said; `names` as `figure_names` finds them."""
+    found = []
+    for column in dict.fromkeys(column for column, name, _ in names if _is_estimate(column, name)):
+        guesses = series(connection, monitor, column, "value")
+        known = {one.interval_id: one for one in series(connection, monitor, column, "realised")}
+        found.append(
+            Estimated(column.removeprefix("estimate."), tuple((one, known.get(one.interval_id)) for one in guesses))
+        )
+    return tuple(found)
+
+
+def _is_estimate(column: str, name: str) -> bool:
+    return column.startswith("estimate.") and name == "value"
 
 
 def _excess(one: FindingRow) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, exists, func, literal, or_, select, tuple_
 
-from ...record.tables import PROMOTIONS, RESULTS, RUNS, UtcTime
+from ...record.tables import PROMOTIONS, RESULTS, RUN_MODELS, RUNS, AnyText, UtcTime
 from ..cursor import place_of, read_place
 
 __all__ = [
@@ -108,10 +108,17 @@ def runs_page(connection: Connection, wanted: RunFilter, *, after: str | None = 
     Raises:
         UsageError: if `after` is no place in a list.
     """
-    query = _filtered(select(RUNS), wanted).order_by(RUNS.c.created_utc.desc(), RUNS.c.id.desc()).limit(limit + 1)
-    if place := read_place(after):
-        here = tuple_(literal(place[0], UtcTime), literal(str(place[1])))
-        query = query.where(tuple_(RUNS.c.created_utc, RUNS.c.id) < here)
+    query, made, identity = select(RUNS), RUNS.c.created_utc, RUNS.c.id
+    if wanted.model and wanted.suite:
+        asked = exists().where(RUN_MODELS.c.run_id == RUNS.c.id, RUN_MODELS.c.model == wanted.model)
+        query = query.where(asked)
+    elif wanted.model:
+        # The list of the model's runs, which is in this order: no other run is looked at.
+        query = query.join(RUN_MODELS, RUN_MODELS.c.run_id == RUNS.c.id).where(RUN_MODELS.c.model == wanted.model)
+        made, identity = RUN_MODELS.c.created_utc, RUN_MODELS.c.run_id
+    query = _filtered(query, wanted).order_by(made.desc(), identity.desc()).limit(limit + 1)
+    if place := read_place(after, str):
+        query = query.where(tuple_(made, identity) < tuple_(literal(place[0], UtcTime), literal(place[1], AnyText)))
     rows = connection.execute(query).mappings().all()
     items = _runs(connection, rows[:limit])
     more = place_of(items[-1].created_utc, items[-1].id) if len(rows) > limit else None
@@ -196,10 +203,10 @@ def _filtered(query: Select[Any], wanted: RunFilter) -> Select[Any]:
         query = query.where(RUNS.c.verdict.is_(None))
     elif wanted.verdict:
         query = query.where(RUNS.c.verdict == wanted.verdict)
-    if wanted.model:
-        query = query.where(exists().where(RESULTS.c.run_id == RUNS.c.id, RESULTS.c.model == wanted.model))
     if wanted.text:
-        held = [column.contains(wanted.text, autoescape=True) for column in (RUNS.c.name, RUNS.c.id, RUNS.c.suite_name)]
+        held = [
+            column.icontains(wanted.text, autoescape=True) for column in (RUNS.c.name, RUNS.c.id, RUNS.c.suite_name)
+        ]
         query = query.where(or_(*held))
     return query
 
@@ -229,8 +236,8 @@ def _runs(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> tuple[Ru
 
 
 def _models(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    query = select(RESULTS.c.run_id, RESULTS.c.model).where(RESULTS.c.run_id.in_(ids)).distinct()
-    return _joined((row[0], row[1]) for row in connection.execute(query.order_by(RESULTS.c.run_id, RESULTS.c.model)))
+    query = select(RUN_MODELS.c.run_id, RUN_MODELS.c.model).where(RUN_MODELS.c.run_id.in_(ids))
+    return _joined((row[0], row[1]) for row in connection.execute(query.order_by(RUN_MODELS.c.model)))
 
 
 def _labels(connection: Connection, of: set[str], ids: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -107,7 +107,11 @@ for (const button of document.querySelectorAll("button.explore")) {
       // The interpreter: expressions are walked, never compiled, which the page's policy would forbid.
       await window.vegaEmbed(drawn, themed(spec), {
         ast: true, actions: false, defaultStyle: false, renderer: "svg", logLevel: 1, tooltip: tipper(figure),
-        loader: { load: () => Promise.reject(new Error("charts load nothing")) },
+        loader: {
+          load: () => Promise.reject(new Error("charts load nothing")),
+          // Links of points lead to places of this page, and nowhere else.
+          sanitize: (address) => (/^#[\w-]+$/.test(address) ? Promise.resolve({ href: address }) : Promise.reject(new Error("no place here"))),
+        },
       });
       place.replaceChildren(drawn);
       button.remove();

@@ -26,9 +26,12 @@ __all__ = ["Omnibus"]
 # test of it; the rest lies where the others find little (benchmarks/drift_power.py).
 _LOCATION, _SCALE, _SMOOTH, _COARSE, _SQUARES, _TAILS, _VALUES = 0.28, 0.05, 0.16, 0.03, 0.23, 0.19, 0.06
 _COARSE_BINS = 10
-# The tails that are watched by themselves: the outer 2 %, and what lies so many distances between the quartiles from
-# the median. Squares are taken no further than the last.
-_TAIL, _FENCES, _FARTHEST = 0.02, (1.75, 3.0), 12.0
+# A tail begins so many distances between the quartiles from the median: beyond it lies one row of 300 of a normal
+# column and one of eleven of a lognormal one. Squares are taken no further than the second, logarithms than the third.
+_FENCE, _FARTHEST, _NOWHERE = 2.0, 12.0, 1e9
+# Of more rows tails are counted: the outer 2 %, and what lies so many distances from the median. Counts have an exact
+# law, where a sum of logarithms has to be permuted.
+_MANY, _TAIL, _FENCES = 20_000, 0.02, (1.75, 3.0)
 # So many rows must lie in a tail: fewer cannot tell the windows apart.
 _LEAST = 4
 # From which share on a bin is a value that many rows have.
@@ -61,8 +64,9 @@ class Omnibus:
         p = Cauchy combination, with the weights
             0.28  normal scores of the ranks (van der Waerden's test): a shift
             0.23  squared distances from the median, in distances between the quartiles and up to 12 of them: outliers
-            0.19  the share of the outer 2 % of either side, and of what lies 1.75 and 3 distances between the
-                  quartiles from the median, in equal parts: contamination
+            0.19  log(distance/2) of what lies more than 2 distances between the quartiles from the median, either
+                  side in equal parts: contamination, a longer tail. Of more than 20,000 rows in its place the shares
+                  of the outer 2 % of either side and of what lies 1.75 and 3 distances from the median
             0.16  Anderson and Darling's A²: anything smooth
             0.06  the share of each value that 5 % or more of the rows have, in equal parts: more zeros
             0.05  squares of the normal scores (Klotz' test): a scale
@@ -128,9 +132,12 @@ def _parts(pooled: Floats, positions: Floats) -> _Parts:
     h = pooled / pooled.sum()
     scores = distances.normal_scores(pooled)
     off = _from_median(h, positions)
-    tails = [flag for flag in _tails(h, off) if float(pooled[flag].sum()) >= _LEAST]
-    values = _frequent(h, tails)
-    rows = np.stack([scores, scores * scores, off * off, *(flag.astype(np.float64) for flag in (*tails, *values))])
+    squares = np.clip(off, -_FARTHEST, _FARTHEST) ** 2
+    logs = [np.log(np.maximum(away, _FENCE) / _FENCE) for away in (-off, off)] if pooled.sum() <= _MANY else []
+    flags = [] if pooled.sum() <= _MANY else [flag for flag in _tails(h, off) if pooled[flag].sum() >= _LEAST]
+    tails = [*(beyond for beyond in logs if pooled[beyond > 0].sum() >= _LEAST), *flags]
+    values = _frequent(h, flags)
+    rows = np.stack([scores, scores * scores, squares, *(part.astype(np.float64) for part in (*tails, *values))])
     shares = [_TAILS / max(len(tails), 1)] * len(tails) + [_VALUES / max(len(values), 1)] * len(values)
     weights = np.array([_LOCATION, _SCALE, _SQUARES, *shares])
     # Where a column has two values only, the squares of the scores may not vary: such a part says nothing.
@@ -140,7 +147,7 @@ def _parts(pooled: Floats, positions: Floats) -> _Parts:
     groups = distances.merged_bins(pooled, _COARSE_BINS)
     return _Parts(
         rows[varies],
-        (np.arange(len(rows)) > 2)[varies],
+        (np.arange(len(rows)) >= len(rows) - len(flags) - len(values))[varies],
         np.concatenate([weights[varies], [_SMOOTH, _COARSE]]),
         np.where(variance > 1e-12, mass / np.maximum(variance, 1e-12), 0.0),
         np.eye(int(groups.max()) + 1)[groups],
@@ -154,7 +161,7 @@ def _from_median(h: Floats, positions: Floats) -> Floats:
             reached = np.cumsum(share) / share.sum()
             low, middle, high = positions[np.searchsorted(reached, (0.25, 0.5, 0.75))]
             if high > low:
-                return np.asarray(np.clip((positions - middle) / (high - low), -_FARTHEST, _FARTHEST))
+                return np.asarray(np.clip((positions - middle) / (high - low), -_NOWHERE, _NOWHERE))
     return np.zeros(h.size)
 
 

@@ -23,6 +23,7 @@ from .explained import ExplainedText
 from .hardware import steady_attention
 from .loading import quiet
 from .memory import BatchSize, Failure, Outcome, run_batches
+from .quick import quick
 from .rows import Row, causal_rows
 from .tokens import Encoded
 
@@ -159,15 +160,16 @@ class ClassifierGame(_TokenGame):
         by_length: dict[int, list[int]] = {}
         for index, row in enumerate(rows):
             by_length.setdefault(len(row), []).append(index)
-        with quiet(), steady_attention(self._device):
+        if 0 in by_length:
+            raise GameError("with every word removed the model has nothing to read; set another mask")
+        some = torch.from_numpy(rows[0][None]).to(self._device)
+        with quiet(), steady_attention(self._device), quick(self._model, some):
             for length, indexes in by_length.items():
                 self._evaluate_alike(rows, indexes, length, found)
         return found
 
     def _evaluate_alike(self, rows: Sequence[Ints], indexes: Sequence[int], length: int, found: Floats) -> None:
         """Rows of one length, so that nothing is padded."""
-        if not length:
-            raise GameError("with every word removed the model has nothing to read; set another mask")
 
         def run(batch: Sequence[int]) -> Sequence[Floats]:
             ids = torch.from_numpy(np.stack([rows[index] for index in batch])).to(self._device)

@@ -20,7 +20,8 @@ from evalharness.runner.occasion import with_tasks
 from evalharness.stats.agreement import cohen_kappa
 from evalharness.stats.arrays import Floats, np
 from evalharness.stats.bootstrap import jackknife_interval
-from evalharness.stats.intervals import cluster_codes, cluster_wilson, mean_interval, wilson
+from evalharness.stats.intervals import cluster_codes, mean_interval, wilson
+from evalharness.stats.leaning import cluster_wilson
 from evalharness.stats.multiple import holm
 from evalharness.stats.tests import paired_t
 from evalharness.suite.judgings import JUDGE_METRIC, judges_of, judgings_of

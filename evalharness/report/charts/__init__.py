@@ -7,7 +7,7 @@ drawn, or seen.
 from __future__ import annotations
 
 from .chart import Chart, Column
-from .distributions import bars, histogram, two_bars, two_histograms
+from .distributions import bars, histogram, two_bars, two_histograms, two_sides
 from .quality import curves, intervals, reliability_chart
 from .render import can_draw, png_of, svg_file, svg_of, warm_up
 from .trends import Mark, Point, scatter, trend
@@ -30,5 +30,6 @@ __all__ = [
     "trend",
     "two_bars",
     "two_histograms",
+    "two_sides",
     "warm_up",
 ]

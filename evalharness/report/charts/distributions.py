@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from ..text import amount, clip, figure, share
 from .chart import Chart, Column, Spec, number, rows_of
 from .theme import ACCENT, BEFORE, INK, MUTED, NARROW
 
-__all__ = ["bars", "histogram", "two_bars", "two_histograms"]
+__all__ = ["bars", "histogram", "two_bars", "two_histograms", "two_sides"]
 
 _HEIGHT, _STEP, _LABEL = 110, 24, 40
 _MOST_CLASSES = 12
@@ -195,3 +196,15 @@ def two_bars(
         (Column(of, is_number=False), Column("reference"), Column("current")),
         rows_of((name, share(before, 1), share(now, 1)) for name, before, now in rows),
     )
+
+
+def two_sides(picture: Mapping[str, Any], column: str) -> Chart | None:
+    """An entry of `DriftReport.pictures` as a chart; None where there is nothing to see."""
+    before, now = picture.get("reference", ()), picture.get("current", ())
+    if not max([*before, *now, 0.0]) > 0:
+        return None
+    if picture.get("kind") == "numeric" and picture["edges"][-1] > picture["edges"][0]:
+        return two_histograms(picture["edges"], before, now, title=column, of=column)
+    if picture.get("kind") == "category":
+        return two_bars(picture["labels"], before, now, title=column, of=column)
+    return None

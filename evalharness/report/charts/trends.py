@@ -14,6 +14,7 @@ __all__ = ["Mark", "Point", "scatter", "trend"]
 
 Kind = Literal["alert", "deploy", "promotion"]
 _LABEL = 28
+_NAME = 160
 _MARKS: dict[Kind, tuple[str, str]] = {
     "alert": (BAD, "triangle-down"),
     "deploy": (INK, "diamond"),
@@ -142,11 +143,27 @@ def trend(
     )
 
 
-def scatter(points: Sequence[tuple[float, float, str, str]], *, title: str, x: str, y: str, width: int = 420) -> Chart:
-    """A point for each (x, y, series, name); series differ in colour and shape, names stand in the table."""
+def scatter(
+    points: Sequence[tuple[float, float, str, str]],
+    *,
+    title: str,
+    x: str,
+    y: str,
+    links: Sequence[str] = (),
+    width: int = 420,
+) -> Chart:
+    """A point for each (x, y, series, name); series differ in colour and shape, names stand in the table.
+
+    `links` are where a click on each point leads, in a chart that can be clicked.
+    """
     names = list(dict.fromkeys(point[2] for point in points))[: len(SERIES)]
     shapes = ["circle", "triangle-up", "square", "diamond", "cross", "triangle-down"]
-    values = [{"x": number(a), "y": number(b), "of": clip(of, _LABEL)} for a, b, of, _ in points if of in names]
+    values = [
+        {"x": number(a), "y": number(b), "of": clip(of, _LABEL), "name": clip(name, _NAME)}
+        | ({"url": links[i]} if links else {})
+        for i, (a, b, of, name) in enumerate(points)
+        if of in names
+    ]
     domain = [clip(name, _LABEL) for name in names]
     legend = {"orient": "top", "symbolType": "circle"} if len(names) > 1 else None
     return Chart(
@@ -177,6 +194,7 @@ def scatter(points: Sequence[tuple[float, float, str, str]], *, title: str, x: s
                     "legend": legend,
                     "scale": {"domain": domain, "range": shapes[: len(names)]},
                 },
+                "tooltip": [{"field": "of", "title": "of"}, {"field": "name", "title": "what"}],
             },
         },
         (Column("", is_number=False), Column("series", is_number=False), Column(x), Column(y)),

@@ -1,0 +1,233 @@
+"""`TextPart`: some texts of an interval, kept as they were redacted, and what tells them from those of the reference.
+
+States hold numbers and words, no texts. Where `examples` is given, so many responses are drawn by the hash of their
+ids; of these and as many of the reference come the words that moved most, the texts that are typical of either side,
+and, where texts are embedded, a map: both sides' vectors in the plane of the reference's first two principal
+components. They lie in the interval's folder and go with it (`retention_days`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from evalharness.core.canonical import digest
+from evalharness.core.drifting import DriftFinding
+from evalharness.core.errors import EvalHarnessError
+from evalharness.core.files import atomic_folder
+from evalharness.core.production import ProductionResponse
+from evalharness.stats.arrays import Floats, np
+from evalharness.suite.monitor_entry import PathReference, RunReference, WindowReference
+
+from .describe import Watch, watches_of
+from .files import read_sealed, write_sealed
+from .fixed_reference import fixed_reference
+from .parts import Found, Responses, Setting
+from .references import earlier
+
+__all__ = ["TEXTS", "TextPart", "plane"]
+
+TEXTS: Final = "texts.json"
+_VECTORS: Final = "texts.npz"
+_LONGEST: Final = 2_000
+_SIDES: Final = ("input", "output")
+
+Row = dict[str, Any]
+
+
+class _Drawn:
+    """The texts of at most `most` responses, by the hash of their ids: the same whatever order they came in."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._heap: list[tuple[int, str, Row]] = []
+
+    def add(self, responses: Responses) -> None:
+        for one in responses:
+            if one.input is None and one.output is None:
+                continue
+            name = one.id.encode("utf-8", "replace")
+            drawn = -int.from_bytes(hashlib.sha256(b"evalharness texts\0" + name).digest()[:8])
+            if len(self._heap) < self._most:
+                heapq.heappush(self._heap, (drawn, one.id, _row(one)))
+            elif drawn > self._heap[0][0]:
+                heapq.heapreplace(self._heap, (drawn, one.id, _row(one)))
+
+    @property
+    def rows(self) -> list[Row]:
+        """By time."""
+        return sorted((row for *_, row in self._heap), key=lambda row: (row["at"], row["id"]))
+
+
+def _row(one: ProductionResponse) -> Row:
+    texts = {side: text[:_LONGEST] for side in _SIDES if (text := getattr(one, side)) is not None}
+    return {"id": one.id, "at": one.event_time.isoformat(timespec="seconds"), **texts}
+
+
+class _Side:
+    """Texts, with their vectors by embedded column."""
+
+    def __init__(self, rows: Sequence[Row], vectors: Mapping[str, Floats], name: str = "") -> None:
+        self.rows, self.vectors, self.name = list(rows), dict(vectors), name
+
+    def texts(self, side: str) -> list[str | None]:
+        return [row.get(side) for row in self.rows]
+
+    def files(self) -> dict[str, bytes]:
+        """What another interval reads of it."""
+        found = {TEXTS: _json({"current": {"texts": self.rows}})}
+        if self.vectors:
+            data = io.BytesIO()
+            kept: dict[str, Any] = {name: rows.astype(np.float16) for name, rows in self.vectors.items()}
+            np.savez_compressed(data, **kept)
+            found[_VECTORS] = data.getvalue()
+        return found
+
+    @classmethod
+    def of_files(cls, files: Mapping[str, bytes], name: str) -> _Side:
+        """What `files` wrote."""
+        rows = json.loads(files[TEXTS])["current"]["texts"]
+        vectors: dict[str, Floats] = {}
+        if _VECTORS in files:
+            with np.load(io.BytesIO(files[_VECTORS]), allow_pickle=False) as found:
+                vectors = {key: found[key].astype(np.float64) for key in found.files}
+        return cls(rows, vectors, name)
+
+
+class TextPart:
+    """Draws texts of the interval, and sets them beside those of the reference."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._monitor = setting.definition.monitor
+        self._drawn = _Drawn(self._monitor.examples)
+
+    @property
+    def input_digest(self) -> str:
+        """Nothing is read beside the responses and the reference."""
+        return ""
+
+    def add(self, responses: Responses) -> Responses:
+        """Draw; the responses stay as they are."""
+        self._drawn.add(responses)
+        return responses
+
+    def end(self, findings: Sequence[DriftFinding]) -> Found:
+        """The texts, and what tells them from those of the reference."""
+        rows = self._drawn.rows
+        if not rows:
+            return Found()
+        own = self._embedded(rows)
+        files = own.files()
+        reference = self._reference()
+        body: dict[str, Any] = {"current": {"texts": rows}}
+        if reference is not None and reference.rows:
+            body |= {"reference": {"name": reference.name, "texts": reference.rows}} | _told_apart(reference, own)
+        return Found(files={**files, TEXTS: _json(body)})
+
+    def _embedded(self, rows: Sequence[Row]) -> _Side:
+        embedded = [one for one in self._watches if any(one.side in row for row in rows)]
+        vectors = {}
+        for watch in embedded:
+            self._setting.beat()
+            assert watch.encoder is not None  # `_watches` are embeddings
+            vectors[watch.column] = watch.encoder.vectors([row.get(watch.side) for row in rows])
+        return _Side(rows, vectors)
+
+    @property
+    def _watches(self) -> list[Watch]:
+        given = watches_of(self._monitor.watch)
+        if not any(one.kind == "embedding" for one in given):
+            return []
+        made = watches_of(self._monitor.watch, base=self._setting.definition.base)
+        return [one for one in made if one.kind == "embedding"]
+
+    def _reference(self) -> _Side | None:
+        reference = self._monitor.reference
+        if isinstance(reference, RunReference | WindowReference | PathReference):
+            return self._fixed()
+        span = earlier(self._setting.definition, self._setting.interval)
+        folder = self._setting.past.files_of(span)
+        if folder is None or not (folder / TEXTS).is_file():
+            return None
+        files = {name: (folder / name).read_bytes() for name in (TEXTS, _VECTORS) if (folder / name).is_file()}
+        return _Side.of_files(files, str(span))
+
+    def _fixed(self) -> _Side:
+        """Texts of the fixed reference, drawn once and kept."""
+        definition = self._setting.definition
+        name, batches = fixed_reference(self._setting)
+        place = self._setting.past.folder / f"texts-{digest([definition.digest, name, self._monitor.examples])[:12]}"
+        if place.is_dir():
+            return _Side.of_files(read_sealed(place), name)
+        drawn = _Drawn(self._monitor.examples)
+        for batch in batches():
+            self._setting.beat()
+            drawn.add(batch)
+        side = self._embedded(drawn.rows)
+        try:
+            with atomic_folder(place) as temporary:
+                write_sealed(temporary, side.files())
+        except FileExistsError:
+            pass  # another process has drawn the same
+        except OSError as error:
+            raise EvalHarnessError(f"{place}: texts of the reference cannot be kept: {error}") from error
+        return _Side(side.rows, side.vectors, name)
+
+
+def _told_apart(reference: _Side, current: _Side) -> dict[str, Any]:
+    from evalharness.drift.terms import diagnose_texts
+
+    terms: list[Any] = []
+    examples: list[Any] = []
+    for side in _SIDES:
+        found = diagnose_texts(reference.texts(side), current.texts(side))
+        terms += [[side, one.term, one.z, one.share_reference, one.share_current] for one in found.terms]
+        sides = (("reference", found.reference_examples), ("current", found.current_examples))
+        examples += [[side, of, text, why] for of, texts in sides for text, why in texts]
+    return {"terms": terms, "examples": examples, "maps": list(_maps(reference, current))}
+
+
+def _maps(reference: _Side, current: _Side) -> Iterator[dict[str, Any]]:
+    for column, vectors in current.vectors.items():
+        before = reference.vectors.get(column)
+        if before is None or before.shape[1:] != vectors.shape[1:]:
+            continue
+        explained, points = plane(before, vectors)
+        if points is not None:
+            sides = {"reference": points[0], "current": points[1]}
+            told = {name: [_point(point) for point in found.tolist()] for name, found in sides.items()}
+            yield {"column": column, "explained": explained, **told}
+
+
+def _point(xy: Sequence[float]) -> list[float] | None:
+    return None if any(value != value for value in xy) else [round(value, 4) for value in xy]
+
+
+def plane(reference: Floats, current: Floats) -> tuple[list[float], tuple[Floats, Floats] | None]:
+    """Both sides' vectors, (n, d) and (m, d), in the plane of the reference's first two principal components.
+
+    Returns the shares of the reference's variance that the two explain, and (n, 2) and (m, 2) points; NaN where a
+    vector is. None where fewer than three vectors of the reference, or no two directions, are known. The sign of each
+    component is that which makes its largest loading positive, so that the same texts give the same map.
+    """
+    known = reference[np.isfinite(reference).all(axis=1)]
+    if len(known) < 3 or known.shape[1] < 2:
+        return [], None
+    mean = known.mean(axis=0)
+    _, singular, axes = np.linalg.svd(known - mean, full_matrices=False)
+    total = float((singular**2).sum())
+    if len(singular) < 2 or not singular[1] > 1e-9 * max(singular[0], 1e-300):
+        return [], None
+    axes = axes[:2]
+    axes = axes * np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])[:, None]
+    explained = [float(value**2) / total for value in singular[:2]]
+    return explained, ((reference - mean) @ axes.T, (current - mean) @ axes.T)
+
+
+def _json(body: object) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
