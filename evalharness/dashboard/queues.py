@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ..annotate.deck import Deck, deal
 from ..annotate.desk import Desk, check_earlier, rater_name
 from ..annotate.question import Question, label_question, pair_question, scale_question
-from ..core.errors import RecordError
+from ..core.errors import UsageError
 from ..record import Record, RunRegistry
 from ..record.database import reading
 from .queries.runs import run_folder, runs_of
@@ -81,14 +81,14 @@ def open_record(registry: RunRegistry, run_id: str) -> Record:
 
     Raises:
         NotFound: it knows none by that name.
-        RecordError: its folder is gone.
+        UsageError: its folder is gone.
     """
     with reading(registry.engine) as connection:
         if not runs_of(connection, [run_id]):
             raise NotFound(f"there is no run {run_id[:120]!r} in the registry")
         folder = run_folder(connection, run_id, registry.reports)
     if folder is None:
-        raise RecordError(f"run {run_id}: its folder is gone, and its outputs with it")
+        raise UsageError(f"run {run_id}: its folder is gone, and its outputs with it")
     return Record.open(folder)
 
 

@@ -93,7 +93,7 @@ def test_two_raters_agree_and_their_ratings_are_exported(client: Any, world: Wor
         ("run={run}&kind=label", 400, "write two labels or more"),
         ("run={run}&kind=pairwise", 400, "a second run"),
         ("run={run}&colour=red", 400, "colour"),
-        ("run={odd}", 503, "its folder is gone"),
+        ("run={odd}", 400, "its folder is gone"),
         ("", 400, "run"),
     ],
 )
