@@ -87,8 +87,8 @@ class Head:
             yield found[start : start + at_once].float()
 
     def _n_at_once(self) -> int:
-        weights = getattr(self._layer, "weight", None)
-        return _SLICE_ROWS if weights is None else _rows_at_once(weights.shape[0])
+        width = getattr(self._layer, "out_features", None)
+        return _SLICE_ROWS if width is None else _rows_at_once(width)
 
     def _at_once(self, hidden: torch.Tensor) -> bool:
         return len(hidden) <= self._n_at_once()

@@ -115,6 +115,11 @@ def load(
     elif spec.quantization is None and getattr(model, "hf_quantizer", None) is None:
         with _explained(name, location):
             model = model.to(device)
+    if backend == "hf-causal" and device == "cpu" and adapter is None and spec.quantization is None:
+        from .onednn import gains_by_onednn, with_onednn
+
+        if gains_by_onednn():
+            with_onednn(model)
     return Loaded(model=model.eval(), tokenizer=its_tokenizer, device=device)
 
 
