@@ -64,6 +64,12 @@ class Engine:
         """The model of transformers."""
         return self.model.weights
 
+    @property
+    def n_parameters(self) -> int:
+        """The weights of the model, each once."""
+        found: Any = self.model.report().get("weights", {})
+        return int(found.get("n_parameters", -1))
+
     def answers(
         self, kind: Kind, requests: Sequence[Request], *, name_of: Callable[[int], str], done: Callable[[int], None]
     ) -> list[Response]:

@@ -186,7 +186,7 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
         self._engine.open()
         weights, checkpoint = self._engine.weights, self._options.checkpoint
         info = {
-            "model_num_parameters": weights.num_parameters() if hasattr(weights, "num_parameters") else -1,
+            "model_num_parameters": self._engine.n_parameters,
             "model_dtype": getattr(weights, "dtype", ""),
             "model_revision": self._options.given.get("revision", "main"),
             "model_sha": _commit(checkpoint.path, checkpoint.revision),

@@ -161,7 +161,7 @@ class HfModel(BatchModel):
 
     def unload(self) -> None:
         loaded, self._loaded_model = self._loaded_model, None
-        n_parameters = 0 if loaded is None else sum(weight.numel() for weight in loaded.model.parameters())
+        n_parameters = 0 if loaded is None else _sizes(loaded.model)[0]
         del loaded
         self._sizes.clear()
         self.forget()
@@ -212,13 +212,17 @@ class HfModel(BatchModel):
         Raises:
             UsageError: the model has weights that cannot be drawn anew.
         """
+        from .onednn import with_onednn, without_onednn
         from .randomised import randomised_top
 
         self.forget_computed()
+        is_laid_out = without_onednn(self.weights) > 0
         try:
             with randomised_top(self.weights, n_layers=None, seed=seed):
                 yield
         finally:
+            if is_laid_out:
+                with_onednn(self.weights)
             self.forget_computed()
 
     def forget_computed(self) -> None:
@@ -233,9 +237,7 @@ class HfModel(BatchModel):
         """For the record: under `weights` how large the model is, and by kind of request what it has computed."""
         if self._loaded_model is None:
             return {}
-        weights = list(self._loaded_model.model.parameters())
-        n_parameters = sum(weight.numel() for weight in weights)
-        size = sum(weight.numel() * weight.element_size() for weight in weights)
+        n_parameters, size = _sizes(self._loaded_model.model)
         return {"weights": {"n_parameters": n_parameters, "bytes": size}}
 
     def size(self, kind: str) -> BatchSize:
@@ -257,8 +259,8 @@ class HfModel(BatchModel):
                 model = self._loaded_model.model
                 kept = _bytes_per_token(model)
                 if self.device == "cpu" and size.tokens is not None:
-                    weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
-                    size.tokens = min(size.tokens, max(_KEPT_BYTES, weights // _KEPT_SHARE) // kept)
+                    _, n_bytes = _sizes(model)
+                    size.tokens = min(size.tokens, max(_KEPT_BYTES, n_bytes // _KEPT_SHARE) // kept)
                 # On several devices none holds all layers of a token: what is left on the first one says too little.
                 if self.spec.device_map is None:
                     size.bound(kept, free=free_bytes(self.device))
@@ -271,6 +273,12 @@ class HfModel(BatchModel):
         import torch
 
         return _TOKENS_PER_THREAD * int(torch.get_num_threads())
+
+
+def _sizes(model: Any) -> tuple[int, int]:
+    from .onednn import sizes_of
+
+    return sizes_of(model)
 
 
 def _bytes_per_token(model: Any) -> int:

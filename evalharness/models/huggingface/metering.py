@@ -81,13 +81,15 @@ class _Live(TorchDispatchMode):  # type: ignore[misc]  # torch gives it no type
                 self._know(tensor, 0)
         found = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(found):
-            if isinstance(tensor, torch.Tensor):
+            if isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided:
                 storage = tensor.untyped_storage()
                 self._know(tensor, storage.nbytes() if tensor.device.type == "cpu" else 0)
         return found
 
     def _know(self, tensor: torch.Tensor, size: int) -> None:
-        """Count `size` bytes for the memory of `tensor`, if it is new."""
+        """Count `size` bytes for the memory of `tensor`, if it is new; weights in another layout show none."""
+        if tensor.layout is not torch.strided:
+            return
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key not in self._known:

@@ -8,27 +8,31 @@ order: logits differ in the last bits, as they do between processors.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-__all__ = ["OneDnnLinear", "gains_by_onednn", "with_onednn"]
+__all__ = ["OneDnnLinear", "gains_by_onednn", "sizes_of", "with_onednn", "without_onednn"]
 
 # Rows that the layout is chosen for: any number is right, and this one near the best from 1 to 3,000.
 _ROWS: Final = 1024
 # Smaller layers gain nothing.
-_LEAST_WEIGHTS: Final = 64 * 64
+_LEAST_WEIGHTS: Final = 256 * 256
 # Of sums of some thousand products in float32.
 _ROUNDING: Final = 1e-4
+_CPUINFO = Path("/proc/cpuinfo")
 
 
-class OneDnnLinear(torch.nn.Module):
+class OneDnnLinear(torch.nn.Module):  # type: ignore[misc]
     """A linear layer whose weights, (out, in) in float32, lie as oneDNN wants them."""
 
-    def __init__(self, layer: torch.nn.Linear) -> None:
+    def __init__(self, layer: torch.nn.Linear, *, is_shared: bool = False) -> None:
         super().__init__()
+        # Weights that another module has, too, are there anyway; in a tuple they are no parameter of this one.
+        self._shared = (layer.weight,) if is_shared else ()
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.bias = layer.bias
         self._laid_out = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
@@ -36,7 +40,12 @@ class OneDnnLinear(torch.nn.Module):
     @property
     def weight(self) -> torch.Tensor:
         """(out, in) the weights, copied back from the layout: for who looks at them, not for computing."""
-        return self._laid_out.to_dense()
+        return self._shared[0] if self._shared else self._laid_out.to_dense()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another module has the same weights."""
+        return bool(self._shared)
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """(..., in) → (..., out)."""
@@ -53,12 +62,14 @@ def with_onednn(model: Any) -> int:
     Nothing is changed where the first layer of a shape does not compute the same, but for rounding.
     """
     checked: dict[tuple[int, int, bool], bool] = {}
+    holders = Counter(id(weight) for module in model.modules() for weight in module._parameters.values())
     n = 0
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
             if not _suits(layer):
                 continue
-            made = OneDnnLinear(layer)
+            # An output layer that shares the embedding's weights: those stay as they are.
+            made = OneDnnLinear(layer, is_shared=holders[id(layer.weight)] > 1)
             shape = (layer.in_features, layer.out_features, layer.bias is not None)
             if shape not in checked:
                 checked[shape] = _is_same(layer, made)
@@ -66,6 +77,28 @@ def with_onednn(model: Any) -> int:
                 setattr(parent, name, made.eval())
                 n += 1
     return n
+
+
+def without_onednn(model: Any) -> int:
+    """Give `model` its plain layers back, in place, for who changes weights; returns how many."""
+    n = 0
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, OneDnnLinear):
+                plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
+                plain.weight = layer.weight if layer.is_shared else torch.nn.Parameter(layer.weight)
+                plain.bias = layer.bias
+                setattr(parent, name, plain.eval())
+                n += 1
+    return n
+
+
+def sizes_of(model: Any) -> tuple[int, int]:
+    """The number of weights of `model`, and their bytes, each weight once, however it is laid out."""
+    weights = [(weight.numel(), weight.element_size()) for weight in model.parameters()]
+    laid_out = [module for module in model.modules() if isinstance(module, OneDnnLinear) and not module.is_shared]
+    weights += [(module.in_features * module.out_features, 4) for module in laid_out]
+    return sum(n for n, _ in weights), sum(n * size for n, size in weights)
 
 
 def _suits(layer: torch.nn.Module) -> bool:
@@ -97,6 +130,6 @@ def gains_by_onednn() -> bool:
     if not (hasattr(torch.ops.mkldnn, "_linear_pointwise") and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
         return False
     try:
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")[:4000]
+        return "AuthenticAMD" in _CPUINFO.read_text(encoding="utf-8", errors="replace")[:4000]
     except OSError:
         return False
