@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import threading
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from ..core.errors import EvalHarnessError, NotComparableError, UsageError
 from ..core.visible import safe
-from ..report.charts import warm_up
+from ..report.charts import can_draw, warm_up
 from . import api, live
 from .access import Refused, Visitor, needs, visitor_of
 from .charts import vega_bundle
@@ -57,22 +58,36 @@ def make_app(settings: Settings) -> Any:
     return app
 
 
+def _make_ready() -> None:
+    warm_up()
+    if can_draw():
+        # What cannot be made now is tried again when somebody asks for it, who is then told.
+        with contextlib.suppress(Exception):
+            vega_bundle()
+
+
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.listeners = live.Listeners()
     # The first drawing takes half a second: it is not the first visitor who waits for it.
-    threading.Thread(target=warm_up, name="evalharness-charts", daemon=True).start()
+    threading.Thread(target=_make_ready, name="evalharness-charts").start()
     yield
     app.state.listeners.has_ended.set()
 
 
 def _add_own(app: FastAPI) -> None:
     @app.get("/assets/vega.js", include_in_schema=False)
-    def vega(visitor: Viewer) -> Response:
+    def vega(request: Request, visitor: Viewer) -> Response:
         """What draws interactive charts; a page asks for it when somebody wants to explore one."""
-        return Response(
-            vega_bundle(), media_type="text/javascript", headers={"cache-control": "private, max-age=86400"}
-        )
+        packed, digest = vega_bundle()
+        takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
+        tag = f'"{digest}{"-gzip" if takes_gzip else ""}"'
+        headers = {"cache-control": "private, max-age=86400", "vary": "accept-encoding", "etag": tag}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if takes_gzip:
+            return Response(packed, media_type="text/javascript", headers={**headers, "content-encoding": "gzip"})
+        return Response(gzip.decompress(packed), media_type="text/javascript", headers=headers)
 
     @app.get("/assets/{name}", include_in_schema=False)
     def asset(name: str, visitor: Anyone) -> Response:

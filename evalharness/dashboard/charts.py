@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import hashlib
 import threading
+import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +15,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from ..core.canonical import digest
+from ..core.files import cache_dir, write_atomic
 from ..report.charts import Chart, can_draw, svg_of
 from ..report.charts.render import interactive_spec
 from ..report.page import embed_json
@@ -75,12 +80,28 @@ def untitled(chart: Chart) -> Chart:
 
 
 @cache
-def vega_bundle() -> bytes:
+def vega_bundle() -> tuple[bytes, str]:
     """Vega, Vega-Lite and their embedding as one script, of the drawing library's own: no network is asked.
 
-    It takes two seconds of one core, once.
+    The script, packed by gzip, and a name of its content. To make it takes two seconds of one core, once for each
+    version of the library: it is kept in the cache.
     """
+    from importlib.metadata import version
+
+    place = cache_dir() / "dashboard" / f"vega-{version('vl-convert-python')}.js.gz"
+    try:
+        packed = place.read_bytes()
+        gzip.decompress(packed)
+    except (OSError, EOFError, zlib.error):
+        packed = _packed_bundle()
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(place, packed)
+    return packed, hashlib.sha256(packed).hexdigest()[:16]
+
+
+def _packed_bundle() -> bytes:
     import vl_convert
 
     # Without a snippet of ours it makes `vegaEmbed` known to the page.
-    return str(vl_convert.javascript_bundle()).encode()  # type: ignore[call-arg]
+    return gzip.compress(str(vl_convert.javascript_bundle()).encode(), mtime=0)  # type: ignore[call-arg]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import re
 import time
@@ -292,3 +293,34 @@ def test_estimates_stand_beside_what_labels_said(admin: Any) -> None:
     page = admin.get("/monitors/bot").text
     # 0.6 lies below the band of 0.68 to 0.9, 0.7 within; of the third there are no labels.
     assert "Labels lay within the band in 1 of 2 intervals." in page
+
+
+def test_what_draws_in_the_browser_is_packed_and_asked_for_once(admin: Any) -> None:
+    first = admin.get("/assets/vega.js", headers={"accept-encoding": "gzip"})
+    assert (first.status_code, first.headers["content-encoding"]) == (200, "gzip")
+    assert int(first.headers["content-length"]) < 400_000 < len(first.content)
+    plain = admin.get("/assets/vega.js", headers={"accept-encoding": "identity"})
+    assert (plain.content, "content-encoding" in plain.headers) == (first.content, False)
+    assert plain.headers["etag"] != first.headers["etag"]
+    known = {"accept-encoding": "gzip", "if-none-match": first.headers["etag"]}
+    again = admin.get("/assets/vega.js", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_bundle_in_the_cache_is_used_and_a_broken_one_made_anew(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evalharness.dashboard import charts
+
+    monkeypatch.setenv("EVALHARNESS_CACHE", str(tmp_path))
+    made = []
+    monkeypatch.setattr(charts, "_packed_bundle", lambda: made.append(1) or gzip.compress(b"bundle"))
+    for breaks in (b"", None, b"no gzip", gzip.compress(b"bundle")[:-4]):
+        (file,) = [*tmp_path.rglob("*.gz")] or [None]
+        if file is not None and breaks is not None:
+            file.write_bytes(breaks)
+        charts.vega_bundle.cache_clear()
+        packed, _ = charts.vega_bundle()
+        assert gzip.decompress(packed) == b"bundle"
+    assert len(made) == 3
+    charts.vega_bundle.cache_clear()
