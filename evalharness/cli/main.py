@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         # A process of our own makes hundred thousands of lasting objects and hardly a cycle: looking for garbage after
         # every 700 of them, Python's own habit, was a tenth of a run of 2,000 requests.
-        gc.set_threshold(100_000, 20, 100)
+        gc.set_threshold(200_000, 20, 100)
     # None is used here, and looking for them in every installed package costs 30 ms.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):
