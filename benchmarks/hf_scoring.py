@@ -187,7 +187,7 @@ def measure(engine: str, folder: Path, model: Path, batch_size: str, where: Wher
     )
     if engine != "lm-eval":
         report = lm._engine.model.report()
-        work = next(iter(report.values()))
+        work = next((one for one in report.values() if "tokens_computed" in one), {})
         computed = {"tokens": work.get("tokens_computed", 0), "distinct": work.get("tokens_distinct")}
     samples = [[sample["doc_id"], sample["resps"]] for sample in found["samples"]["bench"]]
     metrics = {k: v for k, v in found["results"]["bench"].items() if isinstance(v, float)}

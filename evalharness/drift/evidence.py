@@ -19,7 +19,7 @@ from evalharness.stats.group_spread import GroupSpread, group_spread, joint_df
 from evalharness.stats.monte_carlo import hypergeometric_tables, sequential_p
 from evalharness.stats.weighted_chi_square import shrunken_weights, weighted_chi_square_above
 
-__all__ = ["Evidence", "Spread", "evidence", "quadratic_p", "spread_of", "supremum_p"]
+__all__ = ["Evidence", "Spread", "evidence", "parted", "quadratic_p", "spread_of", "supremum_p"]
 
 Statistic = Callable[[Floats, Floats], Floats]
 
@@ -149,9 +149,23 @@ def quadratic_p(spread: Spread, root: Floats) -> Evidence:
     weights, total_df = shrunken_weights(deviations, df)
     t = float(((root @ spread.gap) ** 2).sum())
     if not weights.any():
-        return Evidence(1.0 if t <= 0 else math.nan, "no spread")
+        return parted(spread) if t > 0 else Evidence(1.0, "no spread")
     p = float(weighted_chi_square_above(t, weights, df=total_df))
     return Evidence(max(p, 1e-300), "clusters")
+
+
+def parted(spread: Spread) -> Evidence:
+    """The p-value where all groups of a side are alike and the sides differ: a model changed for all of them, say.
+
+    Were the groups exchangeable, of all ways to deal them out only this one and its mirror image would part them so.
+    A side without groups counts as the groups of the other one: it says no less.
+    """
+    sizes = [side.df + 1 for side in (spread.first, spread.second) if side.df < _KNOWN]
+    if not sizes:
+        return Evidence(math.nan, "no spread")
+    n, m = sizes if len(sizes) == 2 else (sizes[0], sizes[0])
+    log_ways = math.lgamma(n + m + 1) - math.lgamma(n + 1) - math.lgamma(m + 1)
+    return Evidence(min(1.0, 2 * math.exp(-log_ways)), "groups that are parted")
 
 
 def supremum_p(spread: Spread, root: Floats, statistic: Callable[[Floats], Floats], *, seed: int) -> Evidence:

@@ -13,7 +13,7 @@ from evalharness.stats.group_spread import group_spread, joint_df
 from evalharness.stats.tails import t_probability, t_quantile
 
 from ..base import Counts, Moments, Outcome, Rows
-from ..evidence import spread_of
+from ..evidence import parted, spread_of
 from .order import error_scale, nothing, z_sum
 
 __all__ = ["Mean", "Rate"]
@@ -65,7 +65,8 @@ class Rate:
             return nothing("too few clusters")
         first, second = (float((side.deviations[:, 1] ** 2).sum()) for side in spread)
         df = joint_df(first, second, spread.first.df, spread.second.df)
-        p_value = _t_p(q - p, first + second, df)
+        # Where all groups of a side say the same, Student's t knows no spread.
+        p_value = parted(spread).p_value if first + second <= 0 and p != q else _t_p(q - p, first + second, df)
         low, high = independent_newcombe(*_effective(p, first, x.sum()), *_effective(q, second, y.sum()))
         return Outcome(q - p, p_value, q - p, low, high, {"law": "clusters", "reference": p, "current": q})
 
