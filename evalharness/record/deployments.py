@@ -39,6 +39,10 @@ def add_deployment(
     text = " ".join(text.split())
     if not text or len(text) > MOST_CHARS:
         raise UsageError(f"say in 1 to {MOST_CHARS} characters what was deployed, as in: prompt v12; got {len(text):,}")
+    if at.year < 1970:
+        raise UsageError(
+            f"at: the year {at.year} was before anything was deployed; write a time such as 2026-11-23T14:00"
+        )
     if at > now:
         raise UsageError(f"{at:%Y-%m-%d %H:%M} UTC has not come yet; a deployment is noted when it is done")
     if connection.execute(select(MONITORS.c.name).where(MONITORS.c.name == monitor)).first() is None:

@@ -76,6 +76,14 @@ def test_everybody_can_use_every_page(odd: World, served: Any, visit: Any, schem
         found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
         faults = [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in found["violations"]]
         assert faults == [], path
+    # Charts that are explored, too.
+    page.goto(f"{address}/monitors/{quote(odd.monitor, safe='')}/intervals/{odd.interval}")
+    for button in page.query_selector_all("button.explore"):
+        button.click()
+    page.wait_for_function("() => document.querySelectorAll('button.explore').length === 0")
+    page.evaluate(axe)
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
 
 
 @pytest.mark.parametrize("width", [360, 2560])

@@ -278,6 +278,8 @@ def test_a_deployment_is_noted_shown_and_taken_back(admin: Any, world: World) ->
     assert [one["text"] for one in admin.get("/api/v1/monitors/bot/deployments").json()] == ["model m2", "prompt v12"]
     later = post("/api/v1/monitors/bot/deployments", json={"text": "m3", "at": "2026-03-02T12:30"})
     assert (later.status_code, "has not come yet" in later.text) == (400, True)
+    early = post("/api/v1/monitors/bot/deployments", json={"text": "m0", "at": "0001-01-01T00:00+14:00"})
+    assert (early.status_code, "before anything was deployed" in early.text) == (400, True)
     assert post("/api/v1/monitors/none/deployments", json={"text": "m3"}).status_code == 404
     gone = post(f"/api/v1/monitors/bot/deployments/{number}/remove", json={})
     assert gone.status_code == 200

@@ -113,6 +113,15 @@ for (const button of document.querySelectorAll("button.explore")) {
           sanitize: (address) => (/^#[\w-]+$/.test(address) ? Promise.resolve({ href: address }) : Promise.reject(new Error("no place here"))),
         },
       });
+      const picture = drawn.querySelector("svg");
+      if (picture) {
+        // The whole is one picture with a name, as the drawing was; its marks have none of their own.
+        for (const part of picture.querySelectorAll("[role]")) {
+          for (const name of ["role", "aria-roledescription", "aria-label"]) part.removeAttribute(name);
+        }
+        picture.setAttribute("role", "img");
+        picture.setAttribute("aria-label", figure.querySelector("figcaption").textContent);
+      }
       place.replaceChildren(drawn);
       button.remove();
     } catch {
