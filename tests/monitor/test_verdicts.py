@@ -134,8 +134,8 @@ def test_verdicts_are_figures_with_intervals_by_segment(judged: Judged) -> None:
     assert found["judges.requests"].value == 20
     questions = judged.asked()
     assert len(questions) == 20
-    assert "say 3" in questions[3]
-    assert "fine 3" in questions[3]
+    # Several are asked at a time, in no order.
+    assert sum("say 3\n" in text and "fine 3\n" in text for text in questions) == 1
 
 
 def test_nobody_is_asked_twice_about_a_response(judged: Judged) -> None:
