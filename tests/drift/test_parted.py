@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from evalharness.drift.api import drift
+from evalharness.drift.evidence import Spread, quadratic_p
+from evalharness.stats.group_spread import GroupSpread
 
 
 def frame(model: str, number: float, flag: bool, *, conversations: int, name: str = "c") -> pd.DataFrame:
@@ -32,3 +35,10 @@ def test_few_groups_that_are_parted_prove_little(conversations: int) -> None:
     least = 2 / math.comb(2 * conversations, conversations)
     for one in found:
         assert math.isnan(one.p_value) or one.p_value >= least * (1 - 1e-9), (one.column, one.p_value)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 5), (16, 16)])
+def test_the_chance_is_that_of_dealing_the_groups_out_so(n: int, m: int) -> None:
+    sides = [GroupSpread(np.array(shares), np.zeros((g, 2)), g - 1) for g, shares in ((n, [1.0, 0.0]), (m, [0.0, 1.0]))]
+    found = quadratic_p(Spread(*sides), np.eye(2))
+    assert found.p_value == pytest.approx(min(1.0, 2 / math.comb(n + m, n)), rel=1e-9)

@@ -152,3 +152,9 @@ def test_the_plane_is_that_of_the_reference() -> None:
 @pytest.mark.parametrize("rows", [np.zeros((2, 4)), np.ones((9, 4)), np.full((9, 4), np.nan), np.zeros((9, 1))])
 def test_no_plane_where_there_are_no_two_directions(rows: Any) -> None:
     assert plane(rows, rows)[1] is None
+
+
+def test_long_texts_are_cut() -> None:
+    drawn = _Drawn(1)
+    drawn.add([ProductionResponse("a", BEGIN, input="x" * 9_000, output="y" * 10)])
+    assert [len(drawn.rows[0][side]) for side in ("input", "output")] == [2_000, 10]

@@ -8,12 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evalharness.core.errors import SuiteError
 from evalharness.monitor.measure import check_columns
 from evalharness.monitor.run import run_interval
 from evalharness.monitor.schedule import Interval
+from evalharness.monitor.scored import scored_of
+from evalharness.monitor.scores import _figures, _Kept
 from evalharness.monitor.store import figures_of
 from evalharness.record.database import reading
 
@@ -287,3 +290,21 @@ def test_a_reference_is_judged_as_a_whole_or_not_at_all(judged: Judged) -> None:
     judged.run(1)
     assert judged.status == "error"
     assert "execution.max_requests" in judged.note
+
+
+def test_a_budget_that_ends_later_withholds_what_was_judged_before(judged: Judged) -> None:
+    judged.write("  scores: [{metric: echo.good}]\n")
+    (scored,) = scored_of(judged.world.definition)
+    row = np.array([[1.0, 5.0, 25.0]])[:, : len(scored.metric.columns)]
+    kept = _Kept(scored, n=2, n_asked=1, rows=[row], weights=[1.0], clusters=[None])
+    for why_not, n in (("", 1), ("its budget has ended", 0)):
+        (value,) = [one for one in _figures(kept, why_not) if one.name == "value"]
+        assert (value.n, math.isnan(value.value)) == (n, not n)
+
+
+def test_verdicts_are_forgotten_as_intervals_are(judged: Judged) -> None:
+    judged.write("  scores: [{metric: echo.good}]\n  interval: 2h\n  retention_days: 0.0000001\n")
+    judged.run(0, 2)
+    assert len(judged.asked()) == 40
+    judged.run(1, 2)
+    assert len(judged.asked()) == 40

@@ -247,3 +247,23 @@ def test_a_disk_that_has_failed_before_the_last_place_is_taken_holds_nobody_up(m
     with pytest.raises(StoreError, match="the disk is full"):
         run_async(main())
     assert time.monotonic() - began < 4
+
+
+def test_answers_that_come_fast_are_kept_in_groups_and_the_first_one_at_once():
+    puts = []
+
+    class Timed(MemoryStore):
+        def put(self, responses, *, model=""):
+            puts.append(time.monotonic())
+            super().put(responses, model=model)
+
+    async def soon(request):
+        await asyncio.sleep(0.002)
+
+    began = time.monotonic()
+    store = Timed()
+    answers = go(requests(*(str(i) for i in range(100))), Scripted(before=soon), store)
+    took_s = time.monotonic() - began
+    assert len(answers.responses) == len(store.kept) == 100
+    assert len(store.puts[0]) < 10
+    assert len(puts) <= took_s / 0.02 + 3

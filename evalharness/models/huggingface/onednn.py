@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import torch
 
+from .packed import has_onednn
+
 __all__ = ["OneDnnLinear", "gains_by_onednn", "sizes_of", "with_onednn", "without_onednn"]
 
 # Rows that the layout is chosen for: any number is right, and this one near the best from 1 to 3,000.
@@ -125,9 +127,7 @@ def _is_same(layer: torch.nn.Linear, made: OneDnnLinear) -> bool:
 @cache
 def gains_by_onednn() -> bool:
     """Whether this machine's processor is AMD's, and torch has oneDNN and the operators that it compiles models to."""
-    if not torch.backends.mkldnn.is_available() or not getattr(torch.backends.mkldnn, "enabled", True):
-        return False
-    if not (hasattr(torch.ops.mkldnn, "_linear_pointwise") and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
+    if not has_onednn():
         return False
     try:
         return "AuthenticAMD" in _CPUINFO.read_text(encoding="utf-8", errors="replace")[:4000]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["PackedLinears", "packed_linears"]
+__all__ = ["PackedLinears", "has_onednn", "packed_linears"]
 
 # Rows that the layout is chosen for: any number is right, and this one near the best for 12 to 3,000.
 _ROWS = 1024
@@ -86,7 +86,7 @@ _of_models_lock = threading.Lock()
 
 def packed_linears(model: Any) -> PackedLinears | None:
     """The laid-out weights of `model`, made when they are first used; None where this torch has no oneDNN."""
-    if not isinstance(model, torch.nn.Module) or not _is_there():
+    if not isinstance(model, torch.nn.Module) or not has_onednn():
         return None
     with _of_models_lock:
         if model not in _of_models:
@@ -94,7 +94,7 @@ def packed_linears(model: Any) -> PackedLinears | None:
         return _of_models[model]
 
 
-def _is_there() -> bool:
+def has_onednn() -> bool:
     """Whether the operators, torch's own for compiled models, are there, and oneDNN is not put off."""
     if not torch.backends.mkldnn.is_available() or not getattr(torch.backends.mkldnn, "enabled", True):
         return False
