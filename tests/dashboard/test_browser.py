@@ -17,6 +17,13 @@ ODD = (
     "${window.hacked=1}{{constructor.constructor('window.hacked=1')()}}javascript:window.hacked=1\u202e\u2028"
 )
 
+# Adds up in `window.moved` what the layout moved by itself: the field's "cumulative layout shift", but for what follows
+# on a click or a key.
+SHIFTS = (
+    "window.moved = 0; new PerformanceObserver(l => l.getEntries().forEach("
+    "e => { if (!e.hadRecentInput) window.moved += e.value; })).observe({type: 'layout-shift', buffered: true});"
+)
+
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -37,6 +44,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
+        page.add_init_script(SHIFTS)
         page.on("console", lambda m: told.append(f"console: {path}: {m.text}"))
         page.on("pageerror", lambda e: told.append(f"error: {path}: {e}"))
         page.on("dialog", lambda d: told.append(f"dialog: {path}: {d.message}"))
@@ -101,6 +109,22 @@ def test_nothing_of_the_data_runs_and_no_page_is_wider_than_the_screen(
         page.wait_for_function("() => document.querySelectorAll('button.explore').length === 0")
         assert page.evaluate("() => window.hacked === undefined"), path
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_moves_while_a_page_loads(odd: World, served: Any, visit: Any, width: int) -> None:
+    address = served(odd, no_login=True)
+    page = visit(address, "/", width=width)
+    for path in paths(odd):
+        page.goto(address + path)
+        page.wait_for_timeout(300)
+        assert page.evaluate("() => window.moved") < 0.01, path
+
+
+def test_the_look_at_what_moves_sees_it(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), "/", bypass_csp=True)
+    page.evaluate("() => document.body.prepend(Object.assign(document.createElement('hr'), {style: 'height: 300px'}))")
+    page.wait_for_function("() => window.moved > 0.01")
 
 
 def test_an_alert_is_looked_after(world: World, sessions: dict[str, str], served: Any, visit: Any) -> None:
