@@ -32,6 +32,8 @@ def everywhere(value: Any, odd: str, name: str = "") -> Any:
         return value if name in FIXED or not value else value + odd
     if isinstance(value, dict):
         return {everywhere(key, odd): everywhere(item, odd, str(key)) for key, item in value.items()}
+    if hasattr(value, "_make"):
+        return value._make(everywhere(item, odd, field) for field, item in zip(value._fields, value, strict=True))
     if isinstance(value, list | tuple):
         return type(value)(everywhere(item, odd, name) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -138,3 +140,45 @@ def test_explanations_in_the_run_report(why, looked_at, monkeypatch):
             "evalharness.report.view.explanation_views", lambda record, views=views: views, raising=False
         )
         looked_at(render_html(why), f"section{number}")
+
+
+PROBED = """
+version: 1
+name: probed
+models:
+  m: {backend: fake, reply: "The code is 281."}
+datasets:
+  rows:
+    rows: [{q: "He said that 3 men can't come!", a: "The code is 281.", who: x}, {q: "She is here.", a: b, who: y}]
+    groups: [who]
+tasks:
+  - {id: plain, dataset: rows, prompt: "{{ q }}", reference: "{{ a }}", metrics: [exact_match, rouge1]}
+  - {id: robust, probe: robustness, of: plain, perturbations: [typos, {case: upper}, contractions]}
+  - {id: rewritten, probe: counterfactual, of: plain, axis: gender, margin: 0.05, question: who}
+  - {id: haystack, probe: needle, lengths: [200, 400], depths: [0, 1], samples: 2, model: m}
+  - {id: leaks, dataset: rows, prompt: "{{ q }}", metrics: [pii]}
+"""
+
+
+def test_what_probes_find(looked_at, tmp_path, monkeypatch):
+    """Names of probes, perturbations, groups and levels come from files of users, as do the words that attacks try."""
+    from evalharness.report import html as page_of
+    from evalharness.report.attacks import AttackedText, AttackView, WordChange
+    from evalharness.report.worddiff import word_diff
+    from evalharness.runner import run
+
+    (tmp_path / "suite.yaml").write_text(PROBED, encoding="utf-8")
+    record = run(tmp_path / "suite.yaml", reports=tmp_path / "reports", environ={})
+    view = page_of.build_view(record, None, ())
+    assert view.probes
+    assert any(task.grids for task in view.tasks)
+    old, new = word_diff("a good film", "a fine film")
+    change, ends = ("good", "fine"), ("pos", "neg")
+    text = AttackedText("s1", "turned round", "pos", *ends, 0.9, 0.2, 7, 0.8, (change,), tuple(old), tuple(new))
+    attack = AttackView("robust", "m", 1, 0, (("turned round", 1),), (WordChange(*change, 1),), (text,))
+    for number, odd in enumerate(BATCHES):
+        shown = dataclasses.replace(view, tasks=everywhere(view.tasks, odd), probes=everywhere(view.probes, odd))
+        monkeypatch.setattr(page_of, "build_view", lambda *_, shown=shown: shown)
+        monkeypatch.setattr(page_of, "attack_views", lambda _, odd=odd: (everywhere(attack, odd),))
+        page = looked_at(render_html(record), f"probed{number}")
+    assert page.locator("main").inner_text().count("window.hacked") > 50
