@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from ..core.errors import EvalHarnessError, NotComparableError, UsageError
 from ..core.visible import safe
 from ..report.charts import can_draw, warm_up
-from . import api, live
+from . import api, api_alerts, api_monitors, live
 from .access import Refused, Visitor, needs, visitor_of
 from .charts import vega_bundle
 from .guard import Guard, TooLarge
@@ -50,7 +50,8 @@ def make_app(settings: Settings) -> Any:
     )
     app.state.settings = settings
     app.state.tries = visits.Tries()
-    for module in (overview, runs, compare, trends, monitors, alerts, rating, others, visits, live, api):
+    pages = (overview, runs, compare, trends, monitors, alerts, rating, others, visits, live)
+    for module in (*pages, api, api_monitors, api_alerts):
         app.include_router(module.router)
     _add_own(app)
     _add_errors(app)

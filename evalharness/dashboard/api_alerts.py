@@ -1,0 +1,100 @@
+"""The JSON interface to alerts and silences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Body, Query, Request
+
+from ..record.database import reading
+from ..record.silences import silences
+from .api_shared import ERRORS, PREFIX, After, Done, Editor, Key, Limit, Name, Number, Router, Viewer
+from .pages import alerts as alert_pages
+from .queries import alerts as alert_rows
+from .web import checked_after, found, settings_of
+
+__all__ = ["router"]
+
+router = Router(prefix=PREFIX, tags=["alerts"], responses=ERRORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert, and what happened to it."""
+
+    alert: alert_rows.AlertRow
+    events: tuple[alert_rows.AlertEvent, ...]
+
+
+@router.get("/alerts")
+def alerts(
+    request: Request,
+    visitor: Viewer,
+    state: Annotated[str, Query(pattern="^(open|all)$")] = "open",
+    monitor: Name = "",
+    after: After = None,
+    limit: Limit = 50,
+) -> alert_rows.AlertPage:
+    """Alerts, those that changed last first."""
+    settings = settings_of(request)
+    now = settings.clock()
+    with reading(settings.registry.engine) as connection:
+        return alert_rows.alerts_page(
+            connection,
+            is_open=True if state == "open" else None,
+            monitor=monitor,
+            after=checked_after(after),
+            limit=limit,
+            silences=silences(connection, now),
+            now=now,
+        )
+
+
+@router.get("/alerts/{fingerprint}")
+def alert(request: Request, fingerprint: Key, visitor: Viewer) -> Alert:
+    """One alert."""
+    settings = settings_of(request)
+    now = settings.clock()
+    with reading(settings.registry.engine) as connection:
+        quiet = silences(connection, now)
+        one = found(alert_rows.alert_of(connection, fingerprint, silences=quiet, now=now), "alert", fingerprint)
+        return Alert(one[0], alert_rows.events_of(connection, fingerprint))
+
+
+@router.post("/alerts/{fingerprint}/acknowledge")
+def acknowledge(
+    request: Request,
+    fingerprint: Key,
+    visitor: Editor,
+    note: Annotated[str, Body(embed=True, max_length=2_000)] = "",
+) -> Done:
+    """Say that you look after an alert: it is not told again until it ends."""
+    return Done(alert_pages.change_acknowledged(request, visitor, fingerprint, note))
+
+
+@router.get("/silences")
+def list_silences(request: Request, visitor: Viewer) -> tuple[alert_rows.SilenceRow, ...]:
+    """The silences that hold, and those to come."""
+    settings = settings_of(request)
+    with reading(settings.registry.engine) as connection:
+        return tuple(alert_rows.silence_row(one) for one in silences(connection, settings.clock()))
+
+
+@router.post("/silences")
+def add_silence(
+    request: Request,
+    visitor: Editor,
+    matchers: Annotated[list[str], Body(min_length=1, max_length=20)],
+    hours: Annotated[float, Body(gt=0, le=24 * 366)],
+    comment: Annotated[str, Body(max_length=2_000)] = "",
+) -> Done:
+    """Tell nobody of the alerts with these labels for a while."""
+    return Done(str(alert_pages.change_silence_added(request, visitor, matchers, hours, comment)))
+
+
+@router.post("/silences/{number}/end")
+def end_silence(request: Request, number: Number, visitor: Editor) -> Done:
+    """Let a silence end now."""
+    alert_pages.change_silence_ended(request, visitor, number)
+    return Done(str(number))

@@ -1,0 +1,64 @@
+"""What the routes of the JSON interface share: their errors, their parameters, and answers that JSON can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from .access import Visitor, checked_header, needs
+
+__all__ = ["ERRORS", "PREFIX", "Admin", "After", "Done", "Editor", "Key", "Limit", "Name", "Number", "Router", "Viewer"]
+
+PREFIX = "/api/v1"
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "Something of the request cannot be; the body says what."},
+    401: {"description": "Nobody is logged in, and no bearer token was sent."},
+    403: {"description": "Who is logged in may not do this."},
+    404: {"description": "There is no such thing in the registry."},
+    409: {"description": "These cannot be compared; the body says why."},
+}
+
+
+class Router(APIRouter):
+    """Routes whose answers hold no lone surrogate: texts of models may, and JSON cannot carry one."""
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        @wraps(endpoint)
+        def told(*arguments: Any, **named: Any) -> Any:
+            return _tellable(endpoint(*arguments, **named))
+
+        super().add_api_route(path, told, **more)
+
+
+def _tellable(value: Any) -> Any:
+    """`value` with U+FFFD for each lone surrogate in its texts."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_tellable(key): _tellable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_tellable, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value)(**{field.name: _tellable(getattr(value, field.name)) for field in fields(value)})
+    return value
+
+
+Viewer = Annotated[Visitor, Depends(needs("viewer"))]
+Editor = Annotated[Visitor, Depends(checked_header("editor"))]
+Admin = Annotated[Visitor, Depends(needs("admin"))]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Name = Annotated[str, Query(max_length=300)]
+Key = Annotated[str, Path(max_length=300)]
+Number = Annotated[int, Path(ge=0, lt=2**31)]
+After = Annotated[str | None, Query(max_length=400, description="`after` of the page before.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was changed."""
+
+    id: str
