@@ -19,6 +19,7 @@ from sqlalchemy import insert
 from evalharness.core.errors import UsageError
 from evalharness.dashboard.cursor import place_of, read_place
 from evalharness.dashboard.queries.runs import RunFilter, runs_page
+from evalharness.record.alert_tables import ALERT_EVENTS
 from evalharness.record.database import reading, writing
 from evalharness.record.running import RunningFile, running
 from evalharness.record.tables import RUNS
@@ -262,6 +263,18 @@ def test_no_text_becomes_markup(tmp_path: Any) -> None:
             assert "javascript:" not in answer.text, path
             assert not set("\u202e\x1b\x00") & set(answer.text), path
     odd.registry.close()
+
+
+def test_an_alert_of_a_backfill_is_marked_where_its_interval_lies(admin: Any, world: World) -> None:
+    event = {"fingerprint": "f" * 16, "monitor": "bot", "at_utc": NOW + timedelta(days=3), "kind": "firing"}
+    event |= {"revision": 0, "note": "long after"}
+    for name, end in (("the first interval's", NOW - timedelta(hours=2)), ("too old", NOW - timedelta(days=9))):
+        with writing(world.registry.engine) as connection:
+            ends = {"window_start_utc": end - timedelta(hours=1), "window_end_utc": end, "note": name}
+            connection.execute(insert(ALERT_EVENTS).values(event | ends))
+    page = admin.get("/monitors/bot").text
+    assert "alert at 2026-03-02T10:00:00+00:00: the first interval&#39;s" in page
+    assert "too old" not in page
 
 
 def test_a_deployment_is_noted_shown_and_taken_back(admin: Any, world: World) -> None:

@@ -22,7 +22,7 @@ from ...record.deployments import (
     deployments_of,
     remove_deployment,
 )
-from ...report.charts import Chart, Mark, Point, scatter, trend, two_sides
+from ...report.charts import SIDES, Chart, Mark, Point, scatter, trend, two_sides
 from ...report.text import figure as figure_text
 from ...report.text import single_line
 from .. import audit
@@ -222,7 +222,9 @@ def _over_time(
     segment: str,
     definition: Mapping[str, Any],
 ) -> Chart:
-    def last(moment: datetime) -> str:
+    def under(mark: AlertEvent) -> str:
+        # An interval that was read long after its end, as in a backfill, rings there where it lies.
+        moment = mark.window_end_utc or mark.at_utc
         return next((p.end_utc for p in points if p.end_utc >= moment), points[-1].end_utc).isoformat()
 
     shown = [
@@ -232,7 +234,7 @@ def _over_time(
         # A deployment stands where it was done, an alert under the interval that rang it.
         Mark(mark.at_utc.isoformat(), "deploy", mark.text)
         if isinstance(mark, Deployment)
-        else Mark(last(mark.at_utc), "alert", mark.note or mark.kind)
+        else Mark(under(mark), "alert", mark.note or mark.kind)
         for mark in marks
         if points and mark.at_utc >= points[0].start_utc
     ]
@@ -315,7 +317,7 @@ def _map(one: Mapping[str, Any], kept: Mapping[str, Any]) -> Chart:
                 points.append((float(xy[0]), float(xy[1]), side, single_line(str(row.get(of, "")))))
                 links.append(f"#{side}-{i}")
     first, second = (f"component {n} ({share:.0%} of the variance)" for n, share in enumerate(one["explained"], 1))
-    return scatter(points, title=str(one["column"]), x=first, y=second, links=links, width=640)
+    return scatter(points, title=str(one["column"]), x=first, y=second, links=links, colours=SIDES, width=640)
 
 
 def _terms(drift: Mapping[str, Any]) -> dict[str, list[tuple[str, float, float, float]]]:

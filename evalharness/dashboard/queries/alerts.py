@@ -56,7 +56,7 @@ class AlertPage:
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """Something that happened to an alert."""
+    """Something that happened to an alert; `window_end_utc` ends the interval that brought it about, if any did."""
 
     at_utc: datetime
     kind: str
@@ -64,6 +64,7 @@ class AlertEvent:
     note: str
     monitor: str
     fingerprint: str
+    window_end_utc: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,12 @@ def events_of(connection: Connection, fingerprint: str, *, limit: int = 100) -> 
 
 
 def marks_of(connection: Connection, monitor: str, since: datetime, *, limit: int = 100) -> tuple[AlertEvent, ...]:
-    """When alerts of a monitor began, since a time, the newest ones."""
+    """The alerts of a monitor that began in intervals since a time, the newest ones."""
+    place = func.coalesce(ALERT_EVENTS.c.window_end_utc, ALERT_EVENTS.c.at_utc)
     query = select(ALERT_EVENTS).where(
-        ALERT_EVENTS.c.monitor == monitor, ALERT_EVENTS.c.at_utc >= since, ALERT_EVENTS.c.kind == "firing"
+        ALERT_EVENTS.c.monitor == monitor, place >= literal(since, UtcTime), ALERT_EVENTS.c.kind == "firing"
     )
-    return _events(connection, query.order_by(ALERT_EVENTS.c.at_utc.desc()).limit(limit))
+    return _events(connection, query.order_by(place.desc()).limit(limit))
 
 
 def silence_row(one: Silence) -> SilenceRow:
@@ -142,9 +144,12 @@ def silence_row(one: Silence) -> SilenceRow:
 
 def _events(connection: Connection, query: Any) -> tuple[AlertEvent, ...]:
     return tuple(
-        AlertEvent(row["at_utc"], row["kind"], number(row["value"]), row["note"], row["monitor"], row["fingerprint"])
+        AlertEvent(
+            row["at_utc"], row["kind"], number(row["value"]), row["note"], row["monitor"], row["fingerprint"],
+            row["window_end_utc"],
+        )
         for row in connection.execute(query).mappings()
-    )
+    )  # fmt: skip
 
 
 def _alert(row: Mapping[Any, Any], silences: tuple[Silence, ...], now: datetime) -> AlertRow:

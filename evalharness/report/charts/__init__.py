@@ -10,9 +10,11 @@ from .chart import Chart, Column
 from .distributions import bars, histogram, two_bars, two_histograms, two_sides
 from .quality import curves, intervals, reliability_chart
 from .render import can_draw, png_of, svg_file, svg_of, warm_up
+from .theme import SIDES
 from .trends import Mark, Point, scatter, trend
 
 __all__ = [
+    "SIDES",
     "Chart",
     "Column",
     "Mark",

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..text import amount, clip, figure, share
 from .chart import Chart, Column, Spec, number, rows_of
-from .theme import ACCENT, BEFORE, INK, MUTED, NARROW
+from .theme import ACCENT, BEFORE, INK, MUTED, NARROW, SIDES
 
 __all__ = ["bars", "histogram", "two_bars", "two_histograms", "two_sides"]
 
@@ -181,7 +181,7 @@ def two_bars(
                         "color": {
                             "field": "of",
                             "type": "nominal",
-                            "scale": {"domain": ["reference", "current"], "range": [BEFORE, ACCENT]},
+                            "scale": {"domain": ["reference", "current"], "range": list(SIDES)},
                             "legend": None,
                         },
                     },

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["COLOURS", "CONFIG", "NARROW", "SERIES", "WIDE"]
+__all__ = ["COLOURS", "CONFIG", "NARROW", "SERIES", "SIDES", "WIDE"]
 
 INK, MUTED, LINE = "#1b2127", "#59636d", "#dcdfe1"
 ACCENT, SOFT = "#0b5cad", "#a9c9ea"
 BEFORE = "#8d959d"
+# Of a reference, and of what is compared with it.
+SIDES = (BEFORE, ACCENT)
 GOOD, BAD = "#0a6a51", "#ad330b"
 SERIES = (ACCENT, "#b3560a", "#0b7a5c", "#7d5ba6", "#8a6a0f", "#5c6670")
 COLOURS = tuple(dict.fromkeys((INK, MUTED, LINE, ACCENT, SOFT, BEFORE, GOOD, BAD, *SERIES)))

@@ -150,13 +150,14 @@ def scatter(
     x: str,
     y: str,
     links: Sequence[str] = (),
+    colours: Sequence[str] = SERIES,
     width: int = 420,
 ) -> Chart:
     """A point for each (x, y, series, name); series differ in colour and shape, names stand in the table.
 
     `links` are where a click on each point leads, in a chart that can be clicked.
     """
-    names = list(dict.fromkeys(point[2] for point in points))[: len(SERIES)]
+    names = list(dict.fromkeys(point[2] for point in points))[: len(colours)]
     shapes = ["circle", "triangle-up", "square", "diamond", "cross", "triangle-down"]
     values = [
         {"x": number(a), "y": number(b), "of": clip(of, _LABEL), "name": clip(name, _NAME)}
@@ -186,7 +187,7 @@ def scatter(
                     "field": "of",
                     "type": "nominal",
                     "legend": legend,
-                    "scale": {"domain": domain, "range": list(SERIES[: len(names)])},
+                    "scale": {"domain": domain, "range": list(colours[: len(names)])},
                 },
                 "shape": {
                     "field": "of",
