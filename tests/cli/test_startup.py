@@ -81,3 +81,11 @@ def test_validating_a_suite_loads_no_array_library(starter):
     done = python(f"{code}import json; print(json.dumps(sorted(sys.modules)))", str(starter))
     loaded = {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
     assert loaded.isdisjoint({"numpy", "scipy", *HEAVY} - {"pydantic"})
+
+
+@pytest.mark.parametrize(("own", "frozen"), [("", True), ("['doctor']", False)])
+def test_a_process_of_its_own_looks_for_no_garbage_on_its_way_out(own, frozen):
+    """Only there: a process that others share goes on, and needs its garbage collected."""
+    code = "import gc, sys; from evalharness.cli.main import main\nmain(%s); print(gc.get_freeze_count())"
+    done = python(code % own, "doctor")
+    assert (int(done.stdout.splitlines()[-1]) > 1000) is frozen, done.stderr
