@@ -11,13 +11,14 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from evalharness.core.types import Json, Request, Response, Sampling
 
 from .attention import UnsupportedModelError
+from .company import minds_company
 from .continuous import ContinuousDecoder
 from .decoding import Decoding, Ending
 from .hardware import free_bytes
@@ -26,7 +27,7 @@ from .memory import BatchSize, Failure, free_memory, is_out_of_memory, raise_if_
 from .metering import Meter
 from .probe import longest_tree, probe_prompts, same_texts
 from .rows import error_response, notes
-from .scoring import padded
+from .scoring import Side, padded
 from .tokens import RequestError, Tokens
 
 __all__ = ["Generator"]
@@ -47,6 +48,7 @@ class Generator:
         self._tokens = tokens
         self._device = device
         self._encoder_decoder = encoder_decoder
+        self._side: Side = "right" if encoder_decoder else "left"
         below = model.get_base_model() if hasattr(model, "get_base_model") else model
         ids = {key: getattr(below.generation_config, key, None) for key in _TOKEN_IDS}
         if ids["eos_token_id"] is None:
@@ -57,6 +59,7 @@ class Generator:
         self._limit: int | None = None
         self._bytes_per_token = 0
         self._read_size = BatchSize()
+        self._minds_company: bool | None = None
         self._reason = "an encoder-decoder generates with its own loop" if encoder_decoder else None
         self._n_rows = self._n_plain = self._n_tokens = 0
         self._config = GenerationConfig(**ids, pad_token_id=tokens.pad, do_sample=False, num_beams=1, use_cache=True)
@@ -95,6 +98,8 @@ class Generator:
         report: dict[str, Json] = {"way": way}
         if self._reason is not None:
             report["why_plain"] = self._reason
+        if self._minds_company:
+            report["why_alone"] = "on a trial the model said something else beside other texts than alone"
         if self._fast is not None and not self._n_plain:
             report["tokens_computed"] = self._fast.n_computed
             report["tokens_unshared"] = self._n_tokens
@@ -139,8 +144,22 @@ class Generator:
 
     def _plainly(self, rows: Sequence[Decoding], size: BatchSize) -> Iterator[list[Response]]:
         self._n_plain += len(rows)
+        if len(rows) > 1 and self._alone_only():
+            size = BatchSize(rows=1)
         for outcomes in run_batches(rows, length=lambda row: row.length, size=size, run=self._run):
             yield [self._response(outcome.item, outcome.result, outcome.seconds) for outcome in outcomes]
+
+    def _alone_only(self) -> bool:
+        """Whether each text must be made by itself, since the model says something else beside others."""
+        if self._minds_company is None:
+            prompts = [ids for _, ids in probe_prompts(self._model.config, self._tokens)]
+            given = {"config": self._config, "pad": self._tokens.pad, "side": self._side, "device": self._device}
+            try:
+                self._minds_company = minds_company(self._model, prompts, **given)
+            except Exception as error:  # noqa: BLE001 - whatever a trial cannot do, the requests themselves will show
+                raise_if_lost(f"{type(error).__name__}: {error}")
+                self._minds_company = False
+        return self._minds_company
 
     def _fast_or_none(self) -> ContinuousDecoder | None:
         if self._reason is None and self._fast is None:
@@ -204,8 +223,7 @@ class Generator:
     def _run(self, rows: Sequence[Decoding]) -> list[str]:
         for row in rows:
             row.begin()
-        side: Literal["left", "right"] = "right" if self._encoder_decoder else "left"
-        ids, mask, _ = padded([row.ids for row in rows], pad=self._tokens.pad, side=side, device=self._device)
+        ids, mask, _ = padded([row.ids for row in rows], pad=self._tokens.pad, side=self._side, device=self._device)
         config = self._config_for(rows)
         sampled = any(row.stream is not None for row in rows)
         with torch.inference_mode():

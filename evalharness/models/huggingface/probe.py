@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .head import Head
     from .metering import Meter
 
-__all__ = ["longest_tree", "probe_prompts", "probe_rows", "same_texts", "why_not"]
+__all__ = ["longest_tree", "probe_prompts", "probe_rows", "same_texts", "tolerance_of", "why_not"]
 
 RowOutcome = Outcome[Row, list[LogLikelihood]]
 
@@ -120,8 +120,7 @@ def same_texts(
 
     from .scoring import padded
 
-    dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
-    tolerance = _TOLERANCE.get(dtype, _TOLERANCE["bfloat16"])
+    tolerance = tolerance_of(model)
     read = [(*prompt, *new[:-1]) for prompt, new in zip(prompts, texts, strict=True)]
     # Nothing looks to the right, so any token will do there.
     ids, _, _ = padded(read, pad=read[0][0], side="right", device=device)
@@ -137,6 +136,12 @@ def same_texts(
     if not short <= tolerance:
         return f"on a trial it chose a token whose logit is {short:.2g} below that of the likeliest one"
     return None
+
+
+def tolerance_of(model: Any) -> float:
+    """The largest difference of a token's log-probability that rounding in the dtype of `model` explains."""
+    dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+    return _TOLERANCE.get(dtype, _TOLERANCE["bfloat16"])
 
 
 def longest_tree(config: Any) -> int | None:

@@ -122,6 +122,10 @@ def _configs() -> dict[str, Callable[[], Any]]:
         "mamba": lambda: t.MambaConfig(
             **short, hidden_size=32, state_size=4, num_hidden_layers=2, expand=2, time_step_rank=4
         ),
+        # It reads padding as it reads text.
+        "rwkv": lambda: t.RwkvConfig(
+            **short, hidden_size=32, attention_hidden_size=32, num_hidden_layers=2, context_length=96
+        ),
         "t5": lambda: t.T5Config(
             vocab_size=420, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, pad_token_id=0, eos_token_id=1,
             decoder_start_token_id=0,

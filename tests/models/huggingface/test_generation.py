@@ -12,7 +12,7 @@ from evalharness.core.types import Message
 pytestmark = pytest.mark.model
 
 PROMPTS = ["The capital of France is", "A film that is as good as it is long; the actors", "x", "", "naïve café 北京"]
-ARCHITECTURES = ["llama", "gpt2", "gpt_neox", "opt", "mistral", "qwen2", "gemma2", "bloom", "mamba"]
+ARCHITECTURES = ["llama", "gpt2", "gpt_neox", "opt", "mistral", "qwen2", "gemma2", "bloom", "mamba", "rwkv"]
 
 
 def greedy(model: Any, ids: list[int], n: int) -> tuple[list[int], str]:
@@ -52,6 +52,36 @@ def test_greedy_equals_plain_decoding(
             batch_size
         )
         assert all(r.latency_s is not None and r.latency_s > 0 and r.created_utc for r in found)
+
+
+@pytest.mark.parametrize(("architecture", "minds"), [("mamba", False), ("rwkv", True)])
+def test_what_minds_company_makes_one_text_at_a_time(
+    architecture: str,
+    minds: bool,
+    checkpoints: Any,
+    build: Any,
+    ask: Any,
+    request_of: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from transformers import GenerationMixin
+
+    calls, generate = [], GenerationMixin.generate
+
+    def counted(self: Any, **given: Any) -> Any:
+        calls.append(len(given["input_ids"]))
+        return generate(self, **given)
+
+    monkeypatch.setattr(GenerationMixin, "generate", counted)
+    model = build("hf-causal", checkpoints(architecture, "causal", seed=3))
+    reports: list[Any] = []
+    unload = model.unload
+    monkeypatch.setattr(model, "unload", lambda: (reports.append(dict(model.report())), unload()))
+    ask(model, [request_of("generate", p, max_tokens=2) for p in ("one two", "two one", "a much longer prompt")])
+    assert ("why_alone" in reports[0]["generate"]) is minds
+    # The trial: all together, then each; then the prompts themselves.
+    assert calls[:5] == [4, 1, 1, 1, 1]
+    assert calls[5:] == ([1, 1, 1] if minds else [3])
 
 
 def ends(folder: Any, token: int = 1) -> Any:
