@@ -183,7 +183,7 @@ def test_an_interval_shows_what_drifted_first(admin: Any, world: World) -> None:
     assert none == {"drift": {}, "texts": {}}
     monitor = admin.get("/monitors/bot").text
     assert "latency_s.p95" in monitor  # the figure that a rule watches comes first
-    assert "at most" in monitor  # its limit is drawn
+    assert "at most 2.000" in monitor  # its limit is drawn
 
 
 def test_what_is_due_is_said(admin: Any) -> None:

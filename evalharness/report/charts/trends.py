@@ -97,7 +97,7 @@ def trend(
             }
         )
     if limit is not None and math.isfinite(limit[1]):
-        level = {"data": {"values": [{"y": limit[1], "name": limit[0]}]}}
+        level = {"data": {"values": [{"y": limit[1], "name": f"{limit[0]} {figure(limit[1])}"}]}}
         place = {"y": {**y, "field": "y"}}
         layers.append({**level, "mark": {"type": "rule", "color": BAD, "strokeDash": [4, 3]}, "encoding": place})
         text = {"type": "text", "align": "right", "x": width, "dy": -6, "color": BAD}
