@@ -71,7 +71,7 @@ def fits_by_group(spec: Json) -> bool:
     """Whether `by_group` can take the metric: its figure follows from totals of its samples, and from no judge."""
     name = str(next(iter(spec))) if isinstance(spec, Mapping) and spec else spec
     if not isinstance(name, str) or name not in registry("metrics").names():
-        return True  # what is wrong with it is told where the suite is checked
+        return False  # what is wrong with it is told once, where the suite is checked
     factory = registry("metrics").load(name)
     marks = ("finalize_rows", "for_judgement", "figures", "over_groups")
     return name != "by_group" and not any(hasattr(factory, mark) for mark in marks)
