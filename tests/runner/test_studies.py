@@ -280,11 +280,13 @@ def test_the_plan_tells_how_many_texts_a_model_is_asked_about(folder, capsys):
         ({"method": "shap", "max_evals": 90}, 90),
         ({"method": "occlusion", "max_evals": 90}, 5),
         ({"method": "exact", "max_evals": 90}, 8),
+        ({"method": "shap", "max_evals": 90, "quality": True}, 2 * 90 + 8 * 4),
     ],
 )
 def test_model_calls(study, calls):
-    request = Request("k", "m", "study", "s", "one two three", sampling=Sampling(study=json.dumps(study)))
-    assert model_calls(request) == calls
+    for text in ("one two three", "电影好", "one, two"):
+        request = Request("k", "m", "study", "s", text, sampling=Sampling(study=json.dumps(study)))
+        assert model_calls(request) == calls
     assert model_calls(Request("k", "m", "classify", "s", "one")) == 1
 
 

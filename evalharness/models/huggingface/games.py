@@ -62,6 +62,8 @@ class _TokenGame(RememberedGame):
         self, text: ExplainedText, outputs: tuple[str, ...], *, model: Any, device: str, meta: Mapping[str, Json]
     ) -> None:
         shared: dict[str, Json] = {"n_shared_tokens": text.n_shared} if text.n_shared else {}
+        if text.n_cut:
+            shared["n_cut_tokens"] = text.n_cut
         super().__init__(text.tokens, outputs, meta={**meta, **shared})
         self._text = text
         self._model = model
@@ -129,7 +131,8 @@ class _TokenGame(RememberedGame):
                     model.set_attn_implementation(before)
         if not layers or any(layer is None for layer in layers):
             raise GameError("this model has no attention to show")
-        weights: Floats = torch.stack([layer[0].double().cpu() for layer in layers]).numpy()
+        # The mean over the heads at once: all heads of all layers of a long text would not fit into memory again.
+        weights: Floats = torch.stack([layer[0].double().mean(dim=0, keepdim=True).cpu() for layer in layers]).numpy()
         is_causal = weights.shape[-1] > 1 and not np.triu(weights.max(axis=(0, 1)), k=1).any()
         places = tuple(tuple(np.flatnonzero(self._text.owner == n).tolist()) for n in range(len(self.tokens)))
         return Attentions(weights, places, weights.shape[-1] - 1 if is_causal else 0)

@@ -388,7 +388,11 @@ def test_a_classifiers_values_are_those_of_its_answers(
 def test_a_long_text_loses_its_end(build: Any, checkpoints: Any, request_of: Any) -> None:
     model = build("hf-classifier", checkpoints("bert", "classifier", style="bert"), max_length=12)
     model.load()
-    game = model.game(request_of("classify", "one two three " * 30))
+    assert "n_cut_tokens" not in model.game(request_of("classify", "one")).meta
+    text = "one two three " * 30
+    game = model.game(request_of("classify", text))
+    n_tokens = len(model.tokens.tokenizer(text, add_special_tokens=False)["input_ids"])
+    assert game.meta["n_cut_tokens"] == n_tokens - 10, "two of the twelve are special"
     assert 0 < len(game.tokens) < 12
     assert game.value(np.ones((1, len(game.tokens)), dtype=bool)).shape == (1, 2)
 
@@ -523,6 +527,9 @@ def test_a_long_prompt_loses_its_beginning(build: Any, checkpoints: Any, request
     model.load()
     game = model.game(request_of("loglikelihood", "one two three good film " * 20, continuations=[" yes"]))
     assert 0 < len(game.tokens) < 16
+    assert game.meta["n_cut_tokens"] > 0
+    short = model.game(request_of("loglikelihood", "one two", continuations=[" yes"]))
+    assert "n_cut_tokens" not in short.meta
     assert game.tokens[-1].text == "film"
     assert game.value(np.ones((1, len(game.tokens)), dtype=bool)).shape == (1, 1)
 
