@@ -316,6 +316,29 @@ def test_a_release_that_leans_more_on_names_is_stopped_by_its_gate(folder):
     assert drift.spearman < 1
 
 
+def test_texts_that_say_nothing_are_no_pairs(folder, capsys):
+    many = [
+        {"id": f"r{i}", "text": f"{('She', 'It')[i % 2]} wrote {'a great ' * (i % 3)}film {i}.", "label": "pos"}
+        for i in range(24)
+    ]
+    (folder / "reviews.jsonl").write_text("".join(json.dumps(row) + "\n" for row in many))
+    suite = {**SUITE, "datasets": {"reviews": {"path": "reviews.jsonl"}}}
+    records = []
+    for she in (0.2, 0.3):
+        models = {"clf": {**SUITE["models"]["clf"], "options": {"she": she}}}
+        records.append(evalharness.run(write({**suite, "models": models}), allow_code=True))
+    old, new = records
+    assert figure(new, "identity_mass").n == 12
+    compared = next(one for one in compare_records([new], old).figures if one.metric == "identity_mass")
+    assert compared.n_paired == 12
+    assert compared.wins + compared.losses + compared.ties == 12
+    rules = [{"metric": "why.identity_mass", "non_inferior": {"margin": 0.3}}]
+    Path("gates.yaml").write_text(yaml.safe_dump({**suite, "gates": {"baseline": old.id, "rules": rules}}))
+    capsys.readouterr()
+    assert main(["gate", new.id, "--policy", "gates.yaml", "--json"]) == 0
+    assert "(n = 12 paired" in capsys.readouterr().out
+
+
 def test_a_backend_without_any_answer_is_told(folder):
     Path("words.py").write_text("def label(prompt, **options):\n    raise ValueError('never')\n")
     record = evalharness.run(write(), allow_code=True)
