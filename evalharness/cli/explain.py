@@ -183,6 +183,8 @@ def _print(found: Any) -> None:
     rows = pieces_with_values(shown)
     reach = max((abs(value) for _, value in rows), default=0.0)
     print(f"{shown.explained}: {figure(shown.base)} with all words masked, {figure(shown.full)} with all")
+    if shown.unread:
+        print(f"the text is too long for the model, which has not read {shown.unread} of it")
     print(
         columns(
             ("word", "adds", ""),

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.protocols import Array
+import numpy as np
+
+from ..core.protocols import Array, Metric
 from ..core.types import MetricResult
+from ..metrics.base import measured_pairs
 from ..record.arrays import texts_at
 from .matching import Ints, Matcher, cluster_codes_of
 from .paired import figure_of, paired_change, paired_point
@@ -64,6 +67,21 @@ class PairedRows(NamedTuple):
     current_ids: Callable[[Ints], list[str]]
     baseline_ids: Callable[[Ints], list[str]]
 
+    def measured(self, metric: Metric) -> PairedRows:
+        """Without the pairs in which neither run has something that `metric` measures."""
+        kept = measured_pairs(metric, self.current, self.baseline)
+        if kept is None:
+            return self
+        own: Ints = np.flatnonzero(kept)
+        codes = None if self.codes is None else np.unique(self.codes[own], return_inverse=True)[1].astype(np.int64)
+        return self._replace(
+            current=self.current[own],
+            baseline=self.baseline[own],
+            codes=codes,
+            current_ids=lambda places: self.current_ids(own[places]),
+            baseline_ids=lambda places: self.baseline_ids(own[places]),
+        )
+
 
 def identity_of(record: Record, figure: MetricResult) -> dict[str, Any]:
     """The digests of data, prompt, generation and kind of the task that `figure` belongs to."""
@@ -83,8 +101,8 @@ def pair(
     interval: bool,
 ) -> PairedFigure:
     """The paired figures of `figure` and `against`; the interval of the regression only where it is asked for."""
-    pairs = paired_rows(RowSource(record), figure, RowSource(baseline), against)
     metric = metric_of(record, figure)
+    pairs = paired_rows(RowSource(record), figure, RowSource(baseline), against).measured(metric)
     n = len(pairs.current)
     values = figure_of(metric, pairs.current), figure_of(metric, pairs.baseline)
     change = (

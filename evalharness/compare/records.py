@@ -229,8 +229,9 @@ def _figure(
     n_changed: int,
 ) -> tuple[ComparedFigure, list[Picked]]:
     current, baseline = pair
-    rows = paired_rows(our_rows, current, their_rows, baseline, by_id="prompt" in differs, matcher=matcher)
     metric = metric_of(our_rows.record, current)
+    paired = paired_rows(our_rows, current, their_rows, baseline, by_id="prompt" in differs, matcher=matcher)
+    rows = paired.measured(metric)
     seed = our_rows.record.manifest.seed
     n = len(rows.current)
     drawn = drawn_changes(rows.current, rows.baseline, metric, rows.codes, seed)

@@ -73,6 +73,8 @@ class PathGradients(NamedTuple):
 class Attentions(NamedTuple):
     """`weights` (layers, heads, positions, positions) of the text: from row to column; rows sum to 1.
 
+    Heads may be given as one, their mean.
+
     `players` has the positions of each player's tokens, `reader` is the position that the outputs are read from.
     """
 

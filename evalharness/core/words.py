@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,10 +10,11 @@ from typing import Any, Literal
 
 from .games import Token
 
-__all__ = ["Player", "PlayerKind", "Players", "find_players", "is_unspaced", "words"]
+__all__ = ["Player", "PlayerKind", "Players", "find_players", "is_unspaced", "pieces", "words"]
 
 PlayerKind = Literal["words", "tokens"]
 
+_BETWEEN_SPACES = re.compile(r"\S+")
 # Scripts that put no space between words: each character with its marks is a word of its own.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 
@@ -43,6 +45,31 @@ def words(text: str) -> list[tuple[int, int]]:
 def is_unspaced(character: str) -> bool:
     """Whether `character` is a letter of a script that puts no space between words."""
     return not character.isascii() and _patterns()[1].match(character) is not None
+
+
+def pieces(text: str) -> list[tuple[int, int]]:
+    """What white space parts in `text`, with the marks at it; each character of an unspaced script is a piece."""
+    if not any(map(is_unspaced, set(text))):
+        return [found.span() for found in _BETWEEN_SPACES.finditer(text)]
+    found: list[tuple[int, int]] = []
+    for start, end in words(text):
+        is_mark = not (text[start].isalnum() or text[start] == "_")
+        own = is_unspaced(text[start])
+        before = text[slice(*found[-1])] if found else ""
+        # A mark goes with what it stands at; a word goes on where no character of an unspaced script is between.
+        if found and found[-1][1] == start and (is_mark or not _is_word(before) or not (own or _has_unspaced(before))):
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def _is_word(text: str) -> bool:
+    return any(map(str.isalnum, text))
+
+
+def _has_unspaced(text: str) -> bool:
+    return any(map(is_unspaced, text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,9 @@ class Exact:
     def attribute(self, game: Game) -> Attribution:
         n = len(game.tokens)
         if n > self.max_players:
+            shown = f"{2**n:,}" if n <= 2 * _MOST else f"2^{n}"
             raise GameError(
-                f"exact values of {n} players take {2**n:,} evaluations; it is done for up to max_players: "
+                f"exact values of {n} players take {shown} evaluations; it is done for up to max_players: "
                 f"{self.max_players}. Use `shap` or `permutation`"
             )
         found = game.value(all_coalitions(n))

@@ -45,7 +45,8 @@ class Permutation:
         n_pairs = _DEFAULT_PAIRS if self.max_evals is None else self.max_evals // (2 * n + 1)
         if n_pairs == 0:
             raise GameError(
-                f"max_evals: {self.max_evals} is too few for {n} players; one order takes {2 * n + 1} evaluations"
+                f"max_evals: {self.max_evals} is too few for {n} players; one order takes {2 * n + 1:,} evaluations: "
+                "raise it, or use `shap`"
             )
         if self.engine == "shap":
             from .library import shap_permutation

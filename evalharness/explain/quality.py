@@ -18,6 +18,7 @@ from .game import Game
 
 __all__ = [
     "AOPC_SHARES",
+    "MOST_STEPS",
     "Faithfulness",
     "Score",
     "compare_orders",
@@ -28,6 +29,8 @@ __all__ = [
 
 AOPC_SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)
 """The shares of the players at which comprehensiveness and sufficiency are taken (ERASER)."""
+MOST_STEPS = 100
+"""So many steps a curve has at most: each word of a text of thousands would cost more than its explanation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Faithfulness:
     """Four figures of one attribution for one output, in the units of the game.
 
     Higher is better for `comprehensiveness` and `insertion_auc`, lower for `sufficiency` and `deletion_auc`. The
-    curves (n + 1,) are the values with the first 0, 1, … n players masked, or alone kept.
+    curves (n + 1,) are the values with the first 0, 1, … n players masked, or alone kept; those of more than
+    `MOST_STEPS` players are taken at so many even steps (`MOST_STEPS` + 1,).
     """
 
     output: str
@@ -91,7 +95,8 @@ def faithfulness(
 
         comprehensiveness = mean over q of v(all) − v(all without S_⌈qn⌉),  q in `AOPC_SHARES`
         sufficiency       = mean over q of v(all) − v(S_⌈qn⌉)
-        deletion AUC      = ∫₀¹ v(all without S_an) da,  insertion AUC = ∫₀¹ v(S_an) da  (trapezoids)
+        deletion AUC      = ∫₀¹ v(all without S_an) da,  insertion AUC = ∫₀¹ v(S_an) da  (trapezoids between the
+                            players, of more than 100 between 101 even places)
 
     `output` is a column; None takes that of the largest v(all). Beside each stand `n_random` orders drawn with `seed`.
     All are NaN for no players. Sources: DeYoung et al. 2020 (ERASER; the mean over the five shares, as in its code);
@@ -121,7 +126,7 @@ def faithfulness(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curves:
-    """Of r orders: `figures` (4, r) as in `Faithfulness`, the curves (r, n + 1)."""
+    """Of r orders: `figures` (4, r) as in `Faithfulness`, the curves (r, min(n, MOST_STEPS) + 1)."""
 
     figures: Floats
     deletion: Floats
@@ -134,34 +139,39 @@ def compare_orders(game: Game, orders: list[Ints], *, output: int) -> _Curves:
     if not n:
         empty: Floats = np.full((4, len(orders)), np.nan)
         return _Curves(empty, np.full((len(orders), 1), np.nan), np.full((len(orders), 1), np.nan))
-    first: Bools = np.stack([_first_players(order) for order in orders])
+    steps: Ints = np.round(np.linspace(0, n, min(n, MOST_STEPS) + 1)).astype(np.int64)
+    sizes: Ints = np.array([ceil(share * n) for share in AOPC_SHARES])
+    counts = np.unique(np.concatenate([steps, sizes]))
+    first: Bools = np.stack([_first_players(order, counts) for order in orders])
     asked = np.concatenate([~first, first]).reshape(-1, n)
-    found = game.value(asked)[:, output].reshape(2, len(orders), n + 1)
-    deletion, insertion = found[0], found[1]
-    sizes = [ceil(share * n) for share in AOPC_SHARES]
-    whole = insertion[:, -1:]
+    found = game.value(asked)[:, output].reshape(2, len(orders), len(counts))
+    at_sizes, at_steps = np.searchsorted(counts, sizes), np.searchsorted(counts, steps)
+    whole = found[1][:, -1:]
+    deletion, insertion = found[0][:, at_steps], found[1][:, at_steps]
     figures = np.stack(
         [
-            (whole - deletion[:, sizes]).mean(axis=1),
-            (whole - insertion[:, sizes]).mean(axis=1),
-            _area(deletion),
-            _area(insertion),
+            (whole - found[0][:, at_sizes]).mean(axis=1),
+            (whole - found[1][:, at_sizes]).mean(axis=1),
+            _area(deletion, steps),
+            _area(insertion, steps),
         ]
     )
     return _Curves(figures, deletion, insertion)
 
 
-def _first_players(order: Ints) -> Bools:
-    """(n + 1, n): row k has the first k players of `order`."""
+def _first_players(order: Ints, counts: Ints) -> Bools:
+    """(m, n): row i has the first `counts[i]` players of `order`."""
     n = len(order)
     place: Ints = np.empty(n, dtype=np.int64)
     place[order] = np.arange(n)
-    found: Bools = place[None, :] < np.arange(n + 1)[:, None]
+    found: Bools = place[None, :] < counts[:, None]
     return found
 
 
-def _area(curves: Floats) -> Floats:
-    found: Floats = (curves[:, 1:] + curves[:, :-1]).mean(axis=1) / 2
+def _area(curves: Floats, steps: Ints) -> Floats:
+    """(r,) the area under `curves` (r, m) at `steps` (m,) players, over their share from 0 to 1."""
+    widths = np.diff(steps) / steps[-1]
+    found: Floats = ((curves[:, 1:] + curves[:, :-1]) / 2) @ widths
     return found
 
 

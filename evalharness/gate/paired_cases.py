@@ -81,7 +81,9 @@ def _compared(
     gates: Gates,
     runs: tuple[Record, Record],
 ) -> Case:
-    rule, n = case.rule, len(paired.current)
+    rule, n_all = case.rule, len(paired.current)
+    paired = paired.measured(metric)
+    n = len(paired.current)
     now, before = figure_of(metric, paired.current), figure_of(metric, paired.baseline)
     plain = paired_point(paired.current, paired.baseline, metric)
     pairing = Pairing(
@@ -98,7 +100,9 @@ def _compared(
     )
     n_neither = 0
     if gates.missing == "worst_case" and decided_by(rule, gates) == "interval":
-        n_neither = max(missing_of(runs[0], figure, metric, n + pairing.n_only_current) - pairing.n_only_baseline, 0)
+        n_neither = max(
+            missing_of(runs[0], figure, metric, n_all + pairing.n_only_current) - pairing.n_only_baseline, 0
+        )
     whole = not pairing.n_only_current
     case = replace(
         case,
@@ -112,7 +116,8 @@ def _compared(
     question = question_of(rule, higher_is_better=metric.higher_is_better)
     relative = rule.number if rule.kind == "max_relative_drop" else 0.0
     if n == 0:
-        return replace(case, decision=Decision("fail", "no sample is in both runs"))
+        nothing = "nothing was measured" if n_all else "no sample is in both runs"
+        return replace(case, decision=Decision("fail", nothing))
     if math.isnan(plain.regression):
         return replace(case, decision=decide_point(_NAN, 0.0, "at_least"))
     if relative and before <= 0:

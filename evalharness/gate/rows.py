@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.protocols import Array
+from ..core.protocols import Array, Metric
 from ..core.types import MetricResult
-from ..metrics.base import with_originals
+from ..metrics.base import measured_pairs, with_originals
 
 if TYPE_CHECKING:
     from ..record import Record
@@ -37,6 +37,14 @@ class PairedRows:
     clusters: tuple[str | None, ...]
     only_current: Array
     only_baseline: Array
+
+    def measured(self, metric: Metric) -> PairedRows:
+        """Without the pairs in which neither run has something that `metric` measures."""
+        kept = measured_pairs(metric, self.current, self.baseline)
+        if kept is None:
+            return self
+        clusters = tuple(cluster for cluster, speaks in zip(self.clusters, kept, strict=True) if speaks)
+        return replace(self, current=self.current[kept], baseline=self.baseline[kept], clusters=clusters)
 
 
 def figure_rows(record: Record, figure: MetricResult) -> FigureRows:

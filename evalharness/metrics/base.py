@@ -35,6 +35,7 @@ __all__ = [
     "check_batch",
     "distinct",
     "golds",
+    "measured_pairs",
     "package_version",
     "ratio",
     "require",
@@ -187,6 +188,18 @@ def check_batch(samples: Sequence[Sample], responses: Sequence[Response]) -> Non
                 raise TypeError(f"{name}[{index}] must be a {kind.__name__}, not {type(item).__name__}")
     if len(samples) != len(responses):
         raise ValueError(f"{len(samples)} samples but {len(responses)} responses; give one response a sample")
+
+
+def measured_pairs(metric: object, current: Array, baseline: Array) -> Bools | None:
+    """(n,) the pairs in which either run has something to measure; None where all count, whatever stands in them.
+
+    A text without an identity term has no share of it: as a pair it would add to n, and to the degrees of freedom, and
+    say nothing.
+    """
+    if not getattr(metric, "counts_measured", False):
+        return None
+    spoken = (np.asarray(current)[:, 0] > 0) | (np.asarray(baseline)[:, 0] > 0)
+    return None if spoken.all() else spoken
 
 
 def with_originals(members: Bools, columns: Sequence[str], rows: Array) -> Bools:

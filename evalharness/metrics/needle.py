@@ -138,6 +138,10 @@ class EffectiveLength(BaseMetric):
         # A length without samples says nothing: it neither reaches the threshold nor misses it.
         return self._longest(n > 0, found >= self.threshold * n - 1e-12 * n)
 
+    def finalize_samples(self, stats: Array) -> Array:
+        """(n,) NaN: one sample has no effective length."""
+        return np.full(len(stats), np.nan)
+
     def _longest(self, tried: Bools, reached: Bools) -> Array:
         """(...) the longest length up to which all those tried reach the threshold; NaN where none was tried."""
         held = np.cumsum(tried & ~reached, axis=-1) == 0

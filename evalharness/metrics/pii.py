@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,8 +138,8 @@ class Pii(MeanMetric):
 
 
 def _squeezed(text: str) -> str:
-    """Letters and digits alone, in one case: a number is the same however it is punctuated."""
-    return "".join(sign for sign in text.casefold() if sign.isalnum())
+    """Letters and digits alone, in one case and width: a number is the same however it is punctuated."""
+    return "".join(sign for sign in unicodedata.normalize("NFKC", text).casefold() if sign.isalnum())
 
 
 def _text_of(prompt: Prompt) -> str:

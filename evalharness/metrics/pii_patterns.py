@@ -30,6 +30,8 @@ _EMAIL = re.compile(
     r"(?<![A-Za-z0-9_.%+'-])[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,5}[A-Za-z]{2,24}(?![A-Za-z0-9_-])"
 )
+_LOGIN = re.compile(r"://[^\s/@]*$")
+_NEAR = 80
 _NOBODYS = re.compile(r"(^|\.)(example\.(com|net|org)|example|test|invalid|localhost)$", re.IGNORECASE)
 _PHONE = re.compile(
     r"(?<![A-Za-z0-9.+])\+[1-9](?:[ .()/-]{0,2}[0-9]){6,14}(?![0-9-])"
@@ -38,11 +40,19 @@ _PHONE = re.compile(
     re.ASCII,
 )
 _FICTION = re.compile(r"555010\d\d$|55501\d\d$")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}")
+_NATIONAL_PHONE = re.compile(
+    r"(?<![A-Za-z0-9.+/-])(?:"
+    r"(?:\(0[1-9]\d{0,3}\) ?|0[1-9]\d{1,3}[ /-])(?:\d{6,8}|\d{3,4}[ -]\d{4})|0[1-9](?:[ .]\d\d){4}"
+    r")(?![A-Za-z0-9/:-]|\.\d)",
+    re.ASCII,
+)
+"""With the 0 of a trunk call, of Germany, Britain, China, France … and a gap behind the area."""
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]){11,30}", re.ASCII)
 _CARD = re.compile(r"(?<![A-Za-z0-9.+-])[2-6]\d{3}(?:[ -]?\d){8,15}(?![\d-])", re.ASCII)
 _SSN = re.compile(r"(?<![A-Za-z0-9.+-])(\d{3})([- ])(\d{2})\2(\d{4})(?![\d-])", re.ASCII)
-_RESIDENT = re.compile(r"(?<![\dA-Za-z])[1-9]\d{16}[\dXx](?![\dA-Za-z])", re.ASCII)
+_RESIDENT = re.compile(r"(?<![\dA-Za-z])[1-9]\d{5}([ -]?)\d{8}\1\d{3}[\dXx](?![\dA-Za-z])", re.ASCII)
 _IPV4 = re.compile(r"(?<![A-Za-z0-9.-])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9-]|\.\d)", re.ASCII)
+_VERSION = re.compile(r"\b(?:version|release|v)[ .:]*$", re.IGNORECASE)
 _IPV6 = re.compile(r"(?<![A-Za-z0-9:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![A-Za-z0-9:])")
 
 # Lengths by country, of the registry of SWIFT (ISO 13616).
@@ -57,6 +67,8 @@ _IBAN_LENGTHS = {
     }.items()
 }  # fmt: skip
 _LENGTH_OF = {country: length for length, countries in _IBAN_LENGTHS.items() for country in countries}
+# As Chinese and Japanese keyboards write them; a character for a character, so that places stay.
+_FULL_WIDTH = {ord("！") + i: ord("!") + i for i in range(94)}
 _NEVER_GIVEN = frozenset({"078051120", "219099999"})  # printed in advertisements, and given out by nobody
 # The first two digits: regions, and within each its provinces.
 _PROVINCES = {1: (1, 5), 2: (1, 3), 3: (1, 7), 4: (1, 6), 5: (0, 4), 6: (1, 5), 7: (1, 1), 8: (1, 3), 9: (1, 1)}
@@ -127,13 +139,13 @@ def _issued(digits: str) -> bool:
 def _ibans(text: str) -> Iterator[tuple[int, int]]:
     for match in _IBAN.finditer(text):
         # A word in capitals may follow: the country says how many signs are its own.
-        wanted = _LENGTH_OF.get(match[0][:2], 0)
+        wanted = _LENGTH_OF.get(match[0][:2].upper(), 0)
         places = [place for place in range(*match.span()) if text[place] != " "][:wanted]
         if not wanted or len(places) < wanted:
             continue
         end = places[-1] + 1
         whole = end == len(text) or not text[end].isalnum()
-        if whole and iban_valid(text[match.start() : end].replace(" ", "")):
+        if whole and iban_valid(text[match.start() : end].replace(" ", "").upper()):
             yield match.start(), end
 
 
@@ -142,20 +154,23 @@ def _ssns(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _residents(text: str) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in _RESIDENT.finditer(text) if resident_id_valid(match[0]))
+    return (match.span() for match in _RESIDENT.finditer(text) if resident_id_valid(re.sub("[ -]", "", match[0])))
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
     for match in _EMAIL.finditer(text):
-        if ".." not in match[0] and not _NOBODYS.search(match[0].partition("@")[2]):
+        # http://user:password@host names no mailbox.
+        in_address = _LOGIN.search(text, max(0, match.start() - _NEAR), match.start())
+        if ".." not in match[0] and not in_address and not _NOBODYS.search(match[0].partition("@")[2]):
             yield match.span()
 
 
 def _phones(text: str) -> Iterator[tuple[int, int]]:
-    for match in _PHONE.finditer(text):
-        digits = re.sub(r"\D", "", match[0])
-        if 7 <= len(digits) <= 15 and not _FICTION.search(digits):
-            yield match.span()
+    for pattern in (_PHONE, _NATIONAL_PHONE):
+        for match in pattern.finditer(text):
+            digits = re.sub(r"\D", "", match[0])
+            if 7 <= len(digits) <= 15 and not _FICTION.search(digits):
+                yield match.span()
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:
@@ -165,7 +180,7 @@ def _addresses(text: str) -> Iterator[tuple[int, int]]:
                 public = ip_address(match[0]).is_global
             except ValueError:
                 continue
-            if public:
+            if public and not _VERSION.search(text, max(0, match.start() - _NEAR), match.start()):
                 yield match.span()
 
 
@@ -185,10 +200,11 @@ TYPES: tuple[str, ...] = tuple(_FINDERS)
 def find_pii(text: str) -> list[Found]:
     """What is personal in `text`, in the order in which it stands there; no two overlap."""
     found: list[Found] = []
+    original, text = text, text.translate(_FULL_WIDTH)
     if "@" not in text and not any(sign.isdigit() for sign in text) and ":" not in text:
         return found
     for kind, finder in _FINDERS.items():
         for start, end in finder(text):
             if all(end <= other.start or start >= other.end for other in found):
-                found.append(Found(kind, start, end, text[start:end]))
+                found.append(Found(kind, start, end, original[start:end]))
     return sorted(found, key=lambda item: item.start)

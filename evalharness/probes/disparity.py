@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from evalharness.core.registry import registry
 from evalharness.core.types import Json
 
-__all__ = ["disparity", "figure"]
+__all__ = ["disparity", "figure", "fits_by_group", "unnamed"]
 
 
 def figure(spec: Json) -> str:
@@ -38,11 +38,11 @@ def disparity(
     of the difference and of the worst level (default: NAME_gap and NAME_worst). A metric that `by_group` cannot take,
     such as a judge's or a median, stands alone: its figures by group are there all the same.
     """
-    if not _fits(spec):
+    if not fits_by_group(spec):
         return [spec]
     name = figure(spec)
     gap, worst = names or (f"{name}_gap", f"{name}_worst")
-    common: dict[str, Json] = {"metric": _unnamed(spec), "column": column, "least_n": least_n}
+    common: dict[str, Json] = {"metric": unnamed(spec), "column": column, "least_n": least_n}
     chosen: dict[str, Json] = {} if levels is None else {"levels": list(levels)}
     made: list[Json] = [
         spec,
@@ -67,16 +67,17 @@ def _name(level: str) -> str:
     return re.sub(r"[\s.@/:]+", "_", level).strip("_")
 
 
-def _fits(spec: Json) -> bool:
-    """Whether the metric's figure follows from totals of its samples, and from no judge."""
+def fits_by_group(spec: Json) -> bool:
+    """Whether `by_group` can take the metric: its figure follows from totals of its samples, and from no judge."""
     name = str(next(iter(spec))) if isinstance(spec, Mapping) and spec else spec
     if not isinstance(name, str) or name not in registry("metrics").names():
-        return True  # what is wrong with it is told where the suite is checked
+        return False  # what is wrong with it is told once, where the suite is checked
     factory = registry("metrics").load(name)
-    return not (hasattr(factory, "for_judgement") or hasattr(factory, "finalize_rows") or name == "by_group")
+    marks = ("finalize_rows", "for_judgement", "figures", "over_groups")
+    return name != "by_group" and not any(hasattr(factory, mark) for mark in marks)
 
 
-def _unnamed(spec: Json) -> Json:
+def unnamed(spec: Json) -> Json:
     """The entry without `as`, which names the figure and not the metric."""
     if not isinstance(spec, Mapping):
         return spec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import ClassVar
 
 from evalharness.core.errors import Place, UsageError
 from evalharness.core.types import Json, Row
+from evalharness.core.words import pieces
 
 from .base import Part
 from .corpora import read_plain
@@ -20,7 +20,7 @@ __all__ = ["Extraction"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """Measures how much of your text a model gives back word for word.
+    """Measures how much of your text a model gives back word for word; in Chinese or Thai each character is a word.
 
     Passages are drawn from all over the text; the model is given the beginning of each and writes on, greedily unless
     `temperature` says otherwise. Told are the share of answers with a run of `least` words or more that stands in the
@@ -68,7 +68,7 @@ class Extraction:
     def rows(self, base: Path) -> Sequence[Row]:
         """The passages: one in each of as many equal parts of the text, none touching another."""
         text = read_plain(self.text, base=base, option="text")
-        words = [match.span() for match in re.finditer(r"\S+", text)]
+        words = pieces(text)
         needed = self.prefix + self.continuation
         width = len(words) // self.passages
         if width < needed:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from evalharness.core.errors import DataError, Problem, UsageError
-from evalharness.core.registry import registry
 from evalharness.core.types import Json, Row
 
 from .base import ORIGINAL, Variant
 from .corpora import read_corpus
+from .disparity import figure, fits_by_group, unnamed
 
 __all__ = ["Injection"]
 
@@ -128,28 +128,7 @@ class Injection:
             *metrics,
         ]
         for spec in metrics:
-            name, options = (spec, {}) if isinstance(spec, str) else next(iter(dict(spec).items()))  # type: ignore[arg-type]
-            if _has_loss(str(name)):
-                shown = options.get("as") if isinstance(options, Mapping) else None
-                lost: Json = {**shared, "metric": _unnamed(spec), "what": "drop", "reference": ORIGINAL}
-                made.append({"by_group": {**lost, "as": f"{shown or name}_loss"}})  # type: ignore[dict-item]
+            if fits_by_group(spec):
+                lost: dict[str, Json] = {**shared, "metric": unnamed(spec), "what": "drop", "reference": ORIGINAL}
+                made.append({"by_group": {**lost, "as": f"{figure(spec)}_loss"}})
         return [*made, {"by_group": worst}] if len(levels) > 2 else made
-
-
-def _has_loss(name: str) -> bool:
-    """Whether `by_group` can take the metric: its figure follows from totals, and asks nobody."""
-    try:
-        factory = registry("metrics").load(name)
-    except UsageError:
-        return False  # told where the metrics are checked
-    return not any(hasattr(factory, mark) for mark in ("for_judgement", "finalize_rows", "over_groups"))
-
-
-def _unnamed(spec: Json) -> Json:
-    """The entry without the name of its figure, which is no option of the metric."""
-    if not isinstance(spec, Mapping):
-        return spec
-    return {
-        name: {key: value for key, value in options.items() if key != "as"} if isinstance(options, Mapping) else options
-        for name, options in spec.items()
-    }

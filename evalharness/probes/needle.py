@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from evalharness.core.errors import MissingExtraError, Place, UsageError
 from evalharness.core.location import locate
 from evalharness.core.types import Json, Row
+from evalharness.core.words import pieces
 
 from .base import Part
 from .corpora import read_plain
@@ -47,7 +48,7 @@ class Needle:
         lengths: lengths of the whole prompt, in `length_in`.
         depths: how far from the beginning the sentence stands, in per cent.
         samples: how many texts for each length and depth.
-        length_in: words, or tokens of `tokenizer`.
+        length_in: words (in Chinese, Japanese or Thai each character is one), or tokens of `tokenizer`.
         tokenizer: folder of a checkpoint with the tokenizer (from the suite's folder), catalog:NAME, or a name that is
             in the local cache of the hub.
         haystack: a file of plain text to hide it in (default: neutral sentences of our own, in English).
@@ -168,7 +169,7 @@ def _question(keys: Sequence[str]) -> tuple[str, str]:
 
 
 def _words(text: str) -> int:
-    return len(text.split())
+    return len(pieces(text))
 
 
 def _tokens(tokenizer: str, base: Path) -> Counter:

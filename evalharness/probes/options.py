@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def order_variants(
     where = options or _only_field(task.get("choices"), "options", "the options")
     gold = answer or _only_field(task.get("target"), "answer", "the gold answer")
 
+    right = partial(_right_option, task)
+
     def moved(row: Row, by: int) -> Row | None:
         texts = _options(row, where)
         by %= len(texts)
@@ -52,7 +55,7 @@ def order_variants(
         new: list[Json] = [texts[i] for i in order]
         fields: dict[str, Json] = {**row.fields, _ORDER: [int(i) for i in order]}
         fields |= {where: new} if isinstance(where, str) else dict(zip(where, new, strict=True))
-        fields[gold] = _moved_answer(row, gold, texts, order)
+        fields[gold] = _moved_answer(row, gold, texts, order, right, fields)
         return dataclasses.replace(row, fields=fields)
 
     return [Variant(f"option_order_{k}", lambda row, fields, k=k: moved(row, k)) for k in range(1, n + 1)]  # type: ignore[misc]
@@ -80,22 +83,66 @@ def _options(row: Row, where: str | tuple[str, ...]) -> list[Json]:
     return list(value)
 
 
-def _moved_answer(row: Row, gold: str, texts: Sequence[Json], order: Sequence[int]) -> Json:
-    """The gold answer of the row once the options stand in `order`, in the form that it had."""
+def _moved_answer(
+    row: Row,
+    gold: str,
+    texts: Sequence[Json],
+    order: Sequence[int],
+    right: Callable[[Mapping[str, Json]], int | None],
+    moved: Mapping[str, Json],
+) -> Json:
+    """The gold answer of the row once the options stand in `order`, in the form that it had.
+
+    What may be read in two ways ("A" among the options A, B, C; 3 among 3, 4, 5, 6) is read in the way in which the
+    task's own target, rendered with the `moved` fields, still means the same option: `right` tells which it means.
+    """
     value = row.fields.get(gold)
-    if value in texts and not isinstance(value, bool):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(texts):
-        return order.index(value)
-    if isinstance(value, str) and value.isdecimal() and int(value) < len(texts):
-        return str(order.index(int(value)))
-    if isinstance(value, str) and len(value) == 1 and 0 <= ord(value.upper()) - ord("A") < len(texts):
-        first = ord("A") if value.isupper() else ord("a")
-        return chr(first + order.index(ord(value) - first))
-    raise UsageError(
-        f"option_orders: the answer {str(value)[:60]!r} under {gold!r} is no option of the row: it must be an index "
-        f"from 0 to {len(texts) - 1}, a letter from A to {chr(ord('A') + len(texts) - 1)}, or the text of an option"
-    )
+    forms = list(dict.fromkeys(_forms(value, texts, order)))
+    if not forms:
+        raise UsageError(
+            f"option_orders: the answer {str(value)[:60]!r} under {gold!r} is no option of the row: it must be an "
+            f"index from 0 to {len(texts) - 1}, a letter from A to {chr(ord('A') + len(texts) - 1)}, or the text of an "
+            "option"
+        )
+    if len(forms) > 1:
+        before = right(row.fields)
+        wanted = None if before is None else order.index(before)
+        forms.sort(key=lambda form: right({**moved, gold: form}) != wanted)  # stable: the first that keeps the option
+    return forms[0]
+
+
+def _forms(value: Json, texts: Sequence[Json], order: Sequence[int]) -> Iterator[str | int | float]:
+    """What the answer `value` becomes: as the text of an option, an index, and a letter, as far as it can be each."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return
+    if value in texts:
+        yield value
+    if isinstance(value, str):
+        if value.isdecimal() and int(value) < len(texts):
+            yield str(order.index(int(value)))
+        if len(value) == 1 and 0 <= ord(value.upper()) - ord("A") < len(texts):
+            first = ord("A") if value.isupper() else ord("a")
+            yield chr(first + order.index(ord(value) - first))
+    elif float(value).is_integer() and 0 <= value < len(texts):  # a column with gaps has 2.0
+        yield order.index(int(value))
+
+
+def _right_option(task: Mapping[str, Json], fields: Mapping[str, Json]) -> int | None:
+    """The place of the option that the task's target means, of a row with these fields; None where it does not tell."""
+    choices: Any = task.get("choices")
+    try:
+        listed: Any = (
+            Template(choices).render(fields)
+            if isinstance(choices, str)
+            else [Template(str(choice)).render(fields) for choice in choices]
+        )
+        text = str(Template(str(task.get("target"))).render(fields))
+    except UsageError:
+        return None
+    shown = [str(each) for each in listed] if isinstance(listed, list | tuple) else []
+    if text in shown:
+        return shown.index(text)
+    return int(text) if text.isascii() and text.isdigit() and int(text) < len(shown) else None
 
 
 def label_variants(

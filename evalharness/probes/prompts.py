@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import factorial
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,17 @@ def few_shot_variants(task: Mapping[str, Json], n: int) -> list[Variant]:
     """`n` variants with the worked examples in other orders: reversed, then shuffled.
 
     Raises:
-        UsageError: the task has no examples, or one only.
+        UsageError: the task has no examples, or one only, or not so many orders.
     """
     few_shot: Any = task.get("few_shot")
     if not isinstance(few_shot, Mapping) or few_shot.get("n", 0) < 2:
         raise UsageError("few_shot_orders needs a task with few_shot: {n: 2} or more: it has no examples to reorder")
+    most = factorial(min(few_shot["n"], 5)) - 1
+    if n > most:
+        raise UsageError(
+            f"few_shot_orders: {few_shot['n']} examples have {most} other order{'' if most == 1 else 's'}, not {n}; "
+            "lower it, or show more examples"
+        )
     own = few_shot.get("order", 0)
     others = [order for order in range(n + 1) if order != own][:n]
     return [

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from evalharness.core.errors import UsageError
-from evalharness.core.registry import registry
 from evalharness.core.types import Json, Row
 
 from .base import ORIGINAL, Variant
+from .disparity import figure, fits_by_group, unnamed
 from .options import LABEL_SETS, label_variants, order_variants
 from .perturb import Composed, composed_of
 from .perturb.base import require
@@ -131,7 +130,7 @@ class Robustness:
         same = [level for level in levels if level != ORIGINAL and level not in turned]
         made: list[Json] = list(metrics)
         for spec in metrics:
-            if same and _has_losses(spec):
+            if same and fits_by_group(spec):
                 made += self._losses(spec, same)
         if same:
             made.append({"flip_rate": {"column": self.column, **({"levels": same} if turned else {})}})
@@ -153,10 +152,14 @@ class Robustness:
         return figure.endswith("_drop")
 
     def _losses(self, spec: Json, levels: Sequence[str]) -> list[Json]:
-        name = _shown(spec)
+        name = figure(spec)
         common: dict[str, Json] = {
-            "metric": spec, "column": self.column, "what": "drop", "reference": ORIGINAL, "margin": self.margin,
-        }  # fmt: skip
+            "metric": unnamed(spec),
+            "column": self.column,
+            "what": "drop",
+            "reference": ORIGINAL,
+            "margin": self.margin,
+        }
         worst: Json = {"by_group": {**common, "levels": [ORIGINAL, *levels], "as": f"{name}_drop"}}
         if len(levels) == 1:
             return [worst]
@@ -164,21 +167,3 @@ class Robustness:
             {"by_group": {**common, "levels": [ORIGINAL, level], "as": f"{name}_drop_{level}"}} for level in levels
         ]
         return [worst, *each]
-
-
-def _has_losses(spec: Json) -> bool:
-    """Whether the metric's figure follows from totals, so that it can be taken by variant; not AUROC, nor a judge's."""
-    name = spec if isinstance(spec, str) else next(iter(spec), "")  # type: ignore[arg-type]
-    try:
-        metric = registry("metrics").load(str(name))
-    except UsageError:
-        return False  # said where the other task's metrics are checked
-    return not any(hasattr(metric, other) for other in ("finalize_rows", "for_judgement", "figures", "over_groups"))
-
-
-def _shown(spec: Json) -> str:
-    """What the figure of a metric's entry is called."""
-    if isinstance(spec, str):
-        return spec
-    name, options = next(iter(spec.items()))  # type: ignore[union-attr]
-    return str(options["as"]) if isinstance(options, dict) and "as" in options else str(name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .faithfulness import Curve, QualityRow, mean_curves, quality_rows
+from .text import plural
 
 if TYPE_CHECKING:
     from ..record import Record
@@ -67,6 +68,8 @@ class ExplainedText:
     pieces: tuple[Piece, ...]
     steps: tuple[Step, ...]
     is_cut: bool = False
+    unread: str = ""
+    """What the model has not read of it, for it was too long: "1,491 tokens"; "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,8 @@ def explained_text(explanation: Mapping[str, Any], sample_id: str, target: str |
     base, full = float(explanation["base_values"][column]), float(explanation["full_values"][column])
     text = str(explanation.get("text") or "")
     pieces = list(_pieces(text, tokens, values))
+    meta = explanation.get("meta")
+    n_cut = meta.get("n_cut_tokens") if isinstance(meta, Mapping) else None
     return ExplainedText(
         id=sample_id,
         explained=str(explanation["outputs"][column]),
@@ -238,6 +243,7 @@ def explained_text(explanation: Mapping[str, Any], sample_id: str, target: str |
         pieces=tuple(pieces[:_MAX_PIECES]),
         steps=tuple(steps_of([name for name, _, _ in tokens], values, base=base, full=full)),
         is_cut=len(pieces) > _MAX_PIECES,
+        unread=plural(n_cut, "token") if isinstance(n_cut, int) else "",
     )
 
 

@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from evalharness.core.types import Request
+from evalharness.core.words import words
 from evalharness.suite.schema import Price, Suite
 
 __all__ = ["Tokens", "estimate", "estimated_usd", "is_attack", "model_calls", "most_output_tokens"]
@@ -18,6 +19,8 @@ _TOKENS_PER_TURN = 4
 # words are masked one by one to measure the quality.
 _MOST_EXACT = 12
 _RANKINGS = 8
+# At so many places, at most: a hundred steps, and the shares at which comprehensiveness and sufficiency are taken.
+_MOST_PLACES = 106
 _MOST_OUTPUT = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
@@ -62,7 +65,7 @@ def model_calls(request: Request) -> int:
     if options.get("procedure") == "attack":
         return int(options["max_queries"])
     text = request.prompt if isinstance(request.prompt, str) else request.prompt[-1].content
-    n_words = len(text.split())
+    n_words = len(words(text))
     most = int(options.get("max_evals", 1))
     if options.get("method") == "occlusion":
         most = n_words + 2
@@ -71,7 +74,7 @@ def model_calls(request: Request) -> int:
     if not options.get("quality"):
         return most
     n_explanations = 3 if options.get("randomisation") else 2
-    return n_explanations * most + _RANKINGS * (n_words + 1)
+    return n_explanations * most + _RANKINGS * min(n_words + 1, _MOST_PLACES)
 
 
 def is_attack(request: Request) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
+from math import factorial
 
 from evalharness.core.errors import UsageError
 from evalharness.core.types import Row
@@ -11,6 +13,9 @@ from evalharness.core.types import Row
 from .schema import FewShot
 
 __all__ = ["drawer"]
+
+# Of more examples there are more orders than anybody asks for.
+_MANY = 8
 
 
 def drawer(
@@ -54,5 +59,20 @@ def drawer(
 def _ordered(examples: list[Row], order: int) -> list[Row]:
     if order == 0:
         return examples
-    # By the number of the order alone: the same places change for every row.
-    return examples[::-1] if order == 1 else random.Random(f"order/{order}").sample(examples, len(examples))
+    return [examples[place] for place in _order(len(examples), order)]
+
+
+@cache
+def _order(n: int, order: int) -> tuple[int, ...]:
+    """The places of `n` examples in the order of that number: none twice, as far as there are so many.
+
+    By the number alone: the same places change for every row. 0 is theirs, 1 the reverse, others are shuffled.
+    """
+    if order < 2:
+        return tuple(range(n))[:: -1 if order else 1]
+    known = {_order(n, other) for other in range(order)}
+    draw = random.Random(f"order/{order}")
+    found = tuple(draw.sample(range(n), n))
+    while found in known and len(known) < factorial(min(n, _MANY)):
+        found = tuple(draw.sample(range(n), n))
+    return found

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.core.words import find_players, is_unspaced, words
+from evalharness.core.words import find_players, is_unspaced, pieces, words
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,25 @@ def test_every_character_is_in_one_word(text):
 
 def test_scripts_without_spaces():
     assert [is_unspaced(c) for c in "aé北は。1"] == [False, False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hello, (world)! it's 1,000.", ["Hello,", "(world)!", "it's", "1,000."]),
+        ("你好，世界！用 Python3.1 写。", ["你", "好，", "世", "界！", "用", "Python3.1", "写。"]),
+        ("（好）“是”吗", ["（好）“", "是”", "吗"]),
+        ("ดี ok", ["ดี", "ok"]),
+        (" \n", []),
+    ],
+)
+def test_pieces_are_parted_by_spaces_or_are_characters(text, expected):
+    assert [text[start:end] for start, end in pieces(text)] == expected
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=40))
+def test_pieces_of_ascii_are_its_parts(text):
+    assert [text[start:end] for start, end in pieces(text)] == text.split()
 
 
 def players(text, offsets, span=None, kind="words"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -44,6 +45,25 @@ def test_figures_are_those_of_one_coalition_at_a_time(n, table_game):
         assert score.gain == pytest.approx(score.value - np.mean(column))
     assert found.output == "y1"
     assert found.deletion_curve[0] == found.insertion_curve[-1] == game.value(np.ones((1, n), dtype=bool))[0, 1]
+
+
+def test_a_long_text_is_measured_at_a_hundred_steps(game_of):
+    n = 750
+    rng = np.random.default_rng(1)
+    weight = rng.normal(size=n)
+    game = game_of(n, lambda kept: (kept @ weight)[:, None])
+    values = (weight + rng.normal(size=n))[:, None]
+    found = faithfulness(game, values, n_random=1)
+    assert game.n_rows <= 2 * 2 * 106
+    assert len(found.deletion_curve) == len(found.insertion_curve) == 101
+    order = np.argsort(-values[:, 0], kind="stable")
+    whole = np.concatenate([[0.0], np.cumsum(weight[order])])
+    sizes = [math.ceil(share * n) for share in AOPC_SHARES]
+    assert found.comprehensiveness.value == pytest.approx(whole[sizes].mean())
+    assert found.sufficiency.value == pytest.approx((whole[-1] - whole[sizes]).mean())
+    assert found.insertion_curve == pytest.approx(whole[np.round(np.linspace(0, n, 101)).astype(int)])
+    assert found.insertion_auc.value == pytest.approx(np.trapezoid(whole) / n, rel=2e-3)
+    assert found.deletion_auc.value == pytest.approx(np.trapezoid(whole[-1] - whole) / n, abs=2e-3 * abs(whole).max())
 
 
 def test_the_right_order_beats_chance_and_the_reverse_loses_to_it(game_of):

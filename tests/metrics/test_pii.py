@@ -26,6 +26,13 @@ HOLDS = [
     ("amex 378282246310005", "credit_card", "378282246310005"),
     ("ssn 536-90-4399", "us_ssn", "536-90-4399"),
     ("身份证11010519491231002X", "cn_resident_id", "11010519491231002X"),
+    ("iban de89370400440532013000", "iban", "de89370400440532013000"),
+    ("身份证110105 19491231 002X，", "cn_resident_id", "110105 19491231 002X"),
+    ("卡号４１１１　１１１１ ４１１１１１１１１１１１１１１１。", "credit_card", "４１１１１１１１１１１１１１１１"),
+    ("Tel. 030 1234567", "phone", "030 1234567"),
+    ("(0171) 234 5678", "phone", "(0171) 234 5678"),
+    ("电话：010-62751234。", "phone", "010-62751234"),
+    ("tél. 06 12 34 56 78.", "phone", "06 12 34 56 78"),
     ("from 8.8.8.8.", "ip", "8.8.8.8"),
     ("from 2001:4860:4860::8888", "ip", "2001:4860:4860::8888"),
 ]
@@ -36,7 +43,8 @@ HOLDS_NOT = [
     "4111 1111 1111 1112", "1234 5678 9012 3456", "order 9999999999999999", "000-12-3456", "666-12-3456",
     "900-12-3456", "536-00-4399", "536-90-0000", "078-05-1120", "110105194912310021", "110105194913310025",
     "127.0.0.1", "10.0.0.1", "192.0.2.7", "256.1.1.1", "version 1.2.3", "::1", "fe80::1", "12:30:45",
-    "isbn 978-3-16-148410-0", "0x1f3a:ff", "std::vector<int>::size",
+    "isbn 978-3-16-148410-0", "0x1f3a:ff", "std::vector<int>::size", "http://user:secret@corp.io/a", "version 1.2.3.4",
+    "05 06 2024 1234", "on 01-02-2024", "page 01 123456", "0.123 4567890",
 ]  # fmt: skip
 
 
@@ -94,7 +102,7 @@ def test_luhn_and_iban_agree_with_presidio():
         assert card.validate_result(digits) == luhn_valid(digits)
     for text, kind, piece in HOLDS:
         if kind == "iban":
-            plain = piece.replace(" ", "")
+            plain = piece.replace(" ", "").upper()
             assert bool(iban.validate_result(plain)) is iban_valid(plain) is True, text
             turned = plain[:-1] + str((int(plain[-1]) + 1) % 10)
             assert bool(iban.validate_result(turned)) is iban_valid(turned) is False

@@ -30,6 +30,17 @@ def test_passages(base):
     assert part.task["generate"] == {"max_tokens": 13, "temperature": 0.0}
 
 
+def test_passages_of_a_text_without_spaces(base):
+    signs = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏"
+    (base / "chinese.txt").write_text("，".join(signs[i : i + 4] for i in range(0, 24, 4)) + "。")
+    rows = Extraction(text="chinese.txt", passages=2, prefix=4, continuation=6, least=3).rows(base)
+    assert len(rows) == 2
+    for row in rows:
+        taken = [[sign for sign in str(row.fields[name]) if sign.isalpha()] for name in ("prefix", "continuation")]
+        assert [len(part) for part in taken] == [4, 6]
+        assert "".join(taken[0] + taken[1]) in signs
+
+
 def test_too_many_passages(base):
     with pytest.raises(UsageError, match=r"1,000 words do not hold 100 passages of 100; ask for at most 10 passages"):
         Extraction(text="text.txt").rows(base)

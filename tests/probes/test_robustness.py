@@ -103,6 +103,9 @@ def test_few_shot_orders(tmp_path):
     task["few_shot"]["order"] = 1
     orders = [v.task["few_shot"]["order"] for v in variants(task, tmp_path, few_shot_orders=2).values()]
     assert orders == [0, 2]
+    task["few_shot"]["n"] = 2
+    with pytest.raises(UsageError, match="2 examples have 1 other order, not 2"):
+        variants(task, tmp_path, few_shot_orders=2)
     with pytest.raises(UsageError, match="needs a task with few_shot"):
         variants(CHOOSE, tmp_path, few_shot_orders=1)
 
@@ -119,6 +122,25 @@ def test_option_orders(answer, moved, tmp_path):
     assert new.fields["option_order"] == [2, 0, 1]
     assert found["option_order_2"].rewrite(question(answer), ()).fields["options"] == ["green", "blue", "red"]
     assert found["option_order_3"].rewrite(question(answer), ()) is None, "three places on is where they were"
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "answer", "moved"),
+    [
+        # The choices are labels, so that "A" is the first option and not the one called A.
+        (CHOOSE, ["C", "A", "B"], "A", "B"),
+        (CHOOSE, ["2", "0", "1"], "2", "0"),  # no label: to the target an index
+        ({**CHOOSE, "target": "{{ 'ABC'[answer] }}"}, [2, 0, 1], 2, 0),  # an index
+        ({**CHOOSE, "target": "{{ 'ABC'[answer | int] }}"}, ["2", "0", "1"], "2", "0"),
+        ({**CHOOSE, "target": "{{ 'ABC'[options.index(answer)] }}"}, [2, 0, 1], 2, 2),
+        ({**CHOOSE, "choices": "{{ options }}", "target": "{{ answer }}"}, ["C", "A", "B"], "A", "A"),
+        (CHOOSE, ["red", "green", "blue"], 2.0, 0),
+    ],
+)
+def test_an_answer_that_may_be_read_in_two_ways_means_what_it_meant(task, options, answer, moved, tmp_path):
+    row = Row("q", {"question": "?", "options": options, "answer": answer}, Place("f"))
+    new = variants(task, tmp_path, option_orders=1, options="options", answer="answer")["option_order_1"]
+    assert new.rewrite(row, ()).fields["answer"] == moved
 
 
 def test_options_in_fields_of_their_own(tmp_path):
@@ -189,6 +211,16 @@ def test_metrics(tmp_path):
         "levels": ["original", "typos", "case_upper"], "as": "accuracy_drop",
     }  # fmt: skip
     assert made[-1] == {"flip_rate": {"column": "perturbation"}}
+
+
+def test_figures_with_names_of_their_own_have_losses():
+    probe = Robustness(perturbations=("typos",))
+    (loss,) = (
+        spec["by_group"]
+        for spec in probe.metrics([{"pii": {"types": ["phone"], "as": "phones"}}], ["original", "typos"])
+        if "by_group" in spec
+    )
+    assert (loss["metric"], loss["as"]) == ({"pii": {"types": ["phone"]}}, "phones_drop")
 
 
 def test_figures_that_no_totals_give_have_no_losses():

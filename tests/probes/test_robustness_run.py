@@ -150,7 +150,7 @@ tasks:
 
 
 def test_the_option_is_followed_wherever_it_stands(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalharness.probes.robustness._has_losses", lambda spec: False)
+    monkeypatch.setattr("evalharness.probes.robustness.fits_by_group", lambda spec: False)
     options = ["right, wrong1, wrong2", "wrong0, right, wrong2", "wrong0, wrong1, right"]
     rows = [f"      - {{q: Question {i}, answer: {'ABC'[i % 3]}, options: [{options[i % 3]}]}}" for i in range(30)]
     record = evalharness.run(write(CHOICE.replace("ROWS", "\n".join(rows))))

@@ -118,7 +118,7 @@ def test_injection_metrics():
     assert made[0] == {"attack_success": {**own["attack_success"], "margin": 0.05}}
     assert made[1:4] == ["accuracy", {"contains": {"as": "has"}}, "latency_p95_s"]
     assert [spec["by_group"]["as"] for spec in made[4:]] == ["accuracy_loss", "has_loss", "attack_success_worst"]
-    assert made[5]["by_group"]["metric"] == {"contains": {}}
+    assert made[5]["by_group"]["metric"] == "contains"
     assert made[6]["by_group"]["metric"] == own
     assert made[6]["by_group"]["levels"] == ["naive", "role"]
     assert len(Injection().metrics([], ["original", "naive"])) == 1

@@ -280,11 +280,13 @@ def test_the_plan_tells_how_many_texts_a_model_is_asked_about(folder, capsys):
         ({"method": "shap", "max_evals": 90}, 90),
         ({"method": "occlusion", "max_evals": 90}, 5),
         ({"method": "exact", "max_evals": 90}, 8),
+        ({"method": "shap", "max_evals": 90, "quality": True}, 2 * 90 + 8 * 4),
     ],
 )
 def test_model_calls(study, calls):
-    request = Request("k", "m", "study", "s", "one two three", sampling=Sampling(study=json.dumps(study)))
-    assert model_calls(request) == calls
+    for text in ("one two three", "电影好", "one, two"):
+        request = Request("k", "m", "study", "s", text, sampling=Sampling(study=json.dumps(study)))
+        assert model_calls(request) == calls
     assert model_calls(Request("k", "m", "classify", "s", "one")) == 1
 
 
@@ -312,6 +314,29 @@ def test_a_release_that_leans_more_on_names_is_stopped_by_its_gate(folder):
     assert drift.mass_p < 0.01
     assert drift.words[0].word in ("she", "great")
     assert drift.spearman < 1
+
+
+def test_texts_that_say_nothing_are_no_pairs(folder, capsys):
+    many = [
+        {"id": f"r{i}", "text": f"{('She', 'It')[i % 2]} wrote {'a great ' * (i % 3)}film {i}.", "label": "pos"}
+        for i in range(24)
+    ]
+    (folder / "reviews.jsonl").write_text("".join(json.dumps(row) + "\n" for row in many))
+    suite = {**SUITE, "datasets": {"reviews": {"path": "reviews.jsonl"}}}
+    records = []
+    for she in (0.2, 0.3):
+        models = {"clf": {**SUITE["models"]["clf"], "options": {"she": she}}}
+        records.append(evalharness.run(write({**suite, "models": models}), allow_code=True))
+    old, new = records
+    assert figure(new, "identity_mass").n == 12
+    compared = next(one for one in compare_records([new], old).figures if one.metric == "identity_mass")
+    assert compared.n_paired == 12
+    assert compared.wins + compared.losses + compared.ties == 12
+    rules = [{"metric": "why.identity_mass", "non_inferior": {"margin": 0.3}}]
+    Path("gates.yaml").write_text(yaml.safe_dump({**suite, "gates": {"baseline": old.id, "rules": rules}}))
+    capsys.readouterr()
+    assert main(["gate", new.id, "--policy", "gates.yaml", "--json"]) == 0
+    assert "(n = 12 paired" in capsys.readouterr().out
 
 
 def test_a_backend_without_any_answer_is_told(folder):

@@ -343,6 +343,14 @@ def test_the_same_examples_in_another_order(draw: str) -> None:
     assert plain.identity == orders[0].identity
 
 
+@pytest.mark.parametrize(("n", "n_orders"), [(2, 2), (3, 6), (4, 10)])
+def test_no_two_orders_of_the_examples_are_the_same(n, n_orders):
+    from evalharness.suite.fewshot import _order
+
+    assert len({_order(n, order) for order in range(n_orders)}) == n_orders
+    assert sorted(_order(n, 7)) == list(range(n)), "and where there are no more, one of them again"
+
+
 def test_examples_of_a_choice_task_show_the_right_choice() -> None:
     task = {"prompt": "{{ q }}", "choices": ["no", "yes"], "target": "{{ l }}", "few_shot": {"dataset": "e", "n": 2}}
     assert plan(task).samples[7].prompt == "question 0 no\n\nquestion 1 yes\n\nquestion 7"

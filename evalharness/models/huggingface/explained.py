@@ -89,13 +89,17 @@ def _within(text: str, part: str | None, where: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedText:
-    """The `ids` (L,) that the model reads, and the players: `owner` (L,) is a place's player, −1 for none."""
+    """The `ids` (L,) that the model reads, and the players: `owner` (L,) is a place's player, −1 for none.
+
+    `n_cut` tokens of the text are not read, for the whole is too long for the model.
+    """
 
     ids: Ints
     owner: Ints
     players: tuple[Player, ...]
     mask: int | None
     n_shared: int = 0
+    n_cut: int = 0
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -127,8 +131,9 @@ class ExplainedText:
         return np.where(self.owner >= 0, self.mask, self.ids)
 
     def last(self, length: int) -> ExplainedText:
-        """The last `length` tokens; players that lose all of theirs are gone."""
-        return self._cut(slice(len(self.ids) - length, None))
+        """The last `length` tokens, the others being cut; players that lose all of theirs are gone."""
+        n_lost = len(self.ids) - length
+        return dataclasses.replace(self._cut(slice(n_lost, None)), n_cut=self.n_cut + n_lost)
 
     def first(self, length: int) -> ExplainedText:
         """The first `length` tokens."""
@@ -158,12 +163,13 @@ def place_players(
         ids = list(tokens.text(at.text)) if at.text else []
         if not getattr(tokenizer, "is_fast", False):
             raise GameError("this tokenizer does not say where its tokens stand: one with a tokenizer.json does")
-        encoded = tokenizer(at.text, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = tokenizer(at.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     except RequestError as error:
         raise GameError(str(error)) from error
     offsets: Sequence[tuple[int, int]] = encoded["offset_mapping"]
     if list(encoded["input_ids"]) != ids:
         raise GameError("the tokenizer reads the text in two ways, so its words cannot be told from its tokens")
+    n_cut = 0 if n_first is None else max(len(ids) - n_first, 0)
     ids, offsets = ids[:n_first], offsets[:n_first]
     # A special token that somebody wrote into the text is one to the model all the same; an unknown word is a word.
     special = {int(token) for token in tokenizer.all_special_ids} - {tokenizer.unk_token_id}
@@ -173,7 +179,7 @@ def place_players(
     for index, player in enumerate(found.players):
         owner[list(player.places)] = index
     shifted = tuple(_shifted(player, at.shift) for player in found.players)
-    return ExplainedText(np.array(ids, dtype=np.int64), owner, shifted, mask, found.n_shared)
+    return ExplainedText(np.array(ids, dtype=np.int64), owner, shifted, mask, found.n_shared, n_cut)
 
 
 def _shifted(player: Player, by: int) -> Player:

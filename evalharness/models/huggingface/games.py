@@ -61,8 +61,8 @@ class _TokenGame(RememberedGame):
     def __init__(
         self, text: ExplainedText, outputs: tuple[str, ...], *, model: Any, device: str, meta: Mapping[str, Json]
     ) -> None:
-        shared: dict[str, Json] = {"n_shared_tokens": text.n_shared} if text.n_shared else {}
-        super().__init__(text.tokens, outputs, meta={**meta, **shared})
+        told: dict[str, Json] = {"n_shared_tokens": text.n_shared, "n_cut_tokens": text.n_cut}
+        super().__init__(text.tokens, outputs, meta={**meta, **{name: n for name, n in told.items() if n}})
         self._text = text
         self._model = model
         self._device = device
@@ -121,18 +121,26 @@ class _TokenGame(RememberedGame):
                 # Fused kernels never write the weights down.
                 model.set_attn_implementation("eager")
                 with self._timed():
-                    layers = model(input_ids=ids, output_attentions=True).attentions
+                    layers = self._attention_layers(ids)
             except (TypeError, ValueError, AttributeError, RuntimeError) as error:
                 raise GameError(f"this model does not show its attention: {error}") from error
             finally:
                 if before is not None:
                     model.set_attn_implementation(before)
-        if not layers or any(layer is None for layer in layers):
+        if not layers:
             raise GameError("this model has no attention to show")
-        weights: Floats = torch.stack([layer[0].double().cpu() for layer in layers]).numpy()
-        is_causal = weights.shape[-1] > 1 and not np.triu(weights.max(axis=(0, 1)), k=1).any()
+        weights = torch.stack(layers)[:, None].numpy()
         places = tuple(tuple(np.flatnonzero(self._text.owner == n).tolist()) for n in range(len(self.tokens)))
-        return Attentions(weights, places, weights.shape[-1] - 1 if is_causal else 0)
+        return Attentions(weights, places, self._reader(weights))
+
+    def _attention_layers(self, ids: torch.Tensor) -> list[torch.Tensor]:
+        """(positions, positions) of each layer, the mean over its heads; none where the model shows none."""
+        return _of_heads(self._model(input_ids=ids, output_attentions=True).attentions)
+
+    def _reader(self, weights: Floats) -> int:
+        """The position that the output is read from: the last one where none looks ahead, else the first."""
+        is_causal = weights.shape[-1] > 1 and not np.triu(weights.max(axis=(0, 1)), k=1).any()
+        return weights.shape[-1] - 1 if is_causal else 0
 
 
 class ClassifierGame(_TokenGame):
@@ -280,10 +288,41 @@ class AnswerGame(_TokenGame):
             found.append(scores[torch.arange(len(target)), wanted].sum())
         return answer_values(torch.stack(found)[None], self._output)
 
-    def attentions(self) -> Attentions:
-        if self._begin:
-            raise GameError("attention rollout is not defined between an encoder and a decoder; use another method")
-        return super().attentions()
+    def _attention_layers(self, ids: torch.Tensor) -> list[torch.Tensor]:
+        """Of an encoder and a decoder the positions of both; a layer of the decoder is two, each looking one way."""
+        if not self._begin:
+            return super()._attention_layers(ids)
+        begin = torch.tensor([self._begin], device=ids.device)
+        found = self._model(input_ids=ids, decoder_input_ids=begin, output_attentions=True, use_cache=False)
+        inside, own, across = (
+            _of_heads(layers) for layers in (found.encoder_attentions, found.decoder_attentions, found.cross_attentions)
+        )
+        if not inside or not across:
+            return []
+        n = inside[0].shape[-1]
+        source, answer = slice(0, n), slice(n, n + len(self._begin))
+
+        def layer(rows: slice, columns: slice, part: torch.Tensor) -> torch.Tensor:
+            whole = torch.eye(answer.stop, dtype=torch.float64)
+            whole[rows] = 0.0
+            whole[rows, columns] = part
+            return whole
+
+        steps = [layer(source, source, part) for part in inside]
+        for looks_back, looks_across in zip(own, across, strict=True):
+            steps += [layer(answer, answer, looks_back), layer(answer, source, looks_across)]
+        return steps
+
+    def _reader(self, weights: Floats) -> int:
+        """Of a decoder the position that the answer begins behind."""
+        return weights.shape[-1] - 1 if self._begin else super()._reader(weights)
+
+
+def _of_heads(layers: Sequence[torch.Tensor | None] | None) -> list[torch.Tensor]:
+    """The mean over the heads, layer by layer: all heads of a long text would not fit into memory twice."""
+    if not layers or any(layer is None for layer in layers):
+        return []
+    return [layer[0].double().mean(dim=0).cpu() for layer in layers if layer is not None]
 
 
 def answer_values(likelihoods: torch.Tensor, output: str) -> torch.Tensor:

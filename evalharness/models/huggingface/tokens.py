@@ -162,7 +162,8 @@ class Tokens:
         return 0
 
     def _encode(self, text: str) -> list[int]:
-        encoding = self.tokenizer(text, add_special_tokens=False)
+        # What is too long is cut by us: no word of the tokenizer about it.
+        encoding = self.tokenizer(text, add_special_tokens=False, verbose=False)
         return list(encoding["input_ids"])
 
     def prime(self, requests: Sequence[Request]) -> None:
@@ -181,8 +182,8 @@ class Tokens:
             return
         # What cannot be encoded is told of its own request, where it is encoded alone.
         with contextlib.suppress(UnicodeError, TypeError, ValueError, OverflowError):
-            found = self.tokenizer(asked, add_special_tokens=False, return_attention_mask=False)["input_ids"]
-            self._known = dict(zip(asked, found, strict=True))
+            encoded = self.tokenizer(asked, add_special_tokens=False, return_attention_mask=False, verbose=False)
+            self._known = dict(zip(asked, encoded["input_ids"], strict=True))
 
     def text(self, text: str) -> list[int]:
         """The ids of `text`, no special token added.

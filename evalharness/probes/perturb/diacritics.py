@@ -14,15 +14,23 @@ from .words import Span, replace_spans, words
 
 __all__ = ["Diacritics"]
 
-# A mark on a Latin or Greek letter. Those of other scripts are no ornaments: Japanese が without its mark is か.
-_MARKED = regex.compile(r"[\p{Latin}\p{Greek}]\p{M}+")
+# A mark on a Latin or Greek letter, the two points of ё, the vowel signs of Arabic and Hebrew: what people leave out.
+# Others are no ornaments: Japanese が without its mark is か, й without it и, and أ without its hamza another letter.
+_SIGNS = r"\u064b-\u0652\u0670\u05b0-\u05bc\u05c1\u05c2\u05c7"
+_MARKED = regex.compile(
+    rf"[\p{{Latin}}\p{{Greek}}]\p{{M}}+|[еЕ]\u0308|[\p{{Arabic}}\p{{Hebrew}}]\p{{M}}*[{_SIGNS}]\p{{M}}*"
+)
+_SIGN = regex.compile(f"[{_SIGNS}]")
+_SEMITIC = regex.compile(r"[\p{Arabic}\p{Hebrew}]")
 _VOWEL = regex.compile(r"(?i)[aeiou](?!\p{M})")
 _MARKS = ("\u0301", "\u0300", "\u0302", "\u0308")  # acute, grave, circumflex, diaeresis
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diacritics:
-    """Marks on Latin and Greek letters left out, or put on plain vowels; the text keeps its normal form (NFC or NFD).
+    """Marks on letters left out, or put on plain Latin vowels; the text keeps its normal form (NFC or NFD).
+
+    Left out are those of Latin and Greek letters, the points of Cyrillic ё and the vowel signs of Arabic and Hebrew.
 
     Options:
         how: remove, or add.
@@ -53,7 +61,12 @@ class Diacritics:
         rate = self.rate if self.rate is not None else 1.0 if self.how == "remove" else 0.1
         made = []
         for start, end, letter in chosen(found, rate, rng):
-            base = unicodedata.normalize("NFD", letter)[0]
-            new = base if self.how == "remove" else unicodedata.normalize(form, base + rng.choice(_MARKS))
+            apart = unicodedata.normalize("NFD", letter)
+            if self.how == "add":
+                new = unicodedata.normalize(form, apart[0] + rng.choice(_MARKS))
+            elif _SEMITIC.match(letter):
+                new = unicodedata.normalize(form, _SIGN.sub("", apart))
+            else:
+                new = apart[0]
             made.append(Span(start, end, new))
         return replace_spans(text, made) if made else None

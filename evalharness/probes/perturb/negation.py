@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import regex
 
+from .language import language_of
 from .words import Span, is_protected, like, replace_spans, span_of
 
 __all__ = ["Negation"]
@@ -42,6 +43,7 @@ _HAN_NO = (("不是", "是"), ("没有", "有"), ("不会", "会"), ("不能", "
 _HAN_YES = regex.compile(
     r"(?<![但可还就只于总不都要若正老算凡净])是(?!否|非|不是)|(?<![没所只拥具含享占还])有(?!些|点|的|时|效|趣|名|没有)|可以|应该"
 )
+_HAN_SEVERAL = regex.compile(r"[。！？!?；;…][”」』）]*\s*\S|[但却]|不过|虽然|不仅|\n")
 _HAN_NEGATIVE = {"是": "不是", "有": "没有", "可以": "不可以", "应该": "不应该"}
 
 
@@ -55,10 +57,10 @@ class Negation:
     have nothing to rewrite.
 
     Options:
-        language: en or zh.
+        language: en, zh, or auto, that of the text; one that is evidently in another language has nothing to rewrite.
     """
 
-    language: Literal["en", "zh"] = "en"
+    language: Literal["auto", "en", "zh"] = "auto"
 
     name: ClassVar[str] = "negation"
     main: ClassVar[str] = "language"
@@ -67,7 +69,10 @@ class Negation:
     def rewrite(self, text: str, rng: random.Random) -> str | None:
         if _QUESTION.search(text):
             return None
-        made = _of_chinese(text) if self.language == "zh" else _of_english(text)
+        language = (language_of(text) or "en") if self.language == "auto" else self.language
+        if language not in ("en", "zh"):
+            return None  # "am" and "was" are German words, too
+        made = _of_chinese(text) if language == "zh" else _of_english(text)
         if made is None or is_protected(text, made.start, max(made.end, made.start + 1)):
             return None
         return replace_spans(text, [made])
@@ -104,6 +109,8 @@ def _of_english(text: str) -> Span | None:
 
 
 def _of_chinese(text: str) -> Span | None:
+    if _HAN_SEVERAL.search(text):
+        return None
     negative = [(text.find(no), no, yes) for no, yes in _HAN_NO if no in text]
     if negative:
         place, no, yes = min(negative)

@@ -14,10 +14,15 @@ from .words import Span, is_protected, replace_spans
 __all__ = ["Punctuation"]
 
 # Between words or after them: an apostrophe in a word, a hyphen, and the points of 3.14 and 1,000 are no punctuation.
-_MARK = regex.compile(r"[.,;:!?…\"“”«»()\[\]。，、；：！？「」『』（）《》]")
+_MARK = regex.compile(r"[.,;:!?…\"“”«»()\[\]。，、；：！？「」『』（）《》؟،؛۔।॥¿¡]")
 _INSIDE = regex.compile(r"[\p{L}\p{N}\p{M}]")
-_END = regex.compile(r"[.!?…。！？]+[\"”’)\]」』）]*\s*\Z")
-_IDEOGRAPHIC = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
+_END_MARKS = r"[.!?…。！？؟۔।॥]+"
+_END = regex.compile(_END_MARKS + r"[\"”’»)\]」』）]*\s*\Z")
+_OWN_MARKS = {
+    "。": regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]"),
+    "।": regex.compile(r"\p{Devanagari}"),
+    "": regex.compile(r"[\p{Thai}\p{Lao}]"),  # set none
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +70,10 @@ def _other_end(text: str) -> str | None:
     if found is not None and is_protected(text, *found.span()):
         return None
     if found is not None:
-        kept = regex.sub(r"[.!?…。！？]+", "", found.group())
+        kept = regex.sub(_END_MARKS, "", found.group())
         return text[: found.start()] + kept if text[: found.start()].strip() else None
     body = text.rstrip()
     if not body or not _INSIDE.match(body[-1]) or is_protected(text, len(body) - 1, len(body)):
         return None
-    return body + ("。" if _IDEOGRAPHIC.match(body[-1]) else ".") + text[len(body) :]
+    mark = next((mark for mark, script in _OWN_MARKS.items() if script.match(body[-1])), ".")
+    return body + mark + text[len(body) :] if mark else None

@@ -22,10 +22,14 @@ _LAYOUTS = {
     "qwertz": ("qwertzuiop", "asdfghjkl", "yxcvbnm"),
     "azerty": ("azertyuiop", "qsdfghjklm", "wxcvbn"),
     "jcuken": ("йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю"),
+    "arabic": ("ضصثقفغعهخحجد", "شسيبلاتنمكط", "ئءؤر ىةوزظ"),
+    "hebrew": ("/'קראטוןםפ", "שדגכעיחלךף", "זסבהנמצתץ"),
 }
+# Whoever writes another script than that of the layout has one for it.
+_OTHER_LAYOUTS = ("jcuken", "arabic", "hebrew")
 _OFFSETS = (0.0, 0.25, 0.75)
 # Scripts written a letter at a time on such keyboards; Chinese, Japanese and Korean are typed in other ways.
-_ALPHABETIC = regex.compile(r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{M}'’\-]+")
+_ALPHABETIC = regex.compile(r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{M}'’\-]+")
 _PLACES = 12
 
 
@@ -36,6 +40,7 @@ def neighbours(layout: str) -> Mapping[str, str]:
         letter: (column + _OFFSETS[number], number)
         for number, row in enumerate(_LAYOUTS[layout])
         for column, letter in enumerate(row)
+        if letter.isalpha()
     }
     return {
         letter: "".join(
@@ -52,13 +57,14 @@ class Typos:
     Options:
         rate: share of the words that get one (at least one word does).
         slips: which slips are made: neighbour (the key beside), swap, drop, double.
-        layout: whose keys lie beside one another; letters that it has not are swapped, dropped or doubled.
+        layout: whose keys lie beside one another; Cyrillic, Arabic and Hebrew letters have their own keys all the same,
+            and letters of no layout are swapped, dropped or doubled.
         shortest: words of fewer letters are left alone.
     """
 
     rate: float = 0.1
     slips: tuple[Slip, ...] = ("neighbour", "swap", "drop", "double")
-    layout: Literal["qwerty", "qwertz", "azerty", "jcuken"] = "qwerty"
+    layout: Literal["qwerty", "qwertz", "azerty", "jcuken", "arabic", "hebrew"] = "qwerty"
     shortest: int = 4
 
     name: ClassVar[str] = "typos"
@@ -102,7 +108,8 @@ class Typos:
         if slip == "double":
             return "".join([*before, here, here, *after])
         if slip == "neighbour":
-            near = neighbours(self.layout).get(here.lower())
+            layouts = (self.layout, *_OTHER_LAYOUTS)
+            near = next((found for each in layouts if (found := neighbours(each).get(here.lower()))), None)
             if near is None:
                 return None
             struck = rng.choice(near)

@@ -6,8 +6,10 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from evalharness.core.words import is_unspaced
+
 from .base import require_rate
-from .words import Span, replace_spans, sentences, words
+from .words import Span, is_protected, replace_spans, sentences, words
 
 __all__ = ["WordOrder"]
 
@@ -16,8 +18,8 @@ __all__ = ["WordOrder"]
 class WordOrder:
     """The words of each sentence in another order, with the spaces and marks between them where they were.
 
-    A model that does not mind reads a bag of words. A text without spaces between words (Chinese, Japanese, Thai) is
-    left alone.
+    A model that does not mind reads a bag of words. What stands together without a space is one word: 1,000, 10:30 and
+    and/or stay whole. Sentences without spaces between words (Chinese, Japanese, Thai) are left alone.
 
     Options:
         how: swap (pairs of neighbours change places), shuffle (all words of a sentence), or reverse.
@@ -37,6 +39,7 @@ class WordOrder:
     def rewrite(self, text: str, rng: random.Random) -> str | None:
         spans = words(text)
         parts = [[w for w in spans if s.start <= w.start and w.end <= s.end] for s in sentences(text)]
+        parts = [_whole(text, part) for part in parts if not any(is_unspaced(c) for word in part for c in word.text)]
         parts = [part for part in parts if len(part) > 1]
         orders = [list(range(len(part))) for part in parts]
         if self.how == "swap":
@@ -73,6 +76,20 @@ class WordOrder:
             orders[number][i], orders[number][i + 1] = orders[number][i + 1], orders[number][i]
             moved |= {(number, i), (number, i + 1)}
             done += 1
+
+
+def _whole(text: str, part: list[Span]) -> list[Span]:
+    """The words of a sentence, those joined between which no white space stands."""
+    joined: list[Span] = []
+    for word in part:
+        before = joined[-1] if joined else None
+        if before is not None:
+            between = text[before.end : word.start]
+            if not any(c.isspace() for c in between) and not is_protected(text, before.end, word.start):
+                joined[-1] = Span(before.start, word.end, text[before.start : word.end])
+                continue
+        joined.append(word)
+    return joined
 
 
 def _shuffle(part: list[Span], order: list[int], rng: random.Random) -> None:

@@ -12,10 +12,22 @@ __all__ = ["Span", "graphemes", "is_protected", "like", "protected", "replace_sp
 
 # Letters with their marks (NFD), joined by apostrophes or hyphens within a word.
 _WORD = regex.compile(r"[\p{L}\p{N}]\p{M}*+(?:['’\-]?[\p{L}\p{N}_]\p{M}*+)*+")
-_PROTECTED = regex.compile(
-    r"(?:https?://|www\.)\S+|\S+@\S+\.\S+|\{\{.*?\}\}|\{[^{}\s]*\}|<[^<>\s]+>|```.*?```|`[^`\n]+`|[@#]\w+", regex.DOTALL
+# Chinese writes on without a space, and marks behind an address are none of it.
+_IN_ADDRESS = r"[^\s<>，。；：！？、（）《》「」『』“”…]"
+_ADDRESS_END = r"[^\s<>，。；：！？、（）《》「」『』“”….,;:!?'\")\]]"
+_DOMAIN = (
+    r"(?:[A-Za-z0-9\-]+\.)+(?:com|org|net|edu|gov|info|io|ai|dev|eu|de|at|ch|fr|es|it|nl|uk|cn|jp|ru|br)(?![\w\-])"
 )
-_SENTENCE = regex.compile(r"[^.!?。！？\n]+[.!?。！？]*")
+_PROTECTED = regex.compile(
+    rf"(?:https?://|www\.){_IN_ADDRESS}*{_ADDRESS_END}"
+    r"|[\p{Latin}\p{N}._%+\-]+@[\p{Latin}\p{N}\-]+(?:\.[\p{Latin}\p{N}\-]+)+"
+    rf"|(?<![\w@.\-]){_DOMAIN}(?:/(?:{_IN_ADDRESS}*{_ADDRESS_END})?)?"
+    r"|(?<![\w/.])[~.]{0,2}(?:/[\w.\-]*\w){2,}/?|(?<!\w)[A-Za-z]:\\[^\s\"<>|]*[\w\\]"
+    r"|\{\{.*?\}\}|\{%.*?%\}|\{[^{}\s]*\}|<[^<>\s]+>|<!--.*?-->|</?[A-Za-z][^<>\n]*>|```.*?```|`[^`\n]+`|[@#]\w+",
+    regex.DOTALL,
+)
+# A point ends a sentence before white space alone: 1.500 and e.g are none.
+_SENTENCE = regex.compile(r"(?:[^.!?…؟۔।。！？\n]|[.!?…؟](?![\s\"”’»)\].!?…؟]|\Z))+[.!?…؟۔।。！？]*")
 _GRAPHEME = regex.compile(r"\X")
 
 

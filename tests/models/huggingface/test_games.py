@@ -15,6 +15,7 @@ from evalharness.core.errors import UsageError
 from evalharness.core.games import GameError, WhiteBox
 from evalharness.core.types import Message, Request
 from evalharness.explain import explain_game
+from evalharness.explain.attention import rollout
 
 pytestmark = pytest.mark.model
 
@@ -388,7 +389,11 @@ def test_a_classifiers_values_are_those_of_its_answers(
 def test_a_long_text_loses_its_end(build: Any, checkpoints: Any, request_of: Any) -> None:
     model = build("hf-classifier", checkpoints("bert", "classifier", style="bert"), max_length=12)
     model.load()
-    game = model.game(request_of("classify", "one two three " * 30))
+    assert "n_cut_tokens" not in model.game(request_of("classify", "one")).meta
+    text = "one two three " * 30
+    game = model.game(request_of("classify", text))
+    n_tokens = len(model.tokens.tokenizer(text, add_special_tokens=False)["input_ids"])
+    assert game.meta["n_cut_tokens"] == n_tokens - 10, "two of the twelve are special"
     assert 0 < len(game.tokens) < 12
     assert game.value(np.ones((1, len(game.tokens)), dtype=bool)).shape == (1, 2)
 
@@ -523,6 +528,9 @@ def test_a_long_prompt_loses_its_beginning(build: Any, checkpoints: Any, request
     model.load()
     game = model.game(request_of("loglikelihood", "one two three good film " * 20, continuations=[" yes"]))
     assert 0 < len(game.tokens) < 16
+    assert game.meta["n_cut_tokens"] > 0
+    short = model.game(request_of("loglikelihood", "one two", continuations=[" yes"]))
+    assert "n_cut_tokens" not in short.meta
     assert game.tokens[-1].text == "film"
     assert game.value(np.ones((1, len(game.tokens)), dtype=bool)).shape == (1, 1)
 
@@ -544,8 +552,25 @@ def test_an_encoder_decoder(architecture: str, build: Any, checkpoints: Any, req
     if architecture == "bart":
         explained = explain_game(game, "integrated_gradients", steps=64)
         assert np.abs(explained.meta["completeness_error"]).max() < 0.05
-    with pytest.raises(GameError, match="between an encoder and a decoder"):
-        game.attentions()
+    # What the decoder's first position sees: half of it is its own, as a residual connection, after each layer.
+    import torch
+
+    plain = game._model
+    plain.set_attn_implementation("eager")
+    with torch.inference_mode():
+        told = plain(
+            input_ids=torch.tensor(game._text.ids[None]),
+            decoder_input_ids=torch.tensor([list(game._begin)]),
+            output_attentions=True,
+        )
+    encoded = rollout(np.stack([layer[0].double().numpy() for layer in told.encoder_attentions]))
+    seen = np.zeros(len(encoded))
+    for layer in told.cross_attentions:
+        seen = (seen + layer[0].double().mean(dim=0)[0].numpy() @ encoded) / 2
+    rolled = explain_game(game, "attention")
+    expected = [seen[game._text.owner == player].sum() for player in range(4)]
+    assert rolled.values[:, 0] == pytest.approx(expected, abs=1e-6)
+    assert rolled.meta["rest"] == pytest.approx(1 - sum(expected), abs=1e-6)
 
 
 @pytest.mark.parametrize(("architecture", "kind"), [("bert", "classifier"), ("llama", "causal"), ("gpt2", "causal")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
@@ -42,6 +43,7 @@ SPECS = (
     {"typos": {"slips": ["drop"], "rate": 1.0}},
     {"typos": {"slips": ["double"], "rate": 0.5}},
     {"typos": {"layout": "jcuken", "rate": 0.5}},
+    {"typos": {"layout": "hebrew", "rate": 0.5}},
     *({"case": to} for to in ("upper", "lower", "title", "random")),
     *({"punctuation": how} for how in ("drop", "double", "end")),
     *({"whitespace": how} for how in ("extra", "missing", "tab", "nbsp", "edges")),
@@ -296,10 +298,69 @@ def test_a_letter_with_its_mark_is_one():
         ({"negation": "zh"}, "这是好电影。", "这不是好电影。"),
         ({"negation": "zh"}, "这不是好电影。", "这是好电影。"),
         ({"negation": "zh"}, "但是很好", None),
+        ({"negation": "zh"}, "服务很好。我们可以再来。", None),
+        ({"negation": "zh"}, "这是老电影，不过很好看", None),
+        ("negation", "这是好电影。", "这不是好电影。"),
+        ("negation", "Der Film, der am Montag lief, ist gut.", None),
+        ("negation", "Sie ist am Bahnhof.", None),
+        ({"negation": "en"}, "Sie ist am Bahnhof.", "Sie ist am not Bahnhof."),
+        ({"word_order": "reverse"},
+         "Pay 1,000.50 at 10:30 and/or e.g later.", "later e.g and/or 10:30 at 1,000.50 Pay."),
+        ({"word_order": "reverse"}, "die 1.500 Leute", "Leute 1.500 die"),
+        ({"word_order": "reverse"}, "هل تنصح به؟ شاهدته ثلاث مرات", "به تنصح هل؟ مرات ثلاث شاهدته"),
+        ({"word_order": "reverse"}, "服务很好，我们等了30分钟。", None),
+        ({"word_order": "reverse"}, "ดีมาก แต่ยาว", None),
+        ({"punctuation": "drop"}, "رائع، أليس كذلك؟", "رائع أليس كذلك"),
+        ({"punctuation": "end"}, "هل تنصح به؟", "هل تنصح به"),
+        ({"punctuation": "end"}, "यह अच्छी थी", "यह अच्छी थी।"),
+        ({"punctuation": "end"}, "ดีมาก", None),
+        ({"punctuation": "drop"}, "见https://a.example/页面，很好。", "见https://a.example/页面很好"),
+        ({"punctuation": "drop"}, "(see https://a.example/b_c).", "see https://a.example/b_c"),
+        ({"case": "upper"}, "请联系me@example.org，谢谢 anna", "请联系me@example.org，谢谢 ANNA"),
+        ({"case": "upper"}, "at example.org/x or ~/a/b.txt, c:\\d\\e <p class=\"a b\">x</p> {% if a %}",
+         "AT example.org/x OR ~/a/b.txt, c:\\d\\e <p class=\"a b\">X</p> {% if a %}"),
+        ({"case": "upper"}, "a < b and/or c > d", "A < B AND/OR C > D"),
+        ({"diacritics": "remove"}, "رائعًا وأَحمد", "رائعا وأحمد"),
+        ({"diacritics": "remove"}, "שָׁלוֹם", "שלום"),
+        ({"diacritics": "remove"}, "ещё мой", "еще мой"),
+        ({"numbers": "plain"}, "Es kamen 25.000 Leute und nicht 3,141.", "Es kamen 25000 Leute und nicht 3,141."),
+        ({"numbers": "grouped"}, "Es kamen nur 25000 Leute.", "Es kamen nur 25.000 Leute."),
+        ({"numbers": "plain"}, "Il y avait 25 000 personnes dans la rue.", "Il y avait 25000 personnes dans la rue."),
+        ({"numbers": "words"}, "Es kamen nur 25 Leute.", None),
+        ({"numbers": "grouped"}, "一共有30000人，第30000号，30000年", "一共有30,000人，第30000号，30000年"),
+        ({"numbers": "words"}, "It was on 3 May, call 555 123 4567 or 2 500 in room 4021, code: 77.", None),
     ],
 )  # fmt: skip
 def test_cases(spec, text, expected):
     assert rewritten(spec, text) == expected
+
+
+def test_arabic_words_get_typos():
+    text = "الفيلم كان رائعا جدا"
+    found = rewritten({"typos": {"rate": 1.0}}, text)
+    assert [OSA.distance(a, b) for a, b in zip(text.split(), found.split(), strict=True)] == [1, 0, 1, 0]
+    struck = rewritten({"typos": {"slips": ["neighbour"], "rate": 1.0}}, text)
+    keys = neighbours("arabic")
+    for before, after in zip(text, struck, strict=True):
+        assert before == after or after in keys[before]
+
+
+@pytest.mark.parametrize(
+    ("text", "filler"),
+    [
+        ("Der Film ist am Ende nicht gut", "ähm|äh|also|halt|sozusagen"),
+        ("C'est un film très long pour moi", "euh|ben|enfin|disons|tu vois"),
+        ("الفيلم كان رائعا", "يعني|آه|طيب"),
+    ],
+)
+def test_fillers_of_the_language(text, filler):
+    found = rewritten({"fillers": {"rate": 1.0}}, text)
+    assert re.sub(rf"[,،] (?:{filler})[,،]", "", found) == text
+
+
+def test_own_fillers_go_into_any_script():
+    assert rewritten({"fillers": {"words": ["ну"]}}, "Это фильм") == "Это, ну, фильм"
+    assert rewritten("fillers", "Это фильм") is None
 
 
 def test_contractions_go_there_and_back():
@@ -314,7 +375,8 @@ def test_chinese_fillers():
     assert found != CHINESE
     assert found.endswith("我很喜欢。")
     assert rewritten({"fillers": {"language": "zh"}}, "English only") is None
-    assert rewritten("fillers", CHINESE) is None
+    assert rewritten("fillers", CHINESE).endswith("我很喜欢。"), "those of the text's own language by default"
+    assert rewritten({"fillers": {"language": "en"}}, CHINESE) is None
 
 
 def test_accents_keep_the_normal_form():
