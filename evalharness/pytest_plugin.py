@@ -52,6 +52,7 @@ class Evaluation:
         Raises:
             UsageError: if there is none, or more than one; it names those that there are.
         """
+        __tracebackhide__ = True
         from evalharness.core.errors import UsageError
         from evalharness.gate.select import describe_missing, figures_of
         from evalharness.suite.schema import Rule
@@ -80,7 +81,7 @@ def assert_gate(
     """Run `suite`, or take `record`, and fail the test unless its gates hold; returns the record and the outcome.
 
     A relative path is looked for beside the test's file, then in pytest's rootdir. A suite is run once in a session,
-    and answers come from the response store where they are there.
+    by one of pytest-xdist's workers for all, and answers come from the response store where they are there.
 
     Args:
         suite: Suite file to run.
@@ -95,6 +96,7 @@ def assert_gate(
     __tracebackhide__ = True
     if (suite is None) == (record is None):
         raise TypeError("assert_gate takes a suite or record=…, one of the two")
+    _check(overrides, inconclusive)
     evaluation = _evaluation(suite, record, policy, baseline, overrides, limit, allow_code)
     _require(evaluation, inconclusive)
     return evaluation
@@ -117,6 +119,7 @@ def evalharness_suite(
     whatever they say, and decides itself. The other arguments are those of `assert_gate`. A suite that cannot be run
     is an error of the test, not a failure.
     """
+    _check(overrides, inconclusive)
     options = {
         "policy": policy,
         "baseline": baseline,
@@ -184,12 +187,20 @@ def evaluation(request: pytest.FixtureRequest) -> Evaluation:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Hold the gate against a decorated test as it is called: one that fails is a failure and no error of a fixture."""
-    __tracebackhide__ = True
     mark = pyfuncitem.get_closest_marker(_MARK)
     if mark is not None and mark.kwargs["gate"]:
         found = pyfuncitem.funcargs["evaluation"]
         assert isinstance(found, Evaluation)  # the decorator asks for the fixture
         _require(found, mark.kwargs["inconclusive"])
+
+
+def _check(overrides: Sequence[str], inconclusive: object) -> None:
+    """Refuse what a slip of the pen makes of the arguments, before anything is run."""
+    __tracebackhide__ = True
+    if isinstance(overrides, str):
+        raise TypeError(f"overrides takes a list of settings, not one text: overrides=[{overrides!r}]")
+    if inconclusive not in (None, "fail", "xfail"):
+        raise ValueError(f"inconclusive is {inconclusive!r}; it takes 'fail' or 'xfail'")
 
 
 def _option(name: str) -> Any:
@@ -228,19 +239,24 @@ def _evaluation(
     from evalharness.core.errors import EvalHarnessError
 
     reports, url = _reports(), _option("registry")
+    limit = _option("limit") if limit is None else limit
     try:
         if suite is not None:
-            found = _run(_found(suite), tuple(overrides), limit or _option("limit"), allow_code, reports, url)
+            found = _run(_found(suite), tuple(overrides), limit, allow_code, reports, url)
         else:
             assert record is not None  # one of the two is given
             found = _opened(record, reports, url)
         return _decided(found, None if policy is None else _found(policy), baseline, reports, url)
     except EvalHarnessError as error:
-        _give_up(error)
+        wrong = error
+    _give_up(wrong)
 
 
 def _give_up(error: Exception) -> NoReturn:
-    """Fail with what is wrong and how to mend it; where in our code it came to light helps nobody."""
+    """Fail with what is wrong and how to mend it; where in our code it came to light helps nobody.
+
+    Called when the error has been handled, for pytest prints what was being handled, too.
+    """
     __tracebackhide__ = True
     problems = getattr(error, "problems", None)
     text = "\n".join(map(str, problems)) if problems else str(error)
@@ -253,12 +269,43 @@ def _run(
     runs = _now[-1].config.stash.setdefault(_RUNS, {}) if _now else {}
     key = (suite.resolve(), overrides, limit, allow_code)
     if key not in runs:
-        from evalharness.runner import run
 
-        runs[key] = run(
-            suite, overrides=overrides, limit=limit, allow_code=allow_code, reports=reports, registry_url=url
-        )
+        def made() -> Record:
+            from evalharness.runner import run
+
+            return run(
+                suite, overrides=overrides, limit=limit, allow_code=allow_code, reports=reports, registry_url=url
+            )
+
+        note = _noted_at(repr((*map(str, key), str(reports.absolute()), url)))
+        runs[key] = made() if note is None else _made_by_one(made, note)
     return runs[key]
+
+
+def _noted_at(what: str) -> Path | None:
+    """The file in which pytest-xdist's workers tell one another of a run; None outside of them."""
+    from hashlib import sha256
+
+    config = _now[-1].config if _now else None
+    folder = getattr(config, "workerinput", None) and config.getoption("basetemp")  # type: ignore[union-attr]
+    return Path(folder).parent / f"evalharness-{sha256(what.encode()).hexdigest()[:16]}" if folder else None
+
+
+def _made_by_one(made: Callable[[], Record], note: Path) -> Record:
+    """The run that the first worker makes; the others wait for it: nobody pays for the same answers twice."""
+    from evalharness.core.alive import hold, release
+    from evalharness.record import Record
+
+    note.touch()
+    held = hold(note)
+    try:
+        if folder := note.read_text(encoding="utf-8"):
+            return Record.open(Path(folder))
+        record = made()
+        note.write_text(str(record.folder.absolute()), encoding="utf-8")
+        return record
+    finally:
+        release(held)
 
 
 def _opened(record: Record | str | Path, reports: Path, url: str | None) -> Record:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from evalharness.core.types import MetricResult, VerdictState
-    from evalharness.gate import GateOutcome
     from evalharness.record import Record
     from evalharness.runner.knownbad import KnownBad
     from evalharness.suite.schema import Gates, Rule
@@ -20,6 +19,8 @@ Worse = Literal["clearly", "within its interval", "no"]
 Result = Literal["rings", "never rings", "not green", "not tested"]
 
 _GREENER: Final[dict[VerdictState, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}
+# Tests that can say nothing of values that all agree, where the metric has no bounds: no doubt, but no evidence.
+_ALL_AGREE: Final = frozenset({"no variation", "identical pairs", "constant change", "few differ", "few pairs differ"})
 # A figure may move in its last digit where the order of additions does.
 _TOLERANCE: Final = 1e-9
 
@@ -38,6 +39,10 @@ class Alarm:
     caught: list[str] = field(default_factory=list)
     missed: dict[str, float] = field(default_factory=dict)
     """By model, the worse figure that the rule passes all the same."""
+    unbreakable: bool = False
+    """Whether no value that the figure can have breaks the limit."""
+    retold: bool = False
+    """Whether a known-bad model has the figure at all: judges and lm-eval's tasks are not asked again."""
 
     @property
     def result(self) -> Result:
@@ -46,7 +51,25 @@ class Alarm:
             return "rings"
         if self.state != "pass":
             return "not green"
-        return "never rings" if self.missed else "not tested"
+        return "never rings" if self.missed or self.unbreakable else "not tested"
+
+    @property
+    def why(self) -> str:
+        """What there is to say of a rule that does not ring, in words that follow its name; "" where it rings."""
+        match self.result:
+            case "rings":
+                return ""
+            case "never rings" if self.unbreakable:
+                return "never rings: no value that this figure can have breaks its limit"
+            case "never rings":
+                worst = ", ".join(self.missed)
+                return f"never rings: it passes {worst}; its limit lets through what is bad beyond doubt"
+            case "not green":
+                word = "fails" if self.state == "fail" else "is inconclusive"
+                return f"{word} on the record as it is, so that it cannot be told whether it would ring"
+        if not self.retold:
+            return "is not tested: a judge or lm-eval scores it, and neither is asked again"
+        return "is not tested: no known-bad model takes its figure out of its interval"
 
     @property
     def is_silent(self) -> bool:
@@ -80,6 +103,7 @@ class Tested:
                     "result": alarm.result,
                     "value": _plain(alarm.value),
                     "state": alarm.state,
+                    "why": alarm.why,
                     "caught": alarm.caught,
                     "missed": {name: _plain(value) for name, value in alarm.missed.items()},
                 }
@@ -94,30 +118,33 @@ def hold_alarms(gates: Gates, made: Iterable[tuple[KnownBad | None, Record]]) ->
 
     `made` is what `spoilt_records` gives: first the record as it is.
     """
-    from evalharness.gate import evaluate_gates
     from evalharness.gate.select import rule_name
 
     records = iter(made)
     _, control = next(records)
-    states = _states(evaluate_gates(control, gates, baseline=control))
+    states = _states(control, gates, control)
     alarms: dict[tuple[str, str], Alarm] = {}
     sound: dict[tuple[str, str], MetricResult] = {}
     for rule in gates.rules:
         figures = list(_figures(rule, control))
         for name, figure in figures:
             key = name, rule.tier
-            alarms[key] = Alarm(name, rule.tier, figure.value, states[key])
+            alarms[key] = Alarm(
+                name, rule.tier, figure.value, states[key], unbreakable=_is_unbreakable(rule, figure, control)
+            )
             sound[key] = figure
         if not figures:
             alarms[rule_name(rule), rule.tier] = Alarm(rule_name(rule), rule.tier, math.nan, "fail")
     models: dict[str, VerdictState | None] = {}
     for bad, spoilt in records:
         assert bad is not None  # only the first is no model's
-        states = _states(evaluate_gates(spoilt, gates, baseline=control))
+        states = _states(spoilt, gates, control)
         seen: list[VerdictState] = []
         for rule in gates.rules:
             for name, figure in _figures(rule, spoilt):
                 key = name, rule.tier
+                if key in alarms:
+                    alarms[key].retold = True
                 worse = "no" if key not in sound else _worse(rule, sound[key], figure)
                 state = states[key]
                 # What stays within its interval may be noise: it need not ring, and a doubt about it is no ring.
@@ -140,8 +167,47 @@ def _figures(rule: Rule, record: Record) -> Iterator[tuple[str, MetricResult]]:
     return ((rule_name(rule, figure), figure) for figure in figures_of(rule, record.results))
 
 
-def _states(outcome: GateOutcome) -> dict[tuple[str, str], VerdictState]:
-    return {(verdict.rule, verdict.tier): verdict.state for verdict in outcome.verdicts}
+def _states(record: Record, gates: Gates, baseline: Record) -> dict[tuple[str, str], VerdictState]:
+    """The state of each rule; where nothing but equal values of a metric without bounds leaves it open, the figure's.
+
+    A model that always says the same, and a record beside itself, have no spread. Doubt of that kind would ring for
+    any limit, and say nothing about this one.
+    """
+    from evalharness.gate import evaluate_gates
+
+    verdicts = evaluate_gates(record, gates, baseline=baseline).verdicts
+    found: dict[tuple[str, str], VerdictState] = {(v.rule, v.tier): v.state for v in verdicts}
+    open_ones = {
+        (v.rule, v.tier)
+        for v in verdicts
+        if v.state == "inconclusive" and v.method in _ALL_AGREE and v.p_value is not None and v.p_value >= 1
+    }
+    if open_ones:
+        rules = [rule.model_copy(update={"decide_on": "point"}) for rule in gates.rules]
+        by_point = evaluate_gates(record, gates.model_copy(update={"rules": rules}), baseline=baseline).verdicts
+        found.update({(v.rule, v.tier): v.state for v in by_point if (v.rule, v.tier) in open_ones})
+    return found
+
+
+def _is_unbreakable(rule: Rule, figure: MetricResult, record: Record) -> bool:
+    """Whether the limit of `rule` is as far as the figure's metric goes, or farther."""
+    from evalharness.compare.rebuild import metric_of
+    from evalharness.core.errors import NotComparableError
+
+    try:
+        low, high = metric_of(record, figure).bounds
+    except NotComparableError:
+        return False  # somebody's code, whose bounds are not known
+    match rule.kind:
+        case "at_least":
+            return rule.number <= low
+        case "at_most":
+            return rule.number >= high
+        case "max_relative_drop":
+            return figure.higher_is_better and low >= 0 and rule.number >= 1
+        case "superior":
+            return False
+    return rule.number >= high - low
 
 
 def _worse(rule: Rule, before: MetricResult, after: MetricResult) -> Worse:
@@ -156,7 +222,8 @@ def _worse(rule: Rule, before: MetricResult, after: MetricResult) -> Worse:
         ways, beyond = [before.value - after.value], [low - after.value]
     else:
         ways, beyond = [after.value - before.value], [after.value - high]
-    if max(beyond) > 0:
+    # Out of the interval that it had, with an interval that leaves out what it was: no noise does both often.
+    if max(beyond) > 0 and not (after.ci_low <= before.value <= after.ci_high):
         return "clearly"
     return "within its interval" if max(ways) > _TOLERANCE * max(1.0, abs(before.value)) else "no"
 

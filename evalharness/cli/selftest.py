@@ -1,8 +1,9 @@
 """Test a suite's alarms: would its gates ring if a model were bad beyond doubt?
 
 Recorded answers are spoilt as known-bad models would have given them (empty, shuffled, truncated, constant, degraded,
-verbose, refusing, failing, slow), scored again and held against the suite's rules. No model is asked. A rule whose
-figure gets worse and that never rings is reported. Rules on a baseline are held against the record as it is.
+verbose, refusing, failing, slow, lopsided), scored again and held against the suite's rules. No model is asked. A rule
+that never rings, though its figure gets worse or no figure could break it, is reported. Rules on a baseline are held
+against the record as it is.
 
 Exit code 1: a rule of the tier block or warn never rings.
 """
@@ -18,7 +19,7 @@ from .run import add_suite_arguments
 if TYPE_CHECKING:
     from evalharness.record import Record
 
-    from .alarms import Alarm, Tested
+    from .alarms import Tested
 
 __all__ = ["add_arguments", "run"]
 
@@ -114,7 +115,8 @@ def _print(record: Record, tested: Tested) -> None:
     console.print(table)
     for alarm in tested.alarms:
         if alarm.result != "rings":
-            console.print(Text(single_line(_explained(alarm)), style=_SIGNS[alarm.result][1]))
+            sign, style = _SIGNS[alarm.result]
+            console.print(Text(single_line(f"{sign} {alarm.rule} {alarm.why}"), style=style))
     passed = [name for name, state in tested.models.items() if state == "pass"]
     if passed:
         text = f"the gate as a whole passes {', '.join(passed)}, though a figure that blocks got worse"
@@ -124,14 +126,7 @@ def _print(record: Record, tested: Tested) -> None:
         console.print(Text(f"no blocking rule looks at what these models do worse: {', '.join(unseen)}", style="dim"))
     n = len(tested.silent)
     verdict = f"self-test FAIL: {plural(n, 'rule')} can never ring" if n else "self-test PASS: no rule is silent"
+    unknown = sum(alarm.result in ("not green", "not tested") for alarm in tested.alarms)
+    if unknown:
+        verdict += f"; {unknown} of {rules} could not be tested"
     console.print(Text(verdict, style="bold red" if n else "bold green"))
-
-
-def _explained(alarm: Alarm) -> str:
-    if alarm.result == "never rings":
-        worst = ", ".join(alarm.missed)
-        return f"✗ {alarm.rule} never rings: it passes {worst}; its limit lets through what is bad beyond doubt"
-    if alarm.result == "not green":
-        word = "fails" if alarm.state == "fail" else "is inconclusive"
-        return f"? {alarm.rule} {word} on the record as it is, so that it cannot be told whether it would ring"
-    return f"· {alarm.rule} is not tested: no known-bad model takes its figure out of its interval"

@@ -18,7 +18,7 @@ __all__ = ["DEFAULT_MARGIN", "Compressed", "CompressionRow", "compression_rows"]
 
 DEFAULT_MARGIN: Final = 0.02
 
-Aspect = Literal["retained", "flips", "kl", "same_top", "perplexity_ratio", "size", "speed"]
+Aspect = Literal["retained", "flips", "kl", "shared", "same_top", "perplexity_ratio", "size", "speed"]
 Kept = Literal["kept", "lost", "open"]
 
 
@@ -30,8 +30,11 @@ class CompressionRow:
     retained          the figure's difference from the base's; `kept` where the whole interval is above −`margin` (as
                       seen from better to worse), `lost` where none of it is, else `open`
     flips             the share of samples whose answer turned from right to wrong or from wrong to right
-    kl                KL(base ‖ candidate) in nats a token, `same_top` the share of tokens where both find the same
-                      one likeliest, `perplexity_ratio` candidate / base: see `fidelity.Fidelity`
+    kl                KL(base ‖ candidate) in nats a token, over the likeliest tokens that both told and all others as
+                      one: at most that of the whole vocabulary, the nearer to it the more `shared` is
+    shared            the share of the base's probability that lies on tokens which both told
+    same_top          the share of tokens where both find the same one likeliest
+    perplexity_ratio  candidate / base; for these four see `fidelity.Fidelity`
     size              bytes of the candidate's weights in memory over the base's
     speed             mean time for an answer over the base's, on this machine
     ================  ==================================================================================
@@ -122,6 +125,10 @@ def _tokens(one: Compressed, confidence: float) -> Iterator[CompressionRow]:
             yield CompressionRow(
                 one.label, task, "tokens", aspect, figure.value, figure.low, figure.high, found.n_tokens
             )
+            if aspect == "kl":
+                yield CompressionRow(
+                    one.label, task, "tokens", "shared", found.shared, math.nan, math.nan, found.n_tokens
+                )
 
 
 def _size(one: Compressed) -> Iterator[CompressionRow]:

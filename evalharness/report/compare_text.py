@@ -204,7 +204,8 @@ def how_text(comparison: Comparison) -> str:
 _ASPECTS = {
     "retained": "",
     "flips": "answers that flipped",
-    "kl": "KL(base ‖ candidate), nats a token",
+    "kl": "KL(base ‖ candidate), nats a token, at least",
+    "shared": "share of the base's probability told by both",
     "same_top": "same likeliest token",
     "perplexity_ratio": "perplexity, candidate / base",
     "size": "weights in memory, candidate / base",

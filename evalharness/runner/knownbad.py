@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -16,7 +16,7 @@ from evalharness.core.types import FAILED_STATES, Json, Kind, LogLikelihood, Res
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["KNOWN_BAD", "KnownBad"]
+__all__ = ["KNOWN_BAD", "KnownBad", "lopsided"]
 
 Spoil: TypeAlias = "Callable[[Kind, Sequence[Sample], Sequence[Response], np.random.Generator], list[Response] | None]"
 
@@ -126,8 +126,12 @@ def _constant(
 
 
 def _first_choice(response: Response) -> Response:
+    return _choosing(response, 0)
+
+
+def _choosing(response: Response, choice: int) -> Response:
     likely = tuple(
-        LogLikelihood(total=0.0 if place == 0 else -100.0, n_tokens=x.n_tokens, is_greedy=place == 0)
+        LogLikelihood(total=0.0 if place == choice else -100.0, n_tokens=x.n_tokens, is_greedy=place == choice)
         for place, x in enumerate(response.loglikelihoods)
     )
     return replace(response, loglikelihoods=likely, answer=None)
@@ -182,6 +186,65 @@ def _verbose(
         else r
         for r in responses
     ]
+
+
+def lopsided(column: str) -> KnownBad:
+    """The model that is bad to all but the first group of `column`: what rules on gaps and flips are there for."""
+
+    def spoil(
+        kind: Kind, samples: Sequence[Sample], responses: Sequence[Response], rng: np.random.Generator
+    ) -> list[Response] | None:
+        levels = [sample.groups.get(column) for sample in samples]
+        known = list(dict.fromkeys(level for level in levels if level is not None))
+        if kind == "study" or len(known) < 2:
+            return None
+        places = [
+            place
+            for place, (level, response) in enumerate(zip(levels, responses, strict=True))
+            if level in known[1:] and response.status not in FAILED_STATES
+        ]
+        found = list(responses)
+        for place, response in zip(places, _all_alike(kind, samples, responses, places), strict=True):
+            found[place] = response
+        return found
+
+    return KnownBad(f"lopsided ({column})", f"answers all but the first group of {column} alike", spoil)
+
+
+def _all_alike(
+    kind: Kind, samples: Sequence[Sample], responses: Sequence[Response], places: Sequence[int]
+) -> Iterable[Response]:
+    """The same answer at all `places`: the one that was seldom given there, so that many change."""
+    those = [responses[place] for place in places]
+    if kind == _ROLLING:
+        return map(_surprised, those)
+    if kind == "loglikelihood":
+        fewest = min((len(r.loglikelihoods) for r in those), default=0)
+        likeliest = Counter(max(range(fewest), key=lambda i: r.loglikelihoods[i].total) for r in those if fewest)
+        rarest = min(range(fewest), key=lambda choice: likeliest[choice], default=0)
+        return (_choosing(r, rarest) for r in those)
+    usable = {_said(r): r for r in reversed(responses) if r.status not in FAILED_STATES and _said(r)}
+    labels = [label for r in usable.values() for label in r.label_probabilities or ()]
+    targets = [sample.target for sample in samples if sample.target]
+    counts = Counter(map(_said, those))
+    said = min([*usable, *labels, *targets], key=lambda text: counts[text], default="")
+    if kind == "classify":
+        return (
+            replace(
+                r,
+                answer=said,
+                label_probabilities={k: float(k == said) for k in {**(r.label_probabilities or {}), said: 0.0}},
+            )
+            for r in those
+        )
+    donor = usable.get(said)
+    if donor is not None:
+        return (_answering_as(r, donor) for r in those)
+    return (replace(r, status="ok", text=said, answer=None) for r in those)
+
+
+def _said(response: Response) -> str:
+    return response.answer or (response.text or "").strip()
 
 
 def _times(value: Json) -> float | None:

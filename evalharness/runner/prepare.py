@@ -75,6 +75,7 @@ def prepare(
     Raises:
         UsageError: the suite, its data or its settings are wrong.
     """
+    from evalharness.core.errors import UsageError
     from evalharness.suite.batches import batch_problems
     from evalharness.suite.check import check_plan, check_references
     from evalharness.suite.expand import expand_probes
@@ -87,6 +88,8 @@ def prepare(
     from .explain_options import option_problems
     from .lm_eval_plan import lm_eval_problems, plan_lm_eval
 
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit is {limit}: it is the number of samples of each task, 1 or more")
     read = load_suite(suite, overrides=overrides) if isinstance(suite, str | Path) else suite
     if occasion is not None:
         read = of_model(read, occasion.model)

@@ -15,7 +15,7 @@ from evalharness.suite.schema import LmEvalTask, OnError
 
 from .answers import reader_of
 from .judged import judgement_digests
-from .knownbad import KNOWN_BAD, KnownBad
+from .knownbad import KNOWN_BAD, KnownBad, lopsided
 from .refusals import unmarked
 from .rescore import answered_again
 from .scoring import Answered
@@ -68,7 +68,14 @@ def spoilt_records(
         )
 
     yield None, sealed(AS_RECORDED, tasks, judged=True)
-    for bad in KNOWN_BAD:
+    columns = dict.fromkeys(
+        column
+        for task in tasks
+        if not isinstance(task.task, LmEvalTask)
+        for item in task.answered
+        for column in item.sample.groups
+    )
+    for bad in (*KNOWN_BAD, *map(lopsided, columns)):
         spoilt = [found for task in tasks if (found := _spoilt(task, bad, suite)) is not None]
         if spoilt:
             yield bad, sealed(bad.name, spoilt, judged=False)

@@ -84,6 +84,11 @@ def run_suite(folder, options="", baseline="", **environ):
     return run_step(folder, "Run the suite", given, **environ)
 
 
+def end_job(folder, outputs, allow):
+    given = {"CODE": outputs["exit-code"], "VERDICT": outputs["verdict"], "ALLOW": allow}
+    return run_step(folder, "Verdict", given)[0]
+
+
 def test_the_action_is_well_formed():
     assert ACTION["runs"]["using"] == "composite"
     for value in ACTION["inputs"].values():
@@ -129,7 +134,7 @@ def test_a_run_and_its_verdict(folder, made, code, verdict):
         assert ("::error file=suite.yaml," in done.stderr) is (code != "0")
         assert "Gate of demo" in (folder / "summary.md").read_text(encoding="utf-8")
     for allow, expected in (("false", code), ("true", "0" if code == "4" else code)):
-        ended, _ = run_step(folder, "Verdict", {"CODE": outputs["exit-code"], "ALLOW": allow})
+        ended = end_job(folder, outputs, allow)
         assert str(ended.returncode) == expected
 
 
@@ -142,8 +147,9 @@ def test_options_are_read_as_a_shell_would(folder):
     assert manifest["execution"]["limit"] == 3
     assert not (folder / "pwned").exists()
     done, outputs = run_suite(folder, "--name 'open")
-    assert done.returncode == 2
+    assert (outputs["verdict"], outputs["exit-code"], outputs["run"]) == ("error", "2", "")
     assert "args cannot be read" in done.stdout
+    assert not list(Path(outputs["files"]).iterdir())
 
 
 def test_a_wrong_suite_ends_in_an_error(folder):
@@ -151,6 +157,16 @@ def test_a_wrong_suite_ends_in_an_error(folder):
     done, outputs = run_suite(folder)
     assert (outputs["verdict"], outputs["exit-code"], outputs["run"]) == ("error", "2", "")
     assert "suite.yaml:1:1" in done.stderr
+    assert "::error title=evalharness::The run did not finish (exit code 2)" in done.stdout
+
+
+@pytest.mark.parametrize("code", [1, 4, 127])
+def test_a_process_that_breaks_gives_no_verdict(folder, code):
+    """An interpreter that cannot import ends with 1, as a gate that fails does."""
+    (folder / "tools" / "evalharness").write_text(f"#!/bin/sh\nexit {code}\n")
+    _, outputs = run_suite(folder)
+    assert (outputs["verdict"], outputs["exit-code"], outputs["run"]) == ("error", str(code), "")
+    assert end_job(folder, outputs, "true").returncode == code
 
 
 def test_promote_and_compare(folder):

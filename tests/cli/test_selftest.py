@@ -30,6 +30,8 @@ tasks:
   - {id: prose, dataset: tickets, perplexity: "{{ text }}", metrics: [word_perplexity]}
 """
 
+GAP = "{by_group: {metric: rougeL, column: g, as: gap}}"
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -69,6 +71,7 @@ def test_rules_ring_under_what_they_can_see(folder, capsys):
         "metric: topic.accuracy, at_least: 0.9",
         "metric: topic.accuracy, max_regression: 0.05",
         "metric: topic.accuracy, group: g=1, at_least: 0.9",
+        "metric: topic.accuracy, group: g=0, at_least: 0.9",
         "metric: answer.rougeL, at_least: 0.4",
         "metric: answer.output_chars, at_most: 200",
         "metric: answer.truncated_rate, at_most: 0.1",
@@ -81,10 +84,12 @@ def test_rules_ring_under_what_they_can_see(folder, capsys):
     code, rules, models = held(capsys)
     assert code == 0
     caught = {rule: set(found["caught"]) for rule, found in rules.items()}
-    quality = {"empty", "shuffled", "truncated", "constant", "degraded", "refusing"}
+    lopsided = "lopsided (g)"
+    quality = {lopsided, "empty", "shuffled", "truncated", "constant", "degraded", "refusing"}
     assert caught["topic.accuracy ≥ 0.9 · echo"] == quality
     assert caught["topic.accuracy regresses ≤ 0.05 · echo"] == quality
     assert caught["topic.accuracy ≥ 0.9 · echo · g=1"] >= quality - {"degraded"}
+    assert caught["topic.accuracy ≥ 0.9 · echo · g=0"] >= quality - {"degraded", lopsided}
     assert {"empty", "refusing"} <= caught["answer.rougeL ≥ 0.4 · echo"]
     assert caught["answer.output_chars ≤ 200 · echo"] == {"verbose"}
     assert caught["answer.truncated_rate ≤ 0.1 · echo"] == {"truncated"}
@@ -97,12 +102,18 @@ def test_rules_ring_under_what_they_can_see(folder, capsys):
 
 
 def test_a_rule_that_never_rings_is_named_and_fails(folder, capsys):
-    recorded("metric: answer.rougeL, at_least: 0.0", "metric: topic.accuracy, at_least: 0.9")
+    recorded(
+        "metric: answer.rougeL, at_least: 0.0",
+        "metric: answer.output_chars, at_most: 9999",
+        "metric: topic.accuracy, at_least: 0.9",
+    )
     capsys.readouterr()
     assert main(["selftest", "suite.yaml"]) == 1
     text = capsys.readouterr().out
-    assert "answer.rougeL ≥ 0 · echo never rings: it passes empty, " in text.replace("\n", " ")
-    assert "self-test FAIL: 1 rule can never ring" in text
+    text = text.replace("\n", " ")
+    assert "answer.rougeL ≥ 0 · echo never rings: no value that this figure can have breaks its limit" in text
+    assert "answer.output_chars ≤ 9999 · echo never rings: it passes verbose, " in text
+    assert "self-test FAIL: 2 rules can never ring" in text
     assert "topic.accuracy ≥ 0.9 · echo never" not in text
 
 
@@ -132,11 +143,11 @@ def test_a_rule_that_fails_already_or_has_no_figure_is_said(folder, capsys):
 
 
 def test_what_no_known_bad_model_makes_worse_is_not_tested(folder, capsys):
-    recorded("metric: answer.rougeL, at_most: 1.0", "metric: topic.accuracy, at_least: 0.9")
+    recorded("metric: answer.rougeL, at_most: 0.99", "metric: topic.accuracy, at_least: 0.9")
     capsys.readouterr()
     code, rules, _ = held(capsys)
     assert code == 0
-    assert rules["answer.rougeL ≤ 1 · echo"]["result"] == "not tested"
+    assert rules["answer.rougeL ≤ 0.99 · echo"]["result"] == "not tested"
 
 
 def test_a_suite_may_have_new_metrics_and_rules(folder, capsys):
@@ -188,3 +199,65 @@ def test_a_suite_without_gates(folder, capsys):
     Path("suite.yaml").write_text(text[: text.index("gates:")])
     assert main(["selftest", "suite.yaml"]) == 2
     assert "no alarm to test" in capsys.readouterr().err
+
+
+def test_a_gap_between_groups_rings_under_a_model_that_is_bad_to_some(folder, capsys):
+    recorded("metric: topic.accuracy, at_least: 0.9", "metric: answer.rougeL, at_least: 0.4", metrics=GAP)
+    Path("policy.yaml").write_text(
+        "decide_on: point\nrules: [{metric: answer.gap, at_most: 0.1}, {metric: answer.gap, at_most: 0.99}]"
+    )
+    capsys.readouterr()
+    code, rules, _ = held(capsys, "--policy", "policy.yaml")
+    assert rules["answer.gap ≤ 0.1 · echo"]["caught"] == ["lopsided (g)"]
+    loose = rules["answer.gap ≤ 0.99 · echo"]
+    assert (code, loose["result"], list(loose["missed"])) == (1, "never rings", ["lopsided (g)"])
+
+
+def test_answers_that_are_all_alike_are_no_alarm(folder, capsys):
+    """Equal values of a metric without bounds leave a rule open whatever its limit: that is not the rule's doing."""
+    recorded(
+        "metric: answer.output_chars, at_most: 100000, decide_on: interval",
+        "metric: answer.output_chars, non_inferior: {margin: 100000}, decide_on: interval",
+        "metric: answer.output_chars, at_most: 100, decide_on: interval",
+    )
+    capsys.readouterr()
+    code, rules, models = held(capsys)
+    assert code == 1
+    assert [rule["result"] for rule in rules.values()] == ["never rings", "never rings", "rings"]
+    assert rules["answer.output_chars ≤ 100 · echo"]["caught"] == ["verbose"]
+    assert models["verbose"] == "fail"
+
+
+def test_a_limit_that_no_figure_breaks_never_rings(folder, capsys):
+    rules = {
+        "at_least: 0.0": False,
+        "at_least: 0.01": True,
+        "at_most: 1.0": False,
+        "max_regression: 1.0": False,
+        "non_inferior: {margin: 1.0}": False,
+        "equivalent: {margin: 1.5}": False,
+        "max_relative_drop: 1.0": False,
+        "max_relative_drop: 0.99": True,
+        "superior: {margin: 0.1}": True,
+    }
+    recorded(*(f"metric: topic.accuracy, {rule}" for rule in rules))
+    capsys.readouterr()
+    code, held_rules, _ = held(capsys)
+    said = ["no value that this figure can have" in rule["why"] for rule in held_rules.values()]
+    assert dict(zip(rules, said, strict=True)) == {rule: not broken for rule, broken in rules.items()}
+    assert code == 1
+
+
+def test_what_a_judge_scores_is_said_to_be_untested(folder, capsys):
+    judge = "{llm_judge: {as: good, model: judge, rubric: 'Is it good?'}}"
+    suite("metric: answer.good, at_least: 3", metrics=judge)
+    text = Path("suite.yaml").read_text()
+    Path("suite.yaml").write_text(
+        text.replace("models: {", """models: {judge: {backend: fake, reply: '{"reason": "x", "score": 4}'}, """)
+    )
+    assert main(["run", "suite.yaml", "--quiet", "--no-gate"]) == 0
+    capsys.readouterr()
+    assert main(["selftest", "suite.yaml"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "answer.good ≥ 3 · echo is not tested: a judge or lm-eval scores it" in text
+    assert "no rule is silent; 1 of 1 rule could not be tested" in text

@@ -3,11 +3,13 @@
 import dataclasses
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from evalharness.compare.compression import Compressed, _tokens
 from evalharness.compare.fidelity import TokensOf, fidelity, tells_tokens
 from evalharness.core.canonical import digest
 from evalharness.core.errors import NotComparableError
@@ -161,3 +163,18 @@ def test_the_record_keeps_what_was_asked(make):
     where = make(TEXTS[:2], k=4)
     row = next(Record.open(where.record.folder).iter_samples())
     assert row.request.sampling.top_logprobs == 4
+
+
+def test_the_preset_says_how_much_of_the_base_its_divergence_saw(make):
+    candidate, base = make(TEXTS, noise=0.5, k=3, model="small"), make(TEXTS, k=3, model="big")
+    pair = SimpleNamespace(
+        current=SimpleNamespace(task="texts", model="small"), baseline=SimpleNamespace(task="texts", model="big")
+    )
+    rows = {
+        row.aspect: row for row in _tokens(Compressed("small", candidate.record, base.record, [pair, pair], ()), 0.95)
+    }
+    found = fidelity(candidate, base)
+    assert list(rows) == ["kl", "shared", "same_top", "perplexity_ratio"]
+    assert (rows["shared"].value, rows["shared"].n) == (found.shared, found.n_tokens)
+    assert np.isnan(rows["shared"].low)
+    assert rows["kl"].value == figures(found)["kl"].value

@@ -51,10 +51,13 @@ def write(path, right, wrong, decide):
     path.write_text(text, encoding="utf-8")
 
 
-def run_pytest(project, tests, *options):
+def run_pytest(project, tests, *options, workers=None):
     (project / "tests" / "test_it.py").write_text(HEAD + tests, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-rA", *options],
+        [
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rA", *options),
+            *(("-p", "no:xdist") if workers is None else ("-n", str(workers))),
+        ],
         cwd=project,
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "EVALHARNESS_"))},
@@ -159,6 +162,7 @@ class TestMany:
     )
     assert counts(text) == {"passed": 6, "failed": 2, "errors": 2}, text
     assert "FAILED tests/test_it.py::test_bad - Failed: the gate of bad fails: " in text
+    assert "traceback entries are hidden" not in text
     assert "the suite none has no gates, so nothing can fail" in text
     assert "there is no missing.yaml: looked at " in text
     assert "the fixture `evaluation` comes with a suite" in text
@@ -232,6 +236,73 @@ def test_figure():
     assert "did you mean 'name'" in text
     assert "there is no run 'nowhere'" in text
     assert "Traceback" not in text
+    assert "During handling" not in text
+
+
+def test_slips_of_the_pen_are_refused(project):
+    text = run_pytest(
+        project,
+        """
+def test_text_for_a_list():
+    assert_gate("good.yaml", overrides="seed=3")
+
+def test_no_samples():
+    assert_gate("good.yaml", limit=0)
+
+def test_another_word():
+    with pytest.raises(ValueError, match="takes 'fail' or 'xfail'"):
+        evalharness_suite("good.yaml", inconclusive="skip")
+    assert_gate("good.yaml", inconclusive="skip")
+""",
+    )
+    assert counts(text) == {"failed": 3}, text
+    assert "overrides takes a list of settings, not one text: overrides=['seed=3']" in text
+    assert "evalharness: limit is 0" in text
+    assert "inconclusive is 'skip'; it takes 'fail' or 'xfail'" in text
+    assert not (project / "reports").exists()
+
+
+def test_a_baseline_that_is_missing(project):
+    (project / "tests" / "strict.yaml").write_text("gates: {rules: [{metric: copy.exact_match, max_regression: 0.1}]}")
+    text = run_pytest(
+        project,
+        """
+def test_none_named():
+    assert_gate("good.yaml", policy="strict.yaml")
+
+@evalharness_suite("good.yaml", policy="strict.yaml", baseline="good@production")
+def test_none_promoted():
+    raise AssertionError("not reached")
+""",
+    )
+    assert counts(text) == {"failed": 1, "error": 1}, text
+    assert "a max_regression rule compares with a baseline, and there is none; promote a run" in text
+    assert "no run of 'good' is promoted as 'production'; promote one" in text
+    assert "During handling" not in text
+
+
+def test_workers_of_xdist_share_one_run(project):
+    text = run_pytest(
+        project,
+        """
+@pytest.mark.parametrize("i", range(8))
+def test_good(i):
+    assert_gate("good.yaml")
+
+@evalharness_suite("bad.yaml")
+def test_bad():
+    raise AssertionError("not reached")
+""",
+        "--junitxml=out.xml",
+        workers=2,
+    )
+    assert counts(text) == {"passed": 8, "failed": 1}, text
+    assert "the gate of bad fails: copy.exact_match of echo is 0.25" in text
+    assert "traceback entries are hidden" not in text
+    assert len(list((project / "reports" / "runs").iterdir())) == 2
+    cases = ET.parse(project / "out.xml").getroot().iter("testcase")
+    runs = [p.get("value") for case in cases for p in case.iter("property") if p.get("name") == "evalharness_run"]
+    assert (len(runs), len(set(runs))) == (9, 2)
 
 
 def test_it_costs_nothing_where_no_test_asks(project):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evalharness.core.types import LogLikelihood, Response, Sample
-from evalharness.runner.knownbad import KNOWN_BAD
+from evalharness.runner.knownbad import KNOWN_BAD, lopsided
 
 BY_NAME = {bad.name: bad for bad in KNOWN_BAD}
 TOPICS = ["login", "billing", "billing", "shipping", "billing", "login", "billing", "shipping"]
@@ -93,3 +93,44 @@ def test_likelihoods_stay_with_as_many_choices():
     first = spoilt("constant", "loglikelihood")
     assert all(max(r.loglikelihoods, key=lambda x: x.total) is r.loglikelihoods[0] for r in first)
     assert spoilt("degraded", "loglikelihood_rolling")[0].loglikelihoods[0].total == -1.5
+
+
+def lopsided_of(kind, given, groups=("de", "de", "de", "de", "en", "en", "fr", None), column="lang"):
+    those = [
+        replace(sample, groups={} if group is None else {"lang": group})
+        for sample, group in zip(samples(), groups, strict=True)
+    ]
+    return lopsided(column).spoil(kind, those, given, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", ["generate", "classify"])
+def test_the_lopsided_model_says_what_is_rare_to_all_but_the_first_group(kind):
+    given = [replace(r, label_probabilities={"login": 0.9, "shipping": 0.1}) for r in texts()]
+    found = lopsided_of(kind, given)
+    assert (found[:4], found[7]) == (given[:4], given[7])
+    assert {r.answer for r in found[4:7]} == {"shipping"}
+    assert [r.key for r in found] == [r.key for r in given]
+    if kind == "classify":
+        assert found[4].label_probabilities == {"login": 0.0, "shipping": 1.0}
+
+
+def test_the_lopsided_model_finds_another_answer_where_all_were_alike():
+    alike = [Response(f"k{i}", text="login", label_probabilities={"login": 0.9, "other": 0.1}) for i in range(8)]
+    assert [r.text for r in lopsided_of("generate", alike)] == ["login"] * 4 + ["other"] * 3 + ["login"]
+    targets = [replace(r, label_probabilities={}) for r in alike]
+    assert {r.text for r in lopsided_of("generate", targets)[4:7]} == {"billing"}
+    lost = [*alike[:5], Response("k5", status="error", error="lost"), *alike[6:]]
+    assert lopsided_of("generate", lost)[5] is lost[5]
+
+
+def test_the_lopsided_model_of_likelihoods():
+    given = likelihoods("loglikelihood")
+    first = [max(range(3), key=lambda j: r.loglikelihoods[j].total) for r in given[4:7]]
+    assert sorted(first) == [0, 1, 2]
+    found = lopsided_of("loglikelihood", given)
+    assert found[:4] == given[:4]
+    assert len({max(range(3), key=lambda j: r.loglikelihoods[j].total) for r in found[4:7]}) == 1
+    rolling = lopsided_of("loglikelihood_rolling", likelihoods("loglikelihood_rolling"))
+    assert [r.loglikelihoods[0].total for r in rolling] == [-1.0] * 4 + [-1.5] * 3 + [-1.0]
+    assert lopsided_of("generate", texts(), groups=["de"] * 8) is None
+    assert lopsided_of("generate", texts(), column="age") is None

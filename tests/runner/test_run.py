@@ -120,6 +120,12 @@ def test_limit_shrinks_every_task_and_says_so(folder):
     assert any("--limit" in note for note in record.manifest.notes)
 
 
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_that_leaves_nothing_is_refused(folder, limit):
+    with pytest.raises(evalharness.EvalHarnessError, match=f"limit is {limit}: .* 1 or more"):
+        evalharness.run("suite.yaml", limit=limit)
+
+
 def test_repeats_are_asked_apart_and_scored_as_one_sample(folder):
     record = evalharness.run("suite.yaml", overrides=["tasks.copy.generate={repeats: 3, temperature: 0.5}"])
     found = value(record, "copy", "exact_match")
