@@ -52,6 +52,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
     parser.add_argument("--name", help="what to call the run (default: the suite's name)")
+    parser.add_argument("--language", metavar="NAME", help="of report.html: en or zh (default: en)")
     parser.add_argument("--no-gate", action="store_true", help="do not decide the suite's gates")
     parser.add_argument(
         "--baseline", metavar="RUN", help="compare with this run and not the one that gates.baseline names"

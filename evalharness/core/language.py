@@ -44,8 +44,20 @@ _SPOKEN: ContextVar[str] = ContextVar("language", default="en")
 _ENTRY: Final = re.compile(r'^(msgctxt|msgid_plural|msgid|msgstr(?:\[0\])?)\s+(".*")\s*$')
 _HOLE: Final = re.compile(r"%\((\w+)\)s")
 _CALL: Final = re.compile(r'\bt\(("(?:[^"\\]|\\.)*")')
+# Where a sentence ends and another begins.
+_NEXT: Final = re.compile(r"(?<=\.) (?=[A-Z0-9])")
 # A sentence may be made of others, and these again; nothing that is said here goes deeper.
-_DEPTH: Final = 5
+_DEPTH: Final = 6
+# Holes that hold a part of a sentence; those that hold a number; what fills all others is a name.
+_PARTS: Final = frozenset(
+    "subject because why more held bound bounds what pairs alone reason size known told".split()  # noqa: SIM905
+)
+_FIGURES: Final = frozenset(
+    "n value limit level low high gap now before worst best worse better share most failed total p alpha missing look "  # noqa: SIM905
+    "looks saved threshold smallest least".split()
+)
+# A shape of fewer letters is too little to know a whole sentence by.
+_LEAST: Final = 5
 
 
 def read_po(text: str) -> dict[str, str]:
@@ -152,7 +164,7 @@ def retold(text: str) -> str:
     What has no such shape, as a text of the user's has not, stays as it is.
     """
     language = _SPOKEN.get()
-    return text if language == "en" or not text else _retold(language, text, 0)
+    return text if language == "en" or not text else _retold(language, text, 0).replace("） ", "）")
 
 
 def _retold(language: str, text: str, depth: int) -> str:
@@ -161,23 +173,29 @@ def _retold(language: str, text: str, depth: int) -> str:
         return exact
     if depth == _DEPTH:
         return text
-    for shape, message in _shapes(language):
-        if match := shape.fullmatch(text):
-            parts = {name: _retold(language, part, depth + 1) for name, part in match.groupdict().items()}
-            return message % parts
+    for shape, message, size in _shapes(language):
+        if (depth or size >= _LEAST) and (match := shape.fullmatch(text)):
+            return message % {
+                name: _retold(language, part, depth + 1) if name in _PARTS else part
+                for name, part in match.groupdict().items()
+            }
     body = text.removesuffix(".")
     if body != text and (told := _retold(language, body, depth + 1)) != body:
         return told if told.endswith("。") else f"{told}。"
-    return text
+    sentences = _NEXT.split(text)
+    told = [_retold(language, one, depth + 1) for one in sentences]
+    return "".join(told) if len(told) > 1 and told != sentences else text
 
 
 @cache
-def _shapes(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The sentences with holes as patterns, those that say most first."""
-    found = [(message, text) for message, text in domain(language, "records").items() if _HOLE.search(message)]
-    return tuple(
-        (_shape(message), text) for message, text in sorted(found, key=lambda one: -len(_HOLE.sub("", one[0])))
-    )
+def _shapes(language: str) -> tuple[tuple[re.Pattern[str], str, int], ...]:
+    """(pattern, message, number of letters) of the sentences with holes, those that say most first."""
+    found = [
+        (_shape(message), text, len(_HOLE.sub("", message)))
+        for message, text in domain(language, "records").items()
+        if _HOLE.search(message)
+    ]
+    return tuple(sorted(found, key=lambda one: -one[2]))
 
 
 def _shape(message: str) -> re.Pattern[str]:
@@ -188,6 +206,7 @@ def _shape(message: str) -> re.Pattern[str]:
         if i % 2 == 0:
             pattern += re.escape(part.replace("%%", "%"))
         else:
-            pattern += f"(?P={part})" if part in seen else f"(?P<{part}>.+?)"
+            any_of = r"\S+?" if part in _FIGURES else ".+?"
+            pattern += f"(?P={part})" if part in seen else f"(?P<{part}>{any_of})"
             seen.add(part)
     return re.compile(pattern, re.DOTALL)

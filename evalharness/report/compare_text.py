@@ -208,7 +208,7 @@ def how_text(comparison: Comparison) -> str:
             correction=name,
             limit=limit,
         )
-    return f"{first} {second}"
+    return t("%(first)s %(second)s", first=first, second=second)
 
 
 ASPECTS = {

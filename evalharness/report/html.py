@@ -258,7 +258,8 @@ def _gate_hint(view: ReportView) -> str:
         if view.gate.decide_on == "point"
         else t("One-sided confidence bounds decide: a rule whose limit they straddle is inconclusive.")
     )
-    return f"{how} {t('Only rules of the tier block decide the outcome.')}"
+    which = t("Only rules of the tier block decide the outcome.")
+    return t("%(first)s %(second)s", first=how, second=which)
 
 
 def _on_error(view: ReportView) -> str:

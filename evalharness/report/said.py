@@ -40,6 +40,7 @@ WORDS: Final = (
     *("alert", "deploy", "promotion"),
     *("better than chance", "worse than chance", "no better than chance shown", "too few texts"),
     *("more alike than chance", "less alike than chance", "no likeness beyond chance shown"),
+    *("generate", "classify", "loglikelihood", "loglikelihood_rolling", "study", "embed"),
     *("within the margin", "not decided", "biased", "output", "probability", "log odds"),
 )
 """Messages that are said by the name of a thing."""
