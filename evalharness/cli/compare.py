@@ -23,6 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .language import add_language
+
 if TYPE_CHECKING:
     from evalharness.compare.result import Comparison
 
@@ -71,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", metavar="FILE", help="write one page, with the samples that changed")
     parser.add_argument("--markdown", metavar="FILE", help="write Markdown, for a pull request; - is standard output")
     parser.add_argument("--csv", metavar="FILE", help="write one row a figure; - is standard output")
-    parser.add_argument("--language", metavar="NAME", help="of the page that --html writes: en or zh (default: en)")
+    add_language(parser, "the page that --html writes")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON and not as a table")
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
@@ -82,13 +84,11 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.compare.compression import DEFAULT_MARGIN
     from evalharness.compare.operands import compare
     from evalharness.core.errors import UsageError
-    from evalharness.core.language import checked_language
 
     if args.margin is not None and args.preset is None:
         raise UsageError("--margin goes with --preset compression; add that, or leave it out")
     if args.language is not None and args.html is None:
         raise UsageError("--language goes with --html FILE; add that, or leave it out")
-    language = checked_language(args.language or "en")
 
     comparison = compare(
         *args.runs,
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         reports=args.reports,
         registry_url=args.registry,
     )
-    printed = _written(comparison, args, language)
+    printed = _written(comparison, args)
     if args.json:
         import json
 
@@ -117,11 +117,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _written(comparison: Comparison, args: argparse.Namespace, language: str) -> bool:
+def _written(comparison: Comparison, args: argparse.Namespace) -> bool:
     """Write the files that are asked for; whether one of them went to the standard output."""
     printed = False
     for target, text in (
-        (args.html, partial(_html, language=language)),
+        (args.html, partial(_html, language=args.language or "en")),
         (args.markdown, _markdown),
         (args.csv, _csv),
     ):

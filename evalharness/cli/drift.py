@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .language import add_language
+
 if TYPE_CHECKING:
     from evalharness.drift.result import Drift
 
@@ -86,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", metavar="FILE", help="write one page with distributions, terms and examples")
     parser.add_argument("--markdown", metavar="FILE", help="write Markdown; - is standard output")
     parser.add_argument("--csv", metavar="FILE", help="write one row a column and segment; - is standard output")
-    parser.add_argument("--language", metavar="NAME", help="of the page that --html writes: en or zh (default: en)")
+    add_language(parser, "the page that --html writes")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON and not as a table")
     parser.add_argument("--fail-on-drift", action="store_true", help="exit with 1 where anything has drifted")
 
@@ -94,7 +96,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare and show; returns the exit code."""
     from evalharness.core.errors import UsageError
-    from evalharness.core.language import checked_language
     from evalharness.drift.api import drift
     from evalharness.drift.policy import Policy
 
@@ -102,7 +103,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--encoder and --device are for --embed; name the column of texts: --embed output")
     if args.language is not None and args.html is None:
         raise UsageError("--language goes with --html FILE; add that, or leave it out")
-    language = checked_language(args.language or "en")
     encoder = {key: value for key, value in (("model", args.encoder), ("device", args.device)) if value}
     policy = Policy(
         alpha=args.alpha,
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
         cluster=args.cluster,
         embed=dict.fromkeys(args.embed, encoder),
     )
-    printed = _written(report, args, language)
+    printed = _written(report, args)
     if args.json:
         import json
 
@@ -134,10 +134,14 @@ def run(args: argparse.Namespace) -> int:
     return 1 if args.fail_on_drift and report.drifted else 0
 
 
-def _written(report: Drift, args: argparse.Namespace, language: str) -> bool:
+def _written(report: Drift, args: argparse.Namespace) -> bool:
     """Write the files that are asked for; whether one of them went to the standard output."""
     printed = False
-    for target, text in ((args.html, partial(_html, language=language)), (args.markdown, _markdown), (args.csv, _csv)):
+    for target, text in (
+        (args.html, partial(_html, language=args.language or "en")),
+        (args.markdown, _markdown),
+        (args.csv, _csv),
+    ):
         if target == "-":
             sys.stdout.write(text(report))
             printed = True

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .ci import add_ci_arguments, hand_to_ci
+from .language import add_language
 
 if TYPE_CHECKING:
     from evalharness.gate import GateOutcome
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare with this run (named as the record is) and not the one that gates.baseline names",
     )
     add_ci_arguments(parser)
-    parser.add_argument("--language", metavar="NAME", help="of report.html: en or zh (default: en)")
+    add_language(parser, "report.html")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
@@ -41,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Decide the gates; returns 0 pass, 1 fail, 4 inconclusive."""
     from evalharness.core.errors import UsageError
-    from evalharness.core.language import checked_language
     from evalharness.gate import decide_record
     from evalharness.gate.policy import load_policy
     from evalharness.record.foreign import open_record
@@ -49,7 +49,6 @@ def run(args: argparse.Namespace) -> int:
 
     from .faults import write_reports_or_say
 
-    checked_language(args.language or "en")
     reports = Path(args.reports)
     gates = load_policy(args.policy) if args.policy else None
     record = open_record(args.record, reports=reports, url=args.registry)

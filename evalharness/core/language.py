@@ -167,24 +167,24 @@ def retold(text: str) -> str:
     return text if language == "en" or not text else _retold(language, text, 0).replace("） ", "）")
 
 
-def _retold(language: str, text: str, depth: int) -> str:
+def _retold(language: str, text: str, depth: int, *, is_part: bool = False) -> str:
     exact = messages(language).get(text)
     if exact is not None and not _HOLE.search(exact):
         return exact
     if depth == _DEPTH:
         return text
+    body = text.removesuffix(".")
+    if body != text and (told := _retold(language, body, depth + 1, is_part=is_part)) != body:
+        return told if told.endswith("。") else f"{told}。"
     for shape, message, size in _shapes(language):
-        if (depth or size >= _LEAST) and (match := shape.fullmatch(text)):
+        if (is_part or size >= _LEAST) and (match := shape.fullmatch(text)):
             return message % {
-                name: _retold(language, part, depth + 1) if name in _PARTS else part
+                name: _retold(language, part, depth + 1, is_part=True) if name in _PARTS else part
                 for name, part in match.groupdict().items()
             }
-    body = text.removesuffix(".")
-    if body != text and (told := _retold(language, body, depth + 1)) != body:
-        return told if told.endswith("。") else f"{told}。"
     sentences = _NEXT.split(text)
-    told = [_retold(language, one, depth + 1) for one in sentences]
-    return "".join(told) if len(told) > 1 and told != sentences else text
+    each = [_retold(language, one, depth + 1) for one in sentences]
+    return "".join(each) if len(each) > 1 and each != sentences else text
 
 
 @cache

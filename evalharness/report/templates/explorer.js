@@ -81,7 +81,7 @@
     let hits = null;
     try {
       marker = markerOf(query);
-      if (query) hits = await samples.search(query, $("f-regex").checked, () => mine !== turn, (k, of) => { $("count").textContent = t("Reading the texts: %(percent)s %", { percent: Math.round((100 * k) / of) }); });
+      if (query) hits = await samples.search(query, $("f-regex").checked, () => mine !== turn, (k, of) => { $("count").textContent = t("Reading the texts: %(percent)s %%", { percent: Math.round((100 * k) / of) }); });
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       $("f-text").setAttribute("aria-invalid", "true");
