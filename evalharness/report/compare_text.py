@@ -183,7 +183,7 @@ def summary_text(comparison: Comparison) -> str:
     """How many of the figures got better and worse."""
     found = [one.finding for one in comparison.of("figures")]
     parts = [
-        f"{found.count(word)} {t(word)}"
+        t("%(n)s %(finding)s", n=found.count(word), finding=t(word))
         for word in ("better", "worse", "no difference shown", "nothing to compare")
         if word in found
     ]

@@ -26,7 +26,8 @@ from evalharness.core.language import (
     tm,
     translate,
 )
-from tests.messages import sentences
+
+from ..messages import sentences
 
 _HOLE = re.compile(r"%\((\w+)\)s")
 _TAG = re.compile(r"</?\w+[^>]*>")
@@ -133,28 +134,28 @@ def test_a_script_says_its_words() -> None:
     ("recorded", "told"),
     [
         (
-            "task.f1 of m for language=de is 0.8 (n = 1,200): its lower 98.33 % bound 0.79 is at least 0.78, as required.",
-            "m 的 task.f1（language=de）为 0.8（n = 1,200）：其 98.33% 置信下界 0.79 不低于 0.78，符合要求。",
+            "t.f1 of m for language=de is 0.8 (n = 1,200): its lower 98.33 % bound 0.79 is at least 0.78, as required.",
+            "m 的 t.f1（language=de）为 0.8（n = 1,200）：其 98.33% 置信下界 0.79 不低于 0.78，符合要求。",
         ),
         (
             "a.b of m is 0.85 (n = 40): its lower 95 % bound 0.6 and upper 99 % bound 0.9 straddle the limit of 0.7; "
             "about 132 more samples would settle it (now 40). (and 2 more)",
-            "m 的 a.b 为 0.85（n = 40）：其 95% 置信下界 0.6 与 99% 置信上界 0.9 之间包含限值 0.7；再增加约 132 个样本可以判定"
-            "（现有 40 个）。（另有 2 条）",
+            "m 的 a.b 为 0.85（n = 40）：其 95% 置信下界 0.6 与 99% 置信上界 0.9 之间包含限值 0.7；"
+            "再增加约 132 个样本可以判定（现有 40 个）。（另有 2 条）",
         ),
         (
-            "a.b of m is 0.8 against 0.9 in the baseline (n = 50 paired, 7 worse and 2 better; 3 only in this run): 0.1 "
-            "worse: the lower 95 % bound of the improvement, −0.2, is above −0.3, as required.",
-            "m 的 a.b 为 0.8，基线为 0.9（配对 n = 50，7 个变差，2 个变好；3 个仅在本次运行）：变差 0.1：改善量的 95% 置信下界 "
-            "−0.2 高于 −0.3，符合要求。",
+            "a.b of m is 0.8 against 0.9 in the baseline (n = 50 paired, 7 worse and 2 better; 3 only in this run): "
+            "0.1 worse: the lower 95 % bound of the improvement, −0.2, is above −0.3, as required.",
+            "m 的 a.b 为 0.8，基线为 0.9（配对 n = 50，7 个变差，2 个变好；3 个仅在本次运行）："
+            "变差 0.1：改善量的 95% 置信下界 −0.2 高于 −0.3，符合要求。",
         ),
         (
             "The blocking rule holds; 2 warn or info rules do not pass.",
             "阻断规则成立；2 条警告或提示规则未通过。",
         ),
         (
-            "The blocking rule holds. 3 of 40 answers of qa by m failed (7.5%), more than on_error.max_rate allows (0.0%).",
-            "阻断规则成立。m 在 qa 上的 40 个回答中有 3 个失败（7.5%），超过 on_error.max_rate 的上限（0.0%）。",
+            "The blocking rule holds. 3 of 40 answers of q by m failed (7.5%), more than on_error.max_rate allows (0.0%).",
+            "阻断规则成立。m 在 q 上的 40 个回答中有 3 个失败（7.5%），超过 on_error.max_rate 的上限（0.0%）。",
         ),
         ("p is 0.2, above 0.05", "p 为 0.2，大于 0.05"),
         # What is somebody's own stays as it is, also where it looks a little like something of ours.

@@ -13,7 +13,8 @@ from evalharness.annotate.page import script_messages
 from evalharness.core.language import LANGUAGES, domain, messages
 from evalharness.dashboard.catalogue import WORDS, choose_language
 from evalharness.dashboard.web import NAVIGATION
-from tests.messages import in_code, in_templates
+
+from ..messages import in_code, in_templates
 
 
 def templates() -> Iterator[Traversable]:
