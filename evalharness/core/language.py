@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from .errors import UsageError
 from .registry import suggestion
+from .visible import safe
 
 __all__ = [
     "DOMAINS",
@@ -137,9 +138,10 @@ def t(message: str, /, **values: object) -> str:
 
 
 def tm(message: str, /, **values: object) -> Markup:
-    """As `t`, of a message that holds markup; what is filled in is escaped."""
+    """As `t`, of a message that holds markup; what is filled in is escaped, and cannot act."""
     text = Markup(messages(_SPOKEN.get()).get(message, message))
-    return text % values if values else text
+    shown = {name: safe(value) if type(value) is str else value for name, value in values.items()}
+    return text % shown if values else text
 
 
 def in_script(source: str) -> str:

@@ -119,8 +119,8 @@ def test_a_language_is_spoken_only_within() -> None:
 def test_what_is_filled_into_markup_is_escaped() -> None:
     for language in LANGUAGES:
         with speaking(language):
-            said = tm("Run <code>%(id)s</code>", id="<img src=x>")
-            assert "<code>&lt;img src=x&gt;</code>" in said
+            said = tm("Run <code>%(id)s</code>", id="<img src=x>\x1b\u202e")
+            assert "<code>&lt;img src=x&gt;␛⟦U+202E⟧</code>" in said
 
 
 def test_a_script_says_its_words() -> None:
@@ -154,7 +154,8 @@ def test_a_script_says_its_words() -> None:
             "阻断规则成立；2 条警告或提示规则未通过。",
         ),
         (
-            "The blocking rule holds. 3 of 40 answers of q by m failed (7.5%), more than on_error.max_rate allows (0.0%).",
+            "The blocking rule holds. 3 of 40 answers of q by m failed (7.5%), more than on_error.max_rate allows "
+            "(0.0%).",
             "阻断规则成立。m 在 q 上的 40 个回答中有 3 个失败（7.5%），超过 on_error.max_rate 的上限（0.0%）。",
         ),
         ("p is 0.2, above 0.05", "p 为 0.2，大于 0.05"),

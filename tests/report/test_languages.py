@@ -97,7 +97,8 @@ _QUICKSTART = (
 NAMES = (
     "quick", "small", "large", "sentiment", "translate", "accuracy", "confusion_matrix", "latency_p95_s", "bleu",
     "chrf", "neg", "pos", "language", "candidate", "baseline", "tuned", "base", "new", "old", "triage", "before", "now",
-    "characters", "output", "latency_s", "distance", "anderson_darling", "alert", "missing", "script", "quick abcd", "good film",
+    "characters", "output", "latency_s", "distance", "anderson_darling", "alert", "missing", "script", "quick abcd",
+    "good film",
     "backend", "weights", "data", "prompt", "generation", "kind",
 )
 # fmt: on
