@@ -19,8 +19,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .language import add_language
 
 if TYPE_CHECKING:
     from evalharness.compare.result import Comparison
@@ -70,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", metavar="FILE", help="write one page, with the samples that changed")
     parser.add_argument("--markdown", metavar="FILE", help="write Markdown, for a pull request; - is standard output")
     parser.add_argument("--csv", metavar="FILE", help="write one row a figure; - is standard output")
+    add_language(parser, "the page that --html writes")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON and not as a table")
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
@@ -83,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.margin is not None and args.preset is None:
         raise UsageError("--margin goes with --preset compression; add that, or leave it out")
+    if args.language is not None and args.html is None:
+        raise UsageError("--language goes with --html FILE; add that, or leave it out")
 
     comparison = compare(
         *args.runs,
@@ -115,7 +121,7 @@ def _written(comparison: Comparison, args: argparse.Namespace) -> bool:
     """Write the files that are asked for; whether one of them went to the standard output."""
     printed = False
     for target, text in (
-        (args.html, _html),
+        (args.html, partial(_html, language=args.language or "en")),
         (args.markdown, _markdown),
         (args.csv, _csv),
     ):
@@ -129,10 +135,10 @@ def _written(comparison: Comparison, args: argparse.Namespace) -> bool:
     return printed
 
 
-def _html(comparison: Comparison) -> str:
+def _html(comparison: Comparison, *, language: str) -> str:
     from evalharness.report.compare_html import compare_html
 
-    return compare_html(comparison)
+    return compare_html(comparison, language=language)
 
 
 def _markdown(comparison: Comparison) -> str:

@@ -17,8 +17,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .language import add_language
 
 if TYPE_CHECKING:
     from evalharness.drift.result import Drift
@@ -85,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", metavar="FILE", help="write one page with distributions, terms and examples")
     parser.add_argument("--markdown", metavar="FILE", help="write Markdown; - is standard output")
     parser.add_argument("--csv", metavar="FILE", help="write one row a column and segment; - is standard output")
+    add_language(parser, "the page that --html writes")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON and not as a table")
     parser.add_argument("--fail-on-drift", action="store_true", help="exit with 1 where anything has drifted")
 
@@ -97,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.embed and (args.encoder or args.device):
         raise UsageError("--encoder and --device are for --embed; name the column of texts: --embed output")
+    if args.language is not None and args.html is None:
+        raise UsageError("--language goes with --html FILE; add that, or leave it out")
     encoder = {key: value for key, value in (("model", args.encoder), ("device", args.device)) if value}
     policy = Policy(
         alpha=args.alpha,
@@ -131,7 +137,11 @@ def run(args: argparse.Namespace) -> int:
 def _written(report: Drift, args: argparse.Namespace) -> bool:
     """Write the files that are asked for; whether one of them went to the standard output."""
     printed = False
-    for target, text in ((args.html, _html), (args.markdown, _markdown), (args.csv, _csv)):
+    for target, text in (
+        (args.html, partial(_html, language=args.language or "en")),
+        (args.markdown, _markdown),
+        (args.csv, _csv),
+    ):
         if target == "-":
             sys.stdout.write(text(report))
             printed = True
@@ -140,10 +150,10 @@ def _written(report: Drift, args: argparse.Namespace) -> bool:
     return printed
 
 
-def _html(report: Drift) -> str:
+def _html(report: Drift, *, language: str) -> str:
     from evalharness.report.drift_html import drift_html
 
-    return drift_html(report)
+    return drift_html(report, language=language)
 
 
 def _markdown(report: Drift) -> str:

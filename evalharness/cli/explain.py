@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from .language import add_language
+
 if TYPE_CHECKING:
     from evalharness.core.protocols import Model
     from evalharness.core.types import Response
@@ -44,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", choices=["auto", "float32", "float16", "bfloat16"], help="number format")
     parser.add_argument("--html", metavar="FILE", help="write a page with the words coloured")
+    add_language(parser, "the page that --html writes")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--allow-code", action="store_true", help="let Python code that the checkpoint carries run")
 
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(found)
     if args.html is not None:
-        _write(args.html, found, model.name)
+        _write(args.html, found, model.name, args.language or "en")
     return 0
 
 
@@ -205,7 +208,7 @@ def _bar(value: float, reach: float) -> str:
     return f"{'':{_BAR}}│{'█' * length}" if value >= 0 else f"{'▒' * length:>{_BAR}}│"
 
 
-def _write(path: str, found: Any, name: str) -> None:
+def _write(path: str, found: Any, name: str, language: str) -> None:
     from pathlib import Path
 
     from evalharness.core.errors import UsageError
@@ -213,7 +216,7 @@ def _write(path: str, found: Any, name: str) -> None:
     from evalharness.report.explanation_page import explanation_page
 
     try:
-        write_atomic(Path(path), explanation_page(found, title=f"{name}: {found['explained']}"))
+        write_atomic(Path(path), explanation_page(found, title=f"{name}: {found['explained']}", language=language))
     except OSError as error:
         raise UsageError(f"--html: {path} cannot be written: {error.strerror or error}") from error
     print(f"page: {path}")

@@ -48,7 +48,8 @@ def write_reports_or_say(record: Record, outcome: GateOutcome | None, args: argp
 
     reports = Path(args.reports)
     try:
-        return write_reports(record, outcome, **beside(record, outcome, reports, url=args.registry))
+        besides = beside(record, outcome, reports, url=args.registry)
+        return write_reports(record, outcome, language=args.language or "en", **besides)
     except EvalHarnessError:
         raise
     except Exception as error:

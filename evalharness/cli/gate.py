@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .ci import add_ci_arguments, hand_to_ci
+from .language import add_language
 
 if TYPE_CHECKING:
     from evalharness.gate import GateOutcome
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare with this run (named as the record is) and not the one that gates.baseline names",
     )
     add_ci_arguments(parser)
+    add_language(parser, "report.html")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .beside import Beside, beside, ratings_beside
+from .language import add_language
 
 if TYPE_CHECKING:
     from evalharness.record import Record
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="html: most samples in the page, however long (default: 100000, and 160 million characters)",
     )
     parser.add_argument("--baseline", metavar="RUN", help="html, md: the run to compare with, named as the record is")
+    add_language(parser, "the page (html)")
     parser.add_argument("--sample", metavar="ID", help="print this sample and its answers as JSON, and write nothing")
     parser.add_argument("--task", metavar="TASK", help="with --sample: of this task")
     parser.add_argument("--model", metavar="MODEL", help="with --sample: answered by this model")
@@ -70,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
     kind = args.format or _format_of(args.out)
     if args.samples is not None and kind != "html":
         raise UsageError(f"--format {kind} has no limit of samples; leave out --samples, or take --format html")
+    if args.language is not None and kind != "html":
+        raise UsageError(f"--format {kind} speaks English; leave out --language, or take --format html")
     record = open_record(args.record, reports=Path(args.reports), url=args.registry)
     gate = read_gate(record.folder)
     reports = Path(args.reports)
@@ -104,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         from evalharness.report.html import iter_html
 
         # A piece at a time: a page of 100,000 samples is large.
-        pieces = iter_html(record, gate, max_samples=args.samples, **besides)
+        pieces = iter_html(record, gate, max_samples=args.samples, language=args.language or "en", **besides)
         if args.out == "-":
             for piece in pieces:
                 _print(piece)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from evalharness.core.types import FAILED_STATES
 
 from .ci import add_ci_arguments, hand_to_ci, wanted
+from .language import add_language
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +53,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reports", metavar="DIR", default="reports", help="folder of records (default: reports)")
     parser.add_argument("--registry", metavar="URL", help="database of runs (default: SQLite in the reports folder)")
     parser.add_argument("--name", help="what to call the run (default: the suite's name)")
+    add_language(parser, "report.html")
     parser.add_argument("--no-gate", action="store_true", help="do not decide the suite's gates")
     parser.add_argument(
         "--baseline", metavar="RUN", help="compare with this run and not the one that gates.baseline names"

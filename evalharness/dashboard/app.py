@@ -23,7 +23,7 @@ from .charts import vega_bundle
 from .guard import Guard, TooLarge
 from .pages import alerts, compare, monitors, others, overview, rating, runs, trends, visits
 from .settings import Settings
-from .web import ASSETS, NotFound, page
+from .web import ASSETS, NotFound, Speaking, page
 
 __all__ = ["make_app"]
 
@@ -55,6 +55,7 @@ def make_app(settings: Settings) -> Any:
         app.include_router(module.router)
     _add_own(app)
     _add_errors(app)
+    app.add_middleware(Speaking)
     app.add_middleware(Guard, hosts=settings.hosts)
     return app
 

@@ -16,11 +16,12 @@ from markupsafe import Markup
 
 from ..annotate.page import asset_text
 from ..core.errors import UsageError
+from ..core.language import LANGUAGES, speaking
 from ..core.visible import safe
 from ..record.database import reading
 from ..report.page import asset, embed_json, make_environment
 from .access import COOKIE, Visitor, visitor_of
-from .catalogue import LANGUAGES, choose_language, translate
+from .catalogue import choose_language
 from .charts import Drawn
 from .queries.alerts import count_open
 from .settings import Settings
@@ -34,6 +35,7 @@ __all__ = [
     "LANGUAGE_COOKIE",
     "NAVIGATION",
     "NotFound",
+    "Speaking",
     "go_to",
     "language_of",
     "page",
@@ -71,25 +73,35 @@ def language_of(request: Request) -> str:
     return choose_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
 
 
+class Speaking:
+    """A layer (ASGI) in which every request is answered in its visitor's language."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with speaking(language_of(Request(scope))):
+            await self._app(scope, receive, send)
+
+
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """The template, in the visitor's language; `here` names its place in the navigation."""
-    visitor, language = visitor_of(request), language_of(request)
+    visitor = visitor_of(request)
     settings = settings_of(request)
     n_open = 0
     if visitor.role is not None:
         with reading(settings.registry.engine) as connection:
             n_open = count_open(connection)
 
-    def t(message: str, **filled: object) -> str:
-        return translate(language, message, **filled)
-
     text = (
         _environment()
         .get_template(template)
         .render(
             **{"here": "", "title": "", **values},
-            t=t,
-            language=language,
             languages=LANGUAGES,
             visitor=visitor,
             csrf=visitor.csrf,

@@ -6,6 +6,7 @@ import math
 
 from markupsafe import Markup
 
+from ..core.language import t
 from .bars import Scale
 from .explanations import ExplainedText, Step, WordMean, WordTable
 from .text import figure, safe
@@ -38,7 +39,7 @@ def step_bar(step: Step, scale: Scale) -> Markup:
     """The SVG of one step: a bar from where it starts to where it ends."""
     left, right = sorted((scale.x(step.start), scale.x(step.end)))
     kind = "up" if step.value >= 0 else "down"
-    label = f"from {figure(step.start)} to {figure(step.end)}"
+    label = t("from %(low)s to %(high)s", low=figure(step.start), high=figure(step.end))
     body = f'<rect class="{kind}" x="{left:.2f}" y="3" width="{max(right - left, 0.6):.2f}" height="14"/>'
     return _HEAD.format("step", safe(label)) + Markup(f"{body}</svg>")
 
@@ -52,12 +53,16 @@ def reach_of(table: WordTable) -> float:
 def word_bar(row: WordMean, reach: float) -> Markup:
     """The SVG of a word's mean, right of the line in the middle where it raises the output."""
     scale = Scale(-reach, reach) if reach > 0 else Scale(-1.0, 1.0)
-    label = f"mean {signed(row.mean)}"
+    label = t("mean %(value)s", value=signed(row.mean))
     left, right = sorted((_MIDDLE, scale.x(row.mean)))
     kind = "up" if row.mean >= 0 else "down"
     parts = [f'<rect class="{kind}" x="{left:.2f}" y="4" width="{max(right - left, 0.6):.2f}" height="12"/>']
     if math.isfinite(row.low) and math.isfinite(row.high):
-        label += f", interval {figure(row.low, like=row.mean)} to {figure(row.high, like=row.mean)}"
+        label += t(
+            ", interval %(low)s to %(high)s",
+            low=figure(row.low, like=row.mean),
+            high=figure(row.high, like=row.mean),
+        )
         low, high = scale.x(row.low), scale.x(row.high)
         parts.append(f'<path class="whisker" d="M{low:.2f} 10h{max(high - low, 0.01):.2f}"/>')
     parts.append(f'<path class="zero" d="M{_MIDDLE:.2f} 1v18"/>')

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
+from ..core.language import retold, t
 from ..core.types import STATUSES, MetricResult
 from .text import figure, safe
 
@@ -57,14 +58,19 @@ def bar(result: MetricResult, scale: Scale | None, *, limits: Iterable[float] = 
     """The SVG of one figure; `limits` are the thresholds of gate rules, drawn as ticks. Empty where nothing is."""
     if scale is None or not math.isfinite(result.value):
         return Markup("")
-    label = f"{figure(result.value)} on a scale from {figure(scale.low)} to {figure(scale.high)}"
+    label = t(
+        "%(value)s on a scale from %(low)s to %(high)s",
+        value=figure(result.value),
+        low=figure(scale.low),
+        high=figure(scale.high),
+    )
     parts = [_line("track", 0.0, _WIDTH)]
     if not math.isnan(result.ci_low) and not math.isnan(result.ci_high):
-        label += f", interval {figure(result.ci_low, like=result.value)} to {figure(result.ci_high, like=result.value)}"
+        label += _interval(result.ci_low, result.ci_high, result.value)
         parts.append(_line("ci", scale.x(result.ci_low), scale.x(result.ci_high)))
     for limit in limits:
         if math.isfinite(limit) and scale.low <= limit <= scale.high:
-            label += f", limit {figure(limit, like=result.value)}"
+            label += t(", limit %(value)s", value=figure(limit, like=result.value))
             parts.append(f'<path class="limit" d="M{scale.x(limit):.2f} 1v18"/>')
     parts.append(_line("dot", scale.x(result.value), scale.x(result.value)))
     head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
@@ -80,7 +86,13 @@ def drawn_bar(result: MetricResult) -> Markup:
 def span_bar(span: Sequence[float], scale: Scale, *, unit: str) -> Markup:
     """The SVG of (low, middle, high) of many values on a scale."""
     low, middle, high = span
-    label = f"from {figure(low)} to {figure(high)} {unit}, median {figure(middle)}"
+    label = t(
+        "from %(low)s to %(high)s %(unit)s, median %(median)s",
+        low=figure(low),
+        high=figure(high),
+        unit=unit,
+        median=figure(middle),
+    )
     ends = _line("ci", scale.x(low), scale.x(high)) + _line("dot", scale.x(middle), scale.x(middle))
     head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
     return head.format(safe(label)) + Markup(_line("track", 0.0, _WIDTH) + ends + "</svg>")
@@ -92,16 +104,20 @@ def difference_bar(one: ComparedFigure, reach: float, css: str) -> Markup:
         return Markup("")
     sign = 1.0 if one.higher_is_better else -1.0
     scale = Scale(-reach, reach) if reach > 0 else Scale(-1.0, 1.0)
-    label = f"difference {figure(one.difference)}"
+    label = t("difference %(value)s", value=figure(one.difference))
     parts = [_line("track", 0.0, _WIDTH), f'<path class="zero" d="M{_WIDTH / 2:.2f} 1v18"/>']
     if not math.isnan(one.low) and not math.isnan(one.high):
-        label += f", interval {figure(one.low, like=one.difference)} to {figure(one.high, like=one.difference)}"
+        label += _interval(one.low, one.high, one.difference)
         ends = sorted((scale.x(sign * one.low), scale.x(sign * one.high)))
         parts.append(_line(f"ci {css}", *ends))
     place = scale.x(sign * one.difference)
     parts.append(_line(f"dot {css}", place, place))
     head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
     return head.format(safe(label)) + Markup("".join(parts) + "</svg>")
+
+
+def _interval(low: float, high: float, like: float) -> str:
+    return t(", interval %(low)s to %(high)s", low=figure(low, like=like), high=figure(high, like=like))
 
 
 def _line(kind: str, left: float, right: float) -> str:
@@ -122,7 +138,7 @@ def strip(counts: Mapping[str, int]) -> Markup:
         kind = name if name in STATUSES else "other"
         pieces.append(f'<rect class="s-{kind}" x="{x:.1f}" y="0" width="{width * shrink:.1f}" height="10"/>')
         x += width * shrink
-    label = ", ".join(f"{name} {n:,}" for name, n in counts.items())
+    label = t(", ").join(f"{retold(name)} {n:,}" for name, n in counts.items())
     head = Markup('<svg class="strip" viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label="{}">')
     return head.format(safe(label)) + Markup("".join(pieces) + "</svg>")
 
@@ -141,7 +157,14 @@ def sparkline(past: Sequence[float], now: float) -> Markup:
     ]
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
     x, y = places[-1]
-    label = f"{len(known) - 1} earlier: from {figure(known[0])}, lowest {figure(low)}, highest {figure(low + span)}"
+    label = t(
+        "%(n)s earlier: from %(first)s, lowest %(low)s, highest %(high)s, now %(now)s",
+        n=len(known) - 1,
+        first=figure(known[0]),
+        low=figure(low),
+        high=figure(low + span),
+        now=figure(now),
+    )
     head = Markup('<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" aria-label="{}">')
     body = f'<path d="M{line}"/><path class="last" d="M{x:.1f} {y:.1f}h0.01"/></svg>'
-    return head.format(f"{label}, now {figure(now)}") + Markup(body)
+    return head.format(label) + Markup(body)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..compare.records import compare_records
 from ..compare.result import Comparison
 from ..core.errors import EvalHarnessError
+from ..core.language import t
 from .compare_html import changed_view, figure_tables
 from .compare_text import changed_by_figure, headline, how_text
 
@@ -39,7 +40,9 @@ def changes_of(record: Record, baseline: Record) -> Changes:
     try:
         found = compare_records([record], baseline, n_changed=_SAMPLES)
     except EvalHarnessError as error:
-        return Changes(f"{record.id} is not compared with {baseline.id}", why_not=str(error))
+        return Changes(
+            t("%(run)s is not compared with %(baseline)s", run=record.id, baseline=baseline.id), why_not=str(error)
+        )
     flipped = [pair for pair in changed_by_figure(found) if pair[1]][:_FIGURES]
     return Changes(
         headline(found),

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..compare.result import CORRECTIONS, ChangedSample, ComparedFigure, Comparison
+from ..core.language import speaking, t
 from .bars import difference_bar
 from .compare_text import (
     SECTIONS,
@@ -25,7 +26,7 @@ from .compare_text import (
     summary_text,
 )
 from .page import environment, page_css, source_hash
-from .text import amount, clip, figure, plural
+from .text import amount, clip, figure, level_of, plural
 from .worddiff import Piece, word_diff
 
 __all__ = ["changed_view", "compare_html", "figure_tables"]
@@ -33,8 +34,17 @@ __all__ = ["changed_view", "compare_html", "figure_tables"]
 _TEXT = 8_000
 
 
-def compare_html(comparison: Comparison) -> str:
-    """The page: tables, the samples that changed with their words marked, and where it all comes from."""
+def compare_html(comparison: Comparison, *, language: str = "en") -> str:
+    """The page: tables, the samples that changed with their words marked, and where it all comes from.
+
+    Raises:
+        UsageError: there is no such language.
+    """
+    with speaking(language):
+        return _page(comparison)
+
+
+def _page(comparison: Comparison) -> str:
     css = page_css("report.css", "compare.css")
     page = environment().get_template("compare.html.j2")
     text = page.render(
@@ -67,12 +77,12 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     pairs = [f.n_paired for f in figures]
     span = amount(max(pairs, default=0)) if len(set(pairs)) < 2 else f"{amount(min(pairs))}–{amount(max(pairs))}"
     return [
-        ("Better", str(found.count("better")), ""),
-        ("Worse", str(found.count("worse")), ""),
-        ("No difference shown", str(len(found) - found.count("better") - found.count("worse")), ""),
-        ("Samples in pairs", span, ""),
-        ("Confidence", f"{100 * comparison.confidence:g} %", ""),
-        ("Correction", CORRECTIONS[comparison.correction], "of p-values, over each table"),
+        (t("Better"), str(found.count("better")), ""),
+        (t("Worse"), str(found.count("worse")), ""),
+        (t("No difference shown"), str(len(found) - found.count("better") - found.count("worse")), ""),
+        (t("Samples in pairs"), span, ""),
+        (t("Confidence"), level_of(comparison.confidence), ""),
+        (t("Correction"), t(CORRECTIONS[comparison.correction]), t("of p-values, over each table")),
     ]
 
 
@@ -111,13 +121,14 @@ def changed_view(comparison: Comparison, one: ComparedFigure, samples: Sequence[
     names = [one.candidate] if len(comparison.candidates) > 1 else []
     if len({f.model for f in comparison.figures}) > 1 and one.model not in names:
         names.append(one.model)
-    of = f" of {' · '.join(names)}" if names else ""
+    name = f"{one.task}.{one.metric}"
     left = one.losses + one.wins - len(samples)
+    more = t("%(samples)s changed; --changed N shows more.", samples=plural(left, "more sample")) if left > 0 else ""
     return {
-        "name": f"{one.task}.{one.metric}{of}",
+        "name": t("%(figure)s of %(names)s", figure=name, names=" · ".join(names)) if names else name,
         "counts": changes_text(one),
         "samples": [_sample(sample) for sample in samples],
-        "more": f"{plural(left, 'more sample')} changed; --changed N shows more." if left > 0 else "",
+        "more": more,
     }
 
 

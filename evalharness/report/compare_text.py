@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from ..compare.attributions import AttributionDrift, WordChange
 from ..compare.compression import CompressionRow
 from ..compare.result import CORRECTIONS, ChangedSample, ComparedFigure, Comparison, Section
-from .text import MISSING, amount, figure, interval, plural, share, single_line
+from ..core.language import t
+from .text import MISSING, amount, figure, interval, level_of, listed, plural, share, single_line
 
 __all__ = [
+    "ASPECTS",
+    "COMPRESSION_HEADS",
+    "DIFFERS",
     "SECTIONS",
     "Row",
     "attribution_text",
@@ -34,7 +38,7 @@ SECTIONS: tuple[tuple[Section, str], ...] = (
     ("groups", "Groups"),
     ("operations", "Time, tokens and states"),
 )
-_DIFFERS = {"prompt": "prompts", "generation": "decoding settings"}
+DIFFERS = {"prompt": "prompts", "generation": "decoding settings"}
 _SIGNS = {"better": "✓", "worse": "✗", "no difference shown": "·", "nothing to compare": "–"}
 
 
@@ -148,60 +152,66 @@ def _tells_samples(one: ComparedFigure) -> bool:
 
 
 def _alone(one: ComparedFigure) -> str:
-    parts = [
-        f"{amount(count)} {where}"
-        for count, where in (
-            (one.n_only_candidate, "only here"),
-            (one.n_only_baseline, "only in the baseline"),
-            (one.n_missing, "without an answer here"),
-            (one.n_missing_baseline, "without one in the baseline"),
-        )
-        if count
-    ]
-    return ", ".join(parts)
+    said = (
+        (one.n_only_candidate, t("%(n)s only here", n=amount(one.n_only_candidate))),
+        (one.n_only_baseline, t("%(n)s only in the baseline", n=amount(one.n_only_baseline))),
+        (one.n_missing, t("%(n)s without an answer here", n=amount(one.n_missing))),
+        (one.n_missing_baseline, t("%(n)s without one in the baseline", n=amount(one.n_missing_baseline))),
+    )
+    return t(", ").join(text for count, text in said if count)
 
 
 def headline(comparison: Comparison) -> str:
     """What is compared with what."""
-    names = [side.label for side in comparison.candidates]
-    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"{listed} against {comparison.baseline.label}"
+    names = listed([side.label for side in comparison.candidates])
+    return t("%(candidates)s against %(baseline)s", candidates=names, baseline=comparison.baseline.label)
 
 
 def differs_text(comparison: Comparison) -> str:
     """That prompts or decoding settings differ, where they do; "" else."""
     if not comparison.differs:
         return ""
-    names = [_DIFFERS.get(name, name) for name in comparison.differs]
-    what = " and ".join(names)
-    paired = " Samples are paired by their ids; their targets and references agree." if "prompts" in names else ""
-    return f"The {what} differ: what follows compares {what}, not models alone.{paired}"
+    names = [DIFFERS.get(name, name) for name in comparison.differs]
+    what = listed([t(name) for name in names])
+    said = t("The %(what)s differ: what follows compares %(what)s, not models alone.", what=what)
+    if "prompts" in names:
+        said += t(" Samples are paired by their ids; their targets and references agree.")
+    return said
 
 
 def summary_text(comparison: Comparison) -> str:
     """How many of the figures got better and worse."""
     found = [one.finding for one in comparison.of("figures")]
     parts = [
-        f"{found.count(word)} {word}"
+        t("%(n)s %(finding)s", n=found.count(word), finding=t(word))
         for word in ("better", "worse", "no difference shown", "nothing to compare")
         if word in found
     ]
-    return f"{plural(len(found), 'figure')}: {', '.join(parts)}" if found else "no figures"
+    if not found:
+        return t("no figures")
+    return t("%(figures)s: %(counts)s", figures=plural(len(found), "figure"), counts=t(", ").join(parts))
 
 
 def how_text(comparison: Comparison) -> str:
     """How the numbers came about, in two sentences."""
-    level = f"{100 * comparison.confidence:g} %"
     name = CORRECTIONS[comparison.correction]
-    adjusted = "p-values are not adjusted" if name == "none" else f"p-values are adjusted over the table ({name})"
-    limit = f"{1 - comparison.confidence:.3g}"
-    return (
-        f"Figures are those of the samples that both have; intervals are {level} of the paired difference. "
-        f"{adjusted[0].upper()}{adjusted[1:]}; a difference counts as shown where p ≤ {limit}."
+    first = t(
+        "Figures are those of the samples that both have; intervals are %(level)s of the paired difference.",
+        level=level_of(comparison.confidence),
     )
+    limit = f"{1 - comparison.confidence:.3g}"
+    if name == "none":
+        second = t("P-values are not adjusted; a difference counts as shown where p ≤ %(limit)s.", limit=limit)
+    else:
+        second = t(
+            "P-values are adjusted over the table (%(correction)s); a difference counts as shown where p ≤ %(limit)s.",
+            correction=name,
+            limit=limit,
+        )
+    return t("%(first)s %(second)s", first=first, second=second)
 
 
-_ASPECTS = {
+ASPECTS = {
     "retained": "",
     "flips": "answers that flipped",
     "kl": "KL(base ‖ candidate), nats a token, at least",
@@ -211,7 +221,7 @@ _ASPECTS = {
     "size": "weights in memory, candidate / base",
     "speed": "mean time an answer, candidate / base",
 }
-_COMPRESSION = ("candidate", "task", "what", "value", "interval", "n", "kept")
+COMPRESSION_HEADS = ("candidate", "task", "what", "value", "interval", "n", "kept")
 
 
 def attribution_text(comparison: Comparison) -> list[tuple[str, list[tuple[str, str, str, str]], str]]:
@@ -219,7 +229,7 @@ def attribution_text(comparison: Comparison) -> list[tuple[str, list[tuple[str, 
     several = len(comparison.candidates) > 1
     return [
         (
-            f"{one.task} on {one.model}{_against(one)}{f' · {one.candidate}' if several else ''}",
+            f"{_whose(one)}{f' · {one.candidate}' if several else ''}",
             _drift_lines(one),
             ", ".join(
                 f"“{single_line(word.word)}” {figure(word.baseline, like=_larger(word))} → "
@@ -231,8 +241,10 @@ def attribution_text(comparison: Comparison) -> list[tuple[str, list[tuple[str, 
     ]
 
 
-def _against(one: AttributionDrift) -> str:
-    return "" if one.model == one.baseline_model else f" against {one.baseline_model}"
+def _whose(one: AttributionDrift) -> str:
+    if one.model == one.baseline_model:
+        return t("%(task)s on %(model)s", task=one.task, model=one.model)
+    return t("%(task)s on %(model)s against %(baseline)s", task=one.task, model=one.model, baseline=one.baseline_model)
 
 
 def _larger(word: WordChange) -> float:
@@ -243,21 +255,26 @@ def _drift_lines(one: AttributionDrift) -> list[tuple[str, str, str, str]]:
     n = f"{one.n:,}"
     lines = [
         (
-            "rank correlation (Spearman)",
+            t("rank correlation (Spearman)"),
             figure(one.spearman),
             _ends(one.spearman_low, one.spearman_high, one.spearman),
             n,
         ),
-        ("rank correlation (Kendall)", figure(one.kendall), _ends(one.kendall_low, one.kendall_high, one.kendall), n),
-        ("same most important word", share(one.same_top * one.n, one.n) if one.n else MISSING, "", n),
+        (
+            t("rank correlation (Kendall)"),
+            figure(one.kendall),
+            _ends(one.kendall_low, one.kendall_high, one.kendall),
+            n,
+        ),
+        (t("same most important word"), share(one.same_top * one.n, one.n) if one.n else MISSING, "", n),
     ]
     if one.n_mass:
         change = one.mass - one.mass_baseline
         said = f"{figure(one.mass_baseline)} → {figure(one.mass)} ({'+' if change > 0 else ''}{figure(change)}"
         ends = _ends(one.mass_low, one.mass_high, change)
-        lines.append(("share on identity terms", f"{said}, p {p_text(one.mass_p)})", ends, f"{one.n_mass:,}"))
+        lines.append((t("share on identity terms"), f"{said}, p {p_text(one.mass_p)})", ends, f"{one.n_mass:,}"))
     if one.n_other_output:
-        lines.append(("texts with another output explained", f"{one.n_other_output:,}", "", ""))
+        lines.append((t("texts with another output explained"), f"{one.n_other_output:,}", "", ""))
     return lines
 
 
@@ -268,25 +285,32 @@ def _ends(low: float, high: float, like: float) -> str:
 def compression_text(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """(heads, lines) of the preset `compression`; the candidate is named where there are several."""
     first = 0 if len(comparison.candidates) > 1 else 1
-    return _COMPRESSION[first:], [_compression(row)[first:] for row in comparison.compression]
+    return COMPRESSION_HEADS[first:], [_compression(row)[first:] for row in comparison.compression]
 
 
 def _compression(row: CompressionRow) -> tuple[str, ...]:
     span = MISSING if math.isnan(row.low) else interval(row.low, row.high, like=row.value)
     if row.aspect == "retained":
-        what, value = f"{row.metric}, difference", signed(row.value)
-        said = {"kept": "✓ kept", "lost": "✗ lost", "open": "· open"}[row.kept or "open"]
-        return row.candidate, row.task, what, value, span, amount(row.n), f"{said} (margin {figure(row.margin or 0)})"
+        what, value = t("%(metric)s, difference", metric=row.metric), signed(row.value)
+        said = {"kept": t("✓ kept"), "lost": t("✗ lost"), "open": t("· open")}[row.kept or "open"]
+        said = t("%(finding)s (margin %(margin)s)", finding=said, margin=figure(row.margin or 0))
+        return row.candidate, row.task, what, value, span, amount(row.n), said
     n = f"{row.n / 2**20:,.0f} MiB" if row.aspect == "size" else amount(row.n)
-    what = _ASPECTS[row.aspect] if row.aspect != "flips" else f"{row.metric}, {_ASPECTS['flips']}"
+    what = t(ASPECTS[row.aspect])
+    if row.aspect == "flips":
+        what = t("%(metric)s, %(what)s", metric=row.metric, what=what)
     return row.candidate, row.task, what, figure(row.value), span, n, ""
 
 
 def changes_text(one: ComparedFigure) -> str:
     """How many samples changed, and which way."""
     if one.right_to_wrong is None or one.wrong_to_right is None:
-        return f"{one.losses:,} worse, {one.wins:,} better"
-    return f"{one.right_to_wrong:,} right to wrong, {one.wrong_to_right:,} wrong to right"
+        return t("%(losses)s worse, %(wins)s better", losses=f"{one.losses:,}", wins=f"{one.wins:,}")
+    return t(
+        "%(lost)s right to wrong, %(won)s wrong to right",
+        lost=f"{one.right_to_wrong:,}",
+        won=f"{one.wrong_to_right:,}",
+    )
 
 
 def changed_by_figure(comparison: Comparison) -> Iterable[tuple[ComparedFigure, Sequence[ChangedSample]]]:

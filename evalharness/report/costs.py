@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core.language import t
 from .text import MISSING, amount
 
 if TYPE_CHECKING:
     from ..record import RunManifest
 
-__all__ = ["CostRow", "cost_rows", "cost_table", "cost_total", "spent_text", "usage_line", "usd"]
+__all__ = ["HEADS", "CostRow", "cost_rows", "cost_table", "cost_total", "spent_text", "usage_line", "usd"]
 
 
 class CostTable(NamedTuple):
@@ -47,8 +48,9 @@ class CostRow(NamedTuple):
         if self.cost == "none":
             return MISSING
         if self.cost_usd is None:
-            return "unknown"
-        return ("at least " if self.n_unpriced or self.cost == "unknown" else "") + usd(self.cost_usd)
+            return t("unknown")
+        known = usd(self.cost_usd)
+        return t("at least %(cost)s", cost=known) if self.n_unpriced or self.cost == "unknown" else known
 
 
 def usd(value: float | None) -> str:
@@ -72,7 +74,7 @@ def cost_total(manifest: RunManifest) -> CostRow | None:
     if not rows:
         return None
     costs = {row.cost for row in rows}
-    total = _row("total", _mapping(_mapping(manifest.execution.get("usage")).get("total")))
+    total = _row(t("total"), _mapping(_mapping(manifest.execution.get("usage")).get("total")))
     return total._replace(
         cost="unknown" if "unknown" in costs else "known" if "known" in costs else "none",
         n_unpriced=sum(row.n_unpriced for row in rows),
@@ -89,7 +91,7 @@ def usage_line(row: CostRow) -> str:
         f"{row.model}: {amount(row.n_requests)} requests sent{part(row.n_retries, 'retries')}"
         f" · {amount(row.input_tokens)} tokens in{part(row.cached_tokens, 'cached')}"
         f", {amount(row.output_tokens)} out{part(row.reasoning_tokens, 'of reasoning')}"
-        f" · cost {row.cost_text}{spent_text(row)}"
+        f" · cost {row.cost_text}{f', {spent}' if (spent := spent_text(row)) else ''}"
     )
 
 
@@ -97,7 +99,7 @@ def spent_text(row: CostRow) -> str:
     """What the run itself spent, where that is less than what the answers cost."""
     if row.cost_usd is None or row.spent_usd is None or math.isclose(row.cost_usd, row.spent_usd):
         return ""
-    return f", of which this run spent {usd(row.spent_usd)}"
+    return t("of which this run spent %(cost)s", cost=usd(row.spent_usd))
 
 
 def _row(model: str, part: Mapping[str, Any]) -> CostRow:
@@ -131,7 +133,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 _COUNTS = ("n_requests", "n_retries", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
-_HEADS = ("model", "requests sent", "retries", "tokens in", "cached", "tokens out", "reasoning", "cost", "spent now")
+HEADS = ("model", "requests sent", "retries", "tokens in", "cached", "tokens out", "reasoning", "cost", "spent now")
 
 
 def cost_table(manifest: RunManifest) -> CostTable | None:
@@ -141,7 +143,7 @@ def cost_table(manifest: RunManifest) -> CostTable | None:
         return None
     total = cost_total(manifest)
     return CostTable(
-        _HEADS,
+        tuple(t(head) for head in HEADS),
         tuple(
             (row.model, *(amount(getattr(row, name)) for name in _COUNTS), row.cost_text, usd(row.spent_usd))
             for row in [*rows, *([total] if total is not None and len(rows) > 1 else [])]

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..core.drifting import DriftFinding, DriftReport
+from ..core.language import speaking, t
 from .bars import Scale
 from .charts import two_sides
 from .drift_text import Row, headline, how_text, rows_of, summary_text
@@ -21,8 +22,17 @@ _TEXT = 2_000
 _PICTURES = 60
 
 
-def drift_html(report: DriftReport) -> str:
-    """The page: the verdict, every column's line, distributions, terms and examples, and how all of it was made."""
+def drift_html(report: DriftReport, *, language: str = "en") -> str:
+    """The page: the verdict, every column's line, distributions, terms and examples, and how all of it was made.
+
+    Raises:
+        UsageError: there is no such language.
+    """
+    with speaking(language):
+        return _page(report)
+
+
+def _page(report: DriftReport) -> str:
     css = page_css("report.css", "compare.css", "drift.css")
     rows = rows_of(report)
     columns = list(_columns(report, rows))
@@ -54,12 +64,12 @@ _CSS = {"drift": "worse", "small": "inconclusive", "no_drift": "none", "too_few"
 def _facts(report: DriftReport) -> list[tuple[str, str, str]]:
     whole = [f for f in report.findings if not f.segment]
     return [
-        ("Drifted", str(sum(f.state == "drift" for f in whole)), ""),
-        ("Small shift", str(sum(f.state == "small" for f in whole)), ""),
-        ("No drift shown", str(sum(f.state == "no_drift" for f in whole)), ""),
-        ("Too few rows", str(sum(f.state == "too_few" for f in whole)), ""),
-        ("Rows before", amount(report.n_reference), ""),
-        ("Rows now", amount(report.n_current), ""),
+        (t("Drifted"), str(sum(f.state == "drift" for f in whole)), ""),
+        (t("Small shift"), str(sum(f.state == "small" for f in whole)), ""),
+        (t("No drift shown"), str(sum(f.state == "no_drift" for f in whole)), ""),
+        (t("Too few rows"), str(sum(f.state == "too_few" for f in whole)), ""),
+        (t("Rows before"), amount(report.n_reference), ""),
+        (t("Rows now"), amount(report.n_current), ""),
     ]
 
 
@@ -76,7 +86,7 @@ def _bar(one: DriftFinding) -> Markup:
         parts.append(f'<path class="ci {css}" d="M{left:.2f} 10h{max(right - left, 0.01):.2f}"/>')
     parts.append(f'<path class="limit" d="M{scale.x(limit):.2f} 1v18"/>')
     parts.append(f'<path class="dot {css}" d="M{scale.x(abs(one.effect)):.2f} 10h0.01"/>')
-    label = f"effect {figure(one.effect)}, threshold {figure(limit)}"
+    label = t("effect %(effect)s, threshold %(threshold)s", effect=figure(one.effect), threshold=figure(limit))
     head = Markup('<svg class="bar" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
     return head.format(safe(label)) + Markup("".join(parts) + "</svg>")
 

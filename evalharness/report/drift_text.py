@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 
 from ..core.drifting import DriftFinding, DriftReport, DriftState
+from ..core.language import retold, t
 from .compare_text import p_text
 from .text import MISSING, figure, interval, plural
 
-__all__ = ["STATES", "Row", "headline", "how_text", "rows_of", "summary_text"]
+__all__ = ["CORRECTION_NAMES", "STATES", "Row", "headline", "how_text", "rows_of", "summary_text"]
 
 STATES: dict[DriftState, str] = {
     "drift": "drift",
@@ -18,7 +19,7 @@ STATES: dict[DriftState, str] = {
     "too_few": "too few rows",
 }
 _ORDER: tuple[DriftState, ...] = ("drift", "small", "no_drift", "too_few")
-_CORRECTIONS = {"bh": "Benjamini-Hochberg", "holm": "Holm", "by": "Benjamini-Yekutieli", "none": "no correction"}
+CORRECTION_NAMES = {"bh": "Benjamini-Hochberg", "holm": "Holm", "by": "Benjamini-Yekutieli", "none": "no correction"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _row(report: DriftReport, one: DriftFinding) -> Row:
         column=one.column,
         segment=one.segment,
         kind=one.kind,
-        state=STATES[one.state],
+        state=t(STATES[one.state]),
         effect=figure(one.effect),
         interval=interval(one.effect_low, one.effect_high, like=one.effect),
         threshold=figure(one.effect_threshold),
@@ -83,7 +84,7 @@ def _moved(report: DriftReport, one: DriftFinding) -> str:
     found = () if one.segment else report.summaries.get(one.column, ())
     for name, before, now in found:
         like = max(abs(before), abs(now)) if math.isfinite(before) and math.isfinite(now) else None
-        return f"{name} {figure(before, like=like)} → {figure(now, like=like)}"
+        return f"{retold(name)} {figure(before, like=like)} → {figure(now, like=like)}"
     return ""
 
 
@@ -93,27 +94,41 @@ def headline(report: DriftReport) -> str:
     drifted = {f.column for f in report.drifted if not f.segment}
     parts = {(f.column, f.segment) for f in report.drifted if f.segment and f.column not in drifted}
     if not whole:
-        return "Nothing was compared"
-    have = "has" if len(parts) == 1 else "have"
+        return t("Nothing was compared")
+    columns, segments = plural(len(whole), "column"), plural(len(parts), "segment")
     if drifted:
-        text = f"{len(drifted)} of {plural(len(whole), 'column')} {'has' if len(drifted) == 1 else 'have'} drifted"
-        return f"{text}, and {plural(len(parts), 'segment')} of others" if parts else text
-    text = f"No drift shown in {plural(len(whole), 'column')}"
-    return f"{text} as a whole, but {plural(len(parts), 'segment')} {have} drifted" if parts else text
+        n = len(drifted)
+        text = (
+            t("%(n)s of %(columns)s has drifted", n=n, columns=columns)
+            if n == 1
+            else t("%(n)s of %(columns)s have drifted", n=n, columns=columns)
+        )
+        return t("%(sentence)s, and %(segments)s of others", sentence=text, segments=segments) if parts else text
+    text = t("No drift shown in %(columns)s", columns=columns)
+    if not parts:
+        return text
+    if len(parts) == 1:
+        return t("%(sentence)s as a whole, but %(segments)s has drifted", sentence=text, segments=segments)
+    return t("%(sentence)s as a whole, but %(segments)s have drifted", sentence=text, segments=segments)
 
 
 def summary_text(report: DriftReport) -> str:
     """What was compared with what."""
-    return (
-        f"{report.current} ({plural(report.n_current, 'row')}) compared with {report.reference} "
-        f"({plural(report.n_reference, 'row')})"
+    return t(
+        "%(current)s (%(now)s) compared with %(reference)s (%(before)s)",
+        current=report.current,
+        now=plural(report.n_current, "row"),
+        reference=report.reference,
+        before=plural(report.n_reference, "row"),
     )
 
 
 def how_text(report: DriftReport) -> str:
     """How a finding is made, in two sentences."""
-    return (
-        f"Drift needs evidence and effect: p, corrected over all lines by {_CORRECTIONS[report.correction]}, at most "
-        f"{report.alpha:g}, and an effect of at least its threshold. A small shift has the evidence alone; “finds” is "
-        "the smallest effect that so many rows would find four times in five."
+    return t(
+        "Drift needs evidence and effect: p, corrected over all lines by %(correction)s, at most %(alpha)s, and an "
+        "effect of at least its threshold. A small shift has the evidence alone; “finds” is the smallest effect that "
+        "so many rows would find four times in five.",
+        correction=t(CORRECTION_NAMES[report.correction]),
+        alpha=f"{report.alpha:g}",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ..core.language import speaking, t
 from .explanations import explained_text
 from .page import environment, page_css, source_hash
 from .text import plural
@@ -14,8 +15,17 @@ from .text import plural
 __all__ = ["explanation_page"]
 
 
-def explanation_page(explanation: Mapping[str, Any], *, title: str) -> str:
-    """The page of one explanation, as it stands in a response's meta."""
+def explanation_page(explanation: Mapping[str, Any], *, title: str, language: str = "en") -> str:
+    """The page of one explanation, as it stands in a response's meta.
+
+    Raises:
+        UsageError: there is no such language.
+    """
+    with speaking(language):
+        return _page(explanation, title)
+
+
+def _page(explanation: Mapping[str, Any], title: str) -> str:
     css = page_css("report.css")
     calls = plural(int(explanation["n_evaluations"]), "masked version")
     page = environment().get_template("explanation.html.j2")
@@ -24,6 +34,11 @@ def explanation_page(explanation: Mapping[str, Any], *, title: str) -> str:
         css_hash=Markup(source_hash(css)),
         title=title,
         text=explained_text(explanation, "text"),
-        facts=f"{explanation['method']}, {calls} of the text, {float(explanation['seconds']):.2f} s",
+        facts=t(
+            "%(method)s, %(calls)s of the text, %(seconds)s s",
+            method=explanation["method"],
+            calls=calls,
+            seconds=f"{float(explanation['seconds']):.2f}",
+        ),
     )
     return text.encode("utf-8", "replace").decode("utf-8")

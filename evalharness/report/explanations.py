@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..core.language import t
 from .faithfulness import Curve, QualityRow, mean_curves, quality_rows
 from .text import plural
 
@@ -274,10 +275,10 @@ def steps_of(names: Sequence[str], values: Iterable[float], *, base: float, full
     shown, rest = ordered[:_MAX_STEPS], ordered[_MAX_STEPS:]
     steps = list(shown)
     if rest:
-        steps.append((f"{len(rest)} others", math.fsum(value for _, value in rest)))
+        steps.append((t("%(n)s others", n=len(rest)), math.fsum(value for _, value in rest)))
     gap = full - base - math.fsum(value for _, value in steps)
     if abs(gap) > 1e-6 * max(1.0, abs(full), abs(base)):
-        steps.append(("not explained", gap))
+        steps.append((t("not explained"), gap))
     at = base
     for name, value in steps:
         yield Step(name, value, at, at + value)

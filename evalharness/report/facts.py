@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..core.language import retold, t
 from .costs import CostRow, cost_total, spent_text
 from .samples import SampleBundle
-from .text import amount, duration, plural, share
+from .text import amount, duration, level_of, plural, share
 from .view import ReportView
 
-__all__ = ["Fact", "VerdictText", "facts_of", "interval_hint", "repeat_command", "samples_hint", "verdict_of"]
+__all__ = ["BANNER", "Fact", "VerdictText", "facts_of", "interval_hint", "repeat_command", "samples_hint", "verdict_of"]
 
 
 class VerdictText(NamedTuple):
@@ -31,17 +32,17 @@ class Fact(NamedTuple):
     note: str = ""
 
 
-_BANNER = {"pass": ("✓", "Pass"), "fail": ("✗", "Fail"), "inconclusive": ("?", "Inconclusive")}
+BANNER = {"pass": ("✓", "Pass"), "fail": ("✗", "Fail"), "inconclusive": ("?", "Inconclusive")}
 
 
 def verdict_of(view: ReportView) -> VerdictText:
     """The gate's verdict and why; without a gate, what the page is instead."""
-    if view.gate is not None and view.gate.state in _BANNER:
-        sign, word = _BANNER[view.gate.state]
-        return VerdictText(view.gate.state, sign, word, view.gate.reason)
-    failed = f" {plural(view.n_failed, 'answer')} failed." if view.n_failed else ""
-    reason = "The suite has no gate, or none was decided: these are figures without a verdict."
-    return VerdictText("none", "–", "No verdict", reason + failed)
+    if view.gate is not None and view.gate.state in BANNER:
+        sign, word = BANNER[view.gate.state]
+        return VerdictText(view.gate.state, sign, t(word), retold(view.gate.reason))
+    reason = t("The suite has no gate, or none was decided: these are figures without a verdict.")
+    failed = t(" %(answers)s failed.", answers=plural(view.n_failed, "answer")) if view.n_failed else ""
+    return VerdictText("none", "–", t("No verdict"), reason + failed)
 
 
 def _computed(work: object) -> Fact | None:
@@ -57,8 +58,12 @@ def _computed(work: object) -> Fact | None:
     if not computed:
         return None
     plain = sorted({str(part["why_plain"]) for part in parts if "why_plain" in part})
-    note = f"no prefix shared: {'; '.join(plain)}" if plain else f"of {amount(unshared)} without shared prefixes"
-    return Fact("Tokens computed", amount(computed), note)
+    note = (
+        t("no prefix shared: %(why)s", why=t("; ").join(map(retold, plain)))
+        if plain
+        else t("of %(n)s without shared prefixes", n=amount(unshared))
+    )
+    return Fact(t("Tokens computed"), amount(computed), note)
 
 
 def facts_of(view: ReportView) -> list[Fact]:
@@ -72,28 +77,28 @@ def facts_of(view: ReportView) -> list[Fact]:
     n_samples = sum(task.n_samples for task in manifest.tasks)
     stored, asked, requests = count("n_from_store"), count("n_asked"), count("n_requests")
     facts = [
-        Fact("Tasks × models", f"{len(view.tasks)} × {len({t.model for t in manifest.tasks})}"),
-        Fact("Samples", amount(n_samples)),
+        Fact(t("Tasks × models"), f"{len(view.tasks)} × {len({t.model for t in manifest.tasks})}"),
+        Fact(t("Samples"), amount(n_samples)),
         Fact(
-            "Failed answers",
+            t("Failed answers"),
             amount(view.n_failed),
-            f"{share(view.n_failed, view.n_answers)} of {amount(view.n_answers)}",
+            t("%(share)s of %(total)s", share=share(view.n_failed, view.n_answers), total=amount(view.n_answers)),
         ),
     ]
     if requests is not None and asked is not None:
-        note = f"{amount(stored)} from the response store" if stored else ""
-        facts.append(Fact("Requests asked", amount(asked), note))
+        note = t("%(n)s from the response store", n=amount(stored)) if stored else ""
+        facts.append(Fact(t("Requests asked"), amount(asked), note))
     seconds = execution.get("seconds")
     if isinstance(seconds, int | float):
-        facts.append(Fact("Took", duration(float(seconds))))
+        facts.append(Fact(t("Took"), duration(float(seconds))))
     if (computed := _computed(execution.get("work"))) is not None:
         facts.append(computed)
     tokens_in, tokens_out = count("input_tokens"), count("output_tokens")
     total = cost_total(manifest)
     if tokens_in or tokens_out:
-        facts.append(Fact("Tokens in · out", f"{amount(tokens_in)} · {amount(tokens_out)}", _token_note(total)))
+        facts.append(Fact(t("Tokens in · out"), f"{amount(tokens_in)} · {amount(tokens_out)}", _token_note(total)))
     if total is not None and total.cost != "none":
-        facts.append(Fact("Cost", total.cost_text, spent_text(total).removeprefix(", ")))
+        facts.append(Fact(t("Cost"), total.cost_text, spent_text(total)))
     return facts
 
 
@@ -101,30 +106,42 @@ def _token_note(total: CostRow | None) -> str:
     """How many of the tokens were cached, and how many were spent on reasoning."""
     if total is None:
         return ""
-    parts = ((total.cached_tokens, "cached"), (total.reasoning_tokens, "of reasoning"))
-    return " · ".join(f"{amount(count)} {what}" for count, what in parts if count)
+    parts = []
+    if total.cached_tokens:
+        parts.append(t("%(n)s cached", n=amount(total.cached_tokens)))
+    if total.reasoning_tokens:
+        parts.append(t("%(n)s of reasoning", n=amount(total.reasoning_tokens)))
+    return " · ".join(parts)
 
 
 def interval_hint(view: ReportView) -> str:
     """At which confidence the intervals stand."""
     levels = {r.confidence for task in view.tasks for r in task.everything}
     if len(levels) == 1:
-        return f"Intervals are at {100 * levels.pop():g} % confidence; their methods stand under Provenance."
-    return "Their confidence and methods stand under Provenance."
+        return t(
+            "Intervals are at %(level)s confidence; their methods stand under Provenance.", level=level_of(levels.pop())
+        )
+    return t("Their confidence and methods stand under Provenance.")
 
 
 def samples_hint(bundle: SampleBundle, run_id: str) -> str:
     """How many samples the page holds, which, and what brings the others in."""
     here, total = len(bundle.rows), bundle.total
-    against = f" Beside each stands what {bundle.baseline} answered." if bundle.baseline else ""
+    against = t(" Beside each stands what %(run)s answered.", run=bundle.baseline) if bundle.baseline else ""
     if here == total:
-        return f"All {amount(total)} answers. Open one for its prompt, output, reference and scores.{against}"
-    limit = f"{amount(here)} answers" if bundle.cut_by == "samples" else "the length of their texts"
-    return (
-        f"{amount(here)} of {amount(total)} answers, failed and wrong ones first: the page stops at {limit} to stay "
-        f"quick. For all of them: evalharness report {run_id} --samples {total}; they are also in samples.parquet "
-        f"beside this file.{against}"
+        said = t("All %(n)s answers. Open one for its prompt, output, reference and scores.", n=amount(total))
+        return said + against
+    by_count = bundle.cut_by == "samples"
+    limit = t("%(n)s answers", n=amount(here)) if by_count else t("the length of their texts")
+    said = t(
+        "%(here)s of %(total)s answers, failed and wrong ones first: the page stops at %(limit)s to stay quick. For "
+        "all of them: %(command)s; they are also in samples.parquet beside this file.",
+        here=amount(here),
+        total=amount(total),
+        limit=limit,
+        command=f"evalharness report {run_id} --samples {total}",
     )
+    return said + against
 
 
 def repeat_command(view: ReportView) -> str:

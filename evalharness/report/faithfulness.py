@@ -7,19 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..core.language import retold, t
 from .charts import Chart, curves
 
 if TYPE_CHECKING:
     from .explanations import ExplanationView
 
-__all__ = ["Curve", "QualityRow", "faith_charts", "mean_curves", "quality_rows"]
+__all__ = ["CURVES", "QUALITIES", "Curve", "QualityRow", "faith_charts", "mean_curves", "quality_rows"]
 
 Curve = tuple[tuple[float, float], ...]
 _CONFIDENCE = 0.95
 _POINTS = 11
-_CURVES = {"masked": "deletion_curve", "shown": "insertion_curve"}
+CURVES = {"masked": "deletion_curve", "shown": "insertion_curve"}
 
-_QUALITIES = (
+QUALITIES = (
     ("comprehensiveness", "comprehensiveness", 1),
     ("sufficiency", "sufficiency", -1),
     ("deletion area", "deletion_auc", -1),
@@ -69,7 +70,7 @@ def quality_rows(found: Sequence[Mapping[str, Any]]) -> Iterator[QualityRow]:
     """A row for each figure that any of the texts has; `found` is what stands in the `quality` of their answers."""
     from ..stats.intervals import mean_interval
 
-    for name, key, better in _QUALITIES:
+    for name, key, better in QUALITIES:
         told = ((one.get(key), one.get(f"{key}_random")) for one in found)
         pairs = [(float(a), float(b)) for a, b in told if isinstance(a, int | float) and isinstance(b, int | float)]
         if not pairs:
@@ -93,7 +94,7 @@ def mean_curves(found: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
 
     shares = np.linspace(0.0, 1.0, _POINTS)
     curves = {}
-    for name, key in _CURVES.items():
+    for name, key in CURVES.items():
         told = [one[key] for one in found if isinstance(one.get(key), Sequence) and len(one[key]) > 1]
         if told:
             rows = [np.interp(shares, np.linspace(0.0, 1.0, len(one)), np.asarray(one, dtype=float)) for one in told]
@@ -106,6 +107,7 @@ def faith_charts(view: ExplanationView) -> list[Chart]:
     """The curves of a task's explanations: what becomes of the output as the most important words are masked."""
     if not view.curves:
         return []
-    title = "Mean output as the most important words are masked, or shown, first"
-    unit = view.unit.replace("_", " ") or "output"
-    return [curves(view.curves, title=title, x="share of the words", y=unit, x_percent=True)]
+    title = t("Mean output as the most important words are masked, or shown, first")
+    unit = retold(view.unit.replace("_", " ") or "output")
+    named = {t(name): curve for name, curve in view.curves.items()}
+    return [curves(named, title=title, x=t("share of the words"), y=unit, x_percent=True)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..core.language import t
 from ..core.types import MetricResult
 from .text import amount, figure
 
@@ -36,7 +37,11 @@ class Grid:
     def sizes(self) -> str:
         """How many samples a cell has."""
         found = sorted({cell.n for line in self.cells for cell in line if cell is not None})
-        return amount(found[0]) if len(found) == 1 else f"{amount(found[0])} to {amount(found[-1])}"
+        return (
+            amount(found[0])
+            if len(found) == 1
+            else t("%(low)s to %(high)s", low=amount(found[0]), high=amount(found[-1]))
+        )
 
     def shade(self, cell: MetricResult | None) -> int:
         """How dark a cell is drawn, from 0 to 9: where its figure lies within the metric's bounds, or the map's."""

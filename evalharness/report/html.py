@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from ..core.canonical import to_jsonable
+from ..core.language import in_script, retold, speaking, t
 from ..core.types import MetricResult
 from .attacks import attack_views
 from .bars import DRAWING, bar, scale_of, sparkline, strip
@@ -29,6 +30,7 @@ from .page import asset, compact, environment, page_css, source_hash
 from .pictures import latency_charts, task_charts
 from .probes import HINT
 from .samples import SampleBundle, bundle_samples
+from .text import level_of
 from .view import ReportView, build_view
 
 if TYPE_CHECKING:
@@ -51,14 +53,27 @@ def render_html(
     ratings: Iterable[Rating] = (),
     history: History | None = None,
     baseline: Record | None = None,
+    language: str = "en",
 ) -> str:
     """The page, with at most `max_samples` samples in it (failed and wrong ones first), however long they are.
 
     By default they are 100,000 and 160 million characters at most. `ratings` are those that people gave to the run,
-    `history` the figures of earlier runs of its suite, `baseline` the run that it is compared with.
+    `history` the figures of earlier runs of its suite, `baseline` the run that it is compared with. `language` is that
+    of the page: one of `core.language.LANGUAGES`.
+
+    Raises:
+        UsageError: there is no such language.
     """
     return "".join(
-        iter_html(record, gate, max_samples=max_samples, ratings=ratings, history=history, baseline=baseline)
+        iter_html(
+            record,
+            gate,
+            max_samples=max_samples,
+            ratings=ratings,
+            history=history,
+            baseline=baseline,
+            language=language,
+        )
     )
 
 
@@ -70,18 +85,40 @@ def iter_html(
     ratings: Iterable[Rating] = (),
     history: History | None = None,
     baseline: Record | None = None,
+    language: str = "en",
 ) -> Iterator[str]:
     """The page as `render_html` gives it, in pieces: the samples in it are never all in memory."""
-    view = build_view(record, gate, ratings)
-    manifest = view.manifest
-    bundle = _samples(record, view, max_samples, baseline)
-    columns, texts = explorer_blocks(bundle, manifest.id)
-    css, js = page_css("report.css", "compare.css", "explorer.css"), "".join(map(asset, EXPLORER_SCRIPTS))
     # No text of the record can know it, and so none can pass for it.
     here, there = secrets.token_hex(16), secrets.token_hex(16)
+    with speaking(language):
+        view = build_view(record, gate, ratings)
+        bundle = _samples(record, view, max_samples, baseline)
+        columns, texts = explorer_blocks(bundle, record.manifest.id)
+        page = _page(record, view, bundle, (here, there), history=history, baseline=baseline)
+    before, _, rest = page.partition(here)
+    between, _, after = rest.partition(there)
+    # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
+    for piece in chain([before, columns(), between], texts(), [after]):
+        yield piece.encode("utf-8", "replace").decode("utf-8")
+
+
+def _page(
+    record: Record,
+    view: ReportView,
+    bundle: SampleBundle,
+    places: tuple[str, str],
+    *,
+    history: History | None,
+    baseline: Record | None,
+) -> str:
+    """The page with a mark at each of the two `places` where blocks of samples go, in the language that is spoken."""
+    here, there = places
+    manifest = view.manifest
+    css = page_css("report.css", "compare.css", "explorer.css")
+    js = in_script("".join(map(asset, EXPLORER_SCRIPTS)))
     drawing = DRAWING.set(_bar_of(view))
     charts = task_charts(record, view)
-    page = load_template().render(
+    text = load_template().render(
         css=Markup(css),
         js=Markup(js),
         css_hash=Markup(source_hash(css)),
@@ -98,10 +135,10 @@ def iter_html(
         explanations=explanation_views(record),
         attacks=attack_views(record),
         charts=charts,
-        charts_hint="" if can_draw() else NEEDS,
+        charts_hint="" if can_draw() else t(NEEDS),
         history=_sparklines(history),
         changes=_changes(record, baseline),
-        probes_hint=HINT,
+        probes_hint=t(HINT),
         on_error=_on_error(view),
         states=[
             {
@@ -125,11 +162,7 @@ def iter_html(
         texts=Markup(there),
     )
     DRAWING.reset(drawing)
-    before, _, rest = page.partition(here)
-    between, _, after = rest.partition(there)
-    # Lone surrogates were made visible on the way; what is left over is a fault, and must not lose the report.
-    for piece in chain([before, columns(), between], texts(), [after]):
-        yield piece.encode("utf-8", "replace").decode("utf-8")
+    return text
 
 
 def _changes(record: Record, baseline: Record | None) -> Changes | None:
@@ -207,7 +240,7 @@ def _people(view: PeopleView) -> dict[str, Any]:
 
     scales = {name: scale_of(r for r in view.results if r.metric == name) for name in {r.metric for r in view.results}}
     return {
-        "about": ALL_HINT,
+        "about": t(ALL_HINT),
         "view": view,
         "kind": kind_of(view),
         "facts": people_facts(view),
@@ -221,11 +254,12 @@ def _gate_hint(view: ReportView) -> str:
     if view.gate is None:
         return ""
     how = (
-        "The figure itself decides."
+        t("The figure itself decides.")
         if view.gate.decide_on == "point"
-        else "One-sided confidence bounds decide: a rule whose limit they straddle is inconclusive."
+        else t("One-sided confidence bounds decide: a rule whose limit they straddle is inconclusive.")
     )
-    return f"{how} Only rules of the tier block decide the outcome."
+    which = t("Only rules of the tier block decide the outcome.")
+    return t("%(first)s %(second)s", first=how, second=which)
 
 
 def _on_error(view: ReportView) -> str:
@@ -238,7 +272,7 @@ def _signatures(results: tuple[MetricResult, ...]) -> list[tuple[str, str, str]]
     """(figure, signature, how its interval was found), each once."""
     return list(
         dict.fromkeys(
-            (f"{r.task.partition('@')[0]}.{r.metric}", r.signature, f"{100 * r.confidence:g} % {r.ci_method}")
+            (f"{r.task.partition('@')[0]}.{r.metric}", r.signature, f"{level_of(r.confidence)} {retold(r.ci_method)}")
             for r in results
             if r.group is None
         )

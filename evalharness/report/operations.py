@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
+from ..core.language import t
 from .bars import Scale, span_bar
 from .charts import Column
 from .costs import cost_table
@@ -39,9 +40,9 @@ def operations_table(record: Record, view: ReportView) -> PlainTable | None:
     seconds = [latencies_of(record, row.task, row.model) for row in found.rows]
     spans = [tuple(np.percentile(own, (5, 50, 95)).tolist()) if own.size else None for own in seconds]
     longest = max((span[2] for span in spans if span is not None), default=0.0)
-    heads = [Column("task", is_number=False), Column("model", is_number=False), *map(Column, found.names)]
+    heads = [Column(t("task"), is_number=False), Column(t("model"), is_number=False), *map(Column, found.names)]
     if longest > 0:
-        heads.append(Column("latency, 5th to 95th percentile", is_number=False))
+        heads.append(Column(t("latency, 5th to 95th percentile"), is_number=False))
     rows = []
     for row, span in zip(found.rows, spans, strict=True):
         cells: list[str | Markup] = [row.task, row.model]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from ..core.canonical import to_jsonable
+from ..core.language import retold, spoken, t, tm
 from .attribution_bars import largest_of, reach_of, scale_of_text, signed, step_bar, word_bar
 from .bars import drawn_bar
 from .charts.render import svg_of
@@ -87,6 +88,7 @@ def make_environment(*packages: str) -> Environment:
         word=lambda text: re.sub(r"[^a-z_]", "", str(text)),
         count=lambda number: f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}",
         compact=compact,
+        retold=retold,
         utc=_utc,
         variant=lambda result: variant_of(result.task, result.model),
         bar=drawn_bar,
@@ -101,6 +103,8 @@ def make_environment(*packages: str) -> Environment:
         step_bar=step_bar,
         level=lambda level: f"p{level}" if level > 0 else f"n{-level}" if level < 0 else "z",
     )
+    # Looked up as they are called: a template is compiled once for all languages.
+    made.globals.update(t=t, tm=tm, language=spoken)
     return made
 
 

@@ -4,47 +4,52 @@ from __future__ import annotations
 
 import math
 
+from ..core.language import t
 from ..core.types import MetricResult
 from .duels import STRENGTH
 from .facts import Fact
 from .people import PeopleView
 from .text import MISSING, amount, figure, interval, plural, share
 
-__all__ = ["ALL_HINT", "figure_cells", "kind_of", "people_facts", "people_line", "ranking_hint"]
+__all__ = ["ALL_HINT", "KINDS", "figure_cells", "kind_of", "people_facts", "people_line", "ranking_hint"]
 
 ALL_HINT = (
     "What people said of the answers, from the registry at the time of this report. Intervals speak of other samples, "
     "rated by the same people. α of 0.8 and more is commonly relied on, below 0.667 it is not (Krippendorff)."
 )
-_KINDS = {"scale": "scale", "label": "label", "pairwise": "which is better"}
+KINDS = {"scale": "scale", "label": "label", "pairwise": "which is better"}
 
 
 def kind_of(view: PeopleView) -> str:
     """What kind of question it was."""
-    return _KINDS.get(view.question, view.question)
+    return KINDS.get(view.question, view.question)
 
 
 def people_facts(view: PeopleView) -> list[Fact]:
     """The numbers above the table of a question."""
     a = view.agreement
     facts = [
-        Fact("raters", amount(view.n_raters)),
+        Fact(t("raters"), amount(view.n_raters)),
         Fact(
-            "pairs compared" if view.question == "pairwise" else "answers rated", amount(view.n_rated), _ratings(view)
+            t("pairs compared") if view.question == "pairwise" else t("answers rated"),
+            amount(view.n_rated),
+            _ratings(view),
         ),
     ]
     if not a.n_shared:
-        return [*facts, Fact("agreement", MISSING, "nothing was rated by two people")]
+        return [*facts, Fact(t("agreement"), MISSING, t("nothing was rated by two people"))]
     facts.append(
         Fact(
-            "agreement", share(a.percent, 1), f"equal pairs of ratings, over {amount(a.n_shared)} rated by two or more"
+            t("agreement"),
+            share(a.percent, 1),
+            t("equal pairs of ratings, over %(n)s rated by two or more", n=amount(a.n_shared)),
         )
     )
     if not math.isnan(a.kappa):
-        facts.append(Fact("Cohen’s κ", figure(a.kappa), "quadratic weights" if view.question == "scale" else ""))
+        facts.append(Fact(t("Cohen’s κ"), figure(a.kappa), t("quadratic weights") if view.question == "scale" else ""))
     note = interval(a.alpha_low, a.alpha_high, like=a.alpha)
-    undefined = "all ratings are alike" if math.isnan(a.alpha) else ""
-    return [*facts, Fact("Krippendorff’s α", figure(a.alpha), undefined or ("" if note == MISSING else note))]
+    undefined = t("all ratings are alike") if math.isnan(a.alpha) else ""
+    return [*facts, Fact(t("Krippendorff’s α"), figure(a.alpha), undefined or ("" if note == MISSING else note))]
 
 
 def figure_cells(result: MetricResult) -> tuple[str, str]:
@@ -61,7 +66,7 @@ def ranking_hint(view: PeopleView) -> str:
     """How strengths are to be read; empty for other questions."""
     if view.question != "pairwise" or not view.results:
         return ""
-    return (
+    return t(
         "Bradley-Terry strengths in Elo points from the mean model, a tie being half a win: 100 points more win 64 % "
         "of comparisons, 200 points 76 %, 400 points 91 %."
     )

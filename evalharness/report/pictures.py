@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..core.language import t
 from .charts import Chart, histogram, reliability_chart
 from .page import variant_of
 from .spread import latencies_of, latency_spread, score_spread
@@ -29,12 +30,17 @@ def task_charts(record: Record, view: ReportView) -> dict[str, list[Chart]]:
 
 def _charts(record: Record, task: TaskView) -> Iterator[Chart]:
     for r in task.reliabilities:
-        yield reliability_chart(r.bins, title=f"Reliability{_of(task, r.task, r.model)} ({r.metric})")
+        of = _of(task, r.task, r.model)
+        title = t("Reliability of %(name)s (%(metric)s)", name=of, metric=r.metric) if of else ""
+        yield reliability_chart(r.bins, title=title or t("Reliability (%(metric)s)", metric=r.metric))
     for result in task.figures:
         spread = score_spread(record, result)
         if spread is not None:
-            title = f"{result.metric} of single samples{_of(task, result.task, result.model)}"
-            yield _histogram(spread, title, result.metric, "samples")
+            of = _of(task, result.task, result.model)
+            title = t("%(metric)s of single samples", metric=result.metric)
+            if of:
+                title = t("%(metric)s of single samples of %(name)s", metric=result.metric, name=of)
+            yield _histogram(spread, title, result.metric, t("samples"))
 
 
 def latency_charts(record: Record) -> list[Chart]:
@@ -47,14 +53,18 @@ def _latencies(record: Record) -> Iterator[Chart]:
     for entry in record.manifest.tasks:
         spread = latency_spread(latencies_of(record, entry.id, entry.model))
         if spread is not None:
-            title = f"Latency in {entry.id}{f' of {entry.model}' if several else ''}"
-            yield _histogram(spread, title, "seconds", "answers")
+            title = t("Latency in %(task)s", task=entry.id)
+            if several:
+                title = t("Latency in %(task)s of %(model)s", task=entry.id, model=entry.model)
+            yield _histogram(spread, title, t("seconds"), t("answers"))
 
 
 def _histogram(spread: Spread, title: str, of: str, counted: str) -> Chart:
-    beyond = f" ({spread.beyond})" if spread.beyond else ""
-    return histogram(spread.edges, spread.counts, title=f"{title}{beyond}", of=of, counted=counted, marks=spread.marks)
+    if spread.beyond:
+        title = t("%(title)s (%(beyond)s)", title=title, beyond=spread.beyond)
+    return histogram(spread.edges, spread.counts, title=title, of=of, counted=counted, marks=spread.marks)
 
 
 def _of(task: TaskView, variant: str, model: str) -> str:
-    return f" of {variant_of(variant, model)}" if task.several else ""
+    """Whose the chart is, where a task has several."""
+    return variant_of(variant, model) if task.several else ""

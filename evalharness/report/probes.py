@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..core.language import retold, t
 from ..core.types import MetricResult
 from .bars import bar, scale_of
-from .text import figure, interval
+from .text import figure, interval, listed
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -84,14 +85,14 @@ class Question:
             within = [f"{d.name} ({figure(d.result.value)})" for d in own if d.state == "within"]
             if found and within:
                 word = next(design.finding for design in own if design.state == "found")
-                yield (
-                    f"The designs disagree about {model}: by {_and(found)} it is {word}, by {_and(within)} it is "
-                    f"{WITHIN}. They measure different things: look at the samples of both before you rely on either."
+                yield t(
+                    "The designs disagree about %(model)s: by %(found)s it is %(word)s, by %(within)s it is within the "
+                    "margin. They measure different things: look at the samples of both before you rely on either.",
+                    model=model,
+                    found=listed(found),
+                    word=retold(word),
+                    within=listed(within),
                 )
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def finding_of(

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.language import t
 from ..core.spool import Spool
 from ..core.types import Prompt, Response
 from ..metrics.states import state_of
@@ -182,7 +183,7 @@ def _judged(response: Response) -> list[list[str | None]]:
 
 
 def _asked(verdict: Mapping[str, Any]) -> str:
-    order = {"ab": " · as A", "ba": " · as B"}.get(verdict["order"] or "", "")
+    order = {"ab": t(" · as A"), "ba": t(" · as B")}.get(verdict["order"] or "", "")
     again = f" · {verdict['repeat'] + 1}" if verdict["repeat"] else ""
     return f"{verdict['model']}{again}{order}"
 
@@ -204,7 +205,7 @@ def _plain(value: Any) -> str:
 def _cut(text: str) -> str:
     if len(text) <= _MAX_TEXT:
         return safe(text)
-    return f"{safe(text[:_MAX_TEXT])}\n… {len(text) - _MAX_TEXT:,} more characters are in the record"
+    return safe(text[:_MAX_TEXT]) + t("\n… %(n)s more characters are in the record", n=f"{len(text) - _MAX_TEXT:,}")
 
 
 def _count(value: Any) -> int | None:

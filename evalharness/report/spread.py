@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.language import t
 from ..core.types import MetricResult
 from ..record.read import iter_columns
 from ..record.schema import SAMPLES, SCORES
@@ -74,8 +75,10 @@ def spread_of(
     # Round edges may miss the outermost values by a rounding error; those belong to the outermost bins.
     counts, _ = np.histogram(drawn.clip(edges[0], edges[-1]), edges)
     far = known.size - drawn.size
-    beyond = f"{far:,} above {figure(edges[-1])}, up to {figure(high)}" if far else ""
-    named = tuple((name, float(np.percentile(known, at))) for name, at in marks)
+    beyond = ""
+    if far:
+        beyond = t("%(n)s above %(edge)s, up to %(most)s", n=f"{far:,}", edge=figure(edges[-1]), most=figure(high))
+    named = tuple((t(name), float(np.percentile(known, at))) for name, at in marks)
     return Spread(tuple(edges.tolist()), tuple(counts.tolist()), named, beyond)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from ..core.language import t
 from ..core.visible import safe, single_line
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "figure",
     "interval",
     "joined",
+    "level_of",
+    "listed",
+    "percent_text",
     "plural",
     "safe",
     "share",
@@ -75,8 +79,18 @@ def share(part: float, whole: float) -> str:
         return MISSING
     percent = 100 * part / whole
     if 0 < percent < 0.1:
-        return "<0.1 %"
-    return ">99.9 %" if 99.9 < percent < 100 else f"{percent:.3g} %"
+        return percent_text("<0.1")
+    return percent_text(">99.9" if 99.9 < percent < 100 else f"{percent:.3g}")
+
+
+def percent_text(number: str) -> str:
+    """`95 %`, as the language that is spoken writes it."""
+    return t("%(number)s %%", number=number)
+
+
+def level_of(confidence: float) -> str:
+    """A confidence in per cent: `95 %`."""
+    return percent_text(f"{100 * confidence:g}")
 
 
 def duration(seconds: float | None) -> str:
@@ -89,13 +103,20 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.3g} s"
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return t("%(minutes)s min %(seconds)s s", minutes=whole // 60, seconds=f"{whole % 60:02d}")
+    return t("%(hours)s h %(minutes)s min", hours=whole // 3600, minutes=f"{whole % 3600 // 60:02d}")
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 sample`, `1,200 samples`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """`1 sample`, `1,200 samples`; in the language that is spoken."""
+    return t(f"%(n)s {noun}{'' if count == 1 else 's'}", n=f"{count:,}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return t("%(some)s and %(last)s", some=t(", ").join(names[:-1]), last=names[-1])
 
 
 def joined(counts: Mapping[str, int]) -> str:

@@ -29,20 +29,23 @@ def write_reports(
     ratings: Iterable[Rating] = (),
     history: History | None = None,
     baseline: Record | None = None,
+    language: str = "en",
 ) -> dict[str, Path]:
     """Write report.html and report.md into the record's folder (they are no part of its seal); returns their paths.
 
     `ratings` are those that people gave to the run, `history` what earlier runs of its suite found, `baseline` the run
-    that it is compared with.
+    that it is compared with. `language` is that of report.html: one of `core.language.LANGUAGES`.
 
     Raises:
         RunError: if they cannot be written.
+        UsageError: there is no such language.
     """
     ratings = tuple(ratings)
     paths = {"html": record.folder / HTML_FILE, "md": record.folder / MARKDOWN_FILE}
     try:
         write_atomic(
-            paths["html"], iter_html(record, gate_outcome, ratings=ratings, history=history, baseline=baseline)
+            paths["html"],
+            iter_html(record, gate_outcome, ratings=ratings, history=history, baseline=baseline, language=language),
         )
         write_atomic(paths["md"], render_markdown(record, gate_outcome, ratings=ratings))
     except OSError as error:

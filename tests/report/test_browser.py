@@ -162,7 +162,7 @@ def axe():
     return (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
-def _pages(make_record, tmp_path, monkeypatch):
+def _pages(make_record, tmp_path, monkeypatch, language="en"):
     """Every page that stands alone, with all that it may show."""
     from evalharness.record.history import PastFigure
     from evalharness.report.compare_html import compare_html
@@ -174,14 +174,15 @@ def _pages(make_record, tmp_path, monkeypatch):
     )
     past = tuple(PastFigure(f"r{i}", "2026-11-01", 0.5 + 0.05 * i) for i in range(5))
     history = {("sentiment", model, "accuracy"): past for model in ("small", "large")}
-    yield "run", render_html(now, GATE, ratings=RATINGS, history=history, baseline=before)
-    yield "comparison", compare_html(comparison())
-    yield "drift", drift_html(drift_report())
+    yield "run", render_html(now, GATE, ratings=RATINGS, history=history, baseline=before, language=language)
+    yield "comparison", compare_html(comparison(), language=language)
+    yield "drift", drift_html(drift_report(), language=language)
 
 
-def test_axe_finds_nothing_and_nothing_moves(make_record, browser, axe, tmp_path, monkeypatch):
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_axe_finds_nothing_and_nothing_moves(make_record, browser, axe, tmp_path, monkeypatch, language):
     """axe-core: no violation in light and dark, from telephone to wall; no layout shift, no message, no request."""
-    for name, text in _pages(make_record, tmp_path, monkeypatch):
+    for name, text in _pages(make_record, tmp_path, monkeypatch, language):
         path = tmp_path / f"{name}.html"
         path.write_text(text, encoding="utf-8")
         for scheme, width in (("light", 2560), ("dark", 360)):

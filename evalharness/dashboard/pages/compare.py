@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from ...compare.records import compare_records
 from ...compare.result import Comparison
 from ...core.errors import EvalHarnessError, RecordError
+from ...core.language import t
 from ...record import Record
 from ...record.database import reading
 from ...report.compare_html import figure_tables
@@ -65,7 +66,7 @@ def compare(
 
 
 def _headline(candidates: list[str], baseline: str) -> str:
-    return f"{', '.join(candidates)} against {baseline}"
+    return t("%(candidates)s against %(baseline)s", candidates=t(", ").join(candidates), baseline=baseline)
 
 
 def compared(request: Request, baseline: str, candidates: list[str]) -> Comparison:

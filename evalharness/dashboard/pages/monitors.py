@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
 from ...core.errors import UsageError
+from ...core.language import t
 from ...record.database import reading, writing
 from ...record.deployments import (
     MOST_CHARS,
@@ -238,12 +239,13 @@ def _over_time(
         for mark in marks
         if points and mark.at_utc >= points[0].start_utc
     ]
+    figure = ".".join(wanted)
     chart = trend(
         shown,
-        title=f"{'.'.join(wanted)}{f' where {segment}' if segment else ''}",
+        title=t("%(figure)s where %(segment)s", figure=figure, segment=segment) if segment else figure,
         of=wanted[1],
         marks=fired,
-        limit=_limit(definition, ".".join(wanted), segment),
+        limit=_limit(definition, figure, segment),
         width=900,
     )
     return untitled(chart)
@@ -256,11 +258,16 @@ def _estimated(one: Estimated) -> Chart:
         Point(
             p.end_utc.isoformat(),
             math.nan if r is None else _nan(r.value),
-            note=f"estimated {figure_text(_nan(p.value))}, n = {p.n:,}" + ("" if r is None else f"; labels {r.n:,}"),
+            note=_estimate(p, r),
         )
         for p, r in one.points
     ]
     return untitled(trend(realised, title=one.name, of=one.name, expected=expected, width=900))
+
+
+def _estimate(estimated: FigurePoint, realised: FigurePoint | None) -> str:
+    said = t("estimated %(value)s, n = %(n)s", value=figure_text(_nan(estimated.value)), n=f"{estimated.n:,}")
+    return said if realised is None else said + t("; labels %(n)s", n=f"{realised.n:,}")
 
 
 def _nan(value: float | None) -> float:
@@ -274,7 +281,7 @@ def _limit(definition: Mapping[str, Any], figure: str, segment: str) -> tuple[st
         if isinstance(rule, Mapping) and rule.get("figure") == figure and (rule.get("segment") or "") == segment:
             for kind in ("at_most", "at_least"):
                 if isinstance(rule.get(kind), int | float):
-                    return kind.replace("_", " "), float(rule[kind])
+                    return t(kind.replace("_", " ")), float(rule[kind])
     return None
 
 
@@ -314,10 +321,18 @@ def _map(one: Mapping[str, Any], kept: Mapping[str, Any]) -> Chart:
         texts = kept.get(side, {}).get("texts", ())
         for i, (xy, row) in enumerate(zip(one[side], texts, strict=False)):
             if xy is not None:
-                points.append((float(xy[0]), float(xy[1]), side, single_line(str(row.get(of, "")))))
+                points.append((float(xy[0]), float(xy[1]), t(side), single_line(str(row.get(of, "")))))
                 links.append(f"#{side}-{i}")
+<<<<<<< HEAD
     first, second = (f"component {n} ({share:.0%} of the variance)" for n, share in enumerate(one["explained"], 1))
     return scatter(points, title=str(one["column"]), x=first, y=second, links=links, colours=SIDES, width=640)
+=======
+    first, second = (
+        t("component %(n)s (%(share)s of the variance)", n=n, share=f"{share:.0%}")
+        for n, share in enumerate(one["explained"], 1)
+    )
+    return scatter(points, title=str(one["column"]), x=first, y=second, links=links, width=640)
+>>>>>>> zh8-s
 
 
 def _terms(drift: Mapping[str, Any]) -> dict[str, list[tuple[str, float, float, float]]]:

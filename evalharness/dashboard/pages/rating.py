@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from ...annotate.page import Place, render_page
 from ...core.errors import RecordError, UsageError
+from ...core.language import spoken, t
 from ...record import Rating
 from ...record.database import reading, writing
 from ...record.rating_csv import ratings_to_csv
@@ -16,11 +17,10 @@ from ...report.people import PeopleView, people_view
 from ...report.peopletext import figure_cells, people_facts, ranking_hint
 from .. import audit
 from ..access import Visitor, checked_header, needs
-from ..catalogue import translate
 from ..queries.annotations import rated_tasks
 from ..queries.runs import RunFilter, runs_page
 from ..queues import Queue, QueueAsked, open_record, queue_of
-from ..web import ASSETS, NotFound, language_of, page, settings_of, with_visit
+from ..web import ASSETS, NotFound, page, settings_of, with_visit
 
 __all__ = ["router"]
 
@@ -66,7 +66,6 @@ def annotation(request: Request, visitor: Viewer, run: Annotated[str, Query(max_
 def rate(request: Request, visitor: Looking, asked: Asked) -> Response:
     """The raters' page over a queue."""
     queue = queue_of(settings_of(request).registry, asked)
-    language = language_of(request)
     place = Place(
         css=ASSETS["annotate.css"],
         js=ASSETS["annotate.js"],
@@ -74,8 +73,8 @@ def rate(request: Request, visitor: Looking, asked: Asked) -> Response:
         query=asked.query,
         csrf=visitor.csrf,
         home="/annotation",
-        language=language,
-        t=lambda message, **filled: translate(language, message, **filled),
+        language=spoken(),
+        t=t,
     )
     text = render_page(queue.deck, rater=visitor.name, show_reference=asked.reference, place=place)
     response = HTMLResponse(text.encode("utf-8", "replace"))

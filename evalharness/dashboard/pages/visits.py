@@ -10,11 +10,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from ...core.language import LANGUAGES
 from ...core.visible import single_line
 from ...record.database import reading, writing
 from .. import audit
 from ..access import Refused, Visitor, checked, needs, same_text, token_kind
-from ..catalogue import LANGUAGES
 from ..users import begin_session, check_password, end_session, stored_hash
 from ..web import LANGUAGE_COOKIE, go_to, page, set_visit, settings_of
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from ...core.language import t
 from ..text import amount, clip, figure, share
 from .chart import Chart, Column, Spec, number, rows_of
 from .theme import ACCENT, BEFORE, INK, MUTED, NARROW, SIDES
@@ -22,13 +23,14 @@ def histogram(
     *,
     title: str,
     of: str,
-    counted: str = "answers",
+    counted: str = "",
     marks: Sequence[tuple[str, float]] = (),
 ) -> Chart:
     """Counts between `edges` (one more than counts), with named values such as a median as lines across.
 
     `of` is what the values are, with its unit: the title of the axis.
     """
+    counted = counted or t("answers")
     bins = list(zip(pairwise(edges), counts, strict=True))
     values = [{"low": number(a), "high": number(b), "n": number(n)} for (a, b), n in bins]
     layers: list[Spec] = [
@@ -57,18 +59,26 @@ def histogram(
         text = {"type": "text", "y": -6 - 13 * place, "dx": 3 * side, "align": "left" if side > 0 else "right"}
         layers.append({**line, "mark": text, "encoding": {**at, "text": {"field": "name"}}})
     total = sum(counts)
-    told = "; ".join(f"{name} {figure(at)}" for name, at in marks)
+    told = [f"{name} {figure(at)}" for name, at in marks]
+    span = t(
+        "%(n)s %(what)s from %(low)s to %(high)s",
+        n=amount(total),
+        what=counted,
+        low=figure(edges[0]),
+        high=figure(edges[-1]),
+    )
     return Chart(
         title,
-        f"{amount(total)} {counted} from {figure(edges[0])} to {figure(edges[-1])}{f'; {told}' if told else ''}",
+        t("; ").join([span, *told]),
         {"width": NARROW, "height": _HEIGHT, "layer": layers},
-        (Column(of, is_number=False), Column(counted), Column("share")),
-        rows_of((f"{figure(a)} to {figure(b)}", amount(n), share(n, total)) for (a, b), n in bins),
+        (Column(of, is_number=False), Column(counted), Column(t("share"))),
+        rows_of((_span(a, b), amount(n), share(n, total)) for (a, b), n in bins),
     )
 
 
-def bars(labels: Sequence[str], counts: Sequence[float], *, title: str, of: str, counted: str = "answers") -> Chart:
+def bars(labels: Sequence[str], counts: Sequence[float], *, title: str, of: str, counted: str = "") -> Chart:
     """A bar for each class with its count behind it, the largest first as they come."""
+    counted = counted or t("answers")
     total = sum(counts)
     rows = list(zip(labels, counts, strict=True))
     values = [
@@ -90,7 +100,7 @@ def bars(labels: Sequence[str], counts: Sequence[float], *, title: str, of: str,
                 {"mark": {"type": "text", "align": "left", "dx": 4}, "encoding": {"text": {"field": "told"}}},
             ],
         },
-        (Column(of, is_number=False), Column(counted), Column("share")),
+        (Column(of, is_number=False), Column(counted), Column(t("share"))),
         rows_of((name, amount(n), share(n, total)) for name, n in rows),
     )
 
@@ -110,10 +120,14 @@ def two_histograms(
         "scale": {"domain": [number(edges[0]), number(edges[-1])], "zero": False, "nice": False},
     }
     axis = {"title": of, "tickCount": 6}
-    percent = {"title": "share", "tickCount": 3, "format": "~%"}
+    percent = {"title": t("share"), "tickCount": 3, "format": "~%"}
     return Chart(
         title,
-        f"the reference filled, the current rows as a line, from {figure(edges[0])} to {figure(edges[-1])}",
+        t(
+            "the reference filled, the current rows as a line, from %(low)s to %(high)s",
+            low=figure(edges[0]),
+            high=figure(edges[-1]),
+        ),
         {
             "width": NARROW,
             "height": _HEIGHT,
@@ -138,8 +152,8 @@ def two_histograms(
                 },
             ],
         },
-        (Column(of, is_number=False), Column("reference"), Column("current")),
-        rows_of((f"{figure(a)} to {figure(b)}", share(r, 1), share(c, 1)) for (a, b), r, c in bins),
+        (Column(of, is_number=False), Column(t("reference")), Column(t("current"))),
+        rows_of((_span(a, b), share(r, 1), share(c, 1)) for (a, b), r, c in bins),
     )
 
 
@@ -193,9 +207,13 @@ def two_bars(
                 },
             ],
         },
-        (Column(of, is_number=False), Column("reference"), Column("current")),
+        (Column(of, is_number=False), Column(t("reference")), Column(t("current"))),
         rows_of((name, share(before, 1), share(now, 1)) for name, before, now in rows),
     )
+
+
+def _span(low: float, high: float) -> str:
+    return t("%(low)s to %(high)s", low=figure(low), high=figure(high))
 
 
 def two_sides(picture: Mapping[str, Any], column: str) -> Chart | None:

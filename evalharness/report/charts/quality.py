@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ...core.language import t
 from ..text import amount, clip, figure, interval
 from .chart import Chart, Column, Spec, number, rows_of
 from .theme import INK, MUTED, NARROW, SERIES, SOFT
@@ -61,7 +62,7 @@ def intervals(
                 "encoding": {"x": {**x, "field": "at"}, "y": {"value": 0}, "y2": {"value": _STEP * len(values)}},
             }
         )
-    told = f"; the line is {rule[0]}, {figure(rule[1])}" if rule else ""
+    told = t("; the line is %(name)s, %(value)s", name=rule[0], value=figure(rule[1])) if rule else ""
     return Chart(
         title,
         "; ".join(f"{name} {figure(v)}" for name, v, _, _ in rows) + told,
@@ -72,7 +73,7 @@ def intervals(
             "encoding": {"y": y},
             "layer": layers,
         },
-        (Column("", is_number=False), Column(of), Column("interval")),
+        (Column("", is_number=False), Column(of), Column(t("interval"))),
         rows_of((name, figure(v), interval(a, b, like=v)) for name, v, a, b in rows),
     )
 
@@ -90,11 +91,19 @@ def reliability_chart(bins: Sequence[Bin], *, title: str) -> Chart:
         for b in bins
     ]
     unit = {"type": "quantitative", "scale": {"domain": [0, 1]}}
-    x_axis = {"title": "confidence", "tickCount": 5}
-    y_axis = {"title": "share right", "tickCount": 5}
+    x_axis = {"title": t("confidence"), "tickCount": 5}
+    y_axis = {"title": t("share right"), "tickCount": 5}
     return Chart(
         title,
-        "; ".join(f"confidence {figure(b.confidence)}: right {figure(b.accuracy)} of {b.n:,.6g}" for b in bins),
+        t("; ").join(
+            t(
+                "confidence %(confidence)s: right %(right)s of %(n)s",
+                confidence=figure(b.confidence),
+                right=figure(b.accuracy),
+                n=f"{b.n:,.6g}",
+            )
+            for b in bins
+        ),
         {
             "width": _SIDE,
             "height": _SIDE,
@@ -125,8 +134,16 @@ def reliability_chart(bins: Sequence[Bin], *, title: str) -> Chart:
                 },
             ],
         },
-        (Column("confidence", is_number=False), Column("n"), Column("mean"), Column("right")),
-        rows_of((f"{b.low:.3g} to {b.high:.3g}", amount(b.n), figure(b.confidence), figure(b.accuracy)) for b in bins),
+        (Column(t("confidence"), is_number=False), Column("n"), Column(t("mean")), Column(t("right"))),
+        rows_of(
+            (
+                t("%(low)s to %(high)s", low=f"{b.low:.3g}", high=f"{b.high:.3g}"),
+                amount(b.n),
+                figure(b.confidence),
+                figure(b.accuracy),
+            )
+            for b in bins
+        ),
     )
 
 
@@ -154,7 +171,15 @@ def curves(
     dash = {"field": "of", "type": "nominal", "legend": None, "scale": {"range": [[1, 0], [5, 3]]}}
     return Chart(
         title,
-        "; ".join(f"{name} from {figure(series[name][0][1])} to {figure(series[name][-1][1])}" for name in names),
+        t("; ").join(
+            t(
+                "%(name)s from %(low)s to %(high)s",
+                name=name,
+                low=figure(series[name][0][1]),
+                high=figure(series[name][-1][1]),
+            )
+            for name in names
+        ),
         {
             "width": NARROW - 80,
             "height": 140,
@@ -167,6 +192,6 @@ def curves(
                 },
             ],
         },
-        (Column("series", is_number=False), Column(x), Column(y)),
+        (Column(t("series"), is_number=False), Column(x), Column(y)),
         rows_of((name, figure(a), figure(b)) for name in names for a, b in series[name]),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ...core.language import t
 from .chart import Chart, Spec, shown
 from .theme import CONFIG
 
@@ -66,7 +67,9 @@ def svg_of(chart: Chart) -> Markup:
     import vl_convert
 
     drawn = vl_convert.vegalite_to_svg(_whole(chart.spec), vl_version=_VEGA_LITE, allowed_base_urls=[])
-    head = Markup('<svg role="img" aria-label="{}"').format(shown(f"{chart.title}. {chart.description}"))
+    head = Markup('<svg role="img" aria-label="{}"').format(
+        shown(t("%(title)s. %(description)s", title=chart.title, description=chart.description))
+    )
     return head + Markup(_small(drawn).removeprefix("<svg"))
 
 

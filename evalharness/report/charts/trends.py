@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from ...core.language import t
 from ..text import clip, figure, interval
 from .chart import Chart, Column, number, rows_of
 from .theme import ACCENT, BAD, GOOD, INK, MUTED, SERIES, SOFT, WIDE
@@ -68,7 +69,7 @@ def trend(
     at["axis"] = {"labelOverlap": True, "tickCount": 6, "labelAngle": 0, "labelLimit": 90}
     if is_time:
         at["scale"] = {"type": "utc"}
-        at["axis"]["labelExpr"] = _UTC_LABEL
+        at["axis"]["labelExpr"] = _UTC_LABEL.replace("%-d %b", t("%-d %b"))
     else:
         at["sort"] = None
         at["scale"] = {"type": "point", "padding": 0.4}
@@ -124,11 +125,15 @@ def trend(
                     "encoding": {"x": at},
                 }
             )
-    said = [f"{figure(p.value)} at {p.at}" for p in (points[:1] if len(points) < 2 else (points[0], points[-1]))]
-    told = "; ".join(f"{m.kind} at {m.at}: {m.name}" for m in marks[:20])
+    said = [
+        t("%(value)s at %(time)s", value=figure(p.value), time=p.at)
+        for p in (points[:1] if len(points) < 2 else (points[0], points[-1]))
+    ]
+    told = [t("%(kind)s at %(time)s: %(name)s", kind=t(m.kind), time=m.at, name=m.name) for m in marks[:20]]
     notes: dict[str, str] = {}
     for m in marks:
-        notes[m.at] = f"{notes[m.at]}; {m.kind}: {m.name}" if m.at in notes else f"{m.kind}: {m.name}"
+        note = f"{t(m.kind)}: {m.name}"
+        notes[m.at] = f"{notes[m.at]}; {note}" if m.at in notes else note
     rows = [
         (p.at, figure(p.value), interval(p.low, p.high, like=p.value), p.note or notes.get(p.at, "")) for p in points
     ]
@@ -136,9 +141,14 @@ def trend(
     rows += [(when, "", "", note) for when, note in notes.items() if when not in seen]
     return Chart(
         title,
-        f"{' to '.join(said)}{f'; {told}' if told else ''}",
+        t("; ").join([t(" to ").join(said), *told]),
         {"width": width, "height": 180, "layer": layers},
-        (Column("when" if is_time else "run", is_number=False), Column(of), Column("interval"), Column("", False)),
+        (
+            Column(t("when") if is_time else t("run"), is_number=False),
+            Column(of),
+            Column(t("interval")),
+            Column("", False),
+        ),
         rows_of(rows),
     )
 
@@ -169,7 +179,7 @@ def scatter(
     legend = {"orient": "top", "symbolType": "circle"} if len(names) > 1 else None
     return Chart(
         title,
-        f"{len(points):,} points of {', '.join(names) or 'nothing'}",
+        t("%(n)s points of %(series)s", n=f"{len(points):,}", series=t(", ").join(names) or t("nothing")),
         {
             "width": width,
             "height": width * 2 // 3,
@@ -195,9 +205,9 @@ def scatter(
                     "legend": legend,
                     "scale": {"domain": domain, "range": shapes[: len(names)]},
                 },
-                "tooltip": [{"field": "of", "title": "of"}, {"field": "name", "title": "what"}],
+                "tooltip": [{"field": "of", "title": t("of")}, {"field": "name", "title": t("what")}],
             },
         },
-        (Column("", is_number=False), Column("series", is_number=False), Column(x), Column(y)),
+        (Column("", is_number=False), Column(t("series"), is_number=False), Column(x), Column(y)),
         rows_of((name, of, figure(a), figure(b)) for a, b, of, name in points),
     )

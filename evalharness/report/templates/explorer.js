@@ -1,14 +1,14 @@
 // The explorer of samples: search, filters, order, keys, links and the sample that is open.
 (() => {
-  const { el, amount, plural } = drawing;
+  const { el, amount, samplesOf, word } = drawing;
   const { cell, column } = samples;
   const $ = (id) => document.getElementById(id);
   const MOST_GROUPS = 400;
   let head, opened = null, turn = 0, down = false;
 
   // --- what is shown ------------------------------------------------------------------------------------------------
-  const STATES = { error: "errors", refusal: "refused", truncated: "truncated", unparsed: "unparsed", judge_failed: "judge failed" };
-  const CHANGES = { differs: "changed", worse: "worse than the baseline", better: "better than the baseline", new: "not in the baseline" };
+  const STATES = { error: t("errors"), refusal: t("refused"), truncated: t("truncated"), unparsed: t("unparsed"), judge_failed: t("judge failed") };
+  const CHANGES = { differs: t("changed"), worse: t("worse than the baseline"), better: t("better than the baseline"), new: t("not in the baseline") };
   const differs = (change) => change === "changed" || change === "worse" || change === "better";
   const tests = () => {
     const found = [];
@@ -54,7 +54,7 @@
     },
     latency: () => column("la"), tokens: () => column("to"), cost: () => column("co"), length: () => column("lx"),
   };
-  const ORDERS = [["", "wrong first"], ["id", "id"], ["score", "score, lowest"], ["latency", "latency, longest"], ["tokens", "output tokens, most"], ["cost", "cost, highest"], ["length", "output, longest"]];
+  const ORDERS = [["", t("wrong first")], ["id", t("id")], ["score", t("score, lowest")], ["latency", t("latency, longest")], ["tokens", t("output tokens, most")], ["cost", t("cost, highest")], ["length", t("output, longest")]];
   const DOWN = new Set(["latency", "tokens", "cost", "length"]);
   const sorted = (rows) => {
     const name = $("f-order").value;
@@ -81,11 +81,11 @@
     let hits = null;
     try {
       marker = markerOf(query);
-      if (query) hits = await samples.search(query, $("f-regex").checked, () => mine !== turn, (k, of) => { $("count").textContent = `Reading the texts: ${Math.round((100 * k) / of)} %`; });
+      if (query) hits = await samples.search(query, $("f-regex").checked, () => mine !== turn, (k, of) => { $("count").textContent = t("Reading the texts: %(percent)s %%", { percent: Math.round((100 * k) / of) }); });
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       $("f-text").setAttribute("aria-invalid", "true");
-      $("count").textContent = `This is no regular expression: ${error.message.replace(/^.*?:\s*/, "").replace(/^\/.*\/\w*: /s, "")}`;
+      $("count").textContent = t("This is no regular expression: %(why)s", { why: error.message.replace(/^.*?:\s*/, "").replace(/^\/.*\/\w*: /s, "") });
       return;
     }
     if (mine !== turn || (query && !hits)) return;
@@ -93,7 +93,7 @@
     const rows = [];
     for (let i = 0; i < head.n; i++) if ((!hits || hits[i]) && all.every((test) => test(i))) rows.push(i);
     listing.show(sorted(rows), { found: marker, scoreOf: scoreOf(), keep });
-    $("count").textContent = rows.length === head.n ? plural(head.n, "sample") : rows.length ? `${plural(rows.length, "sample")} of ${amount(head.n)}` : "No sample matches; change the search or the filters.";
+    $("count").textContent = rows.length === head.n ? samplesOf(head.n) : rows.length ? t("%(samples)s of %(total)s", { samples: samplesOf(rows.length), total: amount(head.n) }) : t("No sample matches; change the search or the filters.");
     $("explorer").dataset.turn = mine;
   };
 
@@ -118,7 +118,7 @@
   const copy = async (text, what) => {
     try {
       await navigator.clipboard.writeText(text);
-      $("copied").textContent = `${what} copied.`;
+      $("copied").textContent = what;
     } catch {
       // Where the browser gives no access: the text is shown, selected.
       $("copy-text").value = text;
@@ -138,7 +138,7 @@
     $("sample").hidden = false;
     $("explorer").classList.add("with-sample");
     listing.mark(i);
-    $("sample-place").textContent = listing.place() >= 0 ? `${amount(listing.place() + 1)} of ${amount(listing.n())}` : "";
+    $("sample-place").textContent = listing.place() >= 0 ? t("%(n)s of %(total)s", { n: amount(listing.place() + 1), total: amount(listing.n()) }) : "";
     $("previous").disabled = listing.beside(-1) < 0;
     $("next").disabled = listing.beside(1) < 0;
     setHash(linkTo(i));
@@ -205,21 +205,21 @@
   };
   const fillShow = () => {
     const of = (found, pairs) => pairs.filter(([value]) => found.get(value[1])).map(([value, label]) => [value.join(":"), `${label} (${amount(found.get(value[1]))})`]);
-    const outcomes = of(counts(column("o")), head.outcomes.map((name, k) => [["o", k], name]));
+    const outcomes = of(counts(column("o")), head.outcomes.map((name, k) => [["o", k], word(name)]));
     const states = of(counts(column("s").map((s) => head.states[s])), Object.entries(STATES).map(([name, label]) => [["s", name], label]));
     const changes = counts((column("d") || []).map((d) => head.changes[d]));
     changes.set("differs", ["changed", "worse", "better"].reduce((sum, name) => sum + (changes.get(name) || 0), 0));
     const retried = (column("re") || []).filter((value) => value > 0).length;
-    $("f-show").append(el("option", { value: "" }, `all (${amount(head.n)})`), ...[["Outcome", outcomes], ["State", [...states, ...(retried ? [["re:1", `retried (${amount(retried)})`]] : [])]],
-      ["Against the baseline", of(changes, Object.entries(CHANGES).map(([name, label]) => [["d", name], label]))]].filter(([, pairs]) => pairs.length).map(([label, pairs]) => el("optgroup", { label }, options(pairs))));
+    $("f-show").append(el("option", { value: "" }, t("all (%(n)s)", { n: amount(head.n) })), ...[[t("Outcome"), outcomes], [t("State"), [...states, ...(retried ? [["re:1", t("retried (%(n)s)", { n: amount(retried) })]] : [])]],
+      [t("Against the baseline"), of(changes, Object.entries(CHANGES).map(([name, label]) => [["d", name], label]))]].filter(([, pairs]) => pairs.length).map(([label, pairs]) => el("optgroup", { label }, options(pairs))));
   };
   const fillGroups = () => {
     const found = head.groups.map((group, g) => {
       const n = counts(group.of);
       const values = group.values.map((value, k) => [`${g}:${k}`, `${group.name}=${value} (${amount(n.get(k) || 0)})`, n.get(k) || 0]).sort((a, b) => b[2] - a[2]);
-      return el("optgroup", { label: values.length > MOST_GROUPS ? `${group.name}, the ${MOST_GROUPS} most frequent` : group.name }, options(values.slice(0, MOST_GROUPS)));
+      return el("optgroup", { label: values.length > MOST_GROUPS ? t("%(name)s, the %(n)s most frequent", { name: group.name, n: MOST_GROUPS }) : group.name }, options(values.slice(0, MOST_GROUPS)));
     });
-    $("f-group").append(el("option", { value: "" }, "all"), ...found);
+    $("f-group").append(el("option", { value: "" }, t("all")), ...found);
     $("f-group").closest("label").hidden = !found.length;
   };
   const start = async () => {
@@ -232,10 +232,10 @@
     if (head.tasks.length > 1 || head.models.length > 1) $("explorer").classList.add("with-where");
     fillShow();
     fillGroups();
-    fill("f-task", "all", head.tasks.map((name, i) => [i, name]));
-    fill("f-model", "all", head.models.map((name, i) => [i, name]));
+    fill("f-task", t("all"), head.tasks.map((name, i) => [i, name]));
+    fill("f-model", t("all"), head.models.map((name, i) => [i, name]));
     const names = [...new Set(head.metrics.flatMap((m) => m.names))];
-    fill("f-metric", "first of each task", names.map((name) => [name, name]));
+    fill("f-metric", t("first of each task"), names.map((name) => [name, name]));
     $("f-low").closest("fieldset").hidden = !names.length;
     const usable = (name) => ({ latency: column("la"), tokens: column("to"), cost: column("co"), score: names.length })[name] ?? (name === "" || name === "id" || name === "length");
     $("f-order").append(...options(ORDERS.filter(([name]) => usable(name))));
@@ -255,9 +255,9 @@
     $("previous").addEventListener("click", () => step(-1));
     $("next").addEventListener("click", () => step(1));
     $("close").addEventListener("click", close);
-    $("copy-link").addEventListener("click", () => copy(location.href.replace(/#.*$/, "") + linkTo(opened), "Link"));
-    $("copy-json").addEventListener("click", () => copy(drawing.plain(samples.row(opened)), "JSON"));
-    $("copy-command").addEventListener("click", () => copy(command(opened), "Command"));
+    $("copy-link").addEventListener("click", () => copy(location.href.replace(/#.*$/, "") + linkTo(opened), t("Link copied.")));
+    $("copy-json").addEventListener("click", () => copy(drawing.plain(samples.row(opened)), t("JSON copied.")));
+    $("copy-command").addEventListener("click", () => copy(command(opened), t("Command copied.")));
     $("help-button").addEventListener("click", help);
     for (const id of ["help", "copy"]) $(`${id}-close`).addEventListener("click", () => $(id).close());
     $("keys-on").checked = remembered();

@@ -2,11 +2,11 @@
 // the focus stays on the list, which names that row to screen readers (aria-activedescendant).
 const listing = (() => {
   const SIGNS = { failed: "✗", wrong: "✗", right: "✓", scored: "·" };
-  const CHANGES = { worse: "▼ worse", better: "▲ better", changed: "≠ changed", new: "new" };
+  const CHANGES = { worse: t("▼ worse"), better: t("▲ better"), changed: t("≠ changed"), new: t("new") };
   // Browsers lay out no box that is much higher.
   const MOST_PX = 15e6;
   const EXTRA = 6;
-  const { el, number, marked, seconds, dollars } = drawing;
+  const { el, number, marked, seconds, dollars, word } = drawing;
   const $ = (id) => document.getElementById(id);
   let box, space, frame, view = [], active = -1, height = 40, words = null, onOpen, asked = new Set(), opened = -1, down = null, score = () => null;
 
@@ -35,7 +35,7 @@ const listing = (() => {
     const repeat = cell("r", i);
     const figures = [seconds(cell("la", i) ?? undefined), dollars(cell("co", i) ?? undefined)].filter((part) => part !== undefined).join(" · ");
     return el("div", { role: "option", class: `row${i === opened ? " open" : ""}`, id: `row-${i}`, "aria-selected": String(place === active), "aria-posinset": place + 1, "aria-setsize": view.length },
-      el("span", { class: "what" }, el("span", { class: `badge ${outcome}` }, el("span", { "aria-hidden": "true" }, SIGNS[outcome]), " ", outcome === "failed" || (head.states[cell("s", i)] !== "ok" && outcome === "scored") ? head.states[cell("s", i)] : outcome),
+      el("span", { class: "what" }, el("span", { class: `badge ${outcome}` }, el("span", { "aria-hidden": "true" }, SIGNS[outcome]), " ", word(outcome === "failed" || (head.states[cell("s", i)] !== "ok" && outcome === "scored") ? head.states[cell("s", i)] : outcome)),
         CHANGES[change] ? el("span", { class: `change ${change}` }, CHANGES[change]) : null),
       el("span", { class: "id", dir: "auto" }, oneLine(cell("id", i)) + (repeat ? ` #${repeat}` : "")),
       el("span", { class: "where" }, [head.tasks.length > 1 ? head.tasks[cell("t", i)] : "", head.models.length > 1 ? head.models[cell("m", i)] : ""].filter(Boolean).join(" · ")),

@@ -14,7 +14,15 @@ const drawing = (() => {
   const number = (value, digits = 4) =>
     typeof value === "number" ? Number(value.toPrecision(digits)).toLocaleString("en-US", { maximumSignificantDigits: digits }).replace("-", "−") : value === null || value === undefined ? "—" : value;
   const amount = (value) => value.toLocaleString("en-US");
-  const plural = (n, noun) => `${amount(n)} ${noun}${n === 1 ? "" : "s"}`;
+  const some = (n, one, many) => t(n === 1 ? one : many, { n: amount(n) });
+  const samplesOf = (n) => some(n, t("%(n)s sample"), t("%(n)s samples"));
+  const characters = (n) => some(n, t("%(n)s character"), t("%(n)s characters"));
+  // The names of states, outcomes and sides, which are data, as a reader is shown them.
+  const WORDS = {
+    ok: t("ok"), error: t("error"), refusal: t("refusal"), truncated: t("truncated"), unparsed: t("unparsed"), judge_failed: t("judge_failed"),
+    failed: t("failed"), wrong: t("wrong"), scored: t("scored"), right: t("right"), system: t("system"), user: t("user"), assistant: t("assistant"), tool: t("tool"),
+  };
+  const word = (name) => (Object.hasOwn(WORDS, name) ? WORDS[name] : name);
   const seconds = (s) => (typeof s !== "number" ? s : s < 1 ? `${number(s * 1000, 3)} ms` : `${number(s, 3)} s`);
   const dollars = (value) => (typeof value === "number" ? `$${number(value, 3)}` : value);
 
@@ -33,7 +41,7 @@ const drawing = (() => {
     return [...parts, content.slice(at)];
   };
   const text = (content, { kind, found, pieces } = {}) => {
-    if (content === "") return el("pre", { class: "text" }, el("span", { class: "empty" }, "empty"));
+    if (content === "") return el("pre", { class: "text" }, el("span", { class: "empty" }, t("empty")));
     const pre = el("pre", { class: `text ${kind || ""}`, dir: "auto" });
     if (pieces) {
       pre.append(...pieces.map(([what, part]) => (what === "same" ? part : el(what === "gone" ? "del" : "ins", {}, part))));
@@ -44,7 +52,7 @@ const drawing = (() => {
       return pre;
     }
     pre.append(...marked(content.slice(0, LONG), found), "…");
-    const button = el("button", { type: "button", class: "link" }, `Show all ${amount(content.length)} characters`);
+    const button = el("button", { type: "button", class: "link" }, t("Show all %(n)s characters", { n: amount(content.length) }));
     button.addEventListener("click", () => {
       pre.replaceChildren(...marked(content, found));
       button.remove();
@@ -62,10 +70,10 @@ const drawing = (() => {
 
   const prompt = (row, found) => {
     if (row.chat) {
-      return el("div", {}, row.chat.map(({ role, content }) => el("div", { class: `turn ${/^(system|user|assistant|tool)$/.test(role) ? role : ""}` }, el("span", { class: "role" }, role), text(content, { found }))));
+      return el("div", {}, row.chat.map(({ role, content }) => el("div", { class: `turn ${/^(system|user|assistant|tool)$/.test(role) ? role : ""}` }, el("span", { class: "role" }, word(role)), text(content, { found }))));
     }
     if (row.preamble === undefined) return text(row.prompt, { found });
-    return el("div", {}, folded(`Preamble that these samples share (${plural(row.preamble.length, "character")})`, () => text(row.preamble)), text(row.prompt, { found }));
+    return el("div", {}, folded(t("Preamble that these samples share (%(length)s)", { length: characters(row.preamble.length) }), () => text(row.preamble)), text(row.prompt, { found }));
   };
 
   const table = (head, rows) =>
@@ -76,20 +84,20 @@ const drawing = (() => {
     const rows = row.choices.map((choice, i) => {
       const ll = (row.ll || [])[i];
       const gold = is(choice, row.target);
-      const cells = [[choice, " ", gold ? el("span", { class: "tag" }, "target") : null, is(choice, row.answer) ? el("span", { class: "tag" }, "answer") : null].filter(Boolean),
-        ll ? number(ll[0], 6) : "—", ll ? ll[1] : "—", ll ? number(ll[1] ? ll[0] / ll[1] : null) : "—", ll && ll[2] ? "yes" : ""];
+      const cells = [[choice, " ", gold ? el("span", { class: "tag" }, t("target")) : null, is(choice, row.answer) ? el("span", { class: "tag" }, t("answer")) : null].filter(Boolean),
+        ll ? number(ll[0], 6) : "—", ll ? ll[1] : "—", ll ? number(ll[1] ? ll[0] / ll[1] : null) : "—", ll && ll[2] ? t("yes") : ""];
       cells.kind = gold ? "gold" : "";
       return cells;
     });
-    return table([["Choice", "content"], ["log-likelihood", "num"], ["tokens", "num"], ["per token", "num"], ["greedy", ""]], rows);
+    return table([[t("Choice"), "content"], [t("log-likelihood"), "num"], [t("tokens"), "num"], [t("per token"), "num"], [t("greedy"), ""]], rows);
   };
   const probabilities = (pairs) => [...pairs].sort((a, b) => b[1] - a[1]).slice(0, 50).map(([label, p]) => [label, number(p)]);
 
   const facts = (row) => {
     const cell = (name) => samples.cell(name, row.number) ?? undefined;
-    return [["state", samples.head.states[cell("s")]], ["finish reason", row.fr], ["latency", seconds(cell("la"))], ["input tokens", cell("ti")], ["of them cached", row.tk],
-      ["output tokens", cell("to")], ["of them reasoning", row.tr], ["cost", dollars(cell("co"))], ["retries", cell("re")], ["repeat", cell("r")], ["from the store", row.st ? "yes" : undefined],
-      ["cluster", row.cl], ...groups(row.number), ["asked", row.at && `${row.at.replace("T", " ")} UTC`], ["request", row.k]].filter(([, value]) => value !== undefined && value !== "");
+    return [[t("state"), word(samples.head.states[cell("s")])], [t("finish reason"), row.fr], [t("latency"), seconds(cell("la"))], [t("input tokens"), cell("ti")], [t("of them cached"), row.tk],
+      [t("output tokens"), cell("to")], [t("of them reasoning"), row.tr], [t("cost"), dollars(cell("co"))], [t("retries"), cell("re")], [t("repeat"), cell("r")], [t("from the store"), row.st ? t("yes") : undefined],
+      [t("cluster"), row.cl], ...groups(row.number), [t("asked"), row.at && `${row.at.replace("T", " ")} UTC`], [t("request"), row.k]].filter(([, value]) => value !== undefined && value !== "");
   };
   const groups = (i) => samples.head.groups.filter((g) => g.of[i] >= 0).map((g) => [g.name, g.values[g.of[i]]]);
   const scores = (i) => metrics(i).map(({ name, up, place }) => ({ name, up, value: samples.head.scores[place][i] }));
@@ -102,47 +110,47 @@ const drawing = (() => {
     const before = row.b;
     const both = before && row.output !== undefined && before.x !== undefined && row.output !== before.x;
     const [old, now] = both ? wordDiff(before.x, row.output) : [];
-    const title = samples.head.baseline ? "Output of this run" : "Output";
+    const title = samples.head.baseline ? t("Output of this run") : t("Output");
     if (row.output !== undefined) add(title, text(row.output, { found, pieces: now }));
-    if (row.answer !== undefined && row.answer !== row.output && !row.choices) add("Answer read from it", text(row.answer, { found }));
+    if (row.answer !== undefined && row.answer !== row.output && !row.choices) add(t("Answer read from it"), text(row.answer, { found }));
     const calls = (title, list, mark) => list && add(title, el("div", {}, list.map((call) => text(call, { found: mark }))));
     if (!before) {
-      calls("Tool calls", row.calls, found);
-      if (samples.head.baseline) add("The baseline", el("p", { class: "hint" }, "It has no answer to this sample."));
+      calls(t("Tool calls"), row.calls, found);
+      if (samples.head.baseline) add(t("The baseline"), el("p", { class: "hint" }, t("It has no answer to this sample.")));
       return;
     }
-    if (before.e !== undefined) add("Error of the baseline", text(before.e, { kind: "error" }));
-    if (before.x !== undefined) add(before.x === row.output ? "Output of the baseline: the same" : "Output of the baseline", text(before.x, { pieces: old }));
-    if (before.a !== undefined && before.a !== before.x) add("Answer of the baseline", text(before.a));
-    if (before.h !== undefined) add("", folded("Reasoning of the baseline", () => text(before.h)), true);
-    calls("Tool calls of this run", row.calls, found);
-    calls("Tool calls of the baseline", before.tc);
+    if (before.e !== undefined) add(t("Error of the baseline"), text(before.e, { kind: "error" }));
+    if (before.x !== undefined) add(before.x === row.output ? t("Output of the baseline: the same") : t("Output of the baseline"), text(before.x, { pieces: old }));
+    if (before.a !== undefined && before.a !== before.x) add(t("Answer of the baseline"), text(before.a));
+    if (before.h !== undefined) add("", folded(t("Reasoning of the baseline"), () => text(before.h)), true);
+    calls(t("Tool calls of this run"), row.calls, found);
+    calls(t("Tool calls of the baseline"), before.tc);
   };
   const figures = (row) => {
     const before = row.b;
     const own = scores(row.number).map(({ name, up, value }, i) => [`${name} ${up ? "↑" : "↓"}`, number(value), ...(before ? [number(before.sc[i])] : [])]).filter((cells) => cells.slice(1).some((value) => value !== "—"));
     const cell = (name) => samples.cell(name, row.number) ?? undefined;
-    const extra = before ? [["latency", seconds(cell("la")), seconds(before.la)], ["input tokens", cell("ti"), before.ti], ["output tokens", cell("to"), before.to], ["cost", dollars(cell("co")), dollars(before.co)]].filter(([, a, b]) => a !== undefined || b !== undefined).map((cells) => cells.map((value) => value ?? "—")) : [];
-    return own.length || extra.length ? table([["Figure", ""], [before ? "this run" : "value", "num"], ...(before ? [["baseline", "num"]] : [])], [...own, ...extra]) : null;
+    const extra = before ? [[t("latency"), seconds(cell("la")), seconds(before.la)], [t("input tokens"), cell("ti"), before.ti], [t("output tokens"), cell("to"), before.to], [t("cost"), dollars(cell("co")), dollars(before.co)]].filter(([, a, b]) => a !== undefined || b !== undefined).map((cells) => cells.map((value) => value ?? "—")) : [];
+    return own.length || extra.length ? table([[t("Figure"), ""], [before ? t("this run") : t("value"), "num"], ...(before ? [[t("baseline"), "num"]] : [])], [...own, ...extra]) : null;
   };
 
   // The parts of a sample, in the order in which they are read.
   const detail = (row, found) => {
     const node = el("div", { class: "detail" });
     const add = (title, content, wide) => node.append(title ? section(title, content, wide) : el("section", { class: wide ? "full" : "" }, content));
-    if (row.error !== undefined) add("Error", text(row.error, { kind: "error", found }), true);
-    add("Prompt", prompt(row, found), true);
-    if (row.reasoning !== undefined) add("", folded(`Reasoning, which is no part of the answer (${plural(row.reasoning.length, "character")})`, () => text(row.reasoning, { found })), true);
+    if (row.error !== undefined) add(t("Error"), text(row.error, { kind: "error", found }), true);
+    add(t("Prompt"), prompt(row, found), true);
+    if (row.reasoning !== undefined) add("", folded(t("Reasoning, which is no part of the answer (%(length)s)", { length: characters(row.reasoning.length) }), () => text(row.reasoning, { found })), true);
     outputs(row, found, add);
-    if (row.references) add(row.references.length > 1 ? "References" : "Reference", el("div", {}, row.references.map((reference) => text(reference, { found }))));
-    if (row.target !== undefined && !row.choices) add("Target", text(row.target, { found }));
-    if (row.choices) add("Choices", choices(row), true);
-    else if (row.ll) add("Log-likelihood", el("p", {}, `${number(row.ll[0][0], 8)} over ${plural(row.ll[0][1], "token")}`));
-    if (row.lp) add("Label probabilities", table([["label", "content"], ["probability", "num"]], probabilities(row.lp)));
-    if (row.j) add("Judges", table([["Figure", ""], ["judge", ""], ["verdict", ""], ["why", "content"]], row.j.map((cells, i) => [...cells, row.why[i]])), true);
+    if (row.references) add(row.references.length > 1 ? t("References") : t("Reference"), el("div", {}, row.references.map((reference) => text(reference, { found }))));
+    if (row.target !== undefined && !row.choices) add(t("Target"), text(row.target, { found }));
+    if (row.choices) add(t("Choices"), choices(row), true);
+    else if (row.ll) add(t("Log-likelihood"), el("p", {}, t("%(value)s over %(tokens)s", { value: number(row.ll[0][0], 8), tokens: some(row.ll[0][1], t("%(n)s token"), t("%(n)s tokens")) })));
+    if (row.lp) add(t("Label probabilities"), table([[t("label"), "content"], [t("probability"), "num"]], probabilities(row.lp)));
+    if (row.j) add(t("Judges"), table([[t("Figure"), ""], [t("judge"), ""], [t("verdict"), ""], [t("why"), "content"]], row.j.map((cells, i) => [...cells, row.why[i]])), true);
     const numbers = figures(row);
-    if (numbers) add("Scores of this sample", numbers);
-    add("Facts", el("dl", { class: "facts-line" }, facts(row).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, typeof value === "number" ? amount(value) : value)))), true);
+    if (numbers) add(t("Scores of this sample"), numbers);
+    add(t("Facts"), el("dl", { class: "facts-line" }, facts(row).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, typeof value === "number" ? amount(value) : value)))), true);
     return node;
   };
 
@@ -161,5 +169,5 @@ const drawing = (() => {
     }, null, 2);
   };
 
-  return { el, number, amount, plural, seconds, dollars, marked, detail, plain, scores, metrics, groups };
+  return { el, number, amount, samplesOf, word, seconds, dollars, marked, detail, plain, scores, metrics, groups };
 })();

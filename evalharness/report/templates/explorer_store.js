@@ -1,5 +1,7 @@
 "use strict";
 // The explorer's data: columns of all rows, and blocks of their texts, inflated when they are wanted. See explorer_data.py.
+// What is said, with %(name)s filled in; `in_script` of core/language.py puts the words of other languages in its place.
+const t = (text, values) => (values ? text.replace(/%\((\w+)\)s|%%/g, (_, name) => (name ? values[name] : "%")) : text);
 const samples = (() => {
   const $ = (id) => document.getElementById(id);
   const TURN_MS = 24;
