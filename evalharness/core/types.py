@@ -180,9 +180,10 @@ class Response:
 class MetricResult:
     """One figure of a record.
 
-    `n` is the number of samples scored, `n_failed` those without a usable answer. `group` is None for all samples,
-    else "column=value". `totals` are the summed statistics under `columns`, from which the value, and the figure of
-    any union of disjoint runs, follows. `value`, `ci_low` and `ci_high` are NaN where there is nothing to measure.
+    `n` is the number of samples with something to measure, `n_failed` those without a usable answer. `group` is None
+    for all samples, else "column=value". `totals` are the summed statistics under `columns`, from which the value, and
+    the figure of any union of disjoint runs, follows. `value`, `ci_low` and `ci_high` are NaN where there is nothing
+    to measure.
     """
 
     task: str

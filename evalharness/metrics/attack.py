@@ -32,7 +32,6 @@ class _AttackMetric(MeanMetric):
     procedure: ClassVar[str] = "attack"
     needs = NEEDS_NOTHING
     scores_blank = False
-    counts_measured = True
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
         found = (attack_of(response) for response in responses)

@@ -31,6 +31,7 @@ __all__ = [
     "MetricOptionError",
     "RepeatsMetric",
     "RowsMetric",
+    "answer_as_it_came",
     "answer_text",
     "check_batch",
     "distinct",
@@ -92,6 +93,7 @@ class BaseMetric:
     """Defaults of the `Metric` protocol.
 
     `counts_states` says that the metric measures the states of responses and must see the failed ones too.
+    `counts_measured` says that the n of a figure counts the samples with something to measure, and not those without.
     `agrees_with` names the package whose figures the metric equals; its version is part of the signature.
     """
 
@@ -108,6 +110,7 @@ class BaseMetric:
     interval: IntervalKind = "mean"
     scores_blank = True
     counts_states = False
+    counts_measured = True
     agrees_with = ""
 
     @property
@@ -218,6 +221,12 @@ def answer_text(response: Response) -> str:
     if response.answer is not None:
         return response.answer
     return (response.text or "") if response.status == "ok" else ""
+
+
+def answer_as_it_came(response: Response) -> str:
+    """The answer with the white space at its ends, where it is the whole text and nothing was read out of that."""
+    answer, text = answer_text(response), response.text or ""
+    return text if answer == text.strip() else answer
 
 
 def golds(sample: Sample) -> tuple[str, ...]:

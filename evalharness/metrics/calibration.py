@@ -42,7 +42,7 @@ class _TopLabel(ProbabilityMetric):
         """(measured, confidence, correct), each (n,), 0 where nothing is measured."""
         measured, gold, found = self.read(samples, responses)
         known = measured.astype(np.float64)
-        top = found.argmax(axis=1)  # the first of equals, as with accuracy
+        top = found.argmax(axis=1)  # the first of equals in the label set
         confidence = found[np.arange(len(top)), top]
         return known, confidence * known, (top == gold) * known
 

@@ -11,7 +11,7 @@ from evalharness.core.types import Response, Sample
 from evalharness.stats.arrays import NDArray, np
 from evalharness.stats.ngrams import matched_ngrams
 
-from .base import BOOTSTRAP, BaseMetric, answer_text, check_batch, golds, package_version, require
+from .base import BOOTSTRAP, BaseMetric, answer_as_it_came, answer_text, check_batch, golds, package_version, require
 from .bleu import ngram_totals
 from .text import Vocabulary, code_points
 
@@ -99,7 +99,8 @@ class Chrf(BaseMetric):
         if not pairs:
             return stats
         owners = np.array([i for i, _ in pairs])
-        per_pair = self._pair_stats([answer_text(responses[i]) for i, _ in pairs], [gold for _, gold in pairs])
+        read = answer_as_it_came if self.whitespace else answer_text
+        per_pair = self._pair_stats([read(responses[i]) for i, _ in pairs], [gold for _, gold in pairs])
         scores = self._f_score(per_pair)
         # The first of the best references of each sample: a stable sort by sample, then by falling score.
         order = np.lexsort((-scores, owners))

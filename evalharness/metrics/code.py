@@ -19,7 +19,7 @@ from .base import (
     NEEDS_REFERENCES,
     PROPORTION,
     BaseMetric,
-    answer_text,
+    answer_as_it_came,
     check_batch,
     golds,
     ratio,
@@ -176,7 +176,8 @@ class CodeExecution(BaseMetric):
         return found
 
     def _values(self, sample: Sample, response: Response, texts: Sequence[str]) -> dict[str, object]:
-        answer = _as_it_came(response)
+        # A completion may continue an indented block.
+        answer = answer_as_it_came(response)
         prompt = sample.prompt if isinstance(sample.prompt, str) else "\n\n".join(m.content for m in sample.prompt)
         row = dict(sample.fields)
         return {
@@ -193,9 +194,3 @@ class CodeExecution(BaseMetric):
     def finalize(self, totals: Array) -> Array:
         totals = np.asarray(totals, dtype=np.float64)
         return ratio(totals[..., 1], totals[..., 0])
-
-
-def _as_it_came(response: Response) -> str:
-    """The answer with the blanks it begins with: a completion may continue an indented block."""
-    answer, text = answer_text(response), response.text or ""
-    return text if answer == text.strip() else answer

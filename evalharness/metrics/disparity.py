@@ -49,7 +49,6 @@ class DisparityMetric(BaseMetric):
     least_n: int
 
     interval = BOOTSTRAP
-    counts_measured = True
     over_groups = True
     """Whether the figure is over groups itself, so that it has none for each group."""
 

@@ -12,7 +12,7 @@ from evalharness.core.protocols import Array
 from evalharness.core.types import FAILED_STATES, Response, Sample
 from evalharness.stats.arrays import np
 
-from .base import BOOTSTRAP, LABELLED_KINDS, BaseMetric, MeanMetric, answer_text, check_batch, golds
+from .base import BOOTSTRAP, LABELLED_KINDS, BaseMetric, MeanMetric, answer_as_it_came, answer_text, check_batch, golds
 from .text import unicode_words
 
 __all__ = ["Cer", "EditSimilarity", "Wer"]
@@ -162,7 +162,7 @@ class EditSimilarity(MeanMetric):
             elif response.status in FAILED_STATES:
                 found.append(0.0)
             else:
-                answer = self._units(answer_text(response))
+                answer = self._units(answer_as_it_came(response))
                 longest = [max(len(answer), len(gold), 1) for gold in references]
                 found.append(max(1 - distance(answer, gold) / n for gold, n in zip(references, longest, strict=True)))
         return found

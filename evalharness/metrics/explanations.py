@@ -59,7 +59,6 @@ class ExplanationMetric(MeanMetric):
     procedure: ClassVar[str] = "explain"
     needs = NEEDS_NOTHING
     scores_blank = False
-    counts_measured = True
     bounds = _ANY
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:

@@ -71,6 +71,7 @@ def summarize(
                     `bca`; in clusters `cluster-jackknife-score-t` and `cluster-bca` (whole clusters are left out and
                     resampled). Of more than 50,000 samples (or clusters) `jackknife` takes the place of `bca`
     quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
+    other rows      `percentile` and `cluster-percentile` of metrics that need all rows at once (adaptive_ece)
     its own         what the metric's `interval_rows` gives, under its `interval_name`; in clusters the bootstrap
     over answers    `jackknife` and `cluster-jackknife` of metrics that a resample would get wrong (distinct-n)
     over levels     what `metrics.disparity` says: `max-t` and others, with `cluster-` before them; `too few: …` where
@@ -213,6 +214,9 @@ def _quantile(
         for weights in resample_weights(n_units, n_resamples=n_resamples, seed=seed, width=len(rows))
     ]
     bounds = percentile_interval(np.concatenate(found), confidence=confidence)
+    value = float(metric.finalize_rows(rows))
+    if bounds.low == bounds.high == value:
+        return _no_variation(metric, value, n_units, confidence)  # type: ignore[arg-type]
     return bounds, "percentile" if codes is None else "cluster-percentile"
 
 

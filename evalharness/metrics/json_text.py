@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 __all__ = ["NOT_JSON", "fields_of", "read_json", "same_json"]
@@ -19,10 +20,16 @@ NOT_JSON: Any = _NotJson()
 """What stands for a text that is no JSON; None is JSON's null."""
 
 _FENCE = re.compile(r"\A\s*```[ \t]*(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```\s*\Z", re.DOTALL)
+# Python may be told to read no longer integers than this (sys.set_int_max_str_digits); JSON has no limit.
+_MOST_DIGITS = 640
 
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _whole(digits: str) -> Any:
+    return int(digits) if len(digits) <= _MOST_DIGITS else Decimal(digits)
 
 
 def read_json(text: str, *, fenced: bool = False) -> Any:
@@ -33,7 +40,7 @@ def read_json(text: str, *, fenced: bool = False) -> Any:
     """
     inside = _FENCE.match(text) if fenced else None
     try:
-        return json.loads(text if inside is None else inside.group(1), parse_constant=_refuse)
+        return json.loads(text if inside is None else inside.group(1), parse_constant=_refuse, parse_int=_whole)
     except (ValueError, RecursionError):
         return NOT_JSON
 

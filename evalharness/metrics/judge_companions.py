@@ -35,8 +35,6 @@ class JudgeCompanion(BaseMetric):
     judge: LlmJudge
 
     companion = ""
-    # Answers with one verdict say nothing of its variation: they are no part of such a figure.
-    counts_measured = True
     higher_is_better = False
     scores_blank = False
     needs = NEEDS_NOTHING

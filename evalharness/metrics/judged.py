@@ -71,11 +71,7 @@ def never_came(response: Response) -> bool:
 
 
 class OfJudge(BaseMetric):
-    """What all share: the figure they belong to.
-
-    `counts_measured` says that the n of the figure is that of the samples with judge's value and rating: the others are
-    many, and have no part in it.
-    """
+    """What all share: the figure they belong to."""
 
     __slots__ = ()
 
@@ -83,7 +79,6 @@ class OfJudge(BaseMetric):
     scores_blank = False
     bounds = (-1.0, 1.0)
     interval = BOOTSTRAP
-    counts_measured = True
     figure: str
 
     def read(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[Judged]:

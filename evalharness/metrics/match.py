@@ -20,6 +20,7 @@ from .base import (
     PROPORTION,
     MeanMetric,
     MetricOptionError,
+    answer_as_it_came,
     answer_text,
     golds,
 )
@@ -41,7 +42,8 @@ class ExactMatch(MeanMetric):
 
     Options:
         normalize: squad lowers the case, drops ASCII punctuation and the articles a, an, the, and makes white space
-            single; strip only strips white space at both ends; none compares the texts as they are.
+            single; strip only strips white space at both ends; none compares the texts as they came, white space at
+            their ends included (but not of what `extract` read).
 
     Source: Rajpurkar et al. 2016 (SQuAD); equals the official SQuAD v1.1 script divided by 100.
     """
@@ -60,7 +62,8 @@ class ExactMatch(MeanMetric):
             answer = norm(answer)
             return float(any(norm(gold) == answer for gold in references))
 
-        return _values(samples, responses, value)
+        read = answer_as_it_came if self.normalize == "none" else answer_text
+        return _values(samples, responses, value, read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,13 +207,16 @@ def _check_patterns(samples: Sequence[Sample]) -> None:
 
 
 def _values(
-    samples: Sequence[Sample], responses: Sequence[Response], value: Callable[[str, Sequence[str]], float]
+    samples: Sequence[Sample],
+    responses: Sequence[Response],
+    value: Callable[[str, Sequence[str]], float],
+    read: Callable[[Response], str] = answer_text,
 ) -> list[float | None]:
     """The value of each answer against its references; None for a sample without any.
 
     A failed call is worth 0 even where the empty text would be right: a reference may be empty.
     """
     return [
-        None if not golds(s) else 0.0 if r.status in FAILED_STATES else value(answer_text(r), golds(s))
+        None if not golds(s) else 0.0 if r.status in FAILED_STATES else value(read(r), golds(s))
         for s, r in zip(samples, responses, strict=True)
     ]

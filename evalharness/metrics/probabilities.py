@@ -180,7 +180,8 @@ class TopKAccuracy(ProbabilityMetric):
 
         Σ_i [|{j : p_ij > p_i(gold_i)}| < k] / n
 
-    Of equal probabilities the label that stands first in the label set comes first, as with `accuracy`.
+    Of equal probabilities the label that stands first in the label set comes first; `accuracy` takes the label that the
+    classifier says, so that with k = 1 the two may differ where the highest probabilities are equal.
 
     Options:
         labels: the label set (default: the task's).

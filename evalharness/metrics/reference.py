@@ -86,6 +86,7 @@ _INTERVALS = {
     "quantile": "order statistics",
     "rows": "percentile bootstrap",
     "jackknife": "delete-a-group jackknife",
+    "jackknife-score-t": "jackknife score t",
     "jackknife-less-chance": "jackknife score t, its lower end less what chance adds",
     "exposure": "Student's t over secrets, Clopper-Pearson of one",
     "wilson-mover": "Wilson of both shares, joined (MOVER)",
@@ -275,7 +276,8 @@ metrics: [accuracy, rougeL, {bleu: {tokenize: 13a}}, {rouge1: {stemmer: true, as
 Every metric turns a sample into a row of numbers that may be added up, and a figure into a function of their totals.
 So shards merge exactly, groups and intervals cost next to nothing, and `evalharness score` computes new figures from a
 record without asking a model. The first number of a row says whether the sample was measured at all: a sample without
-a reference or a target is left out. An answer that could not be read is wrong. A call that failed is treated as the
+a reference or a target is left out, and is no part of the figure's n. The answer is what `extract` read, else the
+output without white space at its ends. An answer that could not be read is wrong. A call that failed is treated as the
 suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text, and lacks
 every word in the error rates (`wer`, `cer`, `ter`), of which lower is better.
 
@@ -285,8 +287,9 @@ Without bounds on both sides means get Student's t, and corpus figures the BCa b
 resamples, seeded; the jackknife above 50,000 samples). Quantiles get the interval between order statistics. Where
 samples come in clusters, the standard error is the cluster-robust one, with C − 1 degrees of freedom; the jackknife
 leaves out, and the bootstrap draws, whole clusters. Where no sample differs from the others, the interval is not of
-width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound for 0 of n. How often
-these intervals hold the truth has been measured: see [Statistics](statistics.md).
+width zero: with n equal samples, the share of others may still be as high as Wilson's upper bound for 0 of n. Only
+without bounds on both sides can nothing be said of others: both ends are the figure then, and a gate decides nothing
+on it. How often these intervals hold the truth has been measured: see [Statistics](statistics.md).
 Without anything to measure the figure is NaN, and a gate on it fails.
 """
 

@@ -40,7 +40,6 @@ class _OfOneKind(MeanMetric):
     __slots__ = ()
 
     about: ClassVar[str] = "refuse"
-    counts_measured = True
     kinds = TEXT_KINDS
     needs = NEEDS_TARGET
     interval = PROPORTION
@@ -231,7 +230,6 @@ class AttackSuccess(MeanMetric):
 
     name = "attack_success"
     higher_is_better = False
-    counts_measured = True
     probe_finding = "above_zero"
     needs = NEEDS_NOTHING
     interval = PROPORTION

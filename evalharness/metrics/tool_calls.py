@@ -15,6 +15,9 @@ from .json_text import NOT_JSON, read_json, same_json
 
 __all__ = ["ToolCall", "ToolCallMatch", "calls_in"]
 
+# OpenAI's, Anthropic's, and what Llama's models write.
+_ARGUMENTS = ("arguments", "input", "parameters")
+
 
 class ToolCall(NamedTuple):
     """A call; `arguments` are None where any will do, `NOT_JSON` where they cannot be read."""
@@ -45,7 +48,7 @@ def _call(item: Any) -> ToolCall | None:
     inner = item.get("function", item) if isinstance(item, Mapping) else None
     if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
         return None
-    arguments = inner.get("arguments", inner.get("input"))
+    arguments = next((inner[key] for key in _ARGUMENTS if key in inner), None)
     if isinstance(arguments, str):
         # A tool without parameters is called with an empty text by some servers.
         arguments = read_json(arguments) if arguments.strip() else {}
@@ -68,7 +71,8 @@ class ToolCallMatch(MeanMetric):
     The task's `reference` holds the expected calls as JSON: `[{"name": "search", "arguments": {"q": "tea"}}]`, one call
     without the list, `[]` for no call at all, or the name alone for a call with any arguments. Arguments are compared
     as JSON values: 1 is 1.0, the order of keys means nothing. The calls are those that the server named; where it named
-    none, those that the text of the answer is, as JSON.
+    none, those that the text of the answer is, as JSON. Arguments are an object or its JSON text, under `arguments`,
+    `input` or `parameters`.
 
     Options:
         mode: strict wants the same calls in the same order; unordered the same calls in any order; subset those of the
@@ -137,7 +141,7 @@ def _expected(sample: Sample, gold: str) -> tuple[ToolCall, ...]:
     if value is NOT_JSON and not gold.lstrip().startswith(("[", "{")):
         return (ToolCall(gold.strip(), None),)
     calls = None if value is NOT_JSON else (ToolCall(value, None),) if isinstance(value, str) else _calls(value)
-    if calls is None:
+    if calls is None or any(call.arguments is not None and not isinstance(call.arguments, dict) for call in calls):
         raise UsageError(
             f"sample {sample.id!r}: its reference {gold[:80]!r} is no list of calls; write "
             f"{json.dumps([{'name': 'search', 'arguments': {'q': 'tea'}}])}"

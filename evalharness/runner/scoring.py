@@ -251,10 +251,11 @@ def _counts_failures(metric: Metric) -> bool:
 
 
 def _n_scored(metric: Metric, rows: Array) -> int:
-    """How many samples (or pairs) the figure speaks of: those scored, or only those with something to measure."""
+    """How many samples (or pairs) the figure speaks of: those with something to measure, if it tells them."""
     if hasattr(metric, "n_measured"):
         return int(metric.n_measured(rows))
-    return int(np.count_nonzero(rows[:, 0])) if getattr(metric, "counts_measured", False) else len(rows)
+    tells = getattr(metric, "counts_measured", False) and tuple(metric.columns[:1]) == ("n",)
+    return int(np.count_nonzero(rows[:, 0])) if tells else len(rows)
 
 
 def _results(

@@ -7,6 +7,7 @@ import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalharness.core.types import Response, Sample
 from evalharness.metrics.base import MetricOptionError
 from evalharness.metrics.chrf import Chrf, ChrfPlusPlus
 from evalharness.metrics.interval import sample_values
@@ -64,3 +65,14 @@ def test_chrf_plus_plus_has_a_name_of_its_own(make_pairs, figure):
     assert score("chrf++", answers, references=[[r] for r in references]).value == pytest.approx(expected, abs=1e-8)
     assert expected != pytest.approx(sacrebleu.corpus_chrf(answers, [references]).score, abs=0.1)
     assert ChrfPlusPlus().signature == Chrf(word_order=2).signature
+
+
+def test_white_space_at_the_ends_counts_with_whitespace():
+    sample = Sample(id="0", digest="", prompt="", references=("\na cat",))
+    for text in ("\na cat", "a cat"):
+        response = Response(key="0", text=text, answer="a cat")
+        metric = Chrf(whitespace=True)
+        ours = float(metric.finalize(metric.sample_stats([sample], [response]).sum(axis=0)))
+        assert ours == pytest.approx(
+            sacrebleu.CHRF(whitespace=True).corpus_score([text], [["\na cat"]]).score, abs=1e-8
+        )

@@ -78,3 +78,11 @@ def test_similarity_options(make_pairs, figure):
     assert figure(EditSimilarity(lowercase=True), *make_pairs(["ABC"], [["abd"]])) == pytest.approx(2 / 3)
     assert figure(EditSimilarity(unit="words"), *make_pairs(["a b  c d"], [["a x c d"]])) == 0.75
     assert figure(EditSimilarity(), *make_pairs([""], [[""]])) == 1.0
+
+
+def test_white_space_at_the_ends_counts_on_request():
+    sample = Sample(id="0", digest="", prompt="", references=("ab  ",))
+    response = Response(key="0", text="ab  ", answer="ab")
+    assert EditSimilarity(strip=False).values([sample], [response]) == [1.0]
+    assert EditSimilarity().values([sample], [Response(key="0", text="ab")]) == [1.0]
+    assert EditSimilarity(strip=False).values([sample], [Response(key="0", text="ab")]) == [0.5]

@@ -47,6 +47,8 @@ def answered(text):
         ("", 0),
         (FENCE.format('{"a": 1}'), 0),
         ("[" * 100_000, 0),
+        ("1" + "0" * 5000, 1),
+        (f'{{"a": -{"9" * 5000}}}', 1),
     ],
 )
 def test_validity(text, valid, figure):

@@ -120,3 +120,15 @@ def test_bad_patterns(make_pairs):
         Regex(pattern="(")
     with pytest.raises(UsageError, match=r"sample '0': its reference '\['"):
         Regex().sample_stats(*make_pairs(["x"], [["["]]))
+
+
+def test_none_compares_texts_as_they_came():
+    samples = [Sample(id=str(i), digest="", prompt="", references=("4\n",)) for i in range(3)]
+    # As the runner hands them on: the text, and the answer without white space at its ends, or what was read out of it.
+    responses = [
+        Response(key="0", text="4\n", answer="4"),
+        Response(key="1", text="4", answer="4"),
+        Response(key="2", text="It is 4\n", answer="4"),
+    ]
+    assert ExactMatch(normalize="none").values(samples, responses) == [1.0, 0.0, 0.0]
+    assert ExactMatch(normalize="strip").values(samples, responses) == [1.0, 1.0, 1.0]

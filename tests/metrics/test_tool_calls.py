@@ -102,7 +102,9 @@ def test_broken_arguments_match_nothing(figure):
     assert value(figure, plain(SEARCH), broken, arguments="ignore") == 1.0
 
 
-@pytest.mark.parametrize("gold", ['[{"name": "search"', '[{"tool": "search"}]', "[1]", "{}"])
+@pytest.mark.parametrize(
+    "gold", ['[{"name": "search"', '[{"tool": "search"}]', "[1]", "{}", '{"name": "search", "arguments": 5}']
+)
 def test_a_reference_that_is_no_call_is_told(gold, figure):
     with pytest.raises(UsageError, match=r"sample 's': its reference .* is no list of calls; write"):
         value(figure, gold, chat(SEARCH))
@@ -114,3 +116,10 @@ def test_any_reference_is_enough_and_a_failure_is_wrong(figure):
     assert figure(ToolCallMatch(), [sample], [Response(key="s", meta=meta)]) == 1.0
     assert figure(ToolCallMatch(), [sample], [Response(key="s", text="")]) == 1.0
     assert figure(ToolCallMatch(), [sample], [Response(key="s", text="", status="error")]) == 0.0
+
+
+@pytest.mark.parametrize("key", ["arguments", "input", "parameters"])
+def test_the_names_that_models_give_to_arguments(key, figure):
+    text = json.dumps({"name": "search", key: {"q": "tea", "n": 3}})
+    assert value(figure, plain(SEARCH), text=text) == 1.0
+    assert value(figure, text, chat(SEARCH)) == 1.0

@@ -191,3 +191,29 @@ def test_figures_that_score_the_same_samples_share_what_says_which():
     assert kept["accuracy"] is kept["latency_mean_s"]
     assert kept["accuracy"].tolist() == [True, False, True]
     assert kept["error_rate"].tolist() == [True, True, True]
+
+
+@pytest.mark.parametrize("name", ["accuracy", "exact_match", "bleu"])
+def test_samples_with_nothing_to_measure_are_no_part_of_n(name):
+    bare = Sample(id="s9", digest="d9", prompt="?")
+    answered = [item(0, "yes"), item(1, "no"), Answered(bare, Response(key="k9", text="yes", answer="yes"), 0)]
+    _, (only,) = results(answered, name)
+    assert (only.n, only.n_failed, only.totals[0]) == (2, 0, 2.0)
+
+
+def test_a_metric_without_a_column_n_speaks_of_all_samples():
+    class Length:
+        name, version, signature, columns = "length", "1", "length", ("characters",)
+        higher_is_better, bounds, interval, counts_states = True, (0.0, math.inf), "mean", False
+        needs, kinds, scores_blank = frozenset(), frozenset({"generate"}), True
+
+        def sample_stats(self, samples, responses):
+            return np.array([[len(r.text or "")] for r in responses], dtype=float)
+
+        def finalize(self, totals):
+            return np.asarray(totals)[..., 0]
+
+    answered = [item(0, "yes"), item(1, "")]
+    scored = score_task("t", "m", answered, [Figure("length", Length())], count_as="failure", confidence=0.95, seed=0)
+    ((_, (only,)),) = scored.figures
+    assert only.n == 2
