@@ -323,16 +323,11 @@ def _map(one: Mapping[str, Any], kept: Mapping[str, Any]) -> Chart:
             if xy is not None:
                 points.append((float(xy[0]), float(xy[1]), t(side), single_line(str(row.get(of, "")))))
                 links.append(f"#{side}-{i}")
-<<<<<<< HEAD
-    first, second = (f"component {n} ({share:.0%} of the variance)" for n, share in enumerate(one["explained"], 1))
-    return scatter(points, title=str(one["column"]), x=first, y=second, links=links, colours=SIDES, width=640)
-=======
     first, second = (
         t("component %(n)s (%(share)s of the variance)", n=n, share=f"{share:.0%}")
         for n, share in enumerate(one["explained"], 1)
     )
-    return scatter(points, title=str(one["column"]), x=first, y=second, links=links, width=640)
->>>>>>> zh8-s
+    return scatter(points, title=str(one["column"]), x=first, y=second, links=links, colours=SIDES, width=640)
 
 
 def _terms(drift: Mapping[str, Any]) -> dict[str, list[tuple[str, float, float, float]]]:
