@@ -330,6 +330,14 @@ def test_special_tokens_in_the_text_are_no_players_and_unknown_words_are() -> No
     assert model.seen == [[cls, mask, sep, mask, mask, sep]]
 
 
+@pytest.mark.parametrize(("unknown", "special"), [(1, {0, 2, 3}), (2, {0, 1, 2, 3})])
+def test_an_unknown_word_is_a_word_but_the_end_of_a_text_is_none(unknown: int, special: set[int]) -> None:
+    from evalharness.models.huggingface.explained import _special_ids
+
+    tokenizer = SimpleNamespace(all_special_ids=[0, 1, 2, 3], unk_token_id=unknown, eos_token_id=2, pad_token_id=0)
+    assert _special_ids(tokenizer) == special
+
+
 def test_options_that_do_not_exist_are_refused(build: Any, checkpoints: Any, request_of: Any) -> None:
     model = build("hf-classifier", checkpoints("bert", "classifier", style="bert"))
     model.load()
