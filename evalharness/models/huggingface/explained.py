@@ -171,25 +171,19 @@ def place_players(
         raise GameError("the tokenizer reads the text in two ways, so its words cannot be told from its tokens")
     n_cut = 0 if n_first is None else max(len(ids) - n_first, 0)
     ids, offsets = ids[:n_first], offsets[:n_first]
-    special = _special_ids(tokenizer)
-    places = [None if token in special else (int(a), int(b)) for token, (a, b) in zip(ids, offsets, strict=True)]
+    # A special token that somebody wrote into the text is one to the model all the same; an unknown word is a word.
+    special = {int(token) for token in tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+    unknown = (tokenizer.unk_token_id, tokenizer.unk_token)
+    places = [
+        None if token in special or (token, at.text[a:b].strip()) == unknown else (int(a), int(b))
+        for token, (a, b) in zip(ids, offsets, strict=True)
+    ]
     found = find_players(at.text, places, span=at.span, kind=kind)
     owner: Ints = np.full(len(ids), -1, dtype=np.int64)
     for index, player in enumerate(found.players):
         owner[list(player.places)] = index
     shifted = tuple(_shifted(player, at.shift) for player in found.players)
     return ExplainedText(np.array(ids, dtype=np.int64), owner, shifted, mask, found.n_shared, n_cut)
-
-
-def _special_ids(tokenizer: Any) -> set[int]:
-    """Tokens that no word of a text is; somebody may have written them into it.
-
-    An unknown word is a word, but where its token has another meaning, too: many models name the end of the text so.
-    """
-    parts = ("bos_token_id", "eos_token_id", "pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id")
-    others = {getattr(tokenizer, part, None) for part in parts}
-    found = {int(token) for token in tokenizer.all_special_ids}
-    return found if tokenizer.unk_token_id in others else found - {tokenizer.unk_token_id}
 
 
 def _shifted(player: Player, by: int) -> Player:

@@ -322,20 +322,13 @@ def test_eight_words_of_a_bert_have_their_exact_shapley_values(
 
 def test_special_tokens_in_the_text_are_no_players_and_unknown_words_are() -> None:
     model = IdModel()
+    assert [t.text for t in game_of("good [UNK] zzzqqq film", "words", model).tokens] == ["good", "zzzqqq", "film"]
     game = game_of("good [SEP] zzzqqq film", "words", model)
     tokenizer = tokenizer_of("words")
     assert [t.text for t in game.tokens] == ["good", "zzzqqq", "film"]
     game.value(np.zeros((1, 3), dtype=bool))
     mask, (cls, sep) = tokenizer.mask_token_id, tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
     assert model.seen == [[cls, mask, sep, mask, mask, sep]]
-
-
-@pytest.mark.parametrize(("unknown", "special"), [(1, {0, 2, 3}), (2, {0, 1, 2, 3})])
-def test_an_unknown_word_is_a_word_but_the_end_of_a_text_is_none(unknown: int, special: set[int]) -> None:
-    from evalharness.models.huggingface.explained import _special_ids
-
-    tokenizer = SimpleNamespace(all_special_ids=[0, 1, 2, 3], unk_token_id=unknown, eos_token_id=2, pad_token_id=0)
-    assert _special_ids(tokenizer) == special
 
 
 def test_options_that_do_not_exist_are_refused(build: Any, checkpoints: Any, request_of: Any) -> None:
