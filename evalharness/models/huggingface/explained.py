@@ -173,7 +173,11 @@ def place_players(
     ids, offsets = ids[:n_first], offsets[:n_first]
     # A special token that somebody wrote into the text is one to the model all the same; an unknown word is a word.
     special = {int(token) for token in tokenizer.all_special_ids} - {tokenizer.unk_token_id}
-    places = [None if token in special else (int(a), int(b)) for token, (a, b) in zip(ids, offsets, strict=True)]
+    unknown = (tokenizer.unk_token_id, tokenizer.unk_token)
+    places = [
+        None if token in special or (token, at.text[a:b].strip()) == unknown else (int(a), int(b))
+        for token, (a, b) in zip(ids, offsets, strict=True)
+    ]
     found = find_players(at.text, places, span=at.span, kind=kind)
     owner: Ints = np.full(len(ids), -1, dtype=np.int64)
     for index, player in enumerate(found.players):

@@ -322,6 +322,7 @@ def test_eight_words_of_a_bert_have_their_exact_shapley_values(
 
 def test_special_tokens_in_the_text_are_no_players_and_unknown_words_are() -> None:
     model = IdModel()
+    assert [t.text for t in game_of("good [UNK] zzzqqq film", "words", model).tokens] == ["good", "zzzqqq", "film"]
     game = game_of("good [SEP] zzzqqq film", "words", model)
     tokenizer = tokenizer_of("words")
     assert [t.text for t in game.tokens] == ["good", "zzzqqq", "film"]
