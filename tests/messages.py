@@ -1,13 +1,15 @@
-"""What pages say, read off the code and the templates: the messages that catalogues must hold."""
+"""What pages say: the messages that catalogues must hold, off code and templates, and the English left on a page."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import Any
 
 _IN_TEMPLATE = re.compile(r"""\btm?\(\s*("(?:[^"\\]|\\.)*")""")
 _IN_SCRIPT = re.compile(r'\bt\(("(?:[^"\\]|\\.)*")')
@@ -61,3 +63,54 @@ def sentences(*rooms: str) -> list[str]:
             elif isinstance(node, ast.JoinedStr):
                 found.append("".join(str(p.value) if isinstance(p, ast.Constant) else "\0" for p in node.values))
     return found
+
+
+# Names of methods and figures, keys of suites and records, units: what a reader of Chinese reads in Latin letters, too.
+# fmt: off
+TERMS = (
+    "evalharness", "JavaScript", "JSON", "Chrome", "Firefox", "Safari", "UTC", "Elo", "Bradley", "Terry",
+    "Krippendorff", "Cohen", "Spearman", "Kendall", "Benjamini", "Hochberg", "Yekutieli", "Holm", "Dirichlet",
+    "McNemar mid", "Tango", "Wasserstein", "CDF", "AUC", "PSI", "wilson", "bootstrap", "jackknife score", "bca", "max",
+    "order statistics", "no variation", "samples parquet", "shap", "permutation", "html", "pip install", "MiB",
+    "nat", "PgDn", "PgUp", "Home", "End", "Enter", "Esc", "on_error", "changed", "demographic_parity", "equalized_odds",
+    "bradley terry", "student",
+)
+# fmt: on
+
+
+class _Seen(HTMLParser):
+    """The text of a page and of what names its parts; names and texts of the user stand in `bdi`, `code` and `pre`."""
+
+    _HIDDEN = frozenset(("script", "style", "code", "pre", "bdi", "kbd"))
+    _VOID = frozenset(("meta", "link", "br", "input", "path", "rect", "circle", "line", "hr", "img"))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[str] = []
+
+    @property
+    def hidden(self) -> bool:
+        return bool(self._HIDDEN.intersection(self.open))
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if not self.hidden:
+            self.found += [v for k, v in attrs if k in ("aria-label", "title", "placeholder", "data-label") and v]
+        if tag not in self._VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden and data.strip():
+            self.found.append(data.strip())
+
+
+def english(page: str, names: Iterable[str] = ()) -> list[str]:
+    """The texts of `page` that hold a word in Latin letters which is neither a term nor one of `names`."""
+    seen = _Seen()
+    seen.feed(page)
+    known = {word.lower() for name in (*TERMS, *names) for word in re.findall(r"[A-Za-z_]{3,}", name)}
+    return [text for text in seen.found if {w.lower() for w in re.findall(r"[A-Za-z_]{3,}", text)} - known]

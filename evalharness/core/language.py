@@ -51,12 +51,14 @@ _NEXT: Final = re.compile(r"(?<=\.) (?=[A-Z0-9])")
 _DEPTH: Final = 6
 # Holes that hold a part of a sentence; those that hold a number; what fills all others is a name.
 _PARTS: Final = frozenset(
-    "subject because why more held bound bounds what pairs alone reason size known told".split()  # noqa: SIM905
+    "subject because why more held bound bounds what pairs alone reason size known told remedy".split()  # noqa: SIM905
 )
 _FIGURES: Final = frozenset(
     "n value limit level low high gap now before worst best worse better share most failed total p alpha missing look "  # noqa: SIM905
-    "looks saved threshold smallest least".split()
+    "looks saved threshold smallest least field ours theirs run other baseline".split()
 )
+# Nothing that is said here is longer; what is would take long to look at, and is somebody's own.
+_LONGEST: Final = 2_000
 # A shape of fewer letters is too little to know a whole sentence by.
 _LEAST: Final = 5
 
@@ -163,10 +165,14 @@ def retold(text: str) -> str:
     """`text`, a sentence that was recorded in English, in the language that is spoken now.
 
     It is found by its shape among the messages of `records.po`; what fills their holes may be such a sentence again.
-    What has no such shape, as a text of the user's has not, stays as it is.
+    Lines are told one by one. What has no such shape, as a text of the user's has not, stays as it is.
     """
     language = _SPOKEN.get()
-    return text if language == "en" or not text else _retold(language, text, 0).replace("） ", "）")
+    if language == "en" or len(text) > _LONGEST:
+        return text
+    if "\n" in text:
+        return "\n".join(line[: len(line) - len(line.lstrip())] + retold(line.strip()) for line in text.split("\n"))
+    return _retold(language, text, 0).replace("） ", "）") if text else text
 
 
 def _retold(language: str, text: str, depth: int, *, is_part: bool = False) -> str:

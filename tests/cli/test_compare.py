@@ -51,6 +51,8 @@ def test_two_runs(runs, tmp_path, capsys):
     assert "✓ better" in told.out
     assert told.err.splitlines() == ["wrote c.html", "wrote c.md", "wrote c.csv"]
     assert "<title>" in (tmp_path / "c.html").read_text()
+    assert main(["compare", old, new, "--html", "zh.html", "--language", "zh"]) == 0
+    assert f"{new} 对比 {old}" in (tmp_path / "zh.html").read_text(encoding="utf-8")
     assert "✅ better" in (tmp_path / "c.md").read_text()
     rows = list(csv.DictReader(io.StringIO((tmp_path / "c.csv").read_text())))
     assert rows[0]["metric"] == "exact_match"
@@ -85,6 +87,7 @@ def test_prompts_are_refused_and_allowed(runs, capsys):
         (["latest"], "name a second one"),
         (["latest", "latest", "--models", "m"], "of several runs name a model each"),
         (["latest:none", "latest"], "has no model and no task 'none'"),
+        (["latest", "latest", "--language", "zh"], "--language goes with --html FILE"),
         (["latest", "latest", "--html", "/proc/no/c.html"], "cannot be written"),
     ],
 )

@@ -60,6 +60,9 @@ def test_files_are_written(files, tmp_path, capsys):
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert {row["segment"] for row in rows} == {"", "language=de", "language=en"}
     assert f"wrote {page}" in capsys.readouterr().err
+    assert main(["drift", files["before"], files["moved"], "--html", str(page), "--language", "zh"]) == 0
+    assert "3 列中有 1 列发生漂移" in page.read_text(encoding="utf-8")
+    capsys.readouterr()
     assert main(["drift", files["before"], files["moved"], "--markdown", "-"]) == 0
     assert capsys.readouterr().out.startswith("# 1 of 3 columns has drifted")
 
@@ -80,6 +83,7 @@ def test_json_is_all_of_it(files, capsys):
         (["--test", "latency_s=kss"], "did you mean 'ks'"),
         (["--effect", "latency_s=much"], "the size must be a number"),
         (["--kind", "latency_s=numbers"], "cannot be of kind 'numbers'"),
+        (["--language", "zh"], "--language goes with --html FILE"),
         (["--alpha", "2"], "alpha must lie between 0 and 1"),
         (["--cluster", "conversation"], "no column 'conversation'"),
     ],

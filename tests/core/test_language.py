@@ -159,6 +159,10 @@ def test_a_script_says_its_words() -> None:
             "阻断规则成立。m 在 q 上的 40 个回答中有 3 个失败（7.5%），超过 on_error.max_rate 的上限（0.0%）。",
         ),
         ("p is 0.2, above 0.05", "p 为 0.2，大于 0.05"),
+        (
+            "a cannot be the baseline: what must agree differs\n    → run one of them again",
+            "a 不能作为基线：必须一致的内容不同\n    → 请重新运行其中之一",
+        ),
         # What is somebody's own stays as it is, also where it looks a little like something of ours.
         ("bag of words", "bag of words"),
         ("Mind the gap: it is 3 of 4.", "Mind the gap: it is 3 of 4."),
@@ -173,8 +177,9 @@ def test_recorded_sentences_are_told_again(recorded: str, told: str) -> None:
 
 def test_long_texts_are_told_again_in_no_time() -> None:
     with speaking("zh"):
-        text = "a of b is 1 (n = 2): " * 400
-        assert retold(text)
+        for piece in ("a of b is 1 (n = 2): ", " in ,: ", "of ", "x: 3 of 4 rows of y ", "a. B", "is above , "):
+            assert len(retold((piece * 700)[:2_000])) > 1_000
+        assert retold("The blocking rule holds. " * 100) == "The blocking rule holds. " * 100
 
 
 def test_catalogues_are_part_of_the_package() -> None:

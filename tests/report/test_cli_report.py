@@ -25,6 +25,19 @@ def test_html_goes_beside_the_record(make_record, capsys):
     assert (record.folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_the_page_is_in_the_language_that_is_asked_for(make_record, tmp_path, capsys):
+    record = make_record()
+    assert main(["report", record.id, "--language", "zh", "--out", "zh.html"]) == 0
+    assert '<html lang="zh">' in (tmp_path / "zh.html").read_text(encoding="utf-8")
+    assert main(["report", record.id, "--out", "en.html"]) == 0
+    assert '<html lang="en">' in (tmp_path / "en.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert main(["report", record.id, "--language", "zh", "--format", "md"]) == 2
+    assert "--format md speaks English; leave out --language" in capsys.readouterr().err
+    assert main(["report", record.id, "--language", "fr"]) == 2
+    assert "invalid choice: 'fr' (choose from" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("out", "start"), [("x.html", "<!doctype"), ("x.md", "# quick"), ("x.csv", "run,"), ("x.json", "{")]
 )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import replace
-from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from evalharness.report.probes import questions_of
 from evalharness.report.said import WORDS
 from evalharness.report.worddiff import word_diff
 
-from ..messages import in_code, in_scripts, in_templates
+from ..messages import english, in_code, in_scripts, in_templates
 from .drifting import drift_report
 from .test_browser import GATE, RATINGS
 from .test_compare import comparison
@@ -35,65 +33,7 @@ from .test_people import EVERYTHING
 from .test_probes import RESULT, manifest, task
 
 ROOM = "evalharness.report"
-# Names of methods and figures, keys of suites and records, units: what a reader of Chinese reads in Latin letters, too.
 # fmt: off
-TERMS = (
-    "evalharness", "JavaScript", "JSON", "Chrome", "Firefox", "Safari", "UTC", "Elo", "Bradley", "Terry",
-    "Krippendorff", "Cohen", "Spearman", "Kendall", "Benjamini", "Hochberg", "Yekutieli", "Holm", "Dirichlet",
-    "McNemar mid", "Tango", "Wasserstein", "CDF", "AUC", "PSI", "wilson", "bootstrap", "jackknife score", "bca", "max",
-    "order statistics", "no variation", "samples parquet", "shap", "permutation", "html", "pip install", "MiB",
-    "nat", "PgDn", "PgUp", "Home", "End", "Enter", "Esc", "on_error", "changed", "demographic_parity", "equalized_odds",
-    "bradley terry", "student",
-)
-# fmt: on
-
-
-class _Seen(HTMLParser):
-    """The text of a page and of what names its parts; names and texts of the user stand in `bdi`, `code` and `pre`."""
-
-    _HIDDEN = frozenset(("script", "style", "code", "pre", "bdi", "kbd"))
-    _VOID = frozenset(("meta", "link", "br", "input", "path", "rect", "circle", "line", "hr", "img"))
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.found: list[str] = []
-
-    @property
-    def hidden(self) -> bool:
-        return bool(self._HIDDEN.intersection(self.open))
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        if not self.hidden:
-            self.found += [v for k, v in attrs if k in ("aria-label", "title", "placeholder", "data-label") and v]
-        if tag not in self._VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.open and self.open.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if not self.hidden and data.strip():
-            self.found.append(data.strip())
-
-
-def english(page: str, names: Iterable[str] = ()) -> list[str]:
-    """The texts of `page` that hold a word in Latin letters which is neither a term nor one of `names`."""
-    seen = _Seen()
-    seen.feed(page)
-    known = {word.lower() for name in (*TERMS, *names) for word in re.findall(r"[A-Za-z_]{3,}", name)}
-    return [text for text in seen.found if {w.lower() for w in re.findall(r"[A-Za-z_]{3,}", text)} - known]
-
-
-# fmt: off
-_QUICKSTART = (
-    "classifier", "smollm2", "sentiment", "zero", "shot", "translate", "answer", "prose", "length", "positive",
-    "negative", "precision_macro", "recall_macro", "f_macro", "mcc", "token_f", "exact_match", "rouge", "rougeL",
-    "word_perplexity", "bits_per_byte", "accuracy", "confusion_matrix", "bleu", "chrf", "backend", "implementation",
-    "weights", "tokenizer", "adapter", "chat_template", "dtype", "device", "quantization", "max_length",
-    "trust_remote_code", "versions", "labels", "threshold", "data", "prompt", "generation", "kind",
-)
 NAMES = (
     "quick", "small", "large", "sentiment", "translate", "accuracy", "confusion_matrix", "latency_p95_s", "bleu",
     "chrf", "neg", "pos", "language", "candidate", "baseline", "tuned", "base", "new", "old", "triage", "before", "now",
@@ -204,19 +144,3 @@ def test_a_page_that_is_left_half_read_leaves_english_behind(make_record: Any) -
     pieces = iter_html(make_record(), language="zh")
     assert "样本" in next(pieces)
     assert spoken() == "en"
-
-
-@pytest.mark.slow
-@pytest.mark.model
-@pytest.mark.real_cache
-def test_the_quick_start_is_in_chinese(tmp_path: Path) -> None:
-    """What suites/quickstart.yaml makes of real models, and the comparison of it with itself scored again."""
-    from evalharness.cli.main import main
-
-    suite = str(Path(__file__).parents[2] / "suites" / "quickstart.yaml")
-    reports = str(tmp_path / "reports")
-    assert main(["run", suite, "--limit", "3", "--reports", reports, "--language", "zh", "--quiet"]) in (0, 1, 4)
-    (folder,) = (tmp_path / "reports" / "runs").iterdir()
-    page = (folder / "report.html").read_text(encoding="utf-8")
-    names = _QUICKSTART
-    assert [text for text in english(page, names) if "quickstart" not in text] == []

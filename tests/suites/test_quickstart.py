@@ -9,7 +9,13 @@ import yaml
 
 from evalharness.catalog import DATASETS, MODELS
 from evalharness.cli.main import main
+from evalharness.compare.records import compare_records
 from evalharness.record import Record
+from evalharness.report.compare_html import compare_html
+from evalharness.report.gatefile import read_gate
+from evalharness.report.html import render_html
+
+from ..messages import english
 
 ROOT = Path(__file__).parents[2]
 SUITES = ROOT / "suites"
@@ -77,6 +83,30 @@ def test_the_second_run_asks_nothing_and_the_failing_gate_fails(first, reports, 
     assert execution["n_asked"] == 0
     assert execution["n_from_store"] == execution["n_distinct"]
     assert "FAIL" in capsys.readouterr().out
+
+
+# The user's own names, those of metrics, and the keys of records.
+# fmt: off
+NAMES = (
+    "quickstart", "fails", "long", "classifier", "smollm2", "sentiment", "zero", "shot", "translate", "answer",
+    "prose", "length", "positive", "negative", "precision_macro", "recall_macro", "f_macro", "mcc", "token_f",
+    "exact_match", "rouge", "rougeL", "word_perplexity", "bits_per_byte", "accuracy", "confusion_matrix", "bleu",
+    "chrf", "backend", "implementation", "weights", "tokenizer", "adapter", "chat_template", "dtype", "device",
+    "quantization", "max_length", "trust_remote_code", "versions", "labels", "threshold", "data", "prompt",
+    "generation", "kind",
+)
+# fmt: on
+
+
+def test_its_report_and_its_comparison_are_in_chinese(first, reports):
+    last = Record.open(max((reports / "runs").iterdir(), key=lambda path: path.stat().st_mtime))
+    comparison = compare_records([last], first)
+    for page in (
+        render_html(first, read_gate(first.folder), language="zh"),
+        render_html(last, read_gate(last.folder), baseline=first, language="zh"),
+        compare_html(comparison, language="zh"),
+    ):
+        assert english(page, (*NAMES, first.id, last.id)) == []
 
 
 def test_the_catalogue_names_its_licences():
