@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from evalharness.core.errors import UsageError
 from evalharness.core.protocols import Array, IntervalKind, Metric, Need
-from evalharness.core.types import Kind, Response, Sample
+from evalharness.core.types import FAILED_STATES, Kind, Response, Sample
 from evalharness.stats.arrays import Bools, np
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "distinct",
     "golds",
     "measured_pairs",
+    "nothing_read",
     "package_version",
     "ratio",
     "require",
@@ -227,6 +228,11 @@ def answer_as_it_came(response: Response) -> str:
     """The answer with the white space at its ends, where it is the whole text and nothing was read out of that."""
     answer, text = answer_text(response), response.text or ""
     return text if answer == text.strip() else answer
+
+
+def nothing_read(response: Response) -> bool:
+    """Whether no answer came, or none could be read: then even an empty reference is not met."""
+    return response.status in FAILED_STATES or (response.status == "unparsed" and response.answer is None)
 
 
 def golds(sample: Sample) -> tuple[str, ...]:

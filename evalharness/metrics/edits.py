@@ -9,10 +9,20 @@ from functools import cache
 from typing import ClassVar, Literal
 
 from evalharness.core.protocols import Array
-from evalharness.core.types import FAILED_STATES, Response, Sample
+from evalharness.core.types import Response, Sample
 from evalharness.stats.arrays import np
 
-from .base import BOOTSTRAP, LABELLED_KINDS, BaseMetric, MeanMetric, answer_as_it_came, answer_text, check_batch, golds
+from .base import (
+    BOOTSTRAP,
+    LABELLED_KINDS,
+    BaseMetric,
+    MeanMetric,
+    answer_as_it_came,
+    answer_text,
+    check_batch,
+    golds,
+    nothing_read,
+)
 from .text import unicode_words
 
 __all__ = ["Cer", "EditSimilarity", "Wer"]
@@ -50,7 +60,7 @@ class _ErrorRate(BaseMetric):
             references = [self.units(gold) for gold in golds(sample)]
             if not references:
                 continue
-            if response.status in FAILED_STATES:
+            if nothing_read(response):
                 # Nothing of it is there; and nothing is not what an empty reference asked for.
                 pairs = [(max(1, len(gold)), len(gold)) for gold in references]
             else:
@@ -86,7 +96,7 @@ class Wer(_ErrorRate):
         lowercase: ignore case.
 
     Source: the Levenshtein distance of words; equal to jiwer `wer` of the same words to 1e-12. A failed call that
-    counts as wrong lacks all words of its reference, one at least.
+    counts as wrong, and an answer that could not be read, lacks all words of its reference, one at least.
     """
 
     words: Literal["whitespace", "unicode"] = "whitespace"
@@ -113,8 +123,8 @@ class Cer(_ErrorRate):
         lowercase: ignore case.
         whitespace: count blanks between words, as jiwer does.
 
-    Source: the Levenshtein distance of characters; equal to jiwer `cer` to 1e-12. A failed call that counts as wrong
-    lacks all characters of its reference, one at least.
+    Source: the Levenshtein distance of characters; equal to jiwer `cer` to 1e-12. A failed call that counts as wrong,
+    and an answer that could not be read, lacks all characters of its reference, one at least.
     """
 
     lowercase: bool = False
@@ -159,7 +169,7 @@ class EditSimilarity(MeanMetric):
             references = [self._units(gold) for gold in golds(sample)]
             if not references:
                 found.append(None)
-            elif response.status in FAILED_STATES:
+            elif nothing_read(response):
                 found.append(0.0)
             else:
                 answer = self._units(answer_as_it_came(response))

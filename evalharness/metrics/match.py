@@ -11,7 +11,7 @@ from typing import Literal
 
 from evalharness.core.errors import UsageError
 from evalharness.core.protocols import Need
-from evalharness.core.types import FAILED_STATES, Response, Sample
+from evalharness.core.types import Response, Sample
 
 from .base import (
     LABELLED_KINDS,
@@ -23,6 +23,7 @@ from .base import (
     answer_as_it_came,
     answer_text,
     golds,
+    nothing_read,
 )
 from .text import multiset_overlap, squad_normalize, unicode_words
 
@@ -38,7 +39,7 @@ class ExactMatch(MeanMetric):
 
         EM = Σ_i max_r [norm(answer_i) = norm(reference_ir)] / n
 
-    The best reference counts. A missing answer is the empty text.
+    The best reference counts. What could not be read equals no reference, not even an empty one.
 
     Options:
         normalize: squad lowers the case, drops ASCII punctuation and the articles a, an, the, and makes white space
@@ -214,9 +215,9 @@ def _values(
 ) -> list[float | None]:
     """The value of each answer against its references; None for a sample without any.
 
-    A failed call is worth 0 even where the empty text would be right: a reference may be empty.
+    A failed call, and what could not be read, is worth 0 even where the empty text would be right.
     """
     return [
-        None if not golds(s) else 0.0 if r.status in FAILED_STATES else value(read(r), golds(s))
+        None if not golds(s) else 0.0 if nothing_read(r) else value(read(r), golds(s))
         for s, r in zip(samples, responses, strict=True)
     ]

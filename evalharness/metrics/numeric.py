@@ -8,9 +8,9 @@ from fractions import Fraction
 from functools import cache
 from typing import Literal
 
-from evalharness.core.types import FAILED_STATES, Response, Sample
+from evalharness.core.types import Response, Sample
 
-from .base import LABELLED_KINDS, PROPORTION, MeanMetric, answer_text, golds, require
+from .base import LABELLED_KINDS, PROPORTION, MeanMetric, answer_text, golds, nothing_read, require
 from .number_reading import numbers_in
 
 __all__ = ["NumericMatch"]
@@ -74,10 +74,7 @@ class NumericMatch(MeanMetric):
         return [
             None
             if not golds(sample)
-            else float(
-                response.status not in FAILED_STATES
-                and any(equal(answer_text(response), gold) for gold in golds(sample))
-            )
+            else float(not nothing_read(response) and any(equal(answer_text(response), gold) for gold in golds(sample)))
             for sample, response in zip(samples, responses, strict=True)
         ]
 

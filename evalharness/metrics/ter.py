@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any
 
 from evalharness.core.protocols import Array
-from evalharness.core.types import FAILED_STATES, Response, Sample
+from evalharness.core.types import Response, Sample
 from evalharness.stats.arrays import np
 from evalharness.stats.ter import translation_edits
 
-from .base import BOOTSTRAP, BaseMetric, answer_text, check_batch, golds, package_version
+from .base import BOOTSTRAP, BaseMetric, answer_text, check_batch, golds, nothing_read, package_version
 
 __all__ = ["Ter"]
 
@@ -49,7 +49,8 @@ class Ter(BaseMetric):
         case_sensitive: tell upper from lower case.
 
     Source: Snover et al. 2006 (2006.amta-papers.25); equal to sacrebleu `corpus_ter` with the same options to 1e-9. A
-    failed call that counts as wrong lacks all words of its longest reference, one at least.
+    failed call that counts as wrong, and an answer that could not be read, lacks all words of its longest reference,
+    one at least.
     """
 
     normalized: bool = False
@@ -91,7 +92,7 @@ class Ter(BaseMetric):
             if not references:
                 continue
             lengths = [len(words) for words in references]
-            if response.status in FAILED_STATES:
+            if nothing_read(response):
                 edits = max(1, max(lengths))
             else:
                 answer = self._words(answer_text(response))

@@ -173,7 +173,9 @@ class _Checker:
                 "`model`"
             )
             yield self.problem((*base, "score"), message)
-        if not models_of(task, self.suite):
+        written = self.loaded.root.get("models")
+        every_model_is_known = written is not None and len(written.mapping) == len(self.suite.models) > 0
+        if every_model_is_known and not models_of(task, self.suite):
             message = "runs on no model: all models of the suite are judges; name those to be judged under `model`"
             yield self.problem((*base, "id"), message)
         yield from self._metrics(base, task)

@@ -123,6 +123,9 @@ def problems_of(error: ValidationError, root: Node, before: Node) -> list[Proble
         # An unknown backend is one error, not one for each key that it does not have.
         if first.path[:1] == ("models",) and first.path[1:2] and first.path[1] in unknown_backends:
             continue
+        # Pydantic counts the entries that are right; those that are wrong are told of themselves.
+        if first.type == "too_short" and len(_at(root, first.path).items) >= first.context["min_length"]:
+            continue
         problems.append(_problem(group, root, before))
     for name in unknown_backends:
         node = _at(root, ("models", name, "backend"))

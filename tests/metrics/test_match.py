@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.core.errors import UsageError
+from evalharness.core.registry import registry
 from evalharness.core.types import Response, Sample
 from evalharness.metrics.base import MetricOptionError
 from evalharness.metrics.match import Contains, ExactMatch, Regex, TokenF1
@@ -132,3 +133,12 @@ def test_none_compares_texts_as_they_came():
     ]
     assert ExactMatch(normalize="none").values(samples, responses) == [1.0, 0.0, 0.0]
     assert ExactMatch(normalize="strip").values(samples, responses) == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["exact_match", "contains", "numeric_match", "edit_similarity", "wer", "cer", "ter"])
+def test_what_could_not_be_read_meets_no_empty_reference(name, figure):
+    sample = Sample(id="x", digest="", prompt="", references=("",))
+    metric = registry("metrics").load(name)()
+    unread = figure(metric, [sample], [Response(key="x", text="Well …", status="unparsed")])
+    empty = figure(metric, [sample], [Response(key="x", text="", answer="")])
+    assert (unread, empty) == ((0.0, 1.0) if metric.higher_is_better else (100.0 if name == "ter" else 1.0, 0.0))

@@ -513,3 +513,26 @@ def test_the_corpus_is_large_and_its_faults_distinct() -> None:
 
 def test_the_base_has_no_fault(load_text: Callable[..., object], base_text: str) -> None:
     load_text(base_text)
+
+
+def test_one_broken_entry_is_one_problem(tmp_path, capsys):
+    # Not also "tasks must have at least 1 entry" for its list, nor "runs on no model" for the task of a broken model.
+    whole = """\
+version: 1
+name: one
+models: {m: {backend: fake}}
+datasets: {d: {rows: [{id: a, q: x}]}}
+tasks: [{id: t, dataset: d, prompt: "{{ q }}", metrics: [output_chars]}]
+"""
+    broken = {
+        'prompt: "{{ q }}"': 'prompt: "{{ q }}", classify: "{{ q }}"',
+        "{backend: fake}": "{backend: replay}",
+        "rows: [{id: a, q: x}]": "rows: [1]",
+    }
+    for old, new in broken.items():
+        (tmp_path / "suite.yaml").write_text(whole.replace(old, new))
+        assert main(["validate", str(tmp_path / "suite.yaml")]) == 2
+        assert "evalharness: 1 problem found" in capsys.readouterr().err, new
+    (tmp_path / "suite.yaml").write_text(re.sub(r"tasks: .*", "tasks: []", whole))
+    assert main(["validate", str(tmp_path / "suite.yaml")]) == 2
+    assert "tasks: must have at least 1 entry; it has 0" in capsys.readouterr().err
