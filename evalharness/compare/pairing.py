@@ -44,6 +44,11 @@ class Pairing:
     method: str
     confidence: float
 
+    @property
+    def tells_samples(self) -> bool:
+        """Whether the samples have values of their own: MCC is 0 of each of them, and does not say which changed."""
+        return bool(self.n_paired) and (self.n_worse + self.n_better > 0 or self.regression == 0)
+
 
 class PairedFigure(NamedTuple):
     """Both runs' figures on the samples that both have."""

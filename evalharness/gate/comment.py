@@ -130,7 +130,7 @@ def _change(name: str, verdict: Verdict, pairing: Pairing) -> str:
     if pairing.low == pairing.low and pairing.high == pairing.high:
         moved += f" [{show(0.0 - pairing.high)}, {show(0.0 - pairing.low)}]"
     same = pairing.n_paired - pairing.n_worse - pairing.n_better
-    counts = f"{pairing.n_worse:,} / {same:,} / {pairing.n_better:,}"
+    counts = f"{pairing.n_worse:,} / {same:,} / {pairing.n_better:,}" if pairing.tells_samples else "—"
     now = _figure(verdict.value, verdict.baseline_value)
     return f"| {code(name, cell=True)} | {before} | {now} | {moved} | {counts} |"
 

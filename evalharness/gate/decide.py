@@ -42,6 +42,7 @@ def show(value: float, beside: float | None = None) -> str:
     """`value` to 4 significant digits, or as many as it takes to tell it from `beside` where a rule does so too."""
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    value += 0.0  # a margin of 0 makes a limit of −0, which reads 0
     same = beside is None or abs(value - beside) <= _slack(value, beside)
     for digits in range(4, 18):
         text = f"{value:.{digits}g}"

@@ -113,7 +113,8 @@ def _verdict(case: Case, settled: Settled | None) -> Verdict:
 
 def _sentence(case: Case, decision: Decision) -> str:
     text = f"{case.lead}: {decision.because}." if case.lead else f"{decision.because}."
-    return text[0].upper() + text[1:] if not case.lead else text
+    # A sentence may begin with the name of a figure, which stays as it is written.
+    return text if case.lead or text.startswith(case.rule.metric) else text[0].upper() + text[1:]
 
 
 def _fail_by_policy(verdict: Verdict, failure: str | None) -> Verdict:

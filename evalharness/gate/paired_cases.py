@@ -122,7 +122,8 @@ def _compared(
         return replace(case, decision=decide_point(_NAN, 0.0, "at_least"))
     if relative and before <= 0:
         text = f"a share of {show(before)} is no drop that could be allowed; use max_regression for this figure"
-        return replace(case, decision=Decision("fail", text))
+        # Any rise above 0 is more than a share of it; what is not worse breaks nothing, and shows nothing either.
+        return replace(case, decision=Decision("fail" if plain.regression > 0 else "inconclusive", text))
     moved = "unchanged" if plain.regression == 0 else _moved(plain.regression, rule.number)
     if decided_by(rule, gates) == "point":
         decision = _by_point(rule, question, -plain.regression + relative * before)
@@ -168,7 +169,7 @@ def _lead(figure: MetricResult, now: float, before: float, pairing: Pairing, n_n
         if count
     ]
     alone += [f"{n_neither:,} in neither"] if n_neither else []
-    changed = f", {pairing.n_worse:,} worse and {pairing.n_better:,} better" if pairing.n_paired else ""
+    changed = f", {pairing.n_worse:,} worse and {pairing.n_better:,} better" if pairing.tells_samples else ""
     samples = f"n = {pairing.n_paired:,} paired{changed}" + (f"; {' and '.join(alone)}" if alone else "")
     return f"{subject_of(figure)} is {show(now, before)} against {show(before, now)} in the baseline ({samples})"
 

@@ -1,8 +1,9 @@
 """What a gate can see before it is run: for each rule the difference it detects, and what its margin takes.
 
-Power is that of the normal approximation, at the level that the rule has at first under Holm: alpha over all blocking
-rules; of a run that stops when decided, that of all looks together. A rule whose test cannot pass however good the
-answers are cannot be won: the very test that the gate will use says so, on the best answers that there could be.
+Power is that of the gate's own tests where answers are right or wrong and for quantiles (`share_power`), else that of
+the normal approximation, at the level that the rule has at first under Holm: alpha over all blocking rules; of a run
+that stops when decided, that of all looks together. A rule whose test cannot pass however good the answers are cannot
+be won: the very test that the gate will use says so, on the best answers that there could be (`best_case`).
 """
 
 from __future__ import annotations
@@ -13,32 +14,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ..compare.planned import PlannedFigure, figures_planned
 from ..compare.sequential import Design
-from ..stats.power import minimum_detectable_proportion, power_of_proportion, samples_for_proportion
 from ..stats.sequential import boundaries, crossings, drift, futility
 from ..stats.tails import normal_probability, normal_quantile
 from ..suite.names import covers
 from ..suite.schema import BaselineModel, Gates, Rule, StopWhenDecided
+from .best_case import best_case, least_samples, reach
 from .cases import decided_by
 from .decide import show
-from .evidence import Evidence, mean_evidence, paired_values_evidence
 from .looks import as_result
-from .paired_cases import question_of
 from .select import rule_name
+from .share_power import POWER, Found, found_pairs, found_quantile, found_share
 from .spread import Spread, spread_of
-from .verdicts import Question
 
 if TYPE_CHECKING:
     from ..record import Record
 
 __all__ = ["POWER", "RulePlan", "RuleTest", "plan_rules"]
 
-POWER = 0.8
 _MOST_REPEATS = 1_000
-_MOST_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +121,9 @@ def _planned(
     own = gates.baseline.model if isinstance(gates.baseline, BaselineModel) else None
     spread = spread_of(rule, figure, baseline, past, of_model=own)
     distance = _distance(rule, spread)
-    least = _least(case, first.level)
-    found = _Found()
-    if math.isfinite(spread.variance) and spread.variance > 0 and n > 0:
+    least = least_samples(rule, figure, first.level)
+    found = Found()
+    if n > 0 and (spread.variance > 0 or spread.values is not None):
         found = _found(case, spread, distance, first, least)
     warned = _warnings(case, spread, found.power, least, first.level, last.level, among)
     return RulePlan(
@@ -154,38 +149,27 @@ def _planned(
     )
 
 
-class _Found(NamedTuple):
-    detectable: float | None = None
-    power: float | None = None
-    needed: int | None = None
-
-
-def _found(case: _Case, spread: Spread, distance: float | None, test: RuleTest, least: int | None) -> _Found:
+def _found(case: _Case, spread: Spread, distance: float | None, test: RuleTest, least: int | None) -> Found:
     """What the samples can see and what they lack; `least` samples are needed whatever the power."""
     _, rule, figure, n = case
     both = rule.kind == "equivalent"
-    is_share = figure.metric.interval == "proportion" and figure.repeats == 1 and 0 < rule.number < 1
-    if is_share and test.stop is None and not rule.is_paired:
-        above = rule.kind == "at_least"
-        far = minimum_detectable_proportion(rule.number, n, alpha=test.level, power=POWER, above=above)
-        detectable = None if math.isnan(far) else far
-        if spread.expected is None or distance is None:
-            return _Found(detectable)
-        if distance <= 0:
-            return _Found(detectable, 0.0)  # of the order of alpha, or less
-        power = power_of_proportion(n, spread.expected, rule.number, alpha=test.level)
-        needed = samples_for_proportion(spread.expected, rule.number, alpha=test.level, power=POWER)
-        return _Found(detectable, power, max(needed, least or 0))
+    if spread.values is not None and test.stop is None:
+        return found_quantile(rule, figure.metric, spread.values, n, test.level, least)
+    is_share = figure.metric.interval == "proportion" and figure.repeats == 1
+    if is_share and test.stop is None and not rule.is_paired and 0 < rule.number < 1:
+        return found_share(rule, spread, n, test.level, least)
+    if is_share and test.stop is None and rule.kind in ("non_inferior", "max_regression") and not spread.clustered:
+        return found_pairs(rule.number, spread.variance, n, test.level, least)
     eta = test.drift((1 + POWER) / 2 if both else POWER)
     detectable = test.drift(POWER) * math.sqrt(spread.variance / n)
     if distance is None:
-        return _Found(detectable)
+        return Found(detectable)
     power = test.power(distance / math.sqrt(spread.variance / n))
     power = max(2 * power - 1, 0.0) if both else power
     if distance <= 0:
-        return _Found(detectable, power)
+        return Found(detectable, power)
     needed = math.ceil(eta**2 * spread.variance / distance**2 * (1 - 1e-9))
-    return _Found(detectable, power, max(needed, least or 0, 2))
+    return Found(detectable, power, max(needed, least or 0, 2))
 
 
 @dataclass(frozen=True)
@@ -265,15 +249,22 @@ def _warnings(
             "counts as no loss, or write superior: true"
         )
         return
-    best = _best(rule, figure, n)
+    if rule.kind == "max_relative_drop" and spread.baseline_value is not None and spread.baseline_value <= 0:
+        yield (
+            f"{name}: cannot be won: the baseline's figure is {show(spread.baseline_value)}, and a share of that is no "
+            "drop that could be allowed; use max_regression for this figure"
+        )
+        return
+    best = best_case(rule, figure, n, clustered=spread.clustered)
     p = 0.0 if best is None else best.question.holds(best.evidence)
     if best is not None and not p <= last:
         could = "" if least is None else f"; from n = {least:,} on they could"
         who = "a candidate as good as the baseline cannot pass" if rule.is_paired else "cannot be won"
-        yield f"{name}: {who}: with n = {n:,} not even {best.what} would pass{_reach(best, last)}{could}"
+        yield f"{name}: {who}: with n = {n:,} not even {best.what} would pass{reach(best, last)}{could}"
     elif best is not None and not p <= first:
         yield (
-            f"{name}: with n = {n:,} {best.what} would pass only after other rules: Holm holds it against "
+            f"{name}: {best.what}{f' (n = {n:,})' if rule.is_paired else ''} would pass only after other rules: Holm "
+            f"holds it against "
             f"{show(first)} at first (alpha over {among} rules), and its p-value is {show(p)}"
         )
     elif power is not None and power < POWER:
@@ -285,58 +276,3 @@ def _believed(rule: Rule, spread: Spread) -> str:
     if rule.is_paired:
         return "a candidate as good as the baseline"
     return f"a figure of {show(spread.expected or 0.0)}, as it was,"
-
-
-class _Best(NamedTuple):
-    """A question, the evidence of the best answers that there could be, and what those are."""
-
-    question: Question
-    evidence: Evidence
-    what: str
-
-
-def _reach(best: _Best, alpha: float) -> str:
-    low, high = best.evidence.bounds(alpha)
-    limit, condition = best.question.limits[0]
-    bound, side = (low, "lower") if condition == "at_least" else (high, "upper")
-    return f" (the {side} bound would be {show(bound, limit)}, and {show(limit, bound)} is required)"
-
-
-def _best(rule: Rule, figure: PlannedFigure, n: int) -> _Best | None:
-    """The best that `n` samples could say; None where the metric has no best value."""
-    metric = figure.metric
-    low, high = metric.bounds
-    if n < 1 or not math.isfinite(high - low):
-        return None
-    if rule.kind == "at_least" or rule.kind == "at_most":
-        value = high if rule.kind == "at_least" else low
-        question = Question(((rule.number, rule.kind),))
-        return _Best(question, mean_evidence(np.full(n, value), metric.bounds), f"{n:,} perfect answers")
-    if rule.kind in ("non_inferior", "max_regression", "equivalent"):
-        question = question_of(rule, higher_is_better=metric.higher_is_better)
-        same = np.full(n, high if metric.interval == "proportion" else (low + high) / 2)
-        evidence = paired_values_evidence(same, same, metric)
-        return _Best(question, evidence, "answers that all equal the baseline's")
-    return None
-
-
-def _least(case: _Case, alpha: float) -> int | None:
-    """The fewest samples with which the best answers would pass; None where that is not known, or none would do."""
-    _, rule, figure, _ = case
-
-    def passes(n: int) -> bool:
-        best = _best(rule, figure, n)
-        return best is not None and best.question.holds(best.evidence) <= alpha
-
-    if rule.is_paired and rule.number == 0:
-        return None  # to be as good is not to be better
-    high = 1
-    while not passes(high):
-        high *= 2
-        if high > _MOST_SAMPLES:
-            return None
-    low = high // 2  # does not pass, or is 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if passes(middle) else (middle, high)
-    return high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,7 +14,8 @@ from ..core.errors import NotComparableError
 from ..core.types import MetricResult
 from ..metrics.base import RowsMetric
 from ..metrics.interval import sample_values
-from ..stats.bootstrap import cluster_totals, jackknife
+from ..stats.arrays import Ints
+from ..stats.bootstrap import cluster_totals, jackknife, resample_weights
 from ..stats.intervals import cluster_codes
 from .paired_cases import baseline_figure
 from .rows import FigureRows, figure_rows, paired_rows
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Spread", "spread_of"]
 
+_N_RESAMPLES = 200
+
 
 class Spread(NamedTuple):
     """The variance of one sample's contribution (n times the squared error of the figure), and where it is from.
 
     NaN is not known. `expected` is the figure, or the difference to the baseline (+ is better), that past runs had.
-    `within` is the part of the variance that repeats make smaller, at one repeat, where it is known.
+    `within` is the part of the variance that repeats make smaller, at one repeat, where it is known; `design` how many
+    times the variance of samples that stand alone it is, because they come in clusters. `values` are the sorted values
+    of samples that stand alone, of a quantile.
     """
 
     variance: float
@@ -40,6 +45,9 @@ class Spread(NamedTuple):
     expected: float | None = None
     baseline_value: float | None = None
     within: float | None = None
+    clustered: bool = False
+    design: float = 1.0
+    values: Array | None = None
 
 
 def spread_of(
@@ -57,10 +65,21 @@ def spread_of(
         if record is None or found is None:
             continue
         variance = _variance(figure.metric, [found.values], found.clusters, lambda run: run[0])
+        source, value = f"the samples of {record.manifest.id}", figure_of(figure.metric, found.values)
+        clustered = any(cluster is not None for cluster in found.clusters)
+        if isinstance(getattr(figure.metric, "q", None), float) and math.isfinite(value) and not clustered:
+            values = np.sort(sample_values(figure.metric, found.values))
+            return Spread(variance, source, True, value, values=values[~np.isnan(values)])
         if variance > 0:
-            source = f"the samples of {record.manifest.id}"
-            within = _within(figure, found.values, record)
-            return Spread(variance, source, True, figure_of(figure.metric, found.values), within=within)
+            within, design = _within(figure, found.values, record), 1.0
+            if clustered:
+                alone = _variance(figure.metric, [found.values], [], lambda run: run[0])
+                design = max(variance / alone, 1.0) if alone > 0 else 1.0
+            return Spread(variance, source, True, value, within=within, clustered=clustered, design=design)
+        if figure.metric.interval == "proportion" and 0 < rule.number < 1 and math.isfinite(value):
+            # Answers that are all right, or all wrong, tell the figure, and no spread.
+            source += ", which are all alike: the most that the bounds allow at the limit"
+            return Spread(rule.number * (1 - rule.number), source, False, value, clustered=clustered)
     low, high = figure.metric.bounds
     if low <= rule.number <= high and math.isfinite(high - low):
         # Bhatia and Davis 2000: no distribution within the bounds with this mean varies more; for 0/1 it is p(1 − p).
@@ -87,10 +106,12 @@ def _paired(
         found = _pairs(rule, figure, past, baseline, relative, of_model)
         if found is not None:
             other = baseline.manifest.id if of_model is None else of_model
-            return Spread(found[0], f"the pairs of {past.manifest.id} and {other}", True, found[1], value, within)
+            source = f"the pairs of {past.manifest.id} and {other}"
+            return Spread(found[0], source, True, found[1], value, within, clustered=found[2])
     own = _variance(metric, [against.values], against.clusters, lambda run: run[0])
     source = f"twice the variance of the samples of {baseline.manifest.id}, as if runs were unrelated (at most so)"
-    return Spread((1 + (1 - relative) ** 2) * own, source, False, None, value, within)
+    clustered = any(cluster is not None for cluster in against.clusters)
+    return Spread((1 + (1 - relative) ** 2) * own, source, False, None, value, within, clustered=clustered)
 
 
 def _recorded(
@@ -105,8 +126,8 @@ def _recorded(
 
 def _pairs(
     rule: Rule, figure: PlannedFigure, past: Record, baseline: Record, relative: float, of_model: str | None
-) -> tuple[float, float] | None:
-    """The variance of a pair's difference and the difference itself; None where the runs do not pair."""
+) -> tuple[float, float, bool] | None:
+    """The variance of a pair's difference, the difference, and whether pairs cluster; None where runs do not pair."""
     named = _named(figure, rule.group)
     ours, theirs = baseline_figure(named, past, None), baseline_figure(named, baseline, of_model)
     if isinstance(ours, str) or isinstance(theirs, str):
@@ -132,28 +153,45 @@ def _pairs(
     if not variance > 0:
         return None
     change = sign * (figure_of(metric, paired.current) - figure_of(metric, paired.baseline))
-    return variance, change
+    return variance, change, any(cluster is not None for cluster in paired.clusters)
 
 
-def _variance(metric: Metric, runs: Sequence[Array], clusters: Sequence[str | None], combine: object) -> float:
+def _variance(
+    metric: Metric, runs: Sequence[Array], clusters: Sequence[str | None], combine: Callable[[list[Array]], Array]
+) -> float:
     """The squared standard error times n of the figure, by the jackknife; of clusters by leaving out whole ones.
 
-    For means it is the variance of the values (in clusters with their design effect). NaN where it cannot be had.
+    For means it is the variance of the values (in clusters with their design effect); of a quantile, for which the
+    jackknife fails, that of resamples. NaN where it cannot be had.
     """
-    assert callable(combine)
     n = len(runs[0])
-    if isinstance(metric, RowsMetric) or n < 2:
+    if n < 2:
         return math.nan
-    units = list(runs)
-    if any(cluster is not None for cluster in clusters):
-        codes = cluster_codes(list(clusters))
-        assert codes is not None
-        units = [cluster_totals(run, codes) for run in runs]
+    codes = cluster_codes(list(clusters)) if any(cluster is not None for cluster in clusters) else None
+    if isinstance(metric, RowsMetric):
+        return _resampled(metric, runs, codes, combine)
+    units = list(runs) if codes is None else [cluster_totals(run, codes) for run in runs]
     left_out = np.asarray(combine([jackknife(run, metric.finalize) for run in units]), dtype=np.float64)
     if len(left_out) < 2 or not np.isfinite(left_out).all():
         return math.nan
     c = len(left_out)
     return float(n * (c - 1) / c * np.sum((left_out - left_out.mean()) ** 2))
+
+
+def _resampled(
+    metric: Metric, runs: Sequence[Array], codes: Ints | None, combine: Callable[[list[Array]], Array]
+) -> float:
+    """N times the variance of what `combine` makes of the runs' figures in resamples of the same units of all."""
+    n = len(runs[0])
+    units = n if codes is None else int(codes.max()) + 1
+    if units < 2:
+        return math.nan
+    figures = []
+    for weights in resample_weights(units, n_resamples=_N_RESAMPLES, seed=0, width=n):
+        drawn = weights if codes is None else weights[:, codes]
+        figures.append(combine([figure_of(metric, run, drawn) for run in runs]))
+    found = np.concatenate(figures)
+    return float(n * found.var(ddof=1)) if np.isfinite(found).all() else math.nan
 
 
 def _within(figure: PlannedFigure, rows: Array, record: Record) -> float | None:

@@ -145,8 +145,31 @@ def test_lower_is_better_in_every_rule(make_run):
 def test_a_share_of_nothing_is_no_drop(make_run):
     nothing = make_run([False] * 50, metrics=["accuracy"])
     outcome = evaluate_gates(nothing, gates({"max_relative_drop": 0.1}), baseline=nothing)
-    assert outcome.state == "fail"
+    assert outcome.state == "inconclusive"
     assert "use max_regression" in outcome.reason
+    at_once = make_run([True] * 50, metrics=["latency_mean_s"], latency=lambda i: 0.0)
+    slower = make_run([True] * 50, metrics=["latency_mean_s"], latency=lambda i: 0.1 * (i == 0))
+    rule = {"metric": "qa.latency_mean_s", "max_relative_drop": 0.1}
+    assert evaluate_gates(at_once, gates(rule), baseline=at_once).state == "inconclusive"
+    assert evaluate_gates(slower, gates(rule), baseline=at_once).state == "fail"
+
+
+def test_a_verdict_counts_changed_samples_only_where_samples_have_values(make_run):
+    now, before = (make_run(shuffled(100, seed=seed), metrics=["accuracy", "mcc"]) for seed in (1, 2))
+    rules = [{"metric": f"qa.{name}", "superior": True} for name in ("accuracy", "mcc")]
+    accuracy, mcc = evaluate_gates(now, gates(*rules), baseline=before).verdicts
+    assert "paired, " in accuracy.reason
+    assert " better)" in accuracy.reason
+    assert "(n = 1,000 paired)" in mcc.reason
+
+
+def test_a_verdict_keeps_names_and_knows_no_minus_zero(runs):
+    current, baseline = runs(130, 100)
+    verdict, missing = evaluate_gates(
+        current, gates({"max_regression": 0}, {"at_least": 0.5, "group": "language=fr"}), baseline=baseline
+    ).verdicts
+    assert verdict.reason.endswith("is below 0.")
+    assert missing.reason.startswith("qa.accuracy has no figure for the group")
 
 
 def test_holm_steps_down_over_blocking_rules_only(make_run):
