@@ -13,23 +13,21 @@ import heapq
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from evalharness.core.canonical import digest
 from evalharness.core.drifting import DriftFinding
-from evalharness.core.errors import EvalHarnessError
-from evalharness.core.files import atomic_folder
 from evalharness.core.production import ProductionResponse
 from evalharness.stats.arrays import Floats, np
 from evalharness.suite.monitor_entry import PathReference, RunReference, WindowReference
 
 from .describe import Watch, watches_of
-from .files import read_sealed, write_sealed
-from .fixed_reference import fixed_reference
 from .parts import Found, Responses, Setting
 from .references import earlier
 
-__all__ = ["TEXTS", "TextPart", "plane"]
+if TYPE_CHECKING:
+    from .define import Definition
+
+__all__ = ["TEXTS", "TextKeeper", "TextPart", "plane"]
 
 TEXTS: Final = "texts.json"
 _VECTORS: Final = "texts.npz"
@@ -121,30 +119,13 @@ class TextPart:
         rows = self._drawn.rows
         if not rows:
             return Found()
-        own = self._embedded(rows)
+        own = _embedded(self._setting, rows)
         files = own.files()
         reference = self._reference()
         body: dict[str, Any] = {"current": {"texts": rows}}
         if reference is not None and reference.rows:
             body |= {"reference": {"name": reference.name, "texts": reference.rows}} | _told_apart(reference, own)
         return Found(files={**files, TEXTS: _json(body)})
-
-    def _embedded(self, rows: Sequence[Row]) -> _Side:
-        embedded = [one for one in self._watches if any(one.side in row for row in rows)]
-        vectors = {}
-        for watch in embedded:
-            self._setting.beat()
-            assert watch.encoder is not None  # `_watches` are embeddings
-            vectors[watch.column] = watch.encoder.vectors([row.get(watch.side) for row in rows])
-        return _Side(rows, vectors)
-
-    @property
-    def _watches(self) -> list[Watch]:
-        given = watches_of(self._monitor.watch)
-        if not any(one.kind == "embedding" for one in given):
-            return []
-        made = watches_of(self._monitor.watch, base=self._setting.definition.base)
-        return [one for one in made if one.kind == "embedding"]
 
     def _reference(self) -> _Side | None:
         reference = self._monitor.reference
@@ -157,26 +138,54 @@ class TextPart:
         files = {name: (folder / name).read_bytes() for name in (TEXTS, _VECTORS) if (folder / name).is_file()}
         return _Side.of_files(files, str(span))
 
-    def _fixed(self) -> _Side:
+    def _fixed(self) -> _Side | None:
         """Texts of the fixed reference, drawn once and kept."""
-        definition = self._setting.definition
-        name, batches = fixed_reference(self._setting)
-        place = self._setting.past.folder / f"texts-{digest([definition.digest, name, self._monitor.examples])[:12]}"
-        if place.is_dir():
-            return _Side.of_files(read_sealed(place), name)
-        drawn = _Drawn(self._monitor.examples)
-        for batch in batches():
-            self._setting.beat()
-            drawn.add(batch)
-        side = self._embedded(drawn.rows)
-        try:
-            with atomic_folder(place) as temporary:
-                write_sealed(temporary, side.files())
-        except FileExistsError:
-            pass  # another process has drawn the same
-        except OSError as error:
-            raise EvalHarnessError(f"{place}: texts of the reference cannot be kept: {error}") from error
-        return _Side(side.rows, side.vectors, name)
+        fixed = self._setting.fixed
+        assert fixed is not None  # the reference is a fixed one
+        files = fixed.files(TextKeeper.kind)
+        return None if files is None else _Side.of_files(files, fixed.name)
+
+
+class TextKeeper:
+    """Draws texts of a fixed reference, with their vectors (`fixed_reference.Keeper`)."""
+
+    kind: Final = "texts"
+    of_labels: Final = False
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._drawn = _Drawn(setting.definition.monitor.examples)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """How many are drawn."""
+        return (str(self._setting.definition.monitor.examples),)
+
+    def add(self, responses: Responses) -> None:
+        """Draw."""
+        self._drawn.add(responses)
+
+    def files(self) -> dict[str, bytes]:
+        """The texts and their vectors."""
+        return _embedded(self._setting, self._drawn.rows).files()
+
+
+def _embedded(setting: Setting, rows: Sequence[Row]) -> _Side:
+    """Texts with their vectors by each encoder that the monitor embeds them with."""
+    vectors = {}
+    for watch in _embeddings(setting.definition):
+        if any(watch.side in row for row in rows):
+            setting.beat()
+            assert watch.encoder is not None  # it is an embedding
+            vectors[watch.column] = watch.encoder.vectors([row.get(watch.side) for row in rows])
+    return _Side(rows, vectors)
+
+
+def _embeddings(definition: Definition) -> list[Watch]:
+    given = definition.monitor.watch
+    if not any(one.kind == "embedding" for one in watches_of(given)):
+        return []
+    return [one for one in watches_of(given, base=definition.base) if one.kind == "embedding"]
 
 
 def _told_apart(reference: _Side, current: _Side) -> dict[str, Any]:
