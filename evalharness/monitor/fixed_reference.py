@@ -24,13 +24,13 @@ from evalharness.record import Record
 from evalharness.stats.arrays import np
 from evalharness.suite.monitor_entry import PathReference, RunReference
 
-from .files import read_sealed, write_sealed
+from .files import read_sealed, remove_folder, write_sealed
 from .labels import Known, labels_of
 from .parts import Responses, Setting, add_to_all, enriching_parts_of
 from .references import window_of
 from .schedule import Interval
 
-__all__ = ["FixedReference", "Keeper", "ReadBatches", "kept_kind"]
+__all__ = ["FixedReference", "Keeper", "ReadBatches", "forget_fixed", "kept_kind"]
 
 ReadBatches: TypeAlias = Callable[[], Iterator[Responses]]
 _EVER: Final = Interval(datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
@@ -75,7 +75,6 @@ class FixedReference:
         if entry is not None and not isinstance(reference, RunReference):
             zone = ZoneInfo(setting.definition.monitor.timezone)
             self._labels = labels_of(entry, self._span, base=setting.definition.base, zone=zone).labels
-        self._ids = _Ids()
         self.labels_digest = ""
 
     def keep(self, keepers: Iterable[Keeper]) -> None:
@@ -89,30 +88,30 @@ class FixedReference:
         self._keepers = {one.kind: one for one in keepers}
         if self._labels is not None:
             ids = self._place(_IDS)
-            if ids.is_dir():
-                self._ids = _Ids.of_bytes(read_sealed(ids)[_FILE])
-                self.labels_digest = self._ids.labels_digest(self._labels)
-            else:
+            if not ids.is_dir():
                 self._read(list(self._keepers.values()))
+                self._tidy()
                 return
+            self.labels_digest = _Ids.of_bytes(read_sealed(ids)[_FILE]).labels_digest(self._labels)
         missing = [one for one in self._keepers.values() if not self.place(one.kind).is_dir()]
         if missing:
             self._read(missing)
+        self._tidy()
 
     def _read(self, keepers: Sequence[Keeper]) -> None:
-        self._ids = _Ids()
+        ids = _Ids()
         n = 0
         for batch in self._batches():
             self._setting.beat()
             n += len(batch)
-            self._ids.add(batch)
+            ids.add(batch)
             for one in keepers:
                 one.add(batch)
         if not n:
             return
         if self._labels is not None:
-            self.labels_digest = self._ids.labels_digest(self._labels)
-            self._put(self._place(_IDS), {_FILE: self._ids.to_bytes()})
+            self.labels_digest = ids.labels_digest(self._labels)
+            self._put(self._place(_IDS), {_FILE: ids.to_bytes()})
         for one in keepers:
             self._put(self.place(one.kind), one.files())
 
@@ -130,8 +129,8 @@ class FixedReference:
     def identity(self, kind: str) -> str:
         """What the folder of `kind` is found again by."""
         keeper = self._keepers[kind]
-        labels = [f"labels {self.labels_digest}"] if keeper.of_labels and self.labels_digest else []
-        return digest([self._setting.definition.digest, self.name, *keeper.identity, *labels])[:12]
+        found = digest([self._setting.definition.digest, self.name, *keeper.identity])[:12]
+        return f"{found}.{self.labels_digest[:12]}" if keeper.of_labels and self.labels_digest else found
 
     def place(self, kind: str) -> Path:
         """The folder of `kind`."""
@@ -149,11 +148,32 @@ class FixedReference:
         place = self.place(kind)
         return read_sealed(place) if place.is_dir() else None
 
-    @property
-    def needed(self) -> frozenset[str]:
-        """The names of the folders that this definition needs."""
+    def _tidy(self) -> None:
+        """Remove what nothing needs any more; states of other definitions stay, which may come back."""
         own = {self.place(kind).name for kind in self._keepers}
-        return frozenset(own | {self._place(_IDS).name} if self._labels is not None else own)
+        own |= {self._place(_IDS).name} if self._labels is not None else set()
+        folder = self._setting.past.folder
+        if not all((folder / name).is_dir() for name in own):
+            return
+        stems = {name.partition(".")[0] for name in own}
+        for path in _kept_folders(folder):
+            if path.name not in own and (_goes(path) or path.name.partition(".")[0] in stems):
+                remove_folder(path)
+
+
+def forget_fixed(folder: Path) -> None:
+    """Remove texts, ids and rows of fixed references from the `folder` of a monitor that has none any more."""
+    for path in _kept_folders(folder):
+        if _goes(path):
+            remove_folder(path)
+
+
+def _kept_folders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if kept_kind(path.name)] if folder.is_dir() else []
+
+
+def _goes(path: Path) -> bool:
+    return kept_kind(path.name) != "reference"
 
 
 def kept_kind(name: str) -> str | None:

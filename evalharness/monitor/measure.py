@@ -15,7 +15,7 @@ from evalharness.core.registry import registry, suggestion
 from .asking import Asking
 from .canary.checks import canary_problems
 from .describe import watches_of
-from .fixed_reference import FixedReference, Keeper
+from .fixed_reference import FixedReference, Keeper, forget_fixed
 from .measurement import Measurement
 from .operations import Operations, all_columns
 from .over_time import add_up, adds_up
@@ -161,6 +161,7 @@ def _kept(setting: Setting, kit: Kit | None) -> FixedReference | None:
     definition = setting.definition
     monitor = definition.monitor
     if not isinstance(monitor.reference, FROM_RUNS):
+        forget_fixed(setting.past.folder)
         return None
     fixed = FixedReference(setting)
     keepers: list[Keeper] = []

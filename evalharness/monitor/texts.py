@@ -3,7 +3,8 @@
 States hold numbers and words, no texts. Where `examples` is given, so many responses are drawn by the hash of their
 ids; of these and as many of the reference come the words that moved most, the texts that are typical of either side,
 and, where texts are embedded, a map: both sides' vectors in the plane of the reference's first two principal
-components. They lie in the interval's folder and go with it (`retention_days`).
+components. They lie in the interval's folder and go with it (`retention_days`); those of the reference that lie there
+go when they are so old themselves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import heapq
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from evalharness.core.drifting import DriftFinding
@@ -21,6 +23,7 @@ from evalharness.stats.arrays import Floats, np
 from evalharness.suite.monitor_entry import PathReference, RunReference, WindowReference
 
 from .describe import Watch, watches_of
+from .forget_texts import TEXTS, VECTORS, Row, texts_bytes, younger
 from .parts import Found, Responses, Setting
 from .references import earlier
 
@@ -29,12 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TEXTS", "TextKeeper", "TextPart", "plane"]
 
-TEXTS: Final = "texts.json"
-_VECTORS: Final = "texts.npz"
 _LONGEST: Final = 2_000
 _SIDES: Final = ("input", "output")
-
-Row = dict[str, Any]
 
 
 class _Drawn:
@@ -75,14 +74,22 @@ class _Side:
     def texts(self, side: str) -> list[str | None]:
         return [row.get(side) for row in self.rows]
 
+    def younger(self, until: datetime | None) -> _Side:
+        """Those from after `until`."""
+        if until is None:
+            return self
+        places = younger(self.rows, until)
+        vectors = {name: rows[places] for name, rows in self.vectors.items()}
+        return _Side([self.rows[place] for place in places], vectors, self.name)
+
     def files(self) -> dict[str, bytes]:
         """What another interval reads of it."""
-        found = {TEXTS: _json({"current": {"texts": self.rows}})}
+        found = {TEXTS: texts_bytes({"current": {"texts": self.rows}})}
         if self.vectors:
             data = io.BytesIO()
             kept: dict[str, Any] = {name: rows.astype(np.float16) for name, rows in self.vectors.items()}
             np.savez_compressed(data, **kept)
-            found[_VECTORS] = data.getvalue()
+            found[VECTORS] = data.getvalue()
         return found
 
     @classmethod
@@ -90,8 +97,8 @@ class _Side:
         """What `files` wrote."""
         rows = json.loads(files[TEXTS])["current"]["texts"]
         vectors: dict[str, Floats] = {}
-        if _VECTORS in files:
-            with np.load(io.BytesIO(files[_VECTORS]), allow_pickle=False) as found:
+        if VECTORS in files:
+            with np.load(io.BytesIO(files[VECTORS]), allow_pickle=False) as found:
                 vectors = {key: found[key].astype(np.float64) for key in found.files}
         return cls(rows, vectors, name)
 
@@ -123,9 +130,14 @@ class TextPart:
         files = own.files()
         reference = self._reference()
         body: dict[str, Any] = {"current": {"texts": rows}}
+        note = ""
         if reference is not None and reference.rows:
-            body |= {"reference": {"name": reference.name, "texts": reference.rows}} | _told_apart(reference, own)
-        return Found(files={**files, TEXTS: _json(body)})
+            young = reference.younger(_oldest_kept(self._setting))
+            if young.rows:
+                body |= {"reference": {"name": young.name, "texts": young.rows}} | _told_apart(young, own)
+            else:
+                note = "no examples beside the reference's: its texts are older than retention_days"
+        return Found(files={**files, TEXTS: texts_bytes(body)}, note=note)
 
     def _reference(self) -> _Side | None:
         reference = self._monitor.reference
@@ -135,7 +147,7 @@ class TextPart:
         folder = self._setting.past.files_of(span)
         if folder is None or not (folder / TEXTS).is_file():
             return None
-        files = {name: (folder / name).read_bytes() for name in (TEXTS, _VECTORS) if (folder / name).is_file()}
+        files = {name: (folder / name).read_bytes() for name in (TEXTS, VECTORS) if (folder / name).is_file()}
         return _Side.of_files(files, str(span))
 
     def _fixed(self) -> _Side | None:
@@ -167,7 +179,15 @@ class TextKeeper:
 
     def files(self) -> dict[str, bytes]:
         """The texts and their vectors."""
-        return _embedded(self._setting, self._drawn.rows).files()
+        rows, until = self._drawn.rows, _oldest_kept(self._setting)
+        young = rows if until is None else [rows[place] for place in younger(rows, until)]
+        return _embedded(self._setting, young).files()
+
+
+def _oldest_kept(setting: Setting) -> datetime | None:
+    """The time up to which texts of a reference are kept no more; None where they stay."""
+    days = setting.definition.monitor.retention_days
+    return None if days is None else setting.asking.clock() - timedelta(days=days)
 
 
 def _embedded(setting: Setting, rows: Sequence[Row]) -> _Side:
@@ -236,7 +256,3 @@ def plane(reference: Floats, current: Floats) -> tuple[list[float], tuple[Floats
     axes = axes * np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])[:, None]
     explained = [float(value**2) / total for value in singular[:2]]
     return explained, ((reference - mean) @ axes.T, (current - mean) @ axes.T)
-
-
-def _json(body: object) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"

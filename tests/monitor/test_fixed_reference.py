@@ -12,7 +12,10 @@ import pytest
 
 from evalharness.cli.main import main
 from evalharness.core.production import ProductionResponse
+from evalharness.monitor import forget_texts as forget_texts_module
+from evalharness.monitor.files import verify_folder
 from evalharness.monitor.fixed_reference import _Ids, kept_kind
+from evalharness.monitor.forget_texts import forget_texts
 from evalharness.monitor.labels import Known
 from evalharness.monitor.sources import reading
 
@@ -137,3 +140,94 @@ def test_the_digest_of_labels_knows_no_order_and_no_other_ids() -> None:
     assert ids.labels_digest(given) == again.labels_digest(turned) != ""
     assert ids.labels_digest({**given, "b": Known("yes", 2.0)}) != ids.labels_digest(given)
     assert ids.labels_digest({"z": Known("no", 0.0)}) == ids.labels_digest({}) == ""
+
+
+def test_what_nothing_needs_any_more_is_removed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    label(place, 0)
+    measured(capsys)
+    folder = place / "reports" / "monitors" / "bot"
+    before = {path.name for path in folder.iterdir()}
+    # Another label: the same definition, another reference, and nothing left of the one before.
+    lines = (place / "labels.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])
+    first["label"] = "no" if first["label"] == "yes" else "yes"
+    (place / "labels.jsonl").write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
+    measured(capsys)
+    after = {path.name for path in folder.iterdir() if kept_kind(path.name)}
+    assert kinds(place) == ["estimate", "ids", "reference", "texts"]
+    assert len(after - before) == 2
+    # Without examples no texts are needed.
+    (place / "monitor.yaml").write_text(MONITOR.replace("examples: 20\n", ""))
+    measured(capsys)
+    assert kinds(place) == ["estimate", "ids", "reference"]
+    # States of another definition stay: it may come back.
+    (place / "monitor.yaml").write_text(MONITOR.partition("scores:")[0])
+    measured(capsys)
+    assert kinds(place) == ["reference", "reference"]
+
+
+def texts_in(place: Path) -> dict[str, list[str]]:
+    """By folder, the ids of the reference's texts that it holds."""
+    found = {}
+    for path in sorted((place / "reports" / "monitors" / "bot").glob("*/texts.json")):
+        body = json.loads(path.read_text())
+        side = body["current"] if path.parent.name.startswith("texts-") else body.get("reference", {"texts": []})
+        found[path.parent.name.partition("-")[0]] = [row["id"] for row in side["texts"]]
+        verify_folder(path.parent)
+    return found
+
+
+def test_texts_of_a_reference_never_outlive_retention(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measured(capsys)
+    assert {name: len(ids) for name, ids in texts_in(place).items()} == {
+        "20260303T000000Z_20260304T000000Z.r0": 20,
+        "texts": 20,
+    }
+    folder = place / "reports" / "monitors" / "bot"
+    # Of the 400 minutes of the reference the first 200 are over.
+    until = BEGIN + timedelta(minutes=199)
+    young = [i for i in texts_in(place)["texts"] if int(i.partition("-")[2]) > 199]
+    assert 0 < len(young) < 20
+    assert forget_texts(folder, until) == 2
+    assert set(map(tuple, texts_in(place).values())) == {tuple(young)}
+    assert forget_texts(folder, until) == 0
+    text = (next(folder.glob("2026*")) / "texts.json").read_text()
+    assert forget_texts(folder, BEGIN + timedelta(days=1)) == 2
+    left = json.loads((next(folder.glob("2026*")) / "texts.json").read_text())
+    assert left["current"] == json.loads(text)["current"]
+    assert left["terms"] == json.loads(text)["terms"]
+    assert not [one for one in left["examples"] if one[1] == "reference"]
+    assert set(map(tuple, texts_in(place).values())) == {()}
+    # What was forgotten is not drawn again.
+    measured(capsys)
+    assert texts_in(place)["texts"] == []
+
+
+def test_texts_that_are_too_old_already_are_not_kept_at_all(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "monitor.yaml").write_text(MONITOR + "retention_days: 30\n")
+    found = measured(capsys)
+    assert set(map(tuple, texts_in(place).values())) == {()}
+    assert found["row"]["n_rows"] == 400
+
+
+def test_a_kill_while_texts_are_forgotten_leaves_no_damage(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(capsys)
+    folder = place / "reports" / "monitors" / "bot"
+    for steps in range(3):
+        with monkeypatch.context() as patched:
+            left = iter([True] * steps)
+            write = forget_texts_module.write_atomic
+
+            def killed(path: Path, data: Any, left: Any = left, write: Any = write) -> None:
+                if not next(left, False):
+                    raise KeyboardInterrupt
+                write(path, data)
+
+            patched.setattr(forget_texts_module, "write_atomic", killed)
+            with pytest.raises(KeyboardInterrupt):
+                forget_texts(folder, BEGIN + timedelta(minutes=100 * (steps + 1)))
+        texts_in(place)  # verifies
+    forget_texts(folder, BEGIN + timedelta(days=1))
+    assert set(map(tuple, texts_in(place).values())) == {()}
