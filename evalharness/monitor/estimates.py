@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from evalharness.core.canonical import digest
 from evalharness.core.drifting import DriftFinding
-from evalharness.core.errors import EvalHarnessError
-from evalharness.core.files import atomic_folder
 from evalharness.stats.arrays import Bools, np
 from evalharness.suite.monitor_entry import PathReference, RunReference, WindowReference
 
 from .estimating import Estimate, Refused
-from .files import read_sealed, write_sealed
-from .fixed_reference import fixed_reference
 from .kept_rows import KeptRows
 from .measurement import FigureRow
 from .parts import Found, Responses, Setting
 from .scored import level_of
 
-__all__ = ["EstimatePart", "estimate_fault"]
+if TYPE_CHECKING:
+    from .define import Definition
+
+__all__ = ["EstimateKeeper", "EstimatePart", "estimate_fault"]
 
 FILE: Final = "estimate.json"
 _ROWS: Final = "rows.npz"
@@ -54,7 +52,7 @@ class EstimatePart:
 
     @property
     def input_digest(self) -> str:
-        """Nothing is read beside the responses, their labels and the reference."""
+        """Nothing is read beside the responses, their labels and the reference, which have digests of their own."""
         return ""
 
     def add(self, responses: Responses) -> Responses:
@@ -100,22 +98,30 @@ class EstimatePart:
                 yield f"{name}={level}", values == level
 
     def _reference(self) -> KeptRows:
-        """What is kept of the reference, read once."""
-        definition = self._setting.definition
-        name, batches = fixed_reference(self._setting)
-        place = self._setting.past.folder / f"estimate-{digest([definition.digest, name])[:12]}"
-        rows = KeptRows(definition)
-        if place.is_dir():
-            rows.load(read_sealed(place)[_ROWS])
-            return rows
-        for batch in batches():
-            self._setting.beat()
-            rows.add(batch, only_labelled=True)
-        try:
-            with atomic_folder(place) as temporary:
-                write_sealed(temporary, {_ROWS: rows.to_bytes()})
-        except FileExistsError:
-            pass  # another process has read the same
-        except OSError as error:
-            raise EvalHarnessError(f"{place}: the reference cannot be kept: {error}") from error
+        """What is kept of the reference: no rows where it has none."""
+        rows = KeptRows(self._setting.definition)
+        fixed = self._setting.fixed
+        assert fixed is not None  # `estimate_fault` has looked
+        files = fixed.files(EstimateKeeper.kind)
+        if files is not None:
+            rows.load(files[_ROWS])
         return rows
+
+
+class EstimateKeeper:
+    """Keeps the labelled rows of a fixed reference (`fixed_reference.Keeper`)."""
+
+    kind: Final = "estimate"
+    identity: Final = ()
+    of_labels: Final = True
+
+    def __init__(self, definition: Definition) -> None:
+        self._rows = KeptRows(definition)
+
+    def add(self, responses: Responses) -> None:
+        """Keep those that have a label."""
+        self._rows.add(responses, only_labelled=True)
+
+    def files(self) -> dict[str, bytes]:
+        """The rows."""
+        return {_ROWS: self._rows.to_bytes()}

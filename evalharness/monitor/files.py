@@ -27,6 +27,7 @@ __all__ = [
     "monitor_folder",
     "read_sealed",
     "read_window",
+    "remove_folder",
     "verify_folder",
     "write_sealed",
 ]
@@ -93,6 +94,14 @@ class Draft:
             _sync(self.place.parent)
         except OSError as error:
             raise RunError(f"{self.place}: the interval's files cannot be put there: {error}") from error
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder by a rename, so that nobody sees half of it; what cannot be removed now is found again later."""
+    with contextlib.suppress(OSError):
+        doomed = path.with_name(owned_name(path.name, "tmp"))
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -15,12 +15,23 @@ from evalharness.core.registry import registry, suggestion
 from .asking import Asking
 from .canary.checks import canary_problems
 from .describe import watches_of
-from .fixed_reference import fixed_reference
+from .fixed_reference import FixedReference, Keeper, forget_fixed
 from .measurement import Measurement
 from .operations import Operations, all_columns
 from .over_time import add_up, adds_up
 from .parts import Part, Setting, add_to_all, parts_of
-from .references import FREEZE_ROWS, STATE, Instruments, Layout, Reference, find_reference, freeze_from
+from .references import (
+    FREEZE_ROWS,
+    FROM_RUNS,
+    STATE,
+    Fixed,
+    Instruments,
+    Layout,
+    Reference,
+    StateKeeper,
+    find_reference,
+    freeze_from,
+)
 from .schedule import Interval
 
 if TYPE_CHECKING:
@@ -71,10 +82,13 @@ class Measurer:
             monitor.source, interval.start, interval.end, base=definition.base, lateness_s=monitor.lateness_s
         )
         kit = self._kit(definition) if self._kit is not None else None
-        reference = self._reference(definition, interval, past, kit, beat) if kit is not None else None
+        setting = Setting(definition, interval, past, self._registry, beat, asking=self._asking)
+        fixed = _kept(setting, kit)
+        setting = replace(setting, fixed=fixed)
+        reference = _reference(setting, kit, fixed) if kit is not None else None
         window = _Window(definition, past, kit, reference)
         operations = Operations(monitor.columns or all_columns(), monitor.segments, watches_of(monitor.watch))
-        parts = parts_of(Setting(definition, interval, past, self._registry, beat, asking=self._asking))
+        parts = parts_of(setting)
         for batch in map(partial(add_to_all, parts), reading.batches()):
             beat()
             operations.add(batch)
@@ -82,6 +96,8 @@ class Measurer:
         window.end()
         counts = reading.counts
         inputs = [part.input_digest for part in parts if part.input_digest]
+        # Labels that reach the reference later make another reference.
+        inputs += [f"reference {fixed.labels_digest}"] if fixed is not None and fixed.labels_digest else []
         shared: dict[str, Any] = {
             "input_digest": digest([reading.digest, *inputs]) if inputs else reading.digest,
             "n_rows": operations.n,
@@ -135,16 +151,33 @@ class Measurer:
         pictures = {name: picture for name in drifted if (picture := _picture(report.pictures.get(name, {}), name))}
         return Measurement("compared", **shared, findings=findings, pictures=pictures), report
 
-    def _reference(
-        self, definition: Definition, interval: Interval, past: Past, kit: Kit, beat: Callable[[], None]
-    ) -> Reference:
-        def fixed() -> tuple[str, Callable[[], Iterator[Any]]]:
-            name, batches = fixed_reference(
-                Setting(definition, interval, past, self._registry, beat, asking=self._asking)
-            )
-            return name, lambda: map(kit.table, batches())
 
-        return find_reference(definition, interval, past, kit.instruments, fixed=fixed)
+def _kept(setting: Setting, kit: Kit | None) -> FixedReference | None:
+    """What intervals need of a fixed reference, read if it is not there; None where the reference is an interval."""
+    from .estimates import EstimateKeeper
+    from .scored import scored_of
+    from .texts import TextKeeper
+
+    definition = setting.definition
+    monitor = definition.monitor
+    if not isinstance(monitor.reference, FROM_RUNS):
+        forget_fixed(setting.past.folder)
+        return None
+    fixed = FixedReference(setting)
+    keepers: list[Keeper] = []
+    if kit is not None:
+        of_labels = any(one.needs_label for one in scored_of(definition))
+        keepers.append(StateKeeper(kit.instruments, kit.table, fixed.name, of_labels=of_labels))
+    keepers += [EstimateKeeper(definition)] if monitor.estimate else []
+    keepers += [TextKeeper(setting)] if monitor.examples else []
+    fixed.keep(keepers)
+    return fixed
+
+
+def _reference(setting: Setting, kit: Kit, fixed: FixedReference | None) -> Reference:
+    kind = StateKeeper.kind
+    found = None if fixed is None else Fixed(fixed.name, fixed.place(kind), fixed.identity(kind))
+    return find_reference(setting.definition, setting.interval, setting.past, kit.instruments, fixed=found)
 
 
 def _drawn(report: DriftReport) -> bytes:
@@ -213,8 +246,6 @@ class _Window:
 
     def _freeze(self) -> None:
         """Only an interval that later ones are compared with lays bins; a fixed reference without rows lays none."""
-        from .references import FROM_RUNS
-
         kit, reference = self._kit, self._reference
         assert kit is not None  # nothing is held without one
         assert reference is not None

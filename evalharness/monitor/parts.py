@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evalharness.record import RunRegistry
 
     from .define import Definition
+    from .fixed_reference import FixedReference
     from .measurement import Past
     from .schedule import Interval
 
@@ -36,7 +37,8 @@ Responses: TypeAlias = Sequence[ProductionResponse]
 class Setting:
     """What a part works with; it calls `beat` now and then, which raises where the work is not wanted any more.
 
-    `side` is "reference" where the responses are those of a fixed reference; `end` is then never called.
+    `side` is "reference" where the responses are those of a fixed reference; `end` is then never called. `fixed` is
+    what is kept of such a reference.
     """
 
     definition: Definition
@@ -46,6 +48,7 @@ class Setting:
     beat: Callable[[], None]
     side: Literal["current", "reference"] = "current"
     asking: Asking = field(default_factory=Asking)
+    fixed: FixedReference | None = None
 
 
 class Found(NamedTuple):

@@ -3,17 +3,18 @@
 Two states can be compared under one layout only (bin edges, known categories): it is frozen from the reference, or,
 where the reference is an earlier interval, from the first one with rows enough. It lies in the monitor's folder under
 `reference-<identity>`, with checksums; the identity is a digest of all that decides it, so that another definition, or
-another run promoted, makes another one beside it. A reference that is not there yet is no error.
+another run promoted, makes another one beside it. A reference that is not there yet is no error. Of a fixed reference
+`StateKeeper` makes both, in the reading that `fixed_reference` gives to all that is kept of it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from evalharness.core.canonical import digest
 from evalharness.core.drifting import DriftFinding, DriftReport
@@ -25,16 +26,20 @@ from .files import read_sealed, verify_folder, write_sealed
 from .schedule import Interval, parse_interval
 
 if TYPE_CHECKING:
+    from evalharness.core.production import ProductionResponse
+
     from .define import Definition
     from .measurement import Past
 
 __all__ = [
     "FROM_RUNS",
     "STATE",
+    "Fixed",
     "Instruments",
     "Layout",
     "Reference",
     "State",
+    "StateKeeper",
     "earlier",
     "find_reference",
     "freeze_from",
@@ -103,8 +108,12 @@ class Reference:
     identity: str = ""
 
 
-Read = Callable[[], Iterator[Any]]
-"""The tables of a fixed reference, one after another."""
+class Fixed(NamedTuple):
+    """A fixed reference as it is kept: its name, its folder, and the end of that folder's name."""
+
+    name: str
+    place: Path
+    identity: str
 
 
 def find_reference(
@@ -113,16 +122,13 @@ def find_reference(
     past: Past,
     instruments: Instruments,
     *,
-    fixed: Callable[[], tuple[str, Read]],
+    fixed: Fixed | None = None,
 ) -> Reference:
-    """The reference of `interval`.
-
-    `fixed` names a reference that is a run, a window or a path, and gives what reads it; it is called for these only.
-    """
+    """The reference of `interval`; `fixed` is that of a monitor whose reference is a run, a window or a path."""
     reference = definition.monitor.reference
     if isinstance(reference, FROM_RUNS):
-        name, read = fixed()
-        return _fixed(definition, past.folder, instruments, name, read)
+        assert fixed is not None
+        return _fixed(instruments, fixed)
     identity = _identity(definition, instruments)
     layout = _kept_layout(past.folder / f"reference-{identity}", instruments)
     span = earlier(definition, interval)
@@ -140,9 +146,9 @@ def find_reference(
     return Reference(name, layout, instruments.restored((folder / STATE).read_bytes(), layout), identity=identity)
 
 
-def _identity(definition: Definition, instruments: Instruments, *names: str) -> str:
-    """What a kept reference is found again by: another encoder of texts makes another one."""
-    return digest([definition.digest, *names, *filter(None, [instruments.identity])])[:12]
+def _identity(definition: Definition, instruments: Instruments) -> str:
+    """What a kept layout is found again by: another encoder of texts makes another one."""
+    return digest([definition.digest, *filter(None, [instruments.identity])])[:12]
 
 
 def earlier(definition: Definition, interval: Interval) -> Interval:
@@ -155,21 +161,69 @@ def earlier(definition: Definition, interval: Interval) -> Interval:
     return schedule.a_week_before(interval)
 
 
-def _fixed(definition: Definition, folder: Path, instruments: Instruments, name: str, read: Read) -> Reference:
-    identity = _identity(definition, instruments, name)
-    place = folder / f"reference-{identity}"
+def _fixed(instruments: Instruments, fixed: Fixed) -> Reference:
+    name, place, identity = fixed
     layout = _kept_layout(place, instruments)
     if layout is None:
-        tables = list(_until(read(), FREEZE_ROWS))
-        if not any(_rows(table) for table in tables):
-            return Reference(name, message=f"the reference ({name}) has no responses", identity=identity)
-        layout = instruments.freeze(tables)
-        state = instruments.state(layout)
-        for table in read():
-            state.update(table)
-        _keep(place, name, layout, state)
-    verify_folder(place)
+        return Reference(name, message=f"the reference ({name}) has no responses", identity=identity)
     return Reference(name, layout, instruments.restored((place / STATE).read_bytes(), layout), identity=identity)
+
+
+class StateKeeper:
+    """Lays bins by the first rows of a fixed reference, and makes its state (`fixed_reference.Keeper`)."""
+
+    kind: Final = "reference"
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        table: Callable[[Sequence[ProductionResponse]], Any],
+        name: str,
+        *,
+        of_labels: bool,
+    ) -> None:
+        self._instruments, self._table, self._name = instruments, table, name
+        self._of_labels = of_labels
+        self._held: list[Any] = []
+        self._n_held = 0
+        self._layout: Layout | None = None
+        self._state: State | None = None
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Another encoder of texts makes another one."""
+        return tuple(filter(None, [self._instruments.identity]))
+
+    @property
+    def of_labels(self) -> bool:
+        """Whether a column is made of labels."""
+        return self._of_labels
+
+    def add(self, responses: Sequence[ProductionResponse]) -> None:
+        """Take a batch in; the first ones are held until there are rows enough to lay bins by."""
+        table = self._table(responses)
+        if self._state is not None:
+            self._state.update(table)
+            return
+        self._held.append(table)
+        self._n_held += _rows(table)
+        if self._n_held >= FREEZE_ROWS:
+            self._freeze()
+
+    def _freeze(self) -> tuple[Layout, State]:
+        layout = self._instruments.freeze(self._held)
+        state = self._instruments.state(layout)
+        for table in self._held:
+            state.update(table)
+        self._layout, self._state, self._held = layout, state, []
+        return layout, state
+
+    def files(self) -> dict[str, bytes]:
+        """The layout and the state."""
+        if self._layout is None or self._state is None:
+            self._freeze()
+        assert self._layout is not None  # it is frozen now
+        return _files(self._name, self._layout, self._state)
 
 
 def freeze_from(
@@ -179,17 +233,8 @@ def freeze_from(
     if sum(map(_rows, tables)) < definition.monitor.drift.least_n:
         return None
     layout = instruments.freeze(tables)
-    _keep(folder / f"reference-{identity}", "first interval", layout, None)
+    _keep(folder / f"reference-{identity}", "first interval", layout)
     return layout
-
-
-def _until(tables: Iterator[Any], rows: int) -> Iterator[Any]:
-    seen = 0
-    for table in tables:
-        yield table
-        seen += _rows(table)
-        if seen >= rows:
-            return
 
 
 def _rows(table: Any) -> int:
@@ -208,18 +253,20 @@ def _kept_layout(place: Path, instruments: Instruments) -> Layout | None:
     return layout
 
 
-def _keep(place: Path, name: str, layout: Layout, state: State | None) -> None:
-    about = {"name": name, "layout_digest": layout.digest, "n": state.n if state is not None else 0}
-    files = {_ABOUT: json.dumps(about, indent=1).encode() + b"\n", _LAYOUT: layout.to_bytes()}
-    if state is not None:
-        files[STATE] = state.to_bytes()
+def _keep(place: Path, name: str, layout: Layout) -> None:
     try:
         with atomic_folder(place) as temporary:
-            write_sealed(temporary, files)
+            write_sealed(temporary, _files(name, layout, None))
     except FileExistsError:
         return  # another process froze the same
     except OSError as error:
         raise EvalHarnessError(f"{place}: the reference cannot be kept: {error}") from error
+
+
+def _files(name: str, layout: Layout, state: State | None) -> dict[str, bytes]:
+    about = {"name": name, "layout_digest": layout.digest, "n": state.n if state is not None else 0}
+    files = {_ABOUT: json.dumps(about, indent=1).encode() + b"\n", _LAYOUT: layout.to_bytes()}
+    return files if state is None else {**files, STATE: state.to_bytes()}
 
 
 def window_of(definition: Definition) -> Interval:

@@ -3,12 +3,12 @@
 First the rows say that their files are removed, in one transaction under the lease; then the folders go, each by a
 rename, so that nobody sees half of one. Who is killed in between leaves folders that no row names: they are found by
 their names and go the next time. The runs that the monitor has made of its suite go with their intervals.
+Texts of references go when they are so old themselves (`forget_texts`).
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, select, update
 
-from evalharness.core.alive import owned_name
 from evalharness.core.errors import EvalHarnessError, UsageError
 from evalharness.core.files import remove_abandoned
 from evalharness.record import RunRegistry
@@ -25,7 +24,8 @@ from evalharness.record.database import reading, writing
 from evalharness.record.monitor_tables import INTERVALS, MONITORS
 
 from .alerts.store import load
-from .files import folder_name, monitor_folder
+from .files import folder_name, monitor_folder, remove_folder
+from .forget_texts import forget_texts
 from .lease import Lease, confirm
 from .references import earlier
 from .schedule import Interval
@@ -63,7 +63,8 @@ def remove_old(tools: Tools, definition: Definition, lease: Lease) -> int:
     remove_abandoned(folder)
     doomed = [path for path, end in _folders(folder) if end <= until and _interval_of(path) not in kept]
     for path in doomed:
-        _remove(path)
+        remove_folder(path)
+    forget_texts(folder, now - timedelta(days=days))
     _remove_runs(tools, definition, until, kept)
     return len(doomed)
 
@@ -129,14 +130,6 @@ def _folders(folder: Path) -> Iterator[tuple[Path, datetime]]:
 def _moment(text: str) -> datetime:
     form = _FORM if "." not in text else _FORM.replace("%SZ", "%S.%fZ")
     return datetime.strptime(text, form).replace(tzinfo=UTC)
-
-
-def _remove(path: Path) -> None:
-    # What cannot be removed now is found again the next time.
-    with suppress(OSError):
-        doomed = path.with_name(owned_name(path.name, "tmp"))
-        path.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _remove_runs(tools: Tools, definition: Definition, until: datetime, kept: Collection[str]) -> None:

@@ -82,6 +82,11 @@ class Scored:
         return self.metric.interval == "proportion"
 
     @property
+    def needs_label(self) -> bool:
+        """Whether responses without a label have none of it."""
+        return bool(self.metric.needs & {"references", "target"}) or self._shows_reference
+
+    @property
     def _shows_reference(self) -> bool:
         """Whether judges are shown the label."""
         return self.judging is not None and bool(_names(self.judging) & {"reference", "references"})
@@ -93,7 +98,7 @@ class Scored:
         if response.output is None and response.prediction is None and response.error is None:
             return None
         gold = response.label
-        if gold is None and (self.metric.needs & {"references", "target"} or self._shows_reference):
+        if gold is None and self.needs_label:
             return None
         sample = Sample(
             id=response.id,

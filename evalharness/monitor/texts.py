@@ -3,7 +3,8 @@
 States hold numbers and words, no texts. Where `examples` is given, so many responses are drawn by the hash of their
 ids; of these and as many of the reference come the words that moved most, the texts that are typical of either side,
 and, where texts are embedded, a map: both sides' vectors in the plane of the reference's first two principal
-components. They lie in the interval's folder and go with it (`retention_days`).
+components. They lie in the interval's folder and go with it (`retention_days`); those of the reference that lie there
+go when they are so old themselves.
 """
 
 from __future__ import annotations
@@ -13,30 +14,26 @@ import heapq
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from evalharness.core.canonical import digest
 from evalharness.core.drifting import DriftFinding
-from evalharness.core.errors import EvalHarnessError
-from evalharness.core.files import atomic_folder
 from evalharness.core.production import ProductionResponse
 from evalharness.stats.arrays import Floats, np
 from evalharness.suite.monitor_entry import PathReference, RunReference, WindowReference
 
 from .describe import Watch, watches_of
-from .files import read_sealed, write_sealed
-from .fixed_reference import fixed_reference
+from .forget_texts import TEXTS, VECTORS, Row, texts_bytes, younger
 from .parts import Found, Responses, Setting
 from .references import earlier
 
-__all__ = ["TEXTS", "TextPart", "plane"]
+if TYPE_CHECKING:
+    from .define import Definition
 
-TEXTS: Final = "texts.json"
-_VECTORS: Final = "texts.npz"
+__all__ = ["TEXTS", "TextKeeper", "TextPart", "plane"]
+
 _LONGEST: Final = 2_000
 _SIDES: Final = ("input", "output")
-
-Row = dict[str, Any]
 
 
 class _Drawn:
@@ -77,14 +74,22 @@ class _Side:
     def texts(self, side: str) -> list[str | None]:
         return [row.get(side) for row in self.rows]
 
+    def younger(self, until: datetime | None) -> _Side:
+        """Those from after `until`."""
+        if until is None:
+            return self
+        places = younger(self.rows, until)
+        vectors = {name: rows[places] for name, rows in self.vectors.items()}
+        return _Side([self.rows[place] for place in places], vectors, self.name)
+
     def files(self) -> dict[str, bytes]:
         """What another interval reads of it."""
-        found = {TEXTS: _json({"current": {"texts": self.rows}})}
+        found = {TEXTS: texts_bytes({"current": {"texts": self.rows}})}
         if self.vectors:
             data = io.BytesIO()
             kept: dict[str, Any] = {name: rows.astype(np.float16) for name, rows in self.vectors.items()}
             np.savez_compressed(data, **kept)
-            found[_VECTORS] = data.getvalue()
+            found[VECTORS] = data.getvalue()
         return found
 
     @classmethod
@@ -92,8 +97,8 @@ class _Side:
         """What `files` wrote."""
         rows = json.loads(files[TEXTS])["current"]["texts"]
         vectors: dict[str, Floats] = {}
-        if _VECTORS in files:
-            with np.load(io.BytesIO(files[_VECTORS]), allow_pickle=False) as found:
+        if VECTORS in files:
+            with np.load(io.BytesIO(files[VECTORS]), allow_pickle=False) as found:
                 vectors = {key: found[key].astype(np.float64) for key in found.files}
         return cls(rows, vectors, name)
 
@@ -121,30 +126,18 @@ class TextPart:
         rows = self._drawn.rows
         if not rows:
             return Found()
-        own = self._embedded(rows)
+        own = _embedded(self._setting, rows)
         files = own.files()
         reference = self._reference()
         body: dict[str, Any] = {"current": {"texts": rows}}
+        note = ""
         if reference is not None and reference.rows:
-            body |= {"reference": {"name": reference.name, "texts": reference.rows}} | _told_apart(reference, own)
-        return Found(files={**files, TEXTS: _json(body)})
-
-    def _embedded(self, rows: Sequence[Row]) -> _Side:
-        embedded = [one for one in self._watches if any(one.side in row for row in rows)]
-        vectors = {}
-        for watch in embedded:
-            self._setting.beat()
-            assert watch.encoder is not None  # `_watches` are embeddings
-            vectors[watch.column] = watch.encoder.vectors([row.get(watch.side) for row in rows])
-        return _Side(rows, vectors)
-
-    @property
-    def _watches(self) -> list[Watch]:
-        given = watches_of(self._monitor.watch)
-        if not any(one.kind == "embedding" for one in given):
-            return []
-        made = watches_of(self._monitor.watch, base=self._setting.definition.base)
-        return [one for one in made if one.kind == "embedding"]
+            young = reference.younger(_oldest_kept(self._setting))
+            if young.rows:
+                body |= {"reference": {"name": young.name, "texts": young.rows}} | _told_apart(young, own)
+            else:
+                note = "no examples beside the reference's: its texts are older than retention_days"
+        return Found(files={**files, TEXTS: texts_bytes(body)}, note=note)
 
     def _reference(self) -> _Side | None:
         reference = self._monitor.reference
@@ -154,29 +147,65 @@ class TextPart:
         folder = self._setting.past.files_of(span)
         if folder is None or not (folder / TEXTS).is_file():
             return None
-        files = {name: (folder / name).read_bytes() for name in (TEXTS, _VECTORS) if (folder / name).is_file()}
+        files = {name: (folder / name).read_bytes() for name in (TEXTS, VECTORS) if (folder / name).is_file()}
         return _Side.of_files(files, str(span))
 
-    def _fixed(self) -> _Side:
+    def _fixed(self) -> _Side | None:
         """Texts of the fixed reference, drawn once and kept."""
-        definition = self._setting.definition
-        name, batches = fixed_reference(self._setting)
-        place = self._setting.past.folder / f"texts-{digest([definition.digest, name, self._monitor.examples])[:12]}"
-        if place.is_dir():
-            return _Side.of_files(read_sealed(place), name)
-        drawn = _Drawn(self._monitor.examples)
-        for batch in batches():
-            self._setting.beat()
-            drawn.add(batch)
-        side = self._embedded(drawn.rows)
-        try:
-            with atomic_folder(place) as temporary:
-                write_sealed(temporary, side.files())
-        except FileExistsError:
-            pass  # another process has drawn the same
-        except OSError as error:
-            raise EvalHarnessError(f"{place}: texts of the reference cannot be kept: {error}") from error
-        return _Side(side.rows, side.vectors, name)
+        fixed = self._setting.fixed
+        assert fixed is not None  # the reference is a fixed one
+        files = fixed.files(TextKeeper.kind)
+        return None if files is None else _Side.of_files(files, fixed.name)
+
+
+class TextKeeper:
+    """Draws texts of a fixed reference, with their vectors (`fixed_reference.Keeper`)."""
+
+    kind: Final = "texts"
+    of_labels: Final = False
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._drawn = _Drawn(setting.definition.monitor.examples)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """How many are drawn."""
+        return (str(self._setting.definition.monitor.examples),)
+
+    def add(self, responses: Responses) -> None:
+        """Draw."""
+        self._drawn.add(responses)
+
+    def files(self) -> dict[str, bytes]:
+        """The texts and their vectors."""
+        rows, until = self._drawn.rows, _oldest_kept(self._setting)
+        young = rows if until is None else [rows[place] for place in younger(rows, until)]
+        return _embedded(self._setting, young).files()
+
+
+def _oldest_kept(setting: Setting) -> datetime | None:
+    """The time up to which texts of a reference are kept no more; None where they stay."""
+    days = setting.definition.monitor.retention_days
+    return None if days is None else setting.asking.clock() - timedelta(days=days)
+
+
+def _embedded(setting: Setting, rows: Sequence[Row]) -> _Side:
+    """Texts with their vectors by each encoder that the monitor embeds them with."""
+    vectors = {}
+    for watch in _embeddings(setting.definition):
+        if any(watch.side in row for row in rows):
+            setting.beat()
+            assert watch.encoder is not None  # it is an embedding
+            vectors[watch.column] = watch.encoder.vectors([row.get(watch.side) for row in rows])
+    return _Side(rows, vectors)
+
+
+def _embeddings(definition: Definition) -> list[Watch]:
+    given = definition.monitor.watch
+    if not any(one.kind == "embedding" for one in watches_of(given)):
+        return []
+    return [one for one in watches_of(given, base=definition.base) if one.kind == "embedding"]
 
 
 def _told_apart(reference: _Side, current: _Side) -> dict[str, Any]:
@@ -227,7 +256,3 @@ def plane(reference: Floats, current: Floats) -> tuple[list[float], tuple[Floats
     axes = axes * np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])[:, None]
     explained = [float(value**2) / total for value in singular[:2]]
     return explained, ((reference - mean) @ axes.T, (current - mean) @ axes.T)
-
-
-def _json(body: object) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"

@@ -9,13 +9,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.canonical import file_digest
 from ..core.errors import RecordError, RunError, UsageError
 from ..core.files import atomic_folder, write_atomic
+from ..core.registry import suggestion
 from ..core.types import MetricResult, Request, Response, Sample
 from .manifest import RunManifest
 from .rows import RowInput, SampleRow, ScoreRow, ScoreTable, StatsRow, StatsTable
@@ -109,6 +110,20 @@ class Record:
     def results(self) -> tuple[MetricResult, ...]:
         """All figures, groups included."""
         return self.manifest.results
+
+    def of_model(self, model: str) -> Record:
+        """The record as far as it is about one model.
+
+        Raises:
+            UsageError: the model did not run.
+        """
+        tasks = tuple(one for one in self.manifest.tasks if one.model == model)
+        if not tasks:
+            known = list(dict.fromkeys(one.model for one in self.manifest.tasks))
+            near = suggestion(model, known)
+            raise UsageError(f"{self.id} has no model {model!r}{near}; its models are {', '.join(known) or 'none'}")
+        results = tuple(one for one in self.results if one.model == model)
+        return Record(self.folder, replace(self.manifest, tasks=tasks, results=results), self._checksums)
 
     def verify(self) -> None:
         """Hold every file against its checksum.

@@ -214,8 +214,9 @@ class Canary(Strict):
     )
     baseline: Text | None = Field(
         None,
-        description="What it is compared with: `suite@label`, a run id or a folder (default: the run that `reference` "
-        "names, else `gates.baseline` of the suite, else SUITE@production).",
+        description="What it is compared with: `suite@label`, a run id or a folder, or one model of such a run, "
+        "RUN:MODEL (default: the run that `reference` names, else `gates.baseline` of the suite, else "
+        "SUITE@production).",
     )
     alpha: float | None = Field(
         None,

@@ -124,7 +124,7 @@ def test_a_kill_between_rows_and_folders_leaves_nothing_behind(
     lease = bench.lease()
     bench.now = BEGIN + timedelta(hours=9)
     with monkeypatch.context() as patched:
-        patched.setattr(retention, "_remove", kill)
+        patched.setattr(retention, "remove_folder", kill)
         with pytest.raises(Killed):
             remove_old(bench.tools, bench.definition, lease)
     with reading(bench.registry.engine) as connection:

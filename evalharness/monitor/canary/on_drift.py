@@ -27,7 +27,7 @@ from ..run import StoppedError
 from ..run_reference import response_of
 from .affected import Affected, affected_samples, moved_most
 from .part import alpha_of, is_of_interval
-from .runs import find_run, in_time, made_run, promoted_name, run_id_of, suite_of
+from .runs import find_run, in_time, made_run, promoted_record, run_id_of, suite_of
 
 if TYPE_CHECKING:
     from evalharness.suite.monitor_entry import OnDrift
@@ -106,7 +106,7 @@ class OnDriftPart:
         definition, on_drift = self._setting.definition, self._on_drift
         canary = definition.monitor.canary
         given = on_drift.baseline or (canary.baseline if canary is not None else None)
-        promoted = Record.open(self._setting.registry.resolve(promoted_name(definition, given)))
+        promoted = promoted_record(self._setting, given)
         production = [one for _, _, one in sorted(self._heap, reverse=True)]
         watches = watches_of(definition.monitor.watch)
         affected = affected_samples(finding, _responses_of_task(promoted, on_drift.run), production, watches)

@@ -24,7 +24,7 @@ from ..parts import Found, Responses, Setting
 from ..run import StoppedError
 from ..schedule import Schedule
 from .anchor import JudgeDrift, anchor_rows, compare_verdicts, figures_judged_by, judged_again, moved_judges
-from .runs import find_run, in_time, made_run, promoted_name, run_id_of, suite_of
+from .runs import find_run, in_time, made_run, promoted_record, run_id_of, suite_of
 from .verdicts import PAGE, Judged, figure_rows, judge_canary
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ def _made_anchor(setting: Setting, canary: Canary, made: Made) -> Made:
 
 
 def _frozen(setting: Setting, canary: Canary, anchor: Anchor) -> Record:
-    name = anchor.run or promoted_name(setting.definition, canary.baseline)
-    return Record.open(setting.registry.resolve(name))
+    return promoted_record(setting, anchor.run or canary.baseline)
 
 
 class CanaryPart:
@@ -203,8 +202,8 @@ class CanaryPart:
         return _Judges(drifts, moved, anchor_rows(drifts), conditions)
 
     def _judged(self, record: Record, moved: Sequence[JudgeDrift]) -> tuple[Judged, Record]:
-        definition, registry = self._setting.definition, self._setting.registry
-        promoted = Record.open(registry.resolve(promoted_name(definition, self._canary.baseline)))
+        definition = self._setting.definition
+        promoted = promoted_record(self._setting, self._canary.baseline)
         judged = judge_canary(
             record,
             promoted,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.core.canonical import digest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..parts import Setting
     from ..schedule import Interval
 
-__all__ = ["find_run", "in_time", "made_run", "promoted_name", "run_id_of", "suite_of"]
+__all__ = ["find_run", "in_time", "made_run", "promoted_name", "promoted_record", "run_id_of", "suite_of"]
 
 
 def suite_of(definition: Definition) -> LoadedSuite:
@@ -47,6 +48,19 @@ def promoted_name(definition: Definition, given: str | None) -> str:
     if suite.gates is not None and isinstance(suite.gates.baseline, str):
         return suite.gates.baseline
     return f"{suite.name}@production"
+
+
+def promoted_record(setting: Setting, given: str | None) -> Record:
+    """The run that production is compared with (`promoted_name`); of RUN:MODEL, what is about that model.
+
+    Raises:
+        UsageError: there is no such run, or the model did not run in it.
+    """
+    name = promoted_name(setting.definition, given)
+    head, colon, model = name.partition(":")
+    if not (colon and head and model) or Path(name).exists() or name[1:3] in (":\\", ":/"):
+        return Record.open(setting.registry.resolve(name))
+    return Record.open(setting.registry.resolve(head)).of_model(model)
 
 
 def in_time(setting: Setting, cron: str | None = None) -> bool:

@@ -229,6 +229,42 @@ def test_the_margin_and_the_gates_decide_what_matters(world: World) -> None:
     assert "0.1" in summary
 
 
+def test_a_run_of_several_models_is_compared_with_the_one_that_is_named(world: World) -> None:
+    text = (world.folder / "suite.yaml").read_text()
+    text = text.replace("model: release,", "model: [release, second],").replace(
+        "models:\n", "models:\n  second: {backend: fake, reply: none}\n"
+    )
+    gates = "gates: {baseline: bot@production, rules: [{metric: echo.exact_match, non_inferior: {margin: 0.1}}]}\n"
+    text = text.replace("monitor:\n", f"{gates}monitor:\n")
+    named = "canary: {model: production, baseline: '%s'}"
+    (world.folder / "suite.yaml").write_text(text)
+    world.release()
+    world.mode("worse")
+    world.run(0)
+    state, summary = alerts(world)["canary"]
+    assert state == "error"
+    assert "release" in summary
+    assert "second" in summary
+    (world.folder / "suite.yaml").write_text(
+        text.replace("canary: {model: production}", named % "bot@production:relase")
+    )
+    world.run(1)
+    assert "no model 'relase'; did you mean 'release'?" in alerts(world)["canary"][1]
+    (world.folder / "suite.yaml").write_text(
+        text.replace("canary: {model: production}", named % "bot@production:release")
+    )
+    outcome = world.run(2)
+    assert alerts(world)["canary"][0] in ("ok", "resolved")
+    assert figures(world, outcome)["canary.echo.exact_match.difference"] == pytest.approx(-0.2)
+    assert alerts(world)["canary:echo.exact_match"][0] == "firing"
+    (world.folder / "suite.yaml").write_text(
+        text.replace("canary: {model: production}", named % "bot@production:second")
+    )
+    outcome = world.run(3)
+    assert figures(world, outcome)["canary.echo.exact_match.difference"] == pytest.approx(0.8)
+    assert alerts(world)["canary:echo.exact_match"][0] == "resolved"
+
+
 def test_a_single_wrong_answer_is_no_evidence(world: World) -> None:
     world.write("  canary: {model: production, margin: 0}\n")
     world.release()
