@@ -173,12 +173,15 @@ class _Checker:
                 "`model`"
             )
             yield self.problem((*base, "score"), message)
-        written = self.loaded.root.get("models")
-        every_model_is_known = written is not None and len(written.mapping) == len(self.suite.models) > 0
-        if every_model_is_known and not models_of(task, self.suite):
+        if not models_of(task, self.suite) and not self._lacks_models():
             message = "runs on no model: all models of the suite are judges; name those to be judged under `model`"
             yield self.problem((*base, "id"), message)
         yield from self._metrics(base, task)
+
+    def _lacks_models(self) -> bool:
+        """Whether models of a broken suite were left out for faults of their own: tasks may run on those."""
+        written = self.loaded.root.get("models")
+        return written is not None and len(written.mapping) > len(self.suite.models)
 
     def _explained(self, index: int, task: StudyTask) -> Iterator[Problem]:
         """A task that explains another one: what it explains, the models that it asks, its figures."""

@@ -118,6 +118,20 @@ def test_a_suite_of_judges_alone_has_nothing_to_judge(problems: Problems) -> Non
     assert "runs on no model: all models of the suite are judges" in "\n".join(p.message for p in found)
 
 
+def test_a_model_with_a_fault_of_its_own_is_no_judge(problems: Problems) -> None:
+    """It is left out of what is checked further, and its tasks do not lack a model for that."""
+    found = problems(
+        "{model: j, rubric: r}",
+        **{
+            "    model: [m, n]\n": "",
+            "  m: {backend: fake": "  m: {backend: fake, repl: x",
+            "  n: {backend: fake": "  n: {backend: fake, repl: x",
+            "  c: {backend: hf-classifier, path: x}\n": "",
+        },
+    )
+    assert ["unknown key 'repl'" in p.message for p in found] == [True, True]
+
+
 def test_variants_of_a_judge_are_named(problems: Problems) -> None:
     matrix = "\nmatrix: {j.reply: [a, b]}"
     (found,) = problems("{model: j, rubric: r}" + matrix)
