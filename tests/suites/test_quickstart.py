@@ -90,7 +90,7 @@ def test_the_second_run_asks_nothing_and_the_failing_gate_fails(first, reports, 
 NAMES = (
     "short", "text", "chapters", "example questions sentences", "inline", "reviews",
     "catalog django kjv disfl train",
-    "A causal language model and a sentiment classifier, on sentiment, translation, questions and prose.", "python",
+    "python",
     "platform Linux", "numpy", "scipy", "pandas", "sacrebleu", "nltk", "torch", "transformers", "aiohttp", "lm-eval",
     "cpu", "macro", "limit", "movie", "quickstart", "fails", "long", "classifier", "smollm2", "sentiment", "zero",
     "shot", "translate", "answer", "prose", "length", "positive", "negative", "precision_macro", "recall_macro",
