@@ -65,23 +65,25 @@ def sentences(*rooms: str) -> list[str]:
     return found
 
 
+_WORD = re.compile(r"[A-Za-z]{3,}")
+_NAME = re.compile(r"[A-Za-z0-9./:+-]*[A-Za-z0-9](?:[_@=/:]|\.(?=\w)|[0-9])[\w.@=/:+-]*")
 # Names of methods and figures, keys of suites and records, units: what a reader of Chinese reads in Latin letters, too.
 # fmt: off
 TERMS = (
     "evalharness", "JavaScript", "JSON", "Chrome", "Firefox", "Safari", "UTC", "Elo", "Bradley", "Terry",
     "Krippendorff", "Cohen", "Spearman", "Kendall", "Benjamini", "Hochberg", "Yekutieli", "Holm", "Dirichlet",
-    "McNemar mid", "Tango", "Wasserstein", "CDF", "AUC", "PSI", "wilson", "bootstrap", "jackknife score", "bca", "max",
-    "order statistics", "no variation", "samples parquet", "shap", "permutation", "html", "pip install", "MiB",
-    "nat", "PgDn", "PgUp", "Home", "End", "Enter", "Esc", "on_error", "changed", "demographic_parity", "equalized_odds",
-    "bradley terry", "student",
+    "McNemar mid", "Tango", "Wasserstein", "CDF", "AUC", "PSI", "wilson", "bootstrap", "jackknife score", "bca",
+    "max", "order statistics", "no variation", "samples parquet", "shap", "permutation", "html", "pip install",
+    "MiB", "nat", "Cramér", "omnibus", "levels", "PgDn", "PgUp", "Home", "End", "Enter", "Esc", "on_error",
+    "changed", "demographic_parity", "equalized_odds", "bradley terry", "student",
 )
 # fmt: on
 
 
 class _Seen(HTMLParser):
-    """The text of a page and of what names its parts; names and texts of the user stand in `bdi`, `code` and `pre`."""
+    """The text of a page and of what names its parts; commands, keys and whole texts of the user are left out."""
 
-    _HIDDEN = frozenset(("script", "style", "code", "pre", "bdi", "kbd"))
+    _HIDDEN = frozenset(("script", "style", "code", "pre", "kbd"))
     _VOID = frozenset(("meta", "link", "br", "input", "path", "rect", "circle", "line", "hr", "img"))
 
     def __init__(self) -> None:
@@ -109,8 +111,11 @@ class _Seen(HTMLParser):
 
 
 def english(page: str, names: Iterable[str] = ()) -> list[str]:
-    """The texts of `page` that hold a word in Latin letters which is neither a term nor one of `names`."""
+    """The texts of `page` that hold a word in Latin letters which is neither a term nor one of `names`.
+
+    What holds a sign or a figure within, as in `qa.f1@length`, `lang=de` and `latency_p95_s`, is the name of something.
+    """
     seen = _Seen()
     seen.feed(page)
-    known = {word.lower() for name in (*TERMS, *names) for word in re.findall(r"[A-Za-z_]{3,}", name)}
-    return [text for text in seen.found if {w.lower() for w in re.findall(r"[A-Za-z_]{3,}", text)} - known]
+    known = {word.lower() for name in (*TERMS, *names) for word in _WORD.findall(name)}
+    return [text for text in seen.found if {w.lower() for w in _WORD.findall(_NAME.sub(" ", text))} - known]

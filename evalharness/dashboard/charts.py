@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from ..core.canonical import digest
 from ..core.files import cache_dir, write_atomic
+from ..core.language import spoken
 from ..report.charts import Chart, can_draw, svg_of
 from ..report.charts.render import interactive_spec
 from ..report.page import embed_json
@@ -38,7 +39,7 @@ class Drawn:
     @classmethod
     def of(cls, chart: Chart) -> Drawn:
         """Draw it, or take the drawing of before: the same chart is mostly asked for again."""
-        key = digest([chart.title, chart.description, chart.spec])
+        key = digest([spoken(), chart.title, chart.description, chart.spec])
         with _lock:
             found = _drawn.get(key)
             if found is not None:

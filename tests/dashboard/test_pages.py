@@ -197,6 +197,16 @@ def test_pages_speak_the_language_of_the_visitor(admin: Any) -> None:
     assert "评测套件" in page
 
 
+def test_what_pages_share_with_reports_speaks_it_too(admin: Any, world: World) -> None:
+    first, second = world.runs[:2]
+    path = f"/compare?run={second}&run={first}&baseline={first}"
+    page = admin.get(path, headers={"accept-language": "zh"}).text
+    assert " 对比 " in page
+    assert "各项指标只计双方共有的样本；区间为配对差值的 95% 置信区间。p 值在全表范围内校正" in page
+    # The next visitor is another one.
+    assert "intervals are 95 % of the paired difference. P-values" in admin.get(path).text
+
+
 def test_running_files(tmp_path: Any) -> None:
     now = [100.0]
     file = RunningFile(tmp_path, "suite.yaml", clock=lambda: now[0])

@@ -36,10 +36,11 @@ ROOM = "evalharness.report"
 # fmt: off
 NAMES = (
     "quick", "small", "large", "sentiment", "translate", "accuracy", "confusion_matrix", "latency_p95_s", "bleu",
-    "chrf", "neg", "pos", "language", "candidate", "baseline", "tuned", "base", "new", "old", "triage", "before", "now",
-    "characters", "output", "latency_s", "distance", "anderson_darling", "alert", "missing", "script", "quick abcd",
-    "good film",
-    "backend", "weights", "data", "prompt", "generation", "kind",
+    "chrf", "neg", "pos", "language", "candidate", "baseline", "tuned", "base", "new", "old", "triage", "before",
+    "now", "characters", "output", "latency_s", "distance", "anderson_darling", "alert", "missing", "script",
+    "quick abcd", "good film", "fine", "gender", "Smoke test", "a note", "on the mat", "box", "Is it faithful",
+    "W" * 200, "bad", "other", "summarise", "medium", "reviews", "python", "odd", "columns were left out", "empty",
+    "refund", "suite", "backend", "weights", "data", "prompt", "generation", "kind",
 )
 # fmt: on
 
