@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from evalharness.core.types import Kind, LogLikelihood, Response, Sample
+from evalharness.core.types import FAILED_STATES, Kind, LogLikelihood, Response, Sample
 
 from .base import NEEDS_TARGET, PROPORTION, MeanMetric
 
@@ -63,16 +63,19 @@ class ChoiceAccuracy(MeanMetric):
     kinds = _CHOICES
     needs = NEEDS_TARGET
     interval = PROPORTION
-    scores_blank = False
     total = "correct"
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
-        return [
-            float(best_choice(sample.choices, response.loglikelihoods, normalize=self.normalize) == sample.target)
-            if sample.target is not None and sample.choices and len(sample.choices) == len(response.loglikelihoods)
-            else None
-            for sample, response in zip(samples, responses, strict=True)
-        ]
+        return [self._right(sample, response) for sample, response in zip(samples, responses, strict=True)]
+
+    def _right(self, sample: Sample, response: Response) -> float | None:
+        if sample.target is None or not sample.choices:
+            return None
+        if response.status in FAILED_STATES:
+            return 0.0
+        if len(sample.choices) != len(response.loglikelihoods):
+            return None
+        return float(best_choice(sample.choices, response.loglikelihoods, normalize=self.normalize) == sample.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,6 @@ class MutualInfoAccuracy(MeanMetric):
     kinds = _CHOICES
     needs = NEEDS_TARGET
     interval = PROPORTION
-    scores_blank = False
     total = "correct"
     unconditional: ClassVar[bool] = True
 
@@ -105,7 +107,11 @@ class MutualInfoAccuracy(MeanMetric):
     def _right(sample: Sample, response: Response) -> float | None:
         alone = (response.meta or {}).get("unconditional")
         n = len(sample.choices)
-        if sample.target is None or not n or len(response.loglikelihoods) != n:
+        if sample.target is None or not n:
+            return None
+        if response.status in FAILED_STATES:
+            return 0.0
+        if len(response.loglikelihoods) != n:
             return None
         if not isinstance(alone, Sequence) or isinstance(alone, str) or len(alone) != n:
             return None

@@ -279,7 +279,8 @@ record without asking a model. The first number of a row says whether the sample
 a reference or a target is left out, and is no part of the figure's n. The answer is what `extract` read, else the
 output without white space at its ends. An answer that could not be read is wrong. A call that failed is treated as the
 suite's `on_error` says; where it counts as wrong, it is worth 0 even if the right answer is the empty text, and lacks
-every word in the error rates (`wer`, `cer`, `ter`), of which lower is better.
+every word in the error rates (`wer`, `cer`, `ter`), of which lower is better. Figures of times, probabilities,
+likelihoods and variety leave it out all the same, which their n tells.
 
 Intervals are two-sided at the suite's `confidence`. Proportions get Wilson's interval. Means within bounds get Wilson's
 at their effective sample size with a t quantile (score t), and so do corpus figures, by the jackknife's standard error.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evalharness.core.types import LogLikelihood, Response, Sample
-from evalharness.metrics.choices import ChoiceAccuracy
+from evalharness.metrics.choices import ChoiceAccuracy, MutualInfoAccuracy
 
 CHOICES = ("a", "bb", "çç", "a much longer one")
 
@@ -59,3 +59,14 @@ def test_what_is_not_measured():
     bare = Response(key="0", text="a", answer="a")
     assert not ChoiceAccuracy().sample_stats([sample], [bare]).any()
     assert np.array_equal(ChoiceAccuracy().sample_stats([sample], [response]), [[1.0, 1.0]])
+
+
+@pytest.mark.parametrize("metric", [ChoiceAccuracy(), ChoiceAccuracy(normalize="chars"), MutualInfoAccuracy()])
+def test_a_failed_call_that_counts_as_wrong_is_wrong_here_too(metric):
+    # As with `accuracy` of the same task: the runner hands on failed calls only where they count as wrong.
+    assert metric.scores_blank
+    sample, _ = item([-1, -2, -3, -4], 0)
+    unlabelled = Sample(id="1", digest="", prompt="?", choices=CHOICES)
+    failed = Response(key="0", status="error", text="")
+    assert metric.values([sample, unlabelled], [failed, failed]) == [0.0, None]
+    assert metric.values([sample], [Response(key="0", text="a")]) == [None]
