@@ -25,7 +25,7 @@ from .cases import decided_by
 from .decide import show
 from .looks import as_result
 from .select import rule_name
-from .share_power import POWER, Found, found_pairs, found_quantile, found_share
+from .share_power import POWER, Found, found_pairs, found_quantile, found_share, variance_at_looks
 from .spread import Spread, spread_of
 
 if TYPE_CHECKING:
@@ -160,15 +160,16 @@ def _found(case: _Case, spread: Spread, distance: float | None, test: RuleTest, 
         return found_share(rule, spread, n, test.level, least)
     if is_share and test.stop is None and rule.kind in ("non_inferior", "max_regression") and not spread.clustered:
         return found_pairs(rule.number, spread.variance, n, test.level, least)
+    variance = variance_at_looks(rule, spread) if is_share and test.stop is not None else spread.variance
     eta = test.drift((1 + POWER) / 2 if both else POWER)
-    detectable = test.drift(POWER) * math.sqrt(spread.variance / n)
+    detectable = test.drift(POWER) * math.sqrt(variance / n)
     if distance is None:
         return Found(detectable)
-    power = test.power(distance / math.sqrt(spread.variance / n))
+    power = test.power(distance / math.sqrt(variance / n))
     power = max(2 * power - 1, 0.0) if both else power
     if distance <= 0:
         return Found(detectable, power)
-    needed = math.ceil(eta**2 * spread.variance / distance**2 * (1 - 1e-9))
+    needed = math.ceil(eta**2 * variance / distance**2 * (1 - 1e-9))
     return Found(detectable, power, max(needed, least or 0, 2))
 
 

@@ -16,12 +16,21 @@ import numpy as np
 
 from ..core.protocols import Array, Metric
 from ..stats.one_sided import bisected, power_of_share
-from ..stats.paired_exact import power_of_pairs
+from ..stats.paired_exact import power_of_pairs, restricted_share
 from ..stats.power import pairs_for_margin, samples_for_proportion
 from ..suite.schema import Rule
 from .spread import Spread
 
-__all__ = ["POWER", "Found", "PairsPower", "SharePower", "found_pairs", "found_quantile", "found_share"]
+__all__ = [
+    "POWER",
+    "Found",
+    "PairsPower",
+    "SharePower",
+    "found_pairs",
+    "found_quantile",
+    "found_share",
+    "variance_at_looks",
+]
 
 POWER = 0.8
 _MOST_SAMPLES = 10_000_000
@@ -136,3 +145,23 @@ def _needed(test: SharePower, truth: float, least: int | None) -> int | None:
 
 def _at_least(found: int | None, least: int | None) -> int | None:
     return None if found is None else max(found, least or 0)
+
+
+def variance_at_looks(rule: Rule, spread: Spread) -> float:
+    """The variance of right and wrong answers by which looks at several times are planned.
+
+    Their test assumes the variance at the rule's limit, which is mostly larger than the answers' own. Of a share that
+    one is taken, of pairs, where their own counts for more, the mean of both: in simulations of five looks at 60 to
+    1,200 answers or pairs the power so promised is the gate's within 5 points, mostly 3, where their own variance alone
+    promises up to 14 too much.
+    """
+    limit = rule.number
+    if not 0 < limit < 1:
+        return spread.variance
+    if not rule.is_paired:
+        return limit * (1 - limit) * spread.design
+    if spread.clustered or rule.kind not in ("non_inferior", "max_regression"):
+        return spread.variance
+    half = min(spread.variance, 1.0) / 2
+    at_limit = 2 * float(restricted_share(half, half, 1.0, -limit)) - limit * (1 + limit)
+    return (spread.variance + at_limit) / 2
