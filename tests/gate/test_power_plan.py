@@ -104,7 +104,7 @@ def test_stopping_when_decided_takes_what_its_looks_take():
     assert looked.alpha < once.alpha
     assert looked.power < once.power
     (there,) = plans({"non_inferior": {"margin": looked.detectable}}, n=2_000, stop=stop)
-    assert there.power == pytest.approx(0.8, abs=1e-6)
+    assert there.power == pytest.approx(0.8, abs=1e-4)
 
 
 def test_equivalence_needs_both_sides():
