@@ -250,6 +250,12 @@ def _warnings(
             "counts as no loss, or write superior: true"
         )
         return
+    if rule.kind == "max_relative_drop" and rule.number >= 1 and figure.metric.higher_is_better:
+        yield (
+            f"{name}: cannot be won: a drop by {100 * rule.number:.12g} % can never be exceeded; it is a share, and "
+            "5 % are 0.05"
+        )
+        return
     if rule.kind == "max_relative_drop" and spread.baseline_value is not None and spread.baseline_value <= 0:
         yield (
             f"{name}: cannot be won: the baseline's figure is {show(spread.baseline_value)}, and a share of that is no "

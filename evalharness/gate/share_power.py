@@ -87,8 +87,8 @@ class PairsPower:
 
 
 def _samples_from(guess: int, power_at: Callable[[int], float], wanted: float) -> int | None:
-    """The fewest samples with the power `wanted`, to 1 %, from nine tenths of `guess` on; None for too many."""
-    n = max(2, math.floor(0.9 * guess))
+    """The fewest samples with the power `wanted`, to 1 %, from half of `guess` on; None for too many."""
+    n = max(2, math.floor(0.5 * guess))
     while power_at(n) < wanted:
         n += max(1, n // 100)
         if n > _MOST_SAMPLES:

@@ -200,3 +200,5 @@ def test_a_relative_drop_of_nothing_cannot_be_won(make_run):
     metric = Accuracy().for_task(("no", "yes"))
     (plan,) = plan_rules(rules, [PlannedFigure("qa", "m", "accuracy", metric, 50)], baseline=nothing)
     assert "cannot be won: the baseline's figure is 0" in plan.warnings[0]
+    (plan,) = plans({"max_relative_drop": 5})
+    assert "a drop by 500 % can never be exceeded" in plan.warnings[0]
