@@ -156,7 +156,9 @@ def _found(case: _Case, spread: Spread, distance: float | None, test: RuleTest, 
     if spread.values is not None and test.stop is None:
         return found_quantile(rule, figure.metric, spread.values, n, test.level, least)
     is_share = figure.metric.interval == "proportion" and figure.repeats == 1
-    if is_share and test.stop is None and not rule.is_paired and 0 < rule.number < 1:
+    # Answers that are all alike are no chance at all: the last look alone tells whether they pass.
+    certain = spread.expected in (0.0, 1.0)
+    if is_share and (test.stop is None or certain) and not rule.is_paired and 0 < rule.number < 1:
         return found_share(rule, spread, n, test.level, least)
     if is_share and test.stop is None and rule.kind in ("non_inferior", "max_regression") and not spread.clustered:
         return found_pairs(rule.number, spread.variance, n, test.level, least)

@@ -192,6 +192,9 @@ def test_a_rate_of_nothing_is_known(make_run):
     assert plan.power == 1
     assert plan.samples_needed == 59
     assert "all alike" in plan.variance_from
+    stop = StopWhenDecided.model_validate(True)
+    (looked,) = plan_rules(rules, [PlannedFigure("qa", "m", "accuracy", metric, 160)], past=past, stop=stop)
+    assert looked.power == 1
 
 
 def test_a_relative_drop_of_nothing_cannot_be_won(make_run):
