@@ -1,8 +1,8 @@
 """The power of the gate's own tests of right and wrong answers: exact counts, which normal formulas overstate.
 
 At 160 pairs of which 8 % differ, the normal formula promises 72 % for a margin of 5 points; the gate passes 68 %, and
-this says 65 %. So a plan asks the tests that the gate will use. Counts are whole and the power goes up in steps, so that the samples needed
-are the fewest from a first guess on that have it.
+this says 65 %. So a plan asks the tests that the gate will use. Counts are whole and the power goes up in steps, so
+that the samples needed are the fewest from half of a first guess on that have it.
 """
 
 from __future__ import annotations
