@@ -45,7 +45,7 @@ def best_case(rule: Rule, figure: PlannedFigure, n: int, *, clustered: bool = Fa
         # Order statistics count what lies on either side of the limit: of too few values they bound nothing.
         kernel = OrderStatistic(np.full(n, rule.number), q)
         evidence = Evidence(rule.number, n, "order statistics", kernel)
-        return BestCase(Question(((rule.number, _side(rule)),)), evidence, f"{n:,} answers on the right side of it")
+        return BestCase(Question(((rule.number, _side(rule)),)), evidence, f"{n:,} answers on its right side")
     if n < 1 or not math.isfinite(high - low):
         return None
     if not rule.is_paired:

@@ -170,8 +170,8 @@ class GateLooks:
         paired = _paired(found, other)
         relative = entry.rule.number if entry.rule.kind == "max_relative_drop" else 0.0
         before = figure_of(metric, paired.baseline) if relative else 0.0
-        if relative and not before > 0:
-            return None  # a share of nothing is no drop
+        if relative and (not before > 0 or (relative >= 1 and metric.higher_is_better)):
+            return None  # a share of nothing is no drop, and one by all or more is none that could be exceeded
         if worst_case:
             return bounded_paired(metric, paired, n_failed, seed=self._seed, relative=relative), relative * before
         evidence = paired_evidence(

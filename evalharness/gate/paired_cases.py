@@ -120,6 +120,9 @@ def _compared(
         return replace(case, decision=Decision("fail", nothing))
     if math.isnan(plain.regression):
         return replace(case, decision=decide_point(_NAN, 0.0, "at_least"))
+    if relative >= 1 and metric.higher_is_better:
+        text = f"a drop by {100 * relative:.12g} % can never be exceeded: it is a share, and 5 % are 0.05"
+        return replace(case, decision=Decision("fail", text))
     if relative and before <= 0:
         text = f"a share of {show(before)} is no drop that could be allowed; use max_regression for this figure"
         # Any rise above 0 is more than a share of it; what is not worse breaks nothing, and shows nothing either.

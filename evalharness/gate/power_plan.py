@@ -25,7 +25,7 @@ from .cases import decided_by
 from .decide import show
 from .looks import as_result
 from .select import rule_name
-from .share_power import POWER, Found, found_pairs, found_quantile, found_share
+from .share_power import POWER, Found, found_pairs, found_quantile, found_share, variance_at_looks
 from .spread import Spread, spread_of
 
 if TYPE_CHECKING:
@@ -156,19 +156,22 @@ def _found(case: _Case, spread: Spread, distance: float | None, test: RuleTest, 
     if spread.values is not None and test.stop is None:
         return found_quantile(rule, figure.metric, spread.values, n, test.level, least)
     is_share = figure.metric.interval == "proportion" and figure.repeats == 1
-    if is_share and test.stop is None and not rule.is_paired and 0 < rule.number < 1:
+    # Answers that are all alike are no chance at all: the last look alone tells whether they pass.
+    certain = spread.expected in (0.0, 1.0)
+    if is_share and (test.stop is None or certain) and not rule.is_paired and 0 < rule.number < 1:
         return found_share(rule, spread, n, test.level, least)
     if is_share and test.stop is None and rule.kind in ("non_inferior", "max_regression") and not spread.clustered:
         return found_pairs(rule.number, spread.variance, n, test.level, least)
+    variance = variance_at_looks(rule, spread) if is_share and test.stop is not None else spread.variance
     eta = test.drift((1 + POWER) / 2 if both else POWER)
-    detectable = test.drift(POWER) * math.sqrt(spread.variance / n)
+    detectable = test.drift(POWER) * math.sqrt(variance / n)
     if distance is None:
         return Found(detectable)
-    power = test.power(distance / math.sqrt(spread.variance / n))
+    power = test.power(distance / math.sqrt(variance / n))
     power = max(2 * power - 1, 0.0) if both else power
     if distance <= 0:
         return Found(detectable, power)
-    needed = math.ceil(eta**2 * spread.variance / distance**2 * (1 - 1e-9))
+    needed = math.ceil(eta**2 * variance / distance**2 * (1 - 1e-9))
     return Found(detectable, power, max(needed, least or 0, 2))
 
 
@@ -247,6 +250,12 @@ def _warnings(
         yield (
             f"{name}: a margin of 0 passes only what is better than the baseline beyond doubt; give a margin that "
             "counts as no loss, or write superior: true"
+        )
+        return
+    if rule.kind == "max_relative_drop" and rule.number >= 1 and figure.metric.higher_is_better:
+        yield (
+            f"{name}: cannot be won: a drop by {100 * rule.number:.12g} % can never be exceeded; it is a share, and "
+            "5 % are 0.05"
         )
         return
     if rule.kind == "max_relative_drop" and spread.baseline_value is not None and spread.baseline_value <= 0:

@@ -154,6 +154,13 @@ def test_a_share_of_nothing_is_no_drop(make_run):
     assert evaluate_gates(slower, gates(rule), baseline=at_once).state == "fail"
 
 
+def test_a_relative_drop_that_nothing_can_exceed_fails(runs):
+    current, baseline = runs(900, 100)
+    (verdict,) = evaluate_gates(current, gates({"max_relative_drop": 5}), baseline=baseline).verdicts
+    assert verdict.state == "fail"
+    assert "a drop by 500 % can never be exceeded: it is a share, and 5 % are 0.05" in verdict.reason
+
+
 def test_a_verdict_counts_changed_samples_only_where_samples_have_values(make_run):
     now, before = (make_run(shuffled(100, seed=seed), metrics=["accuracy", "mcc"]) for seed in (1, 2))
     rules = [{"metric": f"qa.{name}", "superior": True} for name in ("accuracy", "mcc")]
