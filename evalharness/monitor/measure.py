@@ -204,6 +204,7 @@ def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | 
             figures=(*measured.figures, *found.figures),
             files={**measured.files, **found.files},
             conditions=(*measured.conditions, *found.conditions),
+            deployments=(*measured.deployments, *found.deployments),
         )
         remarks += [found.remark] if found.remark else []
         notes += [found.note] if found.note else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -38,7 +39,7 @@ class FigureRow(NamedTuple):
 class Measurement:
     """What was read of an interval, measured and found; `files` go into its folder beside `window.json`.
 
-    `remark` is said of the drift that was found.
+    `remark` is said of the drift that was found; `deployments` are what was put into production meanwhile, and when.
     """
 
     status: Literal["compared", "no_reference", "no_data"]
@@ -56,6 +57,7 @@ class Measurement:
     pictures: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     remark: str = ""
+    deployments: tuple[tuple[datetime, str], ...] = ()
 
 
 class Past(Protocol):
