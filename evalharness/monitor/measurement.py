@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from evalharness.core.drifting import DriftFinding
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from .define import Definition
     from .schedule import Interval
 
-__all__ = ["FigureRow", "IntervalStatus", "Measure", "Measurement", "Past"]
+__all__ = ["QUARANTINE", "FigureRow", "IntervalStatus", "Measure", "Measurement", "Past"]
+
+QUARANTINE: Final = "quarantine.jsonl"
+"""The rows of the interval's source that could not be read, with their places."""
 
 IntervalStatus = Literal["compared", "no_reference", "no_data", "error", "skipped"]
 """compared: with the reference; no_reference: measured, and there is nothing yet to compare with; no_data: there were
