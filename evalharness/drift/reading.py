@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.drifting import ColumnKind
 from ..core.errors import DataError, Place, Problem, UsageError
+from .mixed_lines import mixed_table
 from .table import Table
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def read_table(
     if not batches:
         raise UsageError(f"{path} holds no rows")
     try:
-        whole = pa.concat_tables(batches, promote_options="permissive")
+        several = len(batches) > 1
+        whole = pa.concat_tables(_of_one_type(batches), promote_options="permissive") if several else batches[0]
     except pa.ArrowException as error:
         raise UsageError(f"the rows of {path} do not have one type a column: {error}") from error
     return Table.of(
@@ -93,6 +95,28 @@ def read_table(
         like=like,
         what=str(path),
     )
+
+
+def _of_one_type(tables: Sequence[pa.Table]) -> Sequence[pa.Table]:
+    """Tables whose columns are texts in all where they are texts in one: a number may come as text further down."""
+    import pyarrow as pa
+
+    types: dict[str, set[Any]] = {}
+    for table in tables:
+        for field in table.schema:
+            types.setdefault(field.name, set()).add(field.type)
+    texts = {name for name, found in types.items() if len(found) > 1 and pa.string() in found}
+    return [_as_text(table, texts) for table in tables] if texts else tables
+
+
+def _as_text(table: pa.Table, names: Collection[str]) -> pa.Table:
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        nested = pa.types.is_nested(field.type) or field.type == pa.string()
+        if field.name in names and not nested:
+            table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
+    return table
 
 
 def stream_tables(
@@ -182,9 +206,7 @@ def _jsonl(file: Path, rows: int) -> Iterator[Any]:
                 read = json.ReadOptions(use_threads=False, block_size=max(_BLOCK, len(text) + 1))
                 try:
                     table = json.read_json(io.BytesIO(text), parse_options=options, read_options=read)
-                except pa.ArrowException as error:
-                    last = number + len(lines) - 1
-                    message = f"no JSON objects of one shape between here and line {last}: {str(error)[:300]}"
-                    raise DataError([Problem(Place(str(file), number), "", message)]) from error
+                except pa.ArrowException:
+                    table = mixed_table(lines, file, number)
                 yield from table.combine_chunks().to_batches()
             number += len(lines)

@@ -274,7 +274,8 @@ def _column(column: pa.ChunkedArray, kind: ColumnKind, place: str) -> Column:
         if kind == "numeric":
             if pa.types.is_duration(type_of) or pa.types.is_boolean(type_of):
                 column = column.cast(pa.int64())
-            numbers = column.cast(pa.float64())
+            # Whole numbers beyond 2^53, as ids have, lose their last digits: a drift of these is none.
+            numbers = column.cast(pa.float64(), safe=not pa.types.is_integer(type_of))
             # One chunk without nulls is handed on as it lies there; a chunked array would be copied.
             plain = numbers.chunk(0) if numbers.num_chunks == 1 else numbers.combine_chunks()
             return Column(kind, np.ascontiguousarray(plain.to_numpy(zero_copy_only=False), dtype=np.float64))

@@ -19,6 +19,7 @@ from evalharness.core.errors import EvalHarnessError
 from evalharness.record.database import reading, writing
 
 from .lease import LEASE_S, Lease, LeaseLostError, acquire, confirm, holder_name, kept, release
+from .measurement import QUARANTINE
 from .retention import tidied
 from .run import Outcome, StoppedError, Tools, run_interval
 from .schedule import Interval
@@ -260,6 +261,9 @@ def told(monitor: str, interval: Interval, outcome: Outcome) -> str:
     row = outcome.row
     head = f"{monitor}: {interval}"
     responses = f"{row.n_rows:,} response{'' if row.n_rows == 1 else 's'}"
+    if row.n_quarantined:
+        bad = f"{row.n_quarantined:,} row{'' if row.n_quarantined == 1 else 's'} could not be read"
+        responses += f", {bad}{f' (see {row.path}/{QUARANTINE})' if row.path else ''}"
     match outcome.action:
         case "failed":
             left = MAX_ATTEMPTS - row.attempts
@@ -269,7 +273,7 @@ def told(monitor: str, interval: Interval, outcome: Outcome) -> str:
     revised = f" revision {row.revision}," if outcome.action == "revised" else ""
     match row.status:
         case "no_data":
-            return f"{head}:{revised} no responses"
+            return f"{head}:{revised} no responses{responses.removeprefix('0 responses')}"
         case "no_reference":
             return f"{head}:{revised} {responses}; {row.message or 'no reference yet'}"
     left_out = f"; {row.message}" if row.message else ""

@@ -16,7 +16,7 @@ from .asking import Asking
 from .canary.checks import canary_problems
 from .describe import watches_of
 from .fixed_reference import FixedReference, Keeper, forget_fixed
-from .measurement import Measurement
+from .measurement import QUARANTINE, Measurement
 from .operations import Operations, all_columns
 from .over_time import add_up, adds_up
 from .parts import Part, Setting, add_to_all, parts_of
@@ -95,6 +95,7 @@ class Measurer:
             window.add(batch)
         window.end()
         counts = reading.counts
+        bad = {QUARANTINE: reading.quarantine.to_bytes()} if counts.quarantined else {}
         inputs = [part.input_digest for part in parts if part.input_digest]
         # Labels that reach the reference later make another reference.
         inputs += [f"reference {fixed.labels_digest}"] if fixed is not None and fixed.labels_digest else []
@@ -110,10 +111,10 @@ class Measurer:
             left = f"; {counts.quarantined:,} rows could not be read" if counts.quarantined else ""
             outside = f"; {counts.outside:,} lie outside of it" if counts.outside else ""
             nothing = f"the interval has no responses{left}{outside}"
-            return _joined(Measurement("no_data", **shared, message=nothing), parts, None)
+            return _joined(Measurement("no_data", **shared, message=nothing, files=bad), parts, None)
         shared["figures"] = operations.figures()
         compared, report = self._compared(definition, interval, past, beat, kit, reference, window, shared)
-        return _joined(compared, parts, report)
+        return _joined(replace(compared, files={**compared.files, **bad}), parts, report)
 
     def _compared(
         self,
@@ -204,6 +205,7 @@ def _joined(measured: Measurement, parts: Sequence[Part], report: DriftReport | 
             figures=(*measured.figures, *found.figures),
             files={**measured.files, **found.files},
             conditions=(*measured.conditions, *found.conditions),
+            deployments=(*measured.deployments, *found.deployments),
         )
         remarks += [found.remark] if found.remark else []
         notes += [found.note] if found.note else []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from evalharness.core.drifting import DriftFinding
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from .define import Definition
     from .schedule import Interval
 
-__all__ = ["FigureRow", "IntervalStatus", "Measure", "Measurement", "Past"]
+__all__ = ["QUARANTINE", "FigureRow", "IntervalStatus", "Measure", "Measurement", "Past"]
+
+QUARANTINE: Final = "quarantine.jsonl"
+"""The rows of the interval's source that could not be read, with their places."""
 
 IntervalStatus = Literal["compared", "no_reference", "no_data", "error", "skipped"]
 """compared: with the reference; no_reference: measured, and there is nothing yet to compare with; no_data: there were
@@ -38,7 +42,7 @@ class FigureRow(NamedTuple):
 class Measurement:
     """What was read of an interval, measured and found; `files` go into its folder beside `window.json`.
 
-    `remark` is said of the drift that was found.
+    `remark` is said of the drift that was found; `deployments` are what was put into production meanwhile, and when.
     """
 
     status: Literal["compared", "no_reference", "no_data"]
@@ -56,6 +60,7 @@ class Measurement:
     pictures: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     remark: str = ""
+    deployments: tuple[tuple[datetime, str], ...] = ()
 
 
 class Past(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -55,7 +56,7 @@ class Found(NamedTuple):
     """What a part found; `files` go into the interval's folder, `conditions` to its alerts.
 
     `remark` is said of the drift that was found, in its alerts and on its page; `note` of the interval, whatever was
-    found.
+    found. `deployments` are what was put into production within the interval, and when.
     """
 
     figures: tuple[FigureRow, ...] = ()
@@ -63,6 +64,7 @@ class Found(NamedTuple):
     conditions: tuple[Condition, ...] = ()
     remark: str = ""
     note: str = ""
+    deployments: tuple[tuple[datetime, str], ...] = ()
 
 
 class Part(Protocol):
@@ -120,6 +122,12 @@ def _estimates(setting: Setting) -> Part | None:
     return EstimatePart(setting) if setting.definition.monitor.estimate else None
 
 
+def _models(setting: Setting) -> Part | None:
+    from .models import ModelsPart
+
+    return ModelsPart(setting)
+
+
 def _texts(setting: Setting) -> Part | None:
     from .texts import TextPart
 
@@ -130,7 +138,7 @@ _Make: TypeAlias = Callable[[Setting], "Part | None"]
 
 ENRICHING: Final[tuple[_Make, ...]] = (_labels, _scores)
 """What makes the parts that add to responses, in their order; None where nothing of it is asked for."""
-PARTS: Final[tuple[_Make, ...]] = (*ENRICHING, _estimates, _texts, _canary, _on_drift)
+PARTS: Final[tuple[_Make, ...]] = (*ENRICHING, _models, _estimates, _texts, _canary, _on_drift)
 """What makes the parts of an interval."""
 
 

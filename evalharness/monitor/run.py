@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine
 
-from evalharness.core.errors import EvalHarnessError
+from evalharness.core.errors import EvalHarnessError, UsageError
 from evalharness.record.database import reading, writing
+from evalharness.record.deployments import add_deployment
 
 from .conditions import Condition, Watched, Window
 from .files import Draft, folder_name, monitor_folder
@@ -147,6 +148,7 @@ def run_interval(
         conditions = _linked(conditions_of(definition.monitor, measured), place, measured)
         _observe(tools, connection, definition, interval, revision, conditions, now)
         _emit(connection, definition, interval, measured, now)
+        _mark(connection, definition, measured, now)
         if advance_to is not None:
             advance(connection, definition.name, advance_to)
         row = _written(connection, definition, interval)
@@ -261,6 +263,13 @@ def _emit(
         for one in measured.findings
     ]
     enqueue_results(connection, definition.name, target, [*figures, *findings], now)
+
+
+def _mark(connection: Connection, definition: Definition, measured: Measurement, now: datetime) -> None:
+    """Note what the responses say was deployed; the same once more changes nothing."""
+    for at, text in measured.deployments:
+        with suppress(UsageError):  # a clock that is ahead of ours, or before 1970
+            add_deployment(connection, definition.name, at=at, text=text, by="evalharness", now=now)
 
 
 def _written(connection: Connection, definition: Definition, interval: Interval) -> Recorded:

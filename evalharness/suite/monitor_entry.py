@@ -262,7 +262,9 @@ class Monitor(Strict):
     source: Source = Field(description="Where responses are read: {path, format, …}.")
     schedule: Cron = Field("0 * * * *", description="When intervals end: a cron expression of 5 or 6 fields.")
     timezone: Annotated[Text, AfterValidator(_check_zone)] = Field(
-        "UTC", description="Zone of `schedule` and of times without one: Europe/Berlin."
+        "UTC",
+        description="Zone of `schedule`, and of times without one in the monitor, in calls and in labels: "
+        "Europe/Berlin; that of responses is `source.timezone`.",
     )
     catch_up: Literal["none", "latest", "all"] = Field(
         "all", description="Which of the intervals that were missed, while nothing ran, are run afterwards."

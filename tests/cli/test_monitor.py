@@ -274,3 +274,21 @@ def test_another_process_that_has_the_monitor_is_waited_for(place: Path, capsys:
 def test_every_action_explains_itself(capsys: pytest.CaptureFixture[str], action: str) -> None:
     assert main(["monitor", action, "--help"]) == 0
     assert f"evalharness monitor {action}" in capsys.readouterr().out
+
+
+def test_rows_that_cannot_be_read_are_told_and_listed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (place / "log.jsonl").open("a") as file:
+        file.write('not json\n{"id": "z", "event_time": "2026-03-02T00:10:00"}\n')
+    code, out, _ = run(capsys, "run", "monitor.yaml", "--interval", span(0, 1))
+    assert code == 0
+    assert "60 responses, 2 rows could not be read (see monitors/bot/" in out
+    listed = next((place / "reports").glob("monitors/bot/2026*/quarantine.jsonl"))
+    *rows, counts = map(json.loads, listed.read_text().splitlines())
+    assert [(row["rule"], row["line"]) for row in rows] == [("not-json", 361), ("no-zone", 362)]
+    assert counts["by_rule"] == {"not-json": 1, "no-zone": 1}
+    # Where nothing else is there, they are told, too.
+    (place / "log.jsonl").write_text("not json\n")
+    _, out, _ = run(capsys, "run", "monitor.yaml", "--interval", span(2, 3))
+    assert "no responses, 1 row could not be read (see monitors/bot/" in out
+    code, out, _ = run(capsys, "run", "monitor.yaml", "--interval", span(3, 4))
+    assert code == 0

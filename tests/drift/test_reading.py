@@ -146,7 +146,7 @@ def test_faults_name_the_place(tmp_path):
     lines = broken.read_text().splitlines()
     lines[150] = '{"latency": '
     broken.write_text("\n".join(lines))
-    with pytest.raises(DataError, match=r"part0\.jsonl:101: no JSON objects of one shape between here and line 200"):
+    with pytest.raises(DataError, match=r"part0\.jsonl:151: no JSON: "):
         list(stream_tables(broken, rows=100))
     fake = tmp_path / "fake.parquet"
     fake.write_text("no parquet")
@@ -158,3 +158,34 @@ def test_faults_name_the_place(tmp_path):
         read_table(empty)
     with pytest.raises(UsageError, match="did you mean 'latency'"):
         read_table(write(tmp_path, "csv"), columns=["latncy"])
+
+
+def test_fields_without_one_type_are_text(tmp_path):
+    path = tmp_path / "mixed.jsonl"
+    rows = [{"x": i % 4 if i % 2 else str(i % 4), "y": [1, {"a": 2}], "b": (True, 1, None)[i % 3]} for i in range(200)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = read_table(path).columns
+    assert set(found["x"].levels) == {"0", "1", "2", "3"}
+    assert set(found["b"].levels) == {"true", "1"}
+    assert found["y"].levels == ('[1, {"a": 2}]',)
+    # In two files, one of numbers and one of texts, it is text in both.
+    for name, values in (("a", [1, 2] * 50), ("b", ["1", "x"] * 50)):
+        (tmp_path / f"part-{name}.jsonl").write_text("".join(f"{json.dumps({'x': v})}\n" for v in values))
+    assert set(read_table(str(tmp_path / "part-*.jsonl")).columns["x"].levels) == {"1", "2", "x"}
+    path.write_text('{"x": 1}\n[1]\n\nnull\n')
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    assert [problem.place.line for problem in caught.value.problems] == [2, 4]
+
+
+def test_whole_numbers_beyond_what_floats_hold_are_read(tmp_path):
+    path = tmp_path / "big.parquet"
+    parquet.write_table(pa.table({"big": [2**62 + i % 7 for i in range(100)], "x": [i % 5 for i in range(100)]}), path)
+    assert read_table(path).columns["big"].values[0] == 2.0**62
+
+
+def test_a_column_that_stands_twice_is_named(tmp_path):
+    path = tmp_path / "twice.csv"
+    path.write_text("x,x\n" + "1,2\n" * 60)
+    with pytest.raises(UsageError, match="'x'"):
+        read_table(path)

@@ -13,6 +13,7 @@ import pytest
 from evalharness.cli.main import main
 from evalharness.core.production import ProductionResponse
 from evalharness.monitor import forget_texts as forget_texts_module
+from evalharness.monitor import retention
 from evalharness.monitor.files import verify_folder
 from evalharness.monitor.fixed_reference import _Ids, kept_kind
 from evalharness.monitor.forget_texts import forget_texts
@@ -203,11 +204,24 @@ def test_texts_of_a_reference_never_outlive_retention(place: Path, capsys: pytes
     assert texts_in(place)["texts"] == []
 
 
-def test_texts_that_are_too_old_already_are_not_kept_at_all(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_texts_that_are_too_old_already_are_not_kept_at_all(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "tidied", lambda *given: "")
     (place / "monitor.yaml").write_text(MONITOR + "retention_days: 30\n")
     found = measured(capsys)
     assert set(map(tuple, texts_in(place).values())) == {()}
     assert found["row"]["n_rows"] == 400
+
+
+def test_whoever_begins_to_remove_files_removes_texts_of_references(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured(capsys)
+    (place / "monitor.yaml").write_text(MONITOR + "retention_days: 30\n")
+    measured(capsys)
+    # The newest interval stays, however old it is.
+    assert set(map(tuple, texts_in(place).values())) == {()}
 
 
 def test_a_kill_while_texts_are_forgotten_leaves_no_damage(

@@ -50,8 +50,13 @@ class Quarantine:
             self.listed.append(Quarantined(place, refusal.rule, refusal.field, value, refusal.remedy))
 
     def write(self, path: Path) -> None:
-        """Write what is listed to `path` as JSON Lines; the last line counts all by rule."""
-        write_atomic(path, (json.dumps(row, ensure_ascii=False) + "\n" for row in self._rows()))
+        """Write `to_bytes` to `path`."""
+        write_atomic(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """What is listed as JSON Lines; the last line counts all by rule."""
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in self._rows())
+        return "".join(lines).encode("utf-8", "backslashreplace")
 
     def _rows(self) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = [

@@ -74,7 +74,7 @@ def _in_zone(found: datetime, field: str, zone: tzinfo | None) -> datetime:
             raise Refusal("no-time", field, shown(str(found)), "the year lies outside of 1 to 9999") from None
     if zone is None:
         raise Refusal(
-            "no-zone", field, shown(str(found)), "write the zone (…Z), or set `timezone` to the one that is meant"
+            "no-zone", field, shown(str(found)), "write the zone (…Z), or set `source.timezone` to the one meant"
         )
     first, second = found.replace(tzinfo=zone, fold=0), found.replace(tzinfo=zone, fold=1)
     if first.utcoffset() != second.utcoffset():
