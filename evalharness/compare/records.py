@@ -11,6 +11,7 @@ from ..core.errors import NotComparableError, UsageError
 from ..core.registry import suggestion
 from ..core.types import MetricResult
 from ..metrics.group_figures import is_group_figure
+from ..metrics.nulls import best_between
 from ..suite.metric_specs import OPERATIONAL
 from .attributions import attribution_drifts
 from .changed import Picked, changed_samples, pick
@@ -282,6 +283,7 @@ def _figure(
         n_missing_baseline=baseline.n_failed,
         finding="nothing to compare" if not n else "no difference shown",
         differs=differs,
+        best=best_between(metric),
     )
     if section != "figures" or not n_changed:
         return figure, []
@@ -310,7 +312,13 @@ def _adjusted(figures: Sequence[ComparedFigure], correction: Correction, level: 
 def _finding(figure: ComparedFigure, adjusted_p: float, level: float) -> Finding:
     if figure.finding == "nothing to compare" or not adjusted_p <= level or figure.difference == 0:
         return figure.finding
-    return "better" if (figure.difference > 0) == figure.higher_is_better else "worse"
+    if figure.best is None:
+        return "better" if (figure.difference > 0) == figure.higher_is_better else "worse"
+    # Of a bias score 0 is best; of −0.3 after 0.3 the difference is certain, and which is nearer to 0 is not.
+    before, after = figure.baseline - figure.best, figure.value - figure.best
+    if before * after < 0:
+        return "changed sides"
+    return "better" if abs(after) < abs(before) else "worse"
 
 
 def _side(subject: Subject, label: str) -> Side:

@@ -75,7 +75,15 @@ WORDS: Final = (
     *("add user", "change user", "remove user", "rate", "deploy", "forget deploy"),
     *("How good is this answer?", "Which label fits this answer?", "Which answer is better?"),
     *("A is better", "About the same", "B is better", "worst", "best", "Agreement of raters"),
-    *("better", "worse", "no difference shown", "nothing to compare", "right to wrong", "wrong to right"),
+    *(
+        "better",
+        "worse",
+        "changed sides",
+        "no difference shown",
+        "nothing to compare",
+        "right to wrong",
+        "wrong to right",
+    ),
     *("reference", "current", "Groups", "Time, tokens and states", "This name and password do not belong together."),
 )
 """Messages that stand in the code or the registry, and in no template: states, roles, actions."""

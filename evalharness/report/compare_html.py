@@ -69,7 +69,8 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     return [
         ("Better", str(found.count("better")), ""),
         ("Worse", str(found.count("worse")), ""),
-        ("No difference shown", str(len(found) - found.count("better") - found.count("worse")), ""),
+        *([("Changed sides", str(sides), "")] if (sides := found.count("changed sides")) else []),
+        ("No difference shown", str(len(found) - sides - found.count("better") - found.count("worse")), ""),
         ("Samples in pairs", span, ""),
         ("Confidence", f"{100 * comparison.confidence:g} %", ""),
         ("Correction", CORRECTIONS[comparison.correction], "of p-values, over each table"),

@@ -35,7 +35,7 @@ SECTIONS: tuple[tuple[Section, str], ...] = (
     ("operations", "Time, tokens and states"),
 )
 _DIFFERS = {"prompt": "prompts", "generation": "decoding settings"}
-_SIGNS = {"better": "✓", "worse": "✗", "no difference shown": "·", "nothing to compare": "–"}
+_SIGNS = {"better": "✓", "worse": "✗", "changed sides": "↔", "no difference shown": "·", "nothing to compare": "–"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def summary_text(comparison: Comparison) -> str:
     found = [one.finding for one in comparison.of("figures")]
     parts = [
         f"{found.count(word)} {word}"
-        for word in ("better", "worse", "no difference shown", "nothing to compare")
+        for word in ("better", "worse", "changed sides", "no difference shown", "nothing to compare")
         if word in found
     ]
     return f"{plural(len(found), 'figure')}: {', '.join(parts)}" if found else "no figures"
