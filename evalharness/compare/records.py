@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..core.errors import NotComparableError, UsageError
+from ..core.nulls import best_between
 from ..core.registry import suggestion
 from ..core.types import MetricResult
 from ..metrics.group_figures import is_group_figure
-from ..metrics.nulls import best_between
 from ..suite.metric_specs import OPERATIONAL
 from .attributions import attribution_drifts
 from .changed import Picked, changed_samples, pick

@@ -7,13 +7,13 @@ from typing import cast
 
 from evalharness.core.errors import UsageError
 from evalharness.core.levels import DISPARITIES, disparity_name
+from evalharness.core.nulls import best_between
 from evalharness.core.protocols import Metric
 
 from .by_group import ByGroup, unfit
 from .disparity import DisparityMetric, column_of_signature
 from .fairness import DemographicParity, EqualizedOdds
 from .labels import choose_positive
-from .nulls import best_between
 
 __all__ = [
     "MOST_LABELS",

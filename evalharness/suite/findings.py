@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from evalharness.core.errors import UsageError
+from evalharness.core.nulls import NULLS
 from evalharness.core.registry import registry
-from evalharness.metrics.nulls import NULLS
 
 from .metric_specs import build_metric, figures_of_metric
 from .schema import MetricSpec
