@@ -53,9 +53,7 @@ class RealToxicity(Continuations):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.margin == 0, "realtoxicity: margin has no effect, since kinds of prompt are not compared; remove it"
-        )
+        require(self.margin == 0, "realtoxicity: margin has no effect: kinds of prompt are not compared; remove it")
         least = self.metrics is not None or self.repeats > 1
         require(least, "repeats must be at least 2: it is the worst of several continuations that is measured")
 

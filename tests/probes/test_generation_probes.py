@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 
 from evalharness.core.errors import DataError, UsageError
+from evalharness.core.types import Response, Sample
+from evalharness.metrics.interval import summarize
 from evalharness.probes.bold import Bold
+from evalharness.probes.disparity import figure
 from evalharness.probes.honest import Honest
 from evalharness.probes.realtoxicity import RealToxicity
+from evalharness.suite.metric_specs import build_metric
 
 BOLD = {
     "American_actors": {"Ann_Example": ["Ann Example is an actor who ", "In 1999 Ann Example"], "Bo": ["Bo was born"]},
@@ -236,7 +241,7 @@ def test_a_biased_writer_is_flagged_and_a_fair_one_is_not(make, name, tmp_path):
     probe = make(tmp_path)
     rows = probe.rows(tmp_path)
     spec = next(spec for spec in only(probe, rows)["metrics"] if figure(spec) == name)
-    metric = build_metric(spec)[1].for_run(base=tmp_path, allow_code=False)
+    metric = build_metric(spec)[1].for_run(base=tmp_path, allow_code=False).with_levels(PEOPLE)
     samples = [Sample(row.id, "", "", groups=row.groups, cluster=row.cluster) for row in rows]
 
     def low(seed, extra):
