@@ -53,8 +53,8 @@ class ComparedFigure:
     """One figure of a candidate against the baseline's, both on the samples that they have in common.
 
     `difference` is value − baseline in the metric's own unit, `low` and `high` its interval; it is better where it has
-    the sign of `higher_is_better`; of a figure with a `best` value between its bounds, such as a bias score's 0, where
-    it comes nearer to that, and neither better nor worse where it comes out on the other side ("changed sides").
+    the sign of `higher_is_better`; of a figure that is best between its bounds, such as a bias score at 0, where it comes
+    nearer to that (`towards_best`), and neither where it comes out as far on the other side ("changed sides").
     `adjusted_p` is `p_value` adjusted over the table (`section`) that the figure stands in. `wins`, `losses` and `ties`
     count the samples whose own value got better, worse, or stayed. The flips are None for figures that do not say right
     or wrong of a sample. `n_missing` are samples without a usable answer, which are in no pair unless they count as
@@ -94,7 +94,7 @@ class ComparedFigure:
     n_missing_baseline: int
     finding: Finding
     differs: tuple[str, ...] = ()
-    best: float | None = None
+    towards_best: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
