@@ -53,7 +53,7 @@ class ComparedFigure:
     """One figure of a candidate against the baseline's, both on the samples that they have in common.
 
     `difference` is value − baseline in the metric's own unit, `low` and `high` its interval; it is better where it has
-    the sign of `higher_is_better`; of a figure that is best between its bounds, such as a bias score at 0, where it comes
+    the sign of `higher_is_better`; of a figure that is best between its bounds, such as a bias score, where it comes
     nearer to that (`towards_best`), and neither where it comes out as far on the other side ("changed sides").
     `adjusted_p` is `p_value` adjusted over the table (`section`) that the figure stands in. `wins`, `losses` and `ties`
     count the samples whose own value got better, worse, or stayed. The flips are None for figures that do not say right
