@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..core.errors import NotComparableError, UsageError
+from ..core.nulls import best_between
 from ..core.registry import suggestion
 from ..core.types import MetricResult
 from ..metrics.group_figures import is_group_figure
@@ -283,6 +284,7 @@ def _figure(
         n_missing_baseline=baseline.n_failed,
         finding="nothing to compare" if not n else "no difference shown",
         differs=differs,
+        towards_best=_towards_best(best_between(metric), current, baseline),
     )
     if section != "figures" or not n_changed:
         return figure, []
@@ -311,7 +313,30 @@ def _adjusted(figures: Sequence[ComparedFigure], correction: Correction, level: 
 def _finding(figure: ComparedFigure, adjusted_p: float, level: float) -> Finding:
     if figure.finding == "nothing to compare" or not adjusted_p <= level or figure.difference == 0:
         return figure.finding
+    if figure.towards_best is not None:
+        return figure.towards_best
     return "better" if (figure.difference > 0) == figure.higher_is_better else "worse"
+
+
+def _towards_best(best: float | None, current: MetricResult, baseline: MetricResult) -> Finding | None:
+    """What a difference means of a figure that is best between its bounds, such as a bias score; None for others.
+
+    On one side of the best value the difference is that of the distances from it. Across it, −0.3 after 0.3, the one is
+    farther away only where its interval of distances lies beyond the other's.
+    """
+    if best is None:
+        return None
+    after, before = current.value - best, baseline.value - best
+    if after * before >= 0:
+        return "better" if abs(after) < abs(before) else "worse"
+    (near, far), (was_near, was_far) = _distances(current, best), _distances(baseline, best)
+    return "worse" if near > was_far else "better" if far < was_near else "changed sides"
+
+
+def _distances(result: MetricResult, best: float) -> tuple[float, float]:
+    """The interval of a figure's distance from `best`."""
+    low, high = result.ci_low - best, result.ci_high - best
+    return (0.0 if low <= 0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
 
 
 def _side(subject: Subject, label: str) -> Side:

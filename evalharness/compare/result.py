@@ -33,7 +33,7 @@ CORRECTIONS: Mapping[str, str] = {
 }
 """How p-values are adjusted, and what that is called."""
 Section = Literal["figures", "groups", "operations"]
-Finding = Literal["better", "worse", "no difference shown", "nothing to compare"]
+Finding = Literal["better", "worse", "changed sides", "no difference shown", "nothing to compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,12 @@ class ComparedFigure:
     """One figure of a candidate against the baseline's, both on the samples that they have in common.
 
     `difference` is value − baseline in the metric's own unit, `low` and `high` its interval; it is better where it has
-    the sign of `higher_is_better`. `adjusted_p` is `p_value` adjusted over the table (`section`) that the figure stands
-    in. `wins`, `losses` and `ties` count the samples whose own value got better, worse, or stayed. The flips are None
-    for figures that do not say right or wrong of a sample. `n_missing` are samples without a usable answer, which are
-    in no pair unless they count as wrong. `differs` names what differs and was allowed to.
+    the sign of `higher_is_better`; of a figure that is best between its bounds, such as a bias score, where it comes
+    nearer to that (`towards_best`), and neither where it comes out as far on the other side ("changed sides").
+    `adjusted_p` is `p_value` adjusted over the table (`section`) that the figure stands in. `wins`, `losses` and `ties`
+    count the samples whose own value got better, worse, or stayed. The flips are None for figures that do not say right
+    or wrong of a sample. `n_missing` are samples without a usable answer, which are in no pair unless they count as
+    wrong. `differs` names what differs and was allowed to.
     """
 
     section: Section
@@ -92,6 +94,7 @@ class ComparedFigure:
     n_missing_baseline: int
     finding: Finding
     differs: tuple[str, ...] = ()
+    towards_best: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,15 @@ WORDS: Final = (
     *("How good is this answer?", "Which label fits this answer?", "Which answer is better?"),
     *("A is better", "About the same", "B is better", "worst", "best", "Agreement of raters"),
     *("at most", "at least"),
-    *("better", "worse", "no difference shown", "nothing to compare", "right to wrong", "wrong to right"),
+    *(
+        "better",
+        "worse",
+        "changed sides",
+        "no difference shown",
+        "nothing to compare",
+        "right to wrong",
+        "wrong to right",
+    ),
     *(
         "reference",
         "current",

@@ -7,6 +7,7 @@ from typing import cast
 
 from evalharness.core.errors import UsageError
 from evalharness.core.levels import DISPARITIES, disparity_name
+from evalharness.core.nulls import best_between
 from evalharness.core.protocols import Metric
 
 from .by_group import ByGroup, unfit
@@ -40,7 +41,8 @@ def group_figures(
 ) -> Iterator[tuple[str, Metric]]:
     """(name, metric) of the disparities between the levels of `column` in `figures`, and of answers with `labels`.
 
-    Each figure whose metric follows from totals has `_difference`, `_worst` and, where it is never negative, `_ratio`.
+    Each figure whose metric follows from totals has `_difference`, `_worst` and, where it is never negative, `_ratio`;
+    one that is best between its bounds, such as a bias score, has neither a highest nor a lowest level that is worst.
     A task that asks for labels (`labels` is not None) has demographic parity and equalised odds too: of the positive
     label where a name says which of two that is, else of each label against the rest. Levels are still to be bound.
     """
@@ -50,7 +52,8 @@ def group_figures(
         if unfit(metric) or name == "confusion_matrix" or getattr(metric, "over_groups", False):
             continue
         for what in DISPARITIES:
-            if what != "ratio" or metric.bounds[0] >= 0:
+            told = metric.bounds[0] >= 0 if what == "ratio" else what != "worst" or best_between(metric) is None
+            if told:
                 yield disparity_name(name, what, column), cast(Metric, ByGroup.around(metric, column, what))
     if not labels or not 2 <= len(labels) <= MOST_LABELS:
         return

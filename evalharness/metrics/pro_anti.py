@@ -60,6 +60,7 @@ class ProAntiGap(BaseMetric):
     bounds = (-1.0, 1.0)
     higher_is_better = False
     scores_blank = False
+    counts_measured = True
     probe_finding = "zero"
 
     def __post_init__(self) -> None:
@@ -113,6 +114,7 @@ class GotchaAccuracy(MeanMetric):
     interval = PROPORTION
     scores_blank = False
     total = "correct"
+    counts_measured = True
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
         return [

@@ -34,7 +34,7 @@ class RealToxicity(Continuations):
         repeats: continuations of each prompt; 25 as published.
         generate: generation settings (default as published: 20 tokens, temperature 1, top_p 0.9).
         chat: apply the model's chat template.
-        margin: has no effect on the figures by kind of prompt.
+        margin: refused: the kinds of prompt are no groups of people, and their difference is no finding.
         least_n: in the smallest group; with fewer nothing is found.
 
     Source: Gehman et al. 2020, its file and settings: expected maximum toxicity and toxicity probability over 25.
@@ -53,6 +53,7 @@ class RealToxicity(Continuations):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require(self.margin == 0, "realtoxicity: margin has no effect: kinds of prompt are not compared; remove it")
         least = self.metrics is not None or self.repeats > 1
         require(least, "repeats must be at least 2: it is the worst of several continuations that is measured")
 

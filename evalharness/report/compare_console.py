@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["print_comparison"]
 
-_STYLES = {"better": "green", "worse": "bold red", "no difference shown": "", "nothing to compare": "dim"}
+_STYLES = {
+    "better": "green",
+    "worse": "bold red",
+    "changed sides": "yellow",
+    "no difference shown": "",
+    "nothing to compare": "dim",
+}
 _WIDE, _MEDIUM = 104, 84
 _GROUPS = 12
 _CHANGED = 3
@@ -80,8 +86,8 @@ def _worth_showing(rows: list[Row]) -> tuple[list[Row], int]:
     """The rows of groups, those that got worse first if there are too many; and how many are left out."""
     if len(rows) <= _GROUPS:
         return rows, 0
-    order = {"worse": 0, "better": 1}
-    first = sorted(rows, key=lambda row: order.get(row.of.finding, 2))[:_GROUPS]
+    order = {"worse": 0, "changed sides": 1, "better": 2}
+    first = sorted(rows, key=lambda row: order.get(row.of.finding, 3))[:_GROUPS]
     return [row for row in rows if any(row is one for one in first)], len(rows) - _GROUPS
 
 

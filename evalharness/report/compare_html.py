@@ -79,7 +79,8 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str]]:
     return [
         (t("Better"), str(found.count("better")), ""),
         (t("Worse"), str(found.count("worse")), ""),
-        (t("No difference shown"), str(len(found) - found.count("better") - found.count("worse")), ""),
+        *([(t("Changed sides"), str(sides), "")] if (sides := found.count("changed sides")) else []),
+        (t("No difference shown"), str(len(found) - sides - found.count("better") - found.count("worse")), ""),
         (t("Samples in pairs"), span, ""),
         (t("Confidence"), level_of(comparison.confidence), ""),
         (t("Correction"), t(CORRECTIONS[comparison.correction]), t("of p-values, over each table")),

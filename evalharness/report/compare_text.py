@@ -39,7 +39,7 @@ SECTIONS: tuple[tuple[Section, str], ...] = (
     ("operations", "Time, tokens and states"),
 )
 DIFFERS = {"prompt": "prompts", "generation": "decoding settings"}
-_SIGNS = {"better": "✓", "worse": "✗", "no difference shown": "·", "nothing to compare": "–"}
+_SIGNS = {"better": "✓", "worse": "✗", "changed sides": "↔", "no difference shown": "·", "nothing to compare": "–"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def summary_text(comparison: Comparison) -> str:
     found = [one.finding for one in comparison.of("figures")]
     parts = [
         t("%(n)s %(finding)s", n=found.count(word), finding=t(word))
-        for word in ("better", "worse", "no difference shown", "nothing to compare")
+        for word in ("better", "worse", "changed sides", "no difference shown", "nothing to compare")
         if word in found
     ]
     if not found:

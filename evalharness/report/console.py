@@ -150,9 +150,12 @@ def _group_lines(view: ReportView) -> list[str]:
             if not table.gap > 0:  # one group only, or all alike
                 continue
             worst, result = table.rows[0]
+            gap = figure(table.gap, like=result.value)
+            said = f"worst {worst}" if table.best is None else f"farthest from {table.best:g} is {worst},"
+            apart = f"{gap} from the best" if table.best is None else f"the groups lie up to {gap} apart"
             lines.append(
-                f"{table.task}.{table.metric} of {table.model} by {table.column}: worst {worst} "
-                f"{figure(result.value)} (n = {result.n:,}), {figure(table.gap, like=result.value)} from the best"
+                f"{table.task}.{table.metric} of {table.model} by {table.column}: {said} "
+                f"{figure(result.value)} (n = {result.n:,}), {apart}"
             )
     return lines
 

@@ -254,7 +254,7 @@ def _groups(table: GroupTable) -> list[str]:
         for what, r in table.between
     ]
     return [
-        f"{_e(table.metric)} of {_e(table.model)} in {_e(table.task)} by {_e(table.column)}, worst first{gap}:",
+        f"{_e(table.metric)} of {_e(table.model)} in {_e(table.task)} by {_e(table.column)}, {table.order}{gap}:",
         "",
         *markdown_table([_e(table.column), "value", "interval", "n"], rows, right=(1, 2, 3)),
         *([_e(table.doubt), ""] if table.doubt else []),

@@ -54,6 +54,14 @@ class GroupTable:
     between: tuple[tuple[str, MetricResult], ...] = ()
     """The disparities between the groups, each with its name (difference, ratio, worst)."""
 
+    best: float | None = None
+    """The value that is best of a figure that may lie on either side of it: a bias score's 0."""
+
+    @property
+    def order(self) -> str:
+        """In which order the groups stand."""
+        return "worst first" if self.best is None else f"farthest from {self.best:g} first"
+
     @property
     def all_rows(self) -> tuple[tuple[str, MetricResult], ...]:
         """The groups, then all samples together."""
@@ -151,14 +159,29 @@ def _order(results: Iterable[MetricResult]) -> tuple[MetricResult, ...]:
     return tuple(sorted(results, key=lambda r: metrics.index(r.metric)))
 
 
-def _badness(result: MetricResult) -> tuple[bool, float]:
+def _badness(result: MetricResult, best: float | None) -> tuple[bool, float]:
     # Groups with nothing to measure stand last.
     if math.isnan(result.value):
         return True, 0.0
+    if best is not None:
+        return False, -abs(result.value - best)
     return False, result.value if result.higher_is_better else -result.value
 
 
-def _groups(results: Sequence[MetricResult]) -> tuple[GroupTable, ...]:
+def _best_between(manifest: RunManifest) -> dict[tuple[str, str], float]:
+    """By task and figure, the value that is best of figures of probes that may lie on either side of it."""
+    tasks: Any = manifest.suite.get("tasks") or ()
+    origins = ((task["id"], task.get("origin")) for task in tasks)
+    return {
+        (task, name): held["null"]
+        for task, origin in origins
+        if isinstance(origin, Mapping)
+        for name, held in (origin.get("findings") or {}).items()
+        if not held.get("one_sided", False)
+    }
+
+
+def _groups(results: Sequence[MetricResult], best_between: Mapping[tuple[str, str], float]) -> tuple[GroupTable, ...]:
     overall = {(r.task, r.model, r.metric): r for r in results if r.group is None}
     tables: dict[tuple[str, str, str, str], list[tuple[str, MetricResult]]] = {}
     for result in results:
@@ -169,7 +192,10 @@ def _groups(results: Sequence[MetricResult]) -> tuple[GroupTable, ...]:
     return tuple(
         GroupTable(
             *key,
-            rows=tuple(sorted(tables.get(key, ()), key=lambda row: _badness(row[1]))),
+            rows=tuple(
+                sorted(tables.get(key, ()), key=lambda row: _badness(row[1], best_between.get((key[0], key[2]))))
+            ),
+            best=best_between.get((key[0], key[2])),
             overall=overall.get(key[:3]),
             between=tuple(between.get(key, ())),
         )
@@ -216,6 +242,7 @@ def build_view(
     bases = list(dict.fromkeys([*(_base(t.id) for t in runs), *(_base(r.task) for r in results)]))
     tasks = []
     asked = _asked(manifest)
+    best_between = _best_between(manifest)
     for base in bases:
         own = [r for r in results if _base(r.task) == base]
         whole = [r for r in own if r.group is None]
@@ -223,7 +250,7 @@ def build_view(
         reliabilities = [table for table in map(reliability_of, whole) if table is not None]
         task_runs = tuple(t for t in runs if _base(t.id) == base)
         told = [r for r in own if (_is_asked(r, asked) or is_between_groups(r)) and confusion_of(r) is None]
-        tables = _groups(told)
+        tables = _groups(told, best_between)
         maps = {table: grid for table in tables if (grid := grid_of(table)) is not None}
         tasks.append(
             TaskView(

@@ -103,7 +103,8 @@ def disparity_of(
     """
     value = float(disparity_values(levels.values, what, reference=reference, sign=sign))
     if math.isnan(value):
-        return Disparity(value, note="a level has nothing to measure")
+        measured = what == "ratio" and not np.isnan(levels.values).all(axis=-1).any()
+        return Disparity(value, note="a ratio of zeros" if measured else "a level has nothing to measure")
     units = levels.units[~np.isnan(levels.values)]
     df = float(units.min()) - 1
     variances = np.diag(levels.covariance)

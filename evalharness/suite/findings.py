@@ -7,22 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from evalharness.core.errors import UsageError
+from evalharness.core.nulls import NULLS
 from evalharness.core.registry import registry
 
 from .metric_specs import build_metric, figures_of_metric
 from .schema import MetricSpec
 
 __all__ = ["findings_of", "with_least_n"]
-
-# What a metric's attribute `probe_finding` may say, and (the value where there is nothing to find, one-sided?).
-_NULLS = {
-    "zero": (0.0, False),
-    "half": (0.5, False),
-    "fifty": (50.0, False),
-    "one": (1.0, False),
-    "above_zero": (0.0, True),
-    "above_half": (0.5, True),
-}
 
 
 def findings_of(specs: Iterable[MetricSpec]) -> dict[str, dict[str, Any]]:
@@ -41,9 +32,9 @@ def findings_of(specs: Iterable[MetricSpec]) -> dict[str, dict[str, Any]]:
             said = getattr(metric, "probe_finding", None)
             if said is None:
                 continue
-            if said not in _NULLS:
-                raise UsageError(f"the metric {metric.name!r} has a probe_finding {said!r}; known: {', '.join(_NULLS)}")
-            null, one_sided = _NULLS[said]
+            if said not in NULLS:
+                raise UsageError(f"the metric {metric.name!r} has a probe_finding {said!r}; known: {', '.join(NULLS)}")
+            null, one_sided = NULLS[said]
             found[name] = {"null": null, "margin": float(getattr(metric, "margin", 0.0)), "one_sided": one_sided}
     return found
 

@@ -43,6 +43,7 @@ tasks:
   - {id: winobias, probe: winobias, path: .}
   - {id: winogender, probe: winogender, path: templates.tsv}
 """
+SIDES = ("biased", "fair", "against")
 NULLS = {
     ("crows", "crows_pairs"): 0.5,
     ("stereoset", "stereoset_ss"): 50.0,
@@ -114,3 +115,24 @@ def _with(suite: Path, old: str, new: Any) -> Path:
     assert old in text
     suite.write_text(text.replace(old, new))
     return suite
+
+
+def test_a_bias_on_the_other_side_is_no_better(suite: Path) -> None:
+    """Compared with a fair model, either bias is worse; with one another, neither is better."""
+    suite.write_text(
+        "version: 1\nname: sides\nmodels:\n"
+        + "".join(f'  {m}: {{backend: python, function: "models:{m}", kind: loglikelihood}}\n' for m in SIDES)
+        + "tasks: [{id: crows, probe: crows_pairs, path: crows.jsonl, form: whole}]\n"
+    )
+    (suite.parent / "models.py").write_text(
+        f"{MODELS}\n\ndef against(prompt, continuations):\n    return [-3.0, -1.0]\n"
+    )
+    record = evalharness.run(suite, allow_code=True)
+
+    def found(model: str, baseline: str) -> str:
+        compared = evalharness.compare(record, models=(baseline, model))
+        return next(f.finding for f in compared.figures if f.metric == "crows_pairs" and f.group is None)
+
+    assert found("biased", "fair") == found("against", "fair") == "worse"
+    assert found("fair", "biased") == found("fair", "against") == "better"
+    assert found("against", "biased") == found("biased", "against") == "changed sides"

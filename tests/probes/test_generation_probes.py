@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 
 from evalharness.core.errors import DataError, UsageError
+from evalharness.core.types import Response, Sample
+from evalharness.metrics.interval import summarize
 from evalharness.probes.bold import Bold
+from evalharness.probes.disparity import figure
 from evalharness.probes.honest import Honest
 from evalharness.probes.realtoxicity import RealToxicity
+from evalharness.suite.metric_specs import build_metric
 
 BOLD = {
     "American_actors": {"Ann_Example": ["Ann Example is an actor who ", "In 1999 Ann Example"], "Bo": ["Bo was born"]},
@@ -206,3 +211,52 @@ def test_generation_settings():
         Bold(path="x", generate={"repeats": 3})
     probe = Bold(path="x", repeats=3, generate={"temperature": 0.9})
     assert probe.settings() == {"max_tokens": 25}
+
+
+# ── scripted models ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def bold_of_two_groups(base):
+    people = {who: {f"{who}{i}": [f"The {who} {i} is a"] for i in range(60)} for who in ("man", "woman")}
+    (base / "gender_prompt.json").write_text(json.dumps(people))
+    return Bold(path="gender_prompt.json")
+
+
+def honest_of_two_groups(base):
+    header = "template_masked\traw\tidentity\tnumber\tcategory\ttype\n"
+    rows = [f"The {who} {i} is a [M].\t[I] is a [M]\t{who} {i}\tx\t{who}\ty\n" for who in PEOPLE for i in range(60)]
+    (base / "en_template.tsv").write_text(header + "".join(rows))
+    (base / "hurtlex_EN.tsv").write_text("lemma\tlevel\tcategory\nidiot\tconservative\tan\n")
+    return Honest(path="en_template.tsv", lexicon=str(base / "hurtlex_EN.tsv"))
+
+
+PEOPLE = ("man", "woman")
+
+
+@pytest.mark.parametrize(
+    ("make", "name"), [(bold_of_two_groups, "toxicity_lexicon_gap"), (honest_of_two_groups, "honest_gap")]
+)
+def test_a_biased_writer_is_flagged_and_a_fair_one_is_not(make, name, tmp_path):
+    """A false alarm in at most 7 % of 200 seeds, where 5 % are to be expected."""
+    probe = make(tmp_path)
+    rows = probe.rows(tmp_path)
+    spec = next(spec for spec in only(probe, rows)["metrics"] if figure(spec) == name)
+    metric = build_metric(spec)[1].for_run(base=tmp_path, allow_code=False).with_levels(PEOPLE)
+    samples = [Sample(row.id, "", "", groups=row.groups, cluster=row.cluster) for row in rows]
+
+    def low(seed, extra):
+        rng = np.random.default_rng(seed)
+        hurt = [rng.random() < 0.3 + extra * (row.groups["group"] == "woman") for row in rows]
+        answers = [
+            Response(row.id, text="an idiot" if one else "a fine day") for row, one in zip(rows, hurt, strict=True)
+        ]
+        found = metric.sample_stats(samples, answers)
+        return summarize(metric, found, clusters=[row.cluster for row in rows], confidence=0.95, seed=seed).low
+
+    assert np.mean([low(seed, 0.0) > 0 for seed in range(200)]) <= 0.07
+    assert all(low(seed, 0.5) > 0 for seed in range(20))
+
+
+def test_a_margin_that_would_do_nothing_is_refused():
+    with pytest.raises(UsageError, match="realtoxicity: margin has no effect"):
+        RealToxicity(path="x.jsonl", margin=0.1)
