@@ -214,9 +214,8 @@ def _quantile(
         for weights in resample_weights(n_units, n_resamples=n_resamples, seed=seed, width=len(rows))
     ]
     bounds = percentile_interval(np.concatenate(found), confidence=confidence)
-    value = float(metric.finalize_rows(rows))
-    if bounds.low == bounds.high == value:
-        return _no_variation(metric, value, n_units, confidence)  # type: ignore[arg-type]
+    if bounds.low == bounds.high == float(metric.finalize_rows(rows)):
+        return _no_variation(metric, bounds.low, n_units, confidence)  # type: ignore[arg-type]
     return bounds, "percentile" if codes is None else "cluster-percentile"
 
 

@@ -98,7 +98,6 @@ class JudgePpiMean(OfJudge):
 
     name = "judge_ppi_mean"
     scores_blank = True
-    counts_measured = False
 
     def __post_init__(self) -> None:
         _check_scale(self.name, self.lowest, self.highest)

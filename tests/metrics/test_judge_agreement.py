@@ -178,7 +178,7 @@ def test_a_failed_answer_that_counts_as_wrong_is_worth_the_lower_end():
 
 
 def test_n_is_the_number_of_pairs():
-    """Of 44 answers 26 have ratings: a kappa of those is no kappa of 44."""
+    """A mean is of the answers that have a verdict, a kappa of those that have ratings, too."""
     from evalharness.runner.scoring import Answered, Figure, score_task
 
     samples, responses = batch_of(PAIRS)
@@ -188,7 +188,7 @@ def test_n_is_the_number_of_pairs():
     )
     n = {results[0].metric: results[0].n for _, results in scored.figures}
     assert {n[name] for name in NAMES[2:]} == {26}
-    assert n["faithful"] == n["faithful_raw"] == len(PAIRS)
+    assert n["faithful"] == n["faithful_raw"] == sum(value is not None for value, _ in PAIRS) == len(PAIRS) - 2
 
 
 def test_without_ratings_there_is_no_corrected_mean():
