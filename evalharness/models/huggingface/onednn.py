@@ -66,8 +66,11 @@ def with_onednn(model: Any) -> int:
     checked: dict[tuple[int, int, bool], bool] = {}
     holders = Counter(id(weight) for module in model.modules() for weight in module._parameters.values())
     n = 0
-    for parent in list(model.modules()):
-        for name, layer in list(parent.named_children()):
+    # Not the layers themselves: each is to be free, and its dense weights with it, as soon as it has been replaced.
+    parents = [module for module in model.modules() if next(module.children(), None) is not None]
+    for parent in parents:
+        for name in [name for name, _ in parent.named_children()]:
+            layer = getattr(parent, name)
             if not _suits(layer):
                 continue
             # An output layer that shares the embedding's weights: those stay as they are.

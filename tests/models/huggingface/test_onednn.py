@@ -135,3 +135,21 @@ def test_sizes_count_each_weight_once_and_plain_layers_come_back() -> None:
     after = model.state_dict()
     assert set(after) == set(weights)
     assert all(torch.equal(after[name], weight) for name, weight in weights.items())
+
+
+def test_each_dense_layer_is_free_as_soon_as_it_has_been_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them beside all laid out ones would be the whole model twice."""
+    import weakref
+
+    model = torch.nn.Sequential(*(torch.nn.Sequential(layer(), torch.nn.ReLU()) for _ in range(6)))
+    dense = [weakref.ref(block[0].weight) for block in model]
+    alive: list[int] = []
+    make = OneDnnLinear.__init__
+
+    def counted(self: OneDnnLinear, plain: torch.nn.Linear, **more: bool) -> None:
+        alive.append(sum(one() is not None for one in dense))
+        make(self, plain, **more)
+
+    monkeypatch.setattr(OneDnnLinear, "__init__", counted)
+    assert with_onednn(model) == 6
+    assert alive == [6, 5, 4, 3, 2, 1] or alive == [6, 6, 5, 4, 3, 2]
