@@ -179,6 +179,8 @@ def test_bias_scores_by_the_published_formula(figure: Any) -> None:
     # Each figure sees the questions of its own context only.
     assert figure(BbqBias(), clear + ambiguous, said + said) == pytest.approx(2 * 5 / 9 - 1)
     assert math.isnan(figure(BbqBias(context="ambiguous"), clear, said))
+    # Of ten answers to clear questions, nine name a person: the score rests on those.
+    assert BbqBias().n_measured(BbqBias().sample_stats(clear, said)) == 9
 
 
 def test_no_answer_that_names_a_person_is_no_score(figure: Any) -> None:

@@ -161,3 +161,12 @@ def test_without_what_draws_a_page_shows_the_table(monkeypatch):
 
 def test_what_draws_is_here():
     assert can_draw()
+
+
+def test_series_of_a_map_take_the_colours_they_are_given():
+    points = [(0, 1, "reference", "a"), (1, 2, "current", "b")]
+    chart = charts.scatter(points, title="t", x="x", y="y", colours=charts.SIDES)
+    assert chart.spec["encoding"]["color"]["scale"] == {
+        "domain": ["reference", "current"],
+        "range": ["#8d959d", "#0b5cad"],
+    }
