@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
+from ..compare.result import Finding
 from ..core.language import LANGUAGES
 
 __all__ = ["WORDS", "choose_language"]
@@ -32,16 +33,7 @@ WORDS: Final = (
     *("add user", "change user", "remove user", "rate", "deploy", "forget deploy"),
     *("How good is this answer?", "Which label fits this answer?", "Which answer is better?"),
     *("A is better", "About the same", "B is better", "worst", "best", "Agreement of raters"),
-    *("at most", "at least"),
-    *(
-        "better",
-        "worse",
-        "changed sides",
-        "no difference shown",
-        "nothing to compare",
-        "right to wrong",
-        "wrong to right",
-    ),
+    *(*get_args(Finding), "right to wrong", "wrong to right"),
     *(
         "reference",
         "current",

@@ -12,7 +12,7 @@ from ..core.types import MetricResult
 from .text import amount, figure
 
 if TYPE_CHECKING:
-    from .view import GroupTable
+    from .group_tables import GroupTable
 
 __all__ = ["CROSS", "Grid", "grid_of"]
 

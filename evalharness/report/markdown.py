@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from .costs import cost_table
 from .gateview import GateOutcomeLike, GateView
 from .grid import Grid
+from .group_tables import GroupTable
 from .pictures import latency_charts, task_charts
 from .reliability import Reliability
 from .text import MISSING, amount, clip, duration, figure, interval, joined, single_line
-from .view import Confusion, GroupTable, ReportView, TaskView, build_view
+from .view import Confusion, ReportView, TaskView, build_view
 
 if TYPE_CHECKING:
     from ..record import Rating, Record

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
-from ..compare.result import CORRECTIONS
+from ..compare.result import CORRECTIONS, Finding
 from ..core.types import STATUSES
 from .attacks import OUTCOMES
 from .charts.render import NEEDS
@@ -35,15 +35,7 @@ WORDS: Final = (
     *HEADS,
     *(ALL_HINT, HINT, NEEDS),
     *("pass", "fail", "inconclusive", "block", "warn", "info"),
-    *(
-        "better",
-        "worse",
-        "changed sides",
-        "no difference shown",
-        "nothing to compare",
-        "right to wrong",
-        "wrong to right",
-    ),
+    *(*get_args(Finding), "right to wrong", "wrong to right"),
     *("Baseline", "Candidate", "all samples", "difference", "ratio", "worst", "median", "p95"),
     *("alert", "deploy", "promotion"),
     *("better than chance", "worse than chance", "no better than chance shown", "too few texts"),

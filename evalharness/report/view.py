@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
 from .grid import Grid, grid_of
+from .group_tables import GroupTable, best_between, group_tables, is_between_groups
 from .probes import Question, questions_of
 from .reliability import Reliability, reliability_of
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Confusion",
-    "GroupTable",
     "ReportView",
     "TaskView",
     "asked_results",
@@ -39,45 +39,6 @@ class Confusion:
     golds: tuple[str, ...]
     answers: tuple[str, ...]
     counts: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTable:
-    """A metric's figures for each value of a group column, worst first; `overall` is the figure of all samples."""
-
-    task: str
-    model: str
-    metric: str
-    column: str
-    rows: tuple[tuple[str, MetricResult], ...]
-    overall: MetricResult | None
-    between: tuple[tuple[str, MetricResult], ...] = ()
-    """The disparities between the groups, each with its name (difference, ratio, worst)."""
-
-    best: float | None = None
-    """The value that is best of a figure that may lie on either side of it: a bias score's 0."""
-
-    @property
-    def order(self) -> str:
-        """In which order the groups stand."""
-        return "worst first" if self.best is None else f"farthest from {self.best:g} first"
-
-    @property
-    def all_rows(self) -> tuple[tuple[str, MetricResult], ...]:
-        """The groups, then all samples together."""
-        return (*self.rows, *([("all samples", self.overall)] if self.overall is not None else []))
-
-    @property
-    def doubt(self) -> str:
-        """Why nothing is sure of the disparities between the groups; "" where something is."""
-        doubts = (r.ci_method for _, r in self.between if r.ci_method.startswith(("too few: ", "none: ")))
-        return next(doubts, "").removeprefix("none: ")
-
-    @property
-    def gap(self) -> float:
-        """The largest figure less the smallest; NaN for fewer than two."""
-        values = [r.value for _, r in self.rows if not math.isnan(r.value)]
-        return max(values) - min(values) if len(values) > 1 else math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,50 +120,6 @@ def _order(results: Iterable[MetricResult]) -> tuple[MetricResult, ...]:
     return tuple(sorted(results, key=lambda r: metrics.index(r.metric)))
 
 
-def _badness(result: MetricResult, best: float | None) -> tuple[bool, float]:
-    # Groups with nothing to measure stand last.
-    if math.isnan(result.value):
-        return True, 0.0
-    if best is not None:
-        return False, -abs(result.value - best)
-    return False, result.value if result.higher_is_better else -result.value
-
-
-def _best_between(manifest: RunManifest) -> dict[tuple[str, str], float]:
-    """By task and figure, the value that is best of figures of probes that may lie on either side of it."""
-    tasks: Any = manifest.suite.get("tasks") or ()
-    origins = ((task["id"], task.get("origin")) for task in tasks)
-    return {
-        (task, name): held["null"]
-        for task, origin in origins
-        if isinstance(origin, Mapping)
-        for name, held in (origin.get("findings") or {}).items()
-        if not held.get("one_sided", False)
-    }
-
-
-def _groups(results: Sequence[MetricResult], best_between: Mapping[tuple[str, str], float]) -> tuple[GroupTable, ...]:
-    overall = {(r.task, r.model, r.metric): r for r in results if r.group is None}
-    tables: dict[tuple[str, str, str, str], list[tuple[str, MetricResult]]] = {}
-    for result in results:
-        if result.group is not None:
-            column, _, value = result.group.partition("=")
-            tables.setdefault((result.task, result.model, result.metric, column), []).append((value, result))
-    between = _disparities(results)
-    return tuple(
-        GroupTable(
-            *key,
-            rows=tuple(
-                sorted(tables.get(key, ()), key=lambda row: _badness(row[1], best_between.get((key[0], key[2]))))
-            ),
-            best=best_between.get((key[0], key[2])),
-            overall=overall.get(key[:3]),
-            between=tuple(between.get(key, ())),
-        )
-        for key in dict.fromkeys([*tables, *between])
-    )
-
-
 def confusion_of(result: MetricResult) -> Confusion | None:
     """The matrix in a result whose columns are `n` and then every gold→answer pair, row by row; None for any other.
 
@@ -242,7 +159,7 @@ def build_view(
     bases = list(dict.fromkeys([*(_base(t.id) for t in runs), *(_base(r.task) for r in results)]))
     tasks = []
     asked = _asked(manifest)
-    best_between = _best_between(manifest)
+    best = best_between(manifest)
     for base in bases:
         own = [r for r in results if _base(r.task) == base]
         whole = [r for r in own if r.group is None]
@@ -250,7 +167,7 @@ def build_view(
         reliabilities = [table for table in map(reliability_of, whole) if table is not None]
         task_runs = tuple(t for t in runs if _base(t.id) == base)
         told = [r for r in own if (_is_asked(r, asked) or is_between_groups(r)) and confusion_of(r) is None]
-        tables = _groups(told, best_between)
+        tables = group_tables(told, best)
         maps = {table: grid for table in tables if (grid := grid_of(table)) is not None}
         tasks.append(
             TaskView(
@@ -322,28 +239,6 @@ def _is_asked(result: MetricResult, asked: Mapping[str, set[str]]) -> bool:
     return (
         result.metric not in OPERATIONAL and not is_between_groups(result) if names is None else result.metric in names
     )
-
-
-def _disparities(results: Iterable[MetricResult]) -> dict[tuple[str, str, str, str], list[tuple[str, MetricResult]]]:
-    """The disparities that nobody asked for by name, by task, model, figure and column."""
-    from ..metrics.disparity import column_of_signature
-
-    found: dict[tuple[str, str, str, str], list[tuple[str, MetricResult]]] = {}
-    for result in results:
-        if is_between_groups(result):
-            metric, _, what = result.metric.partition("@")[0].rpartition("_")
-            column = column_of_signature(result.signature) or ""
-            found.setdefault((result.task, result.model, metric, column), []).append((what, result))
-    return found
-
-
-def is_between_groups(result: MetricResult) -> bool:
-    """Whether it is a disparity between groups that nobody asked for by name; it stands with its groups."""
-    if "@" not in result.metric:
-        return False
-    from ..metrics.group_figures import is_group_figure
-
-    return is_group_figure(result.metric, result.signature)
 
 
 class Operations(NamedTuple):
