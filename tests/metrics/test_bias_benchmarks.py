@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from evalharness.metrics.interval import summarize
 from evalharness.metrics.preference import CrowsPairs, CrowsPairsTies
 from evalharness.metrics.pro_anti import GotchaAccuracy, ProAntiGap
 from evalharness.metrics.stereoset import StereoSetIcat, StereoSetLms, StereoSetSs
+from evalharness.runner.scoring import Answered, Figure, score_task
 
 
 def likelihoods(*totals: float, n: int = 4) -> Response:
@@ -247,6 +249,11 @@ def test_the_gap_and_both_of_its_sides(figure: Any) -> None:
     assert figure(GotchaAccuracy(), asked, said) == pytest.approx(2 / 5)
     assert figure(GotchaAccuracy(side="pro"), asked, said) == pytest.approx(3 / 4)
     assert math.isnan(figure(ProAntiGap(), asked[:4], said[:4]))
+    # n is that of the sentences that the figure speaks of: of both sides, and of one.
+    pairs = [Answered(replace(s, id=str(i)), r) for i, (s, r) in enumerate(zip(asked, said, strict=True))]
+    figures = [Figure("gap", ProAntiGap()), Figure("gotcha", GotchaAccuracy())]
+    scored = score_task("t", "m", pairs, figures, count_as="failure", confidence=0.95, seed=0)
+    assert {results[0].metric: results[0].n for _, results in scored.figures} == {"gap": 9, "gotcha": 5}
     failed = [Response(key="0", status="error", error="x", answer="nurse")]
     assert figure(GotchaAccuracy(), [sentence("anti")], failed) == 0
 

@@ -95,3 +95,10 @@ def test_wrong_options():
         EffectiveLength(lengths=())
     with pytest.raises(ValueError, match="threshold"):
         EffectiveLength(threshold=1.0)
+
+
+def test_one_sample_has_no_effective_length():
+    metric = EffectiveLength(lengths=(100, 200), threshold=0.85)
+    rows = metric.sample_stats(*batch({100: 1.0, 200: 0.5}, 4))
+    assert np.isnan(metric.finalize_samples(rows)).all()
+    assert len(metric.finalize_samples(rows)) == 8
