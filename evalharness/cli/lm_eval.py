@@ -24,11 +24,6 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.integrations.lm_eval.command import run_command
     from evalharness.models.huggingface.startup import allow_lean_imports, import_leanly
 
-    if args.own_process:
-        from evalharness.core.memory import map_large_pieces
-
-        map_large_pieces()
-
     def lean() -> None:
         allow_lean_imports()
         import_leanly()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalharness.core.errors import UsageError
 from evalharness.core.location import Location, locate
-from evalharness.core.memory import trim_memory
+from evalharness.core.memory import map_large_pieces, trim_memory
 from evalharness.core.types import Json, Kind, Message, Request, Response
 from evalharness.models.batching import BatchModel
 
@@ -143,6 +143,9 @@ class HfModel(BatchModel):
         # Asked for first, since it says in plain words which package is missing.
         package_versions(self.name, adapter=self.spec.adapter is not None)
 
+        if self.device == "cpu":
+            # The dense weights of each layer go back to the system as soon as the layer has been laid out.
+            map_large_pieces()
         self._loaded_model = load(
             self.name,
             self.backend,

@@ -215,10 +215,10 @@ class Generator:
         return Decoding(request, (*ids[n_cut:], *after), n_cut, self._stop_ids(sampling))
 
     def _stop_ids(self, sampling: Sampling) -> frozenset[int]:
-        """Stop strings that are one special token: they never appear in the text."""
-        special = set(self._tokens.tokenizer.all_special_ids)
-        encoded = [self._tokens.text(stop) for stop in sampling.stop]
-        return frozenset(ids[0] for ids in encoded if len(ids) == 1 and ids[0] in special)
+        """Stop strings that are a special token: they never appear in the text."""
+        tokenizer = self._tokens.tokenizer
+        special = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+        return frozenset(special[stop] for stop in sampling.stop if stop in special)
 
     def _run(self, rows: Sequence[Decoding]) -> list[str]:
         for row in rows:

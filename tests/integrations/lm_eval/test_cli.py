@@ -73,18 +73,3 @@ def test_a_suite_without_datasets_needs_lm_eval_tasks_only(tmp_path, capsys):
     path.write_text("version: 1\nname: x\nmodels: {m: {backend: fake}}\ntasks: [{id: a, dataset: d, prompt: p}]\n")
     assert main(["validate", str(path)]) == 2
     assert "datasets: is missing; add it" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("own_process", [True, False])
-def test_only_a_process_of_its_own_hands_large_pieces_back(monkeypatch, own_process):
-    from argparse import Namespace
-
-    from evalharness.cli import lm_eval
-
-    told = []
-    monkeypatch.setattr("evalharness.core.memory.map_large_pieces", lambda: told.append("mapped"))
-    monkeypatch.setattr(
-        "evalharness.integrations.lm_eval.command.run_command", lambda *_, **__: told.append("run") or 0
-    )
-    assert lm_eval.run(Namespace(arguments=[], own_process=own_process)) == 0
-    assert told == (["mapped", "run"] if own_process else ["run"])

@@ -226,6 +226,27 @@ def test_a_special_token_as_stop(checkpoints: Any, build: Any, ask: Any, request
         assert response.output_tokens < without.output_tokens
 
 
+def test_a_stop_string_that_the_tokenizer_does_not_know(
+    checkpoints: Any, build: Any, ask: Any, request_of: Any
+) -> None:
+    """Its one token is that of all unknown words, which ends no text."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    folder = checkpoints("llama", "causal", fresh=True, tie_word_embeddings=False)
+    unknown = 248  # this model says it often
+    words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(2, 420)} | {"</s>": 1, "<unk>": unknown}, "<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>", unk_token="<unk>")
+    tokenizer.save_pretrained(folder)
+    prompts = [f"w{i} w7 w9" for i in range(3, 12)]
+    asked = [[request_of("generate", p, max_tokens=12, stop=stop) for p in prompts] for stop in ((), ("never",))]
+    plain, stopped = (ask(build("hf-causal", folder), requests) for requests in asked)
+    assert any(len(response.text.split()) < response.output_tokens for response in plain)  # it says <unk>
+    assert [response.text for response in stopped] == [response.text for response in plain]
+    assert {response.finish_reason for response in stopped} == {"length"}
+
+
 def test_chat_template_is_applied(chat_template: str, checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
     folder = checkpoints("llama", "causal", seed=3, style="bos", template=chat_template)
     turns = (Message("system", "Be short."), Message("user", "yes or no"))

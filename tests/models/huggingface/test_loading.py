@@ -426,3 +426,18 @@ def test_nothing_is_printed(llama: Path, build: Any, ask: Any, request_of: Any, 
     ask(build("hf-causal", llama), scored)
     ask(build("hf-causal", llama), [request_of("generate", "word " * 300, max_tokens=3)])
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_layers_leave_behind_goes_back_to_the_system_while_a_model_is_loaded(
+    llama: Path, build: Any, ask: Any, scored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only then is freed memory kept: a layer that has been laid out anew would else stay, a quarter of the peak."""
+    from evalharness.models.huggingface import base, loading
+
+    told: list[str] = []
+    load = loading.load
+    monkeypatch.setattr(base, "map_large_pieces", lambda: told.append("map"))
+    monkeypatch.setattr(loading, "load", lambda *given, **named: (told.append("load"), load(*given, **named))[1])
+    monkeypatch.setattr(base, "keep_memory", lambda: told.append("keep"))
+    ask(build("hf-causal", llama), scored)
+    assert told == ["map", "load", "keep"]
