@@ -38,9 +38,9 @@ _TOKENS_GPU = 32768
 _GENERATED_ROWS = {"cpu": 64}
 _GENERATED_ROWS_GPU = 128
 _GENERATED_TOKENS_PER_ROW = 512
-# What the keys and values of texts that are decoded together may take on a CPU: half of what the weights take, so that
-# they never are what memory ends with, and a little in any case.
-_KEPT_SHARE = 2
+# What the keys and values of texts that are decoded together may take on a CPU: a third of what the weights take, so
+# that they never are what memory ends with, and a little in any case.
+_KEPT_SHARE = 3
 _KEPT_BYTES = 32 * 2**20
 # Parameters of a model whose memory is wanted back at once.
 _LARGE = 10_000_000
