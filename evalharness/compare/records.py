@@ -243,6 +243,7 @@ def _figure(
     # A regression is what got worse; a difference is value − baseline.
     down = metric.higher_is_better
     low, high = (-change.high, -change.low) if down else (change.low, change.high)
+    value, before, best = figure_of(metric, rows.current), figure_of(metric, rows.baseline), best_between(metric)
     section: Section = (
         "operations"
         if current.metric in OPERATIONAL
@@ -260,8 +261,8 @@ def _figure(
         baseline_task=baseline.task,
         baseline_model=baseline.model,
         higher_is_better=metric.higher_is_better,
-        value=figure_of(metric, rows.current),
-        baseline=figure_of(metric, rows.baseline),
+        value=value,
+        baseline=before,
         difference=-change.regression if down else change.regression,
         low=low,
         high=high,
@@ -284,7 +285,8 @@ def _figure(
         n_missing_baseline=baseline.n_failed,
         finding="nothing to compare" if not n else "no difference shown",
         differs=differs,
-        towards_best=_towards_best(best_between(metric), current, baseline),
+        best=best,
+        towards_best=_towards_best(best, (value, current), (before, baseline)),
     )
     if section != "figures" or not n_changed:
         return figure, []
@@ -318,18 +320,21 @@ def _finding(figure: ComparedFigure, adjusted_p: float, level: float) -> Finding
     return "better" if (figure.difference > 0) == figure.higher_is_better else "worse"
 
 
-def _towards_best(best: float | None, current: MetricResult, baseline: MetricResult) -> Finding | None:
+def _towards_best(
+    best: float | None, current: tuple[float, MetricResult], baseline: tuple[float, MetricResult]
+) -> Finding | None:
     """What a difference means of a figure that is best between its bounds, such as a bias score; None for others.
 
-    On one side of the best value the difference is that of the distances from it. Across it, −0.3 after 0.3, the one is
-    farther away only where its interval of distances lies beyond the other's.
+    Both sides come as the figure of the pairs, and the result that has its interval. On one side of the best value the
+    difference is that of the distances from it. Across it, −0.3 after 0.3, the one is farther away only where its
+    interval of distances lies beyond the other's.
     """
     if best is None:
         return None
-    after, before = current.value - best, baseline.value - best
+    after, before = current[0] - best, baseline[0] - best
     if after * before >= 0:
         return "better" if abs(after) < abs(before) else "worse"
-    (near, far), (was_near, was_far) = _distances(current, best), _distances(baseline, best)
+    (near, far), (was_near, was_far) = _distances(current[1], best), _distances(baseline[1], best)
     return "worse" if near > was_far else "better" if far < was_near else "changed sides"
 
 

@@ -116,7 +116,8 @@ def _tested(
     if np.array_equal(current, baseline):
         return Significance(1.0, "identical pairs", 0.0 if is_mean else math.nan, "d" if is_mean else "")
     if shares and codes is None:
-        tested = mcnemar(change.n_worse, change.n_better)
+        # By direction: of a share that is best at a half neither is the better one.
+        tested = mcnemar(int(np.count_nonzero(differences < 0)), int(np.count_nonzero(differences > 0)))
         return Significance(tested.p_value, tested.method)
     if is_mean:
         tested = paired_t(differences, codes=codes)
