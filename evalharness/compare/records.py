@@ -19,7 +19,7 @@ from .comparable import Difference, differences
 from .compression import DEFAULT_MARGIN, Compressed, compression_rows
 from .matching import Matcher
 from .paired import drawn_changes, figure_of, paired_change
-from .pairing import identity_of, paired_rows
+from .pairing import identities_of, paired_rows
 from .prompts import require_same_gold, same_rows
 from .rebuild import metric_of
 from .result import CORRECTIONS, ComparedFigure, Comparison, Correction, Finding, Section, Side
@@ -39,6 +39,7 @@ _REMEDY: Final[Mapping[str, str]] = {
     "data": "run both on the same data, and on as many samples (--limit)",
     "prompt": "to compare prompts with one another: --allow-different prompts",
     "generation": "to compare decoding settings with one another: --allow-different decoding",
+    "repeats": "of more answers a sample this figure is another one: run both with as many repeats",
     "kind": "the task asks for something else, or reads the answer in another way: run one of them again",
     "signature": "score one of them again with this metric: evalharness score RUN --suite SUITE",
 }
@@ -188,9 +189,7 @@ def _require(
     refused: dict[str, list[str]] = {}
     for subject, own in zip(subjects, pairs, strict=True):
         for pair in own:
-            all_of_it = differences(
-                *pair, identity_of(subject.record, pair.current), identity_of(against.record, pair.baseline)
-            )
+            all_of_it = differences(*pair, *identities_of(subject.record, pair.current, against.record, pair.baseline))
             names = {d.name for d in all_of_it} & allowed
             # A prompt that reads other fields of the same rows has another digest of what it read.
             if "prompt" in names and same_rows(subject.record, pair.current, against.record, pair.baseline):

@@ -76,6 +76,8 @@ def significance(
         return _NOTHING
     if not (np.isfinite(current).all() and np.isfinite(baseline).all()):
         return _NOTHING
+    if getattr(metric, "disparity", None) is not None and math.isnan(change.low):
+        return _NOTHING  # a level has too few samples for an interval: no more do they tell by chance
     before, after = sample_values(metric, baseline), sample_values(metric, current)
     differences = after - before
     sign = -1.0 if metric.higher_is_better else 1.0

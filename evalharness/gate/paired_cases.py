@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..compare.comparable import require_comparable
 from ..compare.paired import figure_of, paired_point
-from ..compare.pairing import Pairing, identity_of
+from ..compare.pairing import Pairing, identities_of
 from ..core.nulls import best_between, gains
 from ..core.protocols import Metric
 from ..core.types import MetricResult
@@ -66,8 +66,7 @@ def paired_case(rule: Rule, figure: MetricResult, gates: Gates, record: Record, 
     require_comparable(
         figure,
         against,
-        identity_of(record, figure),
-        identity_of(other, against),
+        *identities_of(record, figure, other, against),
         run_id=record.manifest.id,
         baseline_id=where,
     )

@@ -129,7 +129,9 @@ def record(tmp_path, run_id: str, n: int, ones: int, *, first: int = 0):
         tasks=(TaskSummary("bias", "m", "loglikelihood", {"data": "d" * 64}, n, n, {"ok": n}, ()),),
         results=(result,),
     )  # fmt: skip
-    scores = [ScoreRow("bias", "m", "crows_pairs", i, d, float(v)) for i, d, v in zip(ids, digests, values, strict=True)]
+    scores = [
+        ScoreRow("bias", "m", "crows_pairs", i, d, float(v)) for i, d, v in zip(ids, digests, values, strict=True)
+    ]
     table = StatsTable("bias", "m", "crows_pairs", ids, digests, [None] * n, stats)
     return seal(tmp_path / run_id, manifest, rows, scores, [table])
 

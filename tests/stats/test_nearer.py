@@ -54,7 +54,7 @@ def test_nothing_known_excludes_nothing():
 @pytest.mark.parametrize("b", [0.0, 0.02, 0.1, 0.5])
 def test_what_just_violates_a_margin_passes_no_more_often_than_alpha(b):
     # |c| = |b| + margin, on either side; b and c measured with error 0.05 each, correlated by one half.
-    rng, margin, error, n = np.random.default_rng(5), 0.1, 0.05, 4000
+    rng, margin, error, n = np.random.default_rng(5), 0.1, 0.05, 1000
     for c in (abs(b) + margin, -abs(b) - margin):
         noise = rng.multivariate_normal([0, 0], error**2 * np.array([[1, 0.5], [0.5, 1]]), size=n)
         passes = 0
