@@ -262,7 +262,7 @@ def _figure(
         higher_is_better=metric.higher_is_better,
         value=value,
         baseline=before,
-        difference=-change.regression if down else change.regression,
+        difference=0.0 - change.regression if down else change.regression,
         low=low,
         high=high,
         confidence=confidence,
@@ -313,6 +313,9 @@ def _adjusted(figures: Sequence[ComparedFigure], correction: Correction, level: 
 
 def _finding(figure: ComparedFigure, adjusted_p: float, level: float) -> Finding:
     if figure.finding == "nothing to compare" or not adjusted_p <= level or figure.difference == 0:
+        return figure.finding
+    # Randomisation asks whether the answers are exchangeable, the interval how large the difference is: both must tell.
+    if not (figure.low > 0 or figure.high < 0):
         return figure.finding
     if figure.towards_best is not None:
         return figure.towards_best

@@ -201,10 +201,15 @@ def how_text(comparison: Comparison) -> str:
     )
     limit = f"{1 - comparison.confidence:.3g}"
     if name == "none":
-        second = t("P-values are not adjusted; a difference counts as shown where p ≤ %(limit)s.", limit=limit)
+        second = t(
+            "P-values are not adjusted; a difference counts as shown where p ≤ %(limit)s and "
+            "the interval leaves out 0.",
+            limit=limit,
+        )
     else:
         second = t(
-            "P-values are adjusted over the table (%(correction)s); a difference counts as shown where p ≤ %(limit)s.",
+            "P-values are adjusted over the table (%(correction)s); a difference counts as shown where p ≤ %(limit)s "
+            "and the interval leaves out 0.",
             correction=name,
             limit=limit,
         )
