@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from evalharness.core.nulls import best_between
+
 if TYPE_CHECKING:
+    from evalharness.core.protocols import Metric
     from evalharness.core.types import MetricResult, VerdictState
     from evalharness.record import Record
     from evalharness.runner.knownbad import KnownBad
@@ -125,6 +128,7 @@ def hold_alarms(gates: Gates, made: Iterable[tuple[KnownBad | None, Record]]) ->
     states = _states(control, gates, control)
     alarms: dict[tuple[str, str], Alarm] = {}
     sound: dict[tuple[str, str], MetricResult] = {}
+    best: dict[tuple[str, str], float | None] = {}
     for rule in gates.rules:
         figures = list(_figures(rule, control))
         for name, figure in figures:
@@ -133,6 +137,8 @@ def hold_alarms(gates: Gates, made: Iterable[tuple[KnownBad | None, Record]]) ->
                 name, rule.tier, figure.value, states[key], unbreakable=_is_unbreakable(rule, figure, control)
             )
             sound[key] = figure
+            metric = _metric_of(control, figure)
+            best[key] = None if metric is None else best_between(metric)
         if not figures:
             alarms[rule_name(rule), rule.tier] = Alarm(rule_name(rule), rule.tier, math.nan, "fail")
     models: dict[str, VerdictState | None] = {}
@@ -145,7 +151,7 @@ def hold_alarms(gates: Gates, made: Iterable[tuple[KnownBad | None, Record]]) ->
                 key = name, rule.tier
                 if key in alarms:
                     alarms[key].retold = True
-                worse = "no" if key not in sound else _worse(rule, sound[key], figure)
+                worse = "no" if key not in sound else _worse(rule, sound[key], figure, best[key])
                 state = states[key]
                 # What stays within its interval may be noise: it need not ring, and a doubt about it is no ring.
                 if worse == "no" or (worse == "within its interval" and state != "fail"):
@@ -191,13 +197,16 @@ def _states(record: Record, gates: Gates, baseline: Record) -> dict[tuple[str, s
 
 def _is_unbreakable(rule: Rule, figure: MetricResult, record: Record) -> bool:
     """Whether the limit of `rule` is as far as the figure's metric goes, or farther."""
-    from evalharness.compare.rebuild import metric_of
-    from evalharness.core.errors import NotComparableError
-
-    try:
-        low, high = metric_of(record, figure).bounds
-    except NotComparableError:
+    metric = _metric_of(record, figure)
+    if metric is None:
         return False  # somebody's code, whose bounds are not known
+    low, high = metric.bounds
+    best = best_between(metric)
+    if best is not None and rule.kind not in ("at_least", "at_most", "superior"):
+        # How far from the best value it can get, beyond what it is already.
+        far, now = max(high - best, best - low), abs(figure.value - best)
+        allowed = rule.number * now if rule.kind == "max_relative_drop" else rule.number
+        return now + allowed >= far
     match rule.kind:
         case "at_least":
             return rule.number <= low
@@ -210,12 +219,28 @@ def _is_unbreakable(rule: Rule, figure: MetricResult, record: Record) -> bool:
     return rule.number >= high - low
 
 
-def _worse(rule: Rule, before: MetricResult, after: MetricResult) -> Worse:
-    """Whether the figure went the way that the rule watches; a figure that is gone is worse, too."""
+def _metric_of(record: Record, figure: MetricResult) -> Metric | None:
+    from evalharness.compare.rebuild import metric_of
+    from evalharness.core.errors import NotComparableError
+
+    try:
+        return metric_of(record, figure)
+    except NotComparableError:
+        return None
+
+
+def _worse(rule: Rule, before: MetricResult, after: MetricResult, best: float | None = None) -> Worse:
+    """Whether the figure went the way that the rule watches; a figure that is gone is worse, too.
+
+    For a rule that compares, a figure that is best at `best` is the worse the farther it is from that.
+    """
     if math.isnan(after.value) or math.isnan(before.value):
         return "clearly" if math.isnan(after.value) and not math.isnan(before.value) else "no"
     low, high = _ends(before)
-    if getattr(rule, "equivalent", None) is not None:
+    if best is not None and rule.is_paired:
+        ways = [abs(after.value - best) - abs(before.value - best)]
+        beyond = [ways[0] - max(high - before.value, before.value - low)]
+    elif getattr(rule, "equivalent", None) is not None:
         ways = [before.value - after.value, after.value - before.value]
         beyond = [low - after.value, after.value - high]
     elif rule.at_least is not None or (rule.at_most is None and before.higher_is_better):

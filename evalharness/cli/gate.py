@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from evalharness.gate.policy import load_policy
     from evalharness.record.foreign import open_record
     from evalharness.report import print_verdicts
+    from evalharness.report.text import single_line
 
     from .faults import write_reports_or_say
 
@@ -70,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(outcome.to_dict(), indent=2))
     else:
         print_verdicts(outcome)
+        if "/" in record.id:
+            # What could not be read of another tool's files may be why a rule has no figure.
+            for note in record.manifest.notes:
+                print(f"note: {record.id}: {single_line(note)}")
     return outcome.exit_code
 
 

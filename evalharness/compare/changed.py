@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from ..core.nulls import gains
 from ..core.protocols import Metric
 from ..metrics.interval import sample_values
 from .pairing import PairedRows
@@ -49,7 +50,7 @@ def pick(
 ) -> list[Picked]:
     """The `limit` samples that got worst, then those that got better, the one that gained most last."""
     after, before = sample_values(metric, rows.current), sample_values(metric, rows.baseline)
-    worsening = (before - after) if metric.higher_is_better else (after - before)
+    worsening = -gains(metric, after, before)
     with np.errstate(invalid="ignore"):
         worse, better = np.flatnonzero(worsening > _LEAST), np.flatnonzero(worsening < -_LEAST)
     # Stable, so that equal ones stand in the order of the record.

@@ -14,6 +14,8 @@ _REMEDY = {
     "data": "run the baseline again on this data (as many samples too: --limit) and promote that run",
     "prompt": "run the baseline again with this prompt and promote that run",
     "generation": "run the baseline again with these generation settings and promote that run",
+    "repeats": "of more answers a sample this figure is another one; run the baseline again with as many repeats and "
+    "promote that run",
     "kind": "the task asks for something else now, or reads the answer in another way (choices by likelihood and by "
     "generation are not comparable); run the baseline again and promote that run",
     "signature": "score the baseline again with this metric: evalharness score BASELINE --suite SUITE",

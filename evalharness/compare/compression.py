@@ -96,7 +96,7 @@ def _row(label: str, figure: ComparedFigure, aspect: Aspect, value: float, n: in
 def _retained(label: str, figure: ComparedFigure, bounds: tuple[float, float], share: float) -> CompressionRow:
     low, high = bounds
     margin = share * (high - low if math.isfinite(high - low) else abs(figure.baseline))
-    ends = (figure.low, figure.high) if figure.higher_is_better else (-figure.high, -figure.low)
+    ends = _gains(figure)
     kept: Kept = "kept" if ends[0] > -margin else "lost" if ends[1] < -margin else "open"
     return CompressionRow(
         label,
@@ -110,6 +110,16 @@ def _retained(label: str, figure: ComparedFigure, bounds: tuple[float, float], s
         kept,
         margin,
     )
+
+
+def _gains(figure: ComparedFigure) -> tuple[float, float]:
+    """How much better the candidate is at the ends of the difference's interval, lower first."""
+    if figure.best is None:
+        return (figure.low, figure.high) if figure.higher_is_better else (-figure.high, -figure.low)
+    was = figure.baseline - figure.best
+    ends = [was + end for end in (figure.low, figure.high)]
+    nearest = 0.0 if ends[0] <= 0 <= ends[1] else min(map(abs, ends))
+    return abs(was) - max(map(abs, ends)), abs(was) - nearest
 
 
 def _tokens(one: Compressed, confidence: float) -> Iterator[CompressionRow]:

@@ -147,8 +147,8 @@ def _row(
     if not np.array_equal(ours.ids, theirs.ids):
         raise NotComparableError(
             f"{candidate.model} and {base.model} cut the text of sample {row.sample.id!r} into other tokens "
-            f"({len(ours.ids)} and {len(theirs.ids)}): their predictions cannot be compared token by token; compare "
-            "bits_per_byte, which does not depend on the tokenizer"
+            f"({len(ours.ids)} and {len(theirs.ids)}): their predictions cannot be compared token by token; leave "
+            "--preset out and compare bits_per_byte, which does not depend on the tokenizer"
         )
     found = divergence(
         theirs.ids, theirs.logprobs, ours.logprobs, theirs.top_ids, theirs.top_logprobs, ours.top_ids, ours.top_logprobs

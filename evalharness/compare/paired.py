@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.nulls import gains
 from ..core.protocols import Array, Metric
 from ..metrics.base import RowsMetric
 from ..metrics.interval import MAX_RESAMPLED, N_RESAMPLES, sample_values
@@ -123,7 +124,8 @@ def paired_change(
     differences = sign * (before - after)
     is_mean = metric.interval != "bootstrap" and is_mean_of(differences, regression)
     if is_mean and codes is None and metric.bounds == (0.0, 1.0) and is_binary(before) and is_binary(after):
-        low, high = tango_interval(plain.n_worse, plain.n_better, n, confidence)
+        n_down, n_up = (int(np.count_nonzero(side)) for side in (differences > 0, differences < 0))
+        low, high = tango_interval(n_down, n_up, n, confidence)
         return plain._replace(low=low, high=high, method="Tango score")
     if np.array_equal(current, baseline):
         low, high, method = regression, regression, "identical pairs"
@@ -155,18 +157,16 @@ def _too_few(over_levels: Any, runs: Sequence[Array], codes: NDArray[np.int64] |
 
 
 def paired_point(current: Array, baseline: Array, metric: Metric) -> Change:
-    """The regression and the changed pairs, without an interval."""
+    """The regression and the changed pairs, without an interval.
+
+    The regression of a figure that is best between its bounds is its rise, as of any that is the better the lower; its
+    pairs are counted by whether their own values came nearer to the best one.
+    """
     sign = 1.0 if metric.higher_is_better else -1.0
     regression = sign * (figure_of(metric, baseline) - figure_of(metric, current))
-    differences = sign * (sample_values(metric, baseline) - sample_values(metric, current))
-    moved = np.abs(differences) > 1e-12
-    return Change(
-        regression,
-        *NO_INTERVAL,
-        "none",
-        n_worse=int((moved & (differences > 0)).sum()),
-        n_better=int((moved & (differences < 0)).sum()),
-    )
+    gained = gains(metric, sample_values(metric, current), sample_values(metric, baseline))
+    n_worse, n_better = int((gained < -1e-12).sum()), int((gained > 1e-12).sum())
+    return Change(regression, *NO_INTERVAL, "none", n_worse=n_worse, n_better=n_better)
 
 
 def figure_of(metric: Metric, rows: Array, weights: Array | None = None) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..core.errors import NotComparableError
 from ..core.protocols import Array, Metric
 from ..core.types import MetricResult
 from ..metrics.base import measured_pairs
@@ -20,7 +21,7 @@ from .rows import RowSource
 if TYPE_CHECKING:
     from ..record import Record
 
-__all__ = ["PairedFigure", "PairedRows", "Pairing", "identity_of", "pair", "paired_rows"]
+__all__ = ["PairedFigure", "PairedRows", "Pairing", "identities_of", "identity_of", "pair", "paired_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,33 @@ def identity_of(record: Record, figure: MetricResult) -> dict[str, Any]:
         if (task.id, task.model) == (figure.task, figure.model):
             return dict(task.identity) if isinstance(task.identity, dict) else {"identity": task.identity}
     return {}
+
+
+def identities_of(
+    record: Record, figure: MetricResult, baseline: Record, against: MetricResult
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both figures' digests; with the number of repeats where it differs and the metric goes by it.
+
+    More answers to a sample make the mean of a figure surer, and the highest of them higher.
+    """
+    ours, theirs = identity_of(record, figure), identity_of(baseline, against)
+    repeats = _repeats_of(record, figure), _repeats_of(baseline, against)
+    if repeats[0] != repeats[1] and figure.signature == against.signature and _counts_repeats(record, figure):
+        ours["repeats"], theirs["repeats"] = repeats
+    return ours, theirs
+
+
+def _repeats_of(record: Record, figure: MetricResult) -> int:
+    task = next((t for t in record.manifest.tasks if (t.id, t.model) == (figure.task, figure.model)), None)
+    return 1 if task is None else max(task.n_requests // max(task.n_samples, 1), 1)
+
+
+def _counts_repeats(record: Record, figure: MetricResult) -> bool:
+    try:
+        metric = metric_of(record, figure)
+    except NotComparableError:
+        return False  # said where the figure is computed
+    return any(getattr(one, "counts_repeats", False) for one in (metric, getattr(metric, "base", None)))
 
 
 def pair(

@@ -19,7 +19,7 @@ from .comparable import Difference, differences
 from .compression import DEFAULT_MARGIN, Compressed, compression_rows
 from .matching import Matcher
 from .paired import drawn_changes, figure_of, paired_change
-from .pairing import identity_of, paired_rows
+from .pairing import identities_of, paired_rows
 from .prompts import require_same_gold, same_rows
 from .rebuild import metric_of
 from .result import CORRECTIONS, ComparedFigure, Comparison, Correction, Finding, Section, Side
@@ -39,6 +39,7 @@ _REMEDY: Final[Mapping[str, str]] = {
     "data": "run both on the same data, and on as many samples (--limit)",
     "prompt": "to compare prompts with one another: --allow-different prompts",
     "generation": "to compare decoding settings with one another: --allow-different decoding",
+    "repeats": "of more answers a sample this figure is another one: run both with as many repeats",
     "kind": "the task asks for something else, or reads the answer in another way: run one of them again",
     "signature": "score one of them again with this metric: evalharness score RUN --suite SUITE",
 }
@@ -188,9 +189,7 @@ def _require(
     refused: dict[str, list[str]] = {}
     for subject, own in zip(subjects, pairs, strict=True):
         for pair in own:
-            all_of_it = differences(
-                *pair, identity_of(subject.record, pair.current), identity_of(against.record, pair.baseline)
-            )
+            all_of_it = differences(*pair, *identities_of(subject.record, pair.current, against.record, pair.baseline))
             names = {d.name for d in all_of_it} & allowed
             # A prompt that reads other fields of the same rows has another digest of what it read.
             if "prompt" in names and same_rows(subject.record, pair.current, against.record, pair.baseline):
@@ -243,6 +242,7 @@ def _figure(
     # A regression is what got worse; a difference is value − baseline.
     down = metric.higher_is_better
     low, high = (-change.high, -change.low) if down else (change.low, change.high)
+    value, before, best = figure_of(metric, rows.current), figure_of(metric, rows.baseline), best_between(metric)
     section: Section = (
         "operations"
         if current.metric in OPERATIONAL
@@ -260,9 +260,9 @@ def _figure(
         baseline_task=baseline.task,
         baseline_model=baseline.model,
         higher_is_better=metric.higher_is_better,
-        value=figure_of(metric, rows.current),
-        baseline=figure_of(metric, rows.baseline),
-        difference=-change.regression if down else change.regression,
+        value=value,
+        baseline=before,
+        difference=0.0 - change.regression if down else change.regression,
         low=low,
         high=high,
         confidence=confidence,
@@ -284,7 +284,8 @@ def _figure(
         n_missing_baseline=baseline.n_failed,
         finding="nothing to compare" if not n else "no difference shown",
         differs=differs,
-        towards_best=_towards_best(best_between(metric), current, baseline),
+        best=best,
+        towards_best=_towards_best(best, (value, current), (before, baseline)),
     )
     if section != "figures" or not n_changed:
         return figure, []
@@ -313,23 +314,29 @@ def _adjusted(figures: Sequence[ComparedFigure], correction: Correction, level: 
 def _finding(figure: ComparedFigure, adjusted_p: float, level: float) -> Finding:
     if figure.finding == "nothing to compare" or not adjusted_p <= level or figure.difference == 0:
         return figure.finding
+    # Randomisation asks whether the answers are exchangeable, the interval how large the difference is: both must tell.
+    if not (figure.low > 0 or figure.high < 0):
+        return figure.finding
     if figure.towards_best is not None:
         return figure.towards_best
     return "better" if (figure.difference > 0) == figure.higher_is_better else "worse"
 
 
-def _towards_best(best: float | None, current: MetricResult, baseline: MetricResult) -> Finding | None:
+def _towards_best(
+    best: float | None, current: tuple[float, MetricResult], baseline: tuple[float, MetricResult]
+) -> Finding | None:
     """What a difference means of a figure that is best between its bounds, such as a bias score; None for others.
 
-    On one side of the best value the difference is that of the distances from it. Across it, −0.3 after 0.3, the one is
-    farther away only where its interval of distances lies beyond the other's.
+    Both sides come as the figure of the pairs, and the result that has its interval. On one side of the best value the
+    difference is that of the distances from it. Across it, −0.3 after 0.3, the one is farther away only where its
+    interval of distances lies beyond the other's.
     """
     if best is None:
         return None
-    after, before = current.value - best, baseline.value - best
+    after, before = current[0] - best, baseline[0] - best
     if after * before >= 0:
         return "better" if abs(after) < abs(before) else "worse"
-    (near, far), (was_near, was_far) = _distances(current, best), _distances(baseline, best)
+    (near, far), (was_near, was_far) = _distances(current[1], best), _distances(baseline[1], best)
     return "worse" if near > was_far else "better" if far < was_near else "changed sides"
 
 

@@ -53,8 +53,9 @@ class ComparedFigure:
     """One figure of a candidate against the baseline's, both on the samples that they have in common.
 
     `difference` is value − baseline in the metric's own unit, `low` and `high` its interval; it is better where it has
-    the sign of `higher_is_better`; of a figure that is best between its bounds, such as a bias score, where it comes
-    nearer to that (`towards_best`), and neither where it comes out as far on the other side ("changed sides").
+    the sign of `higher_is_better`; of a figure that is best between its bounds, at `best`, such as a bias score's 0,
+    where it comes nearer to that (`towards_best`), and neither where it comes out as far on the other side ("changed
+    sides"). The values of its samples are then better, and worse, in the same way.
     `adjusted_p` is `p_value` adjusted over the table (`section`) that the figure stands in. `wins`, `losses` and `ties`
     count the samples whose own value got better, worse, or stayed. The flips are None for figures that do not say right
     or wrong of a sample. `n_missing` are samples without a usable answer, which are in no pair unless they count as
@@ -94,7 +95,15 @@ class ComparedFigure:
     n_missing_baseline: int
     finding: Finding
     differs: tuple[str, ...] = ()
+    best: float | None = None
     towards_best: Finding | None = None
+
+    @property
+    def gain(self) -> float:
+        """How much better it is than the baseline, in its own unit: nearer to `best` where it has one."""
+        if self.best is not None:
+            return abs(self.baseline - self.best) - abs(self.value - self.best)
+        return self.difference if self.higher_is_better else -self.difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +169,7 @@ class Comparison:
         for name in names:
             cells = [" ".join(row[name]) if name == "differs" else row[name] for row in rows]
             text = name in _TEXT
-            kind = "object" if text else "Int64" if name in _WHOLE else None
+            kind = "object" if text else "Int64" if name in _WHOLE else "float64" if name == "best" else None
             columns[name] = pd.Series(cells, dtype=kind)
         return pd.DataFrame(columns)
 

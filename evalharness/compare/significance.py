@@ -76,6 +76,8 @@ def significance(
         return _NOTHING
     if not (np.isfinite(current).all() and np.isfinite(baseline).all()):
         return _NOTHING
+    if getattr(metric, "disparity", None) is not None and math.isnan(change.low):
+        return _NOTHING  # a level has too few samples for an interval: no more do they tell by chance
     before, after = sample_values(metric, baseline), sample_values(metric, current)
     differences = after - before
     sign = -1.0 if metric.higher_is_better else 1.0
@@ -116,7 +118,8 @@ def _tested(
     if np.array_equal(current, baseline):
         return Significance(1.0, "identical pairs", 0.0 if is_mean else math.nan, "d" if is_mean else "")
     if shares and codes is None:
-        tested = mcnemar(change.n_worse, change.n_better)
+        # By direction: of a share that is best at a half neither is the better one.
+        tested = mcnemar(int(np.count_nonzero(differences < 0)), int(np.count_nonzero(differences > 0)))
         return Significance(tested.p_value, tested.method)
     if is_mean:
         tested = paired_t(differences, codes=codes)

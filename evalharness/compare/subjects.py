@@ -77,6 +77,12 @@ def labels_of(subjects: Sequence[Subject]) -> list[str]:
         names = [s.model or s.task or s.record.id for s in subjects]
         if len(set(names)) == len(names):
             return names
+    models = [{r.model for r in s.record.results} for s in subjects]
+    if all("/" in s.record.id for s in subjects) and all(len(m) == 1 for m in models):
+        # Outputs of lm-eval are named by their files, which say less than the one model that they are of.
+        names = [next(iter(m)) for m in models]
+        if len(set(names)) == len(names):
+            return names
     names = [s.record.id for s in subjects]
     return names if len(set(names)) == len(names) else [s.name for s in subjects]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["NULLS", "best_between"]
+if TYPE_CHECKING:
+    from .protocols import Array
+
+__all__ = ["NULLS", "best_between", "direction", "gains"]
 
 NULLS: Mapping[str, tuple[float, bool]] = {
     "zero": (0.0, False),
@@ -26,3 +29,19 @@ def best_between(metric: Any) -> float | None:
     null, one_sided = NULLS.get(str(getattr(metric, "probe_finding", None)), (None, True))
     low, high = metric.bounds
     return null if null is not None and not one_sided and low < null < high else None
+
+
+def gains(metric: Any, after: Array, before: Array) -> Array:
+    """How much better each of the figures (or samples' values) `after` is than `before`: more than 0 is better.
+
+    Of a figure that is best between its bounds, how much nearer it came: from 0.3 to −0.3 is none.
+    """
+    best = best_between(metric)
+    if best is not None:
+        return abs(before - best) - abs(after - best)
+    return after - before if metric.higher_is_better else before - after
+
+
+def direction(metric: Any) -> float:
+    """1 where a rise is taken for the better, else −1: so too of a figure that is best between its bounds."""
+    return 1.0 if metric.higher_is_better and best_between(metric) is None else -1.0

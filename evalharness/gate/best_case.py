@@ -53,7 +53,7 @@ def best_case(rule: Rule, figure: PlannedFigure, n: int, *, clustered: bool = Fa
         question = Question(((rule.number, _side(rule)),))
         return BestCase(question, mean_evidence(np.full(n, value), metric.bounds), f"{n:,} perfect answers")
     if rule.kind in ("non_inferior", "max_regression", "equivalent"):
-        question = question_of(rule, higher_is_better=metric.higher_is_better)
+        question = question_of(rule, metric)
         same = np.full(n, high if metric.interval == "proportion" else (low + high) / 2)
         evidence = paired_values_evidence(same, same, metric)
         return BestCase(question, evidence, "answers that all equal the baseline's")

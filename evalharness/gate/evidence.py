@@ -24,6 +24,7 @@ paired t, skew-adjusted      paired means; in clusters of the clusters' sums
 identical pairs, few pairs differ   as for few differ
 paired jackknife t           disparities between levels: how much wider the gap is than the baseline's
 paired bootstrap             the rest, drawing the same pairs (or clusters) for both
+nearer to 0: …               figures that are best between their bounds: two of these (`stats/nearer.py`)
 ===========================  =====================================================================================
 """
 
@@ -37,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from ..compare.paired import figure_of, paired_point
+from ..core.nulls import best_between, direction
 from ..core.protocols import Array, Metric
 from ..metrics.base import RowsMetric
 from ..metrics.interval import sample_values
@@ -56,6 +58,7 @@ from .kernels import (
     few_differ,
     left_out,
     mean_test,
+    nearer,
     note_of,
     resampled,
     skewed_mean,
@@ -183,14 +186,48 @@ def paired_evidence(
 
     That is current − baseline, or baseline − current where lower is better. With `relative` r the baseline's share r is
     added, so that at least 0 means "worse by no more than the share r of the baseline": current − (1 − r)·baseline,
-    or (1 + r)·baseline − current.
+    or (1 + r)·baseline − current. Of a figure that is best between its bounds, such as a bias score's 0, it is the
+    same of the two distances from that.
     """
     current, baseline = np.asarray(current, dtype=np.float64), np.asarray(baseline, dtype=np.float64)
-    n, codes = len(current), _codes(clusters, len(current))
+    codes = _codes(clusters, len(current))
+    best = best_between(metric)
+    if best is None:
+        return _difference_evidence(metric, current, baseline, codes, seed, relative)
+    apart, mirrored = (
+        _difference_evidence(metric, current, baseline, codes, seed, relative, mirror) for mirror in (None, best)
+    )
+    after, before = (figure_of(metric, rows) if len(rows) else math.nan for rows in (current, baseline))
+    found = replace(apart, value=(1 + relative) * abs(before - best) - abs(after - best), note="")
+    if "none" in (apart.method, mirrored.method):
+        return replace(found, method="none", kernel=Infinite(), note=apart.note or mirrored.note)
+    kernel = nearer(apart.kernel, mirrored.kernel, relative * best)
+    return replace(found, method=f"nearer to {best:g}: {apart.method}", kernel=kernel)
+
+
+def _difference_evidence(
+    metric: Metric,
+    current: Array,
+    baseline: Array,
+    codes: Ints | None,
+    seed: int,
+    relative: float,
+    mirror: float | None = None,
+) -> Evidence:
+    """`paired_evidence` of the plain difference, or of that from the baseline's mirror image about `mirror`."""
+    n = len(current)
     plain = paired_point(current, baseline, metric)
-    before = figure_of(metric, baseline) if n else math.nan
+    sign = direction(metric)
+    by = 1 - sign * relative
+
+    def slack(found: Sequence[Array]) -> Array:
+        against = found[1] if mirror is None else 2 * mirror - found[1]
+        difference: Array = sign * (found[0] - by * against)
+        return difference
+
+    figures = [np.asarray(figure_of(metric, rows)) if n else np.asarray(math.nan) for rows in (current, baseline)]
     base = Evidence(
-        -plain.regression + relative * before,
+        float(slack(figures)),
         n,
         "none",
         Infinite(),
@@ -209,25 +246,18 @@ def paired_evidence(
         few = over_levels(rows, codes, seed=seed)
         if few.method == "none" or few.method.startswith("too few"):
             return replace(base, note=few.note)
-    sign = 1.0 if metric.higher_is_better else -1.0
     ours, theirs = sample_values(metric, current), sample_values(metric, baseline)
-    gains = sign * (ours - theirs)
-    if metric.interval != "bootstrap" and _is_mean(gains + relative * theirs, base.value):
+    theirs = theirs if mirror is None else 2 * mirror - theirs
+    if metric.interval != "bootstrap" and _is_mean(sign * (ours - by * theirs), base.value):
         found = paired_values_evidence(ours, theirs, metric, codes=codes, relative=relative)
-        return replace(found, value=base.value)
+        return replace(found, value=base.value, n_worse=base.n_worse, n_better=base.n_better)
     span = metric.bounds[1] - metric.bounds[0]
     changed = (current != baseline).any(axis=1)
     n_changed = int(changed.sum()) if codes is None else len(np.unique(codes[changed]))
-    if n_changed < FEW:
+    if mirror is None and n_changed < FEW:
         seen = span_of(np.concatenate([ours, theirs]), span)
-        kernel = few_differ(relative * before, seen, n_changed, base.n_units)
+        kernel = few_differ(float(slack([figures[1]] * 2)), seen, n_changed, base.n_units)
         return replace(base, method=_pairs_name(n_changed, plain.regression), kernel=kernel, note=note_of(kernel))
-    by = 1 - sign * relative
-
-    def slack(found: Sequence[Array]) -> Array:
-        difference: Array = sign * (found[0] - by * found[1])
-        return difference
-
     if over_levels is not None:
         # A resample of the highest less the lowest is too high where levels are alike: 9 % error instead of 5 %.
         tested = left_out(base.value, metric, (current, baseline), slack, codes=codes)
@@ -242,7 +272,7 @@ def paired_values_evidence(
     current: Array, baseline: Array, metric: Metric, *, codes: Ints | None = None, relative: float = 0.0
 ) -> Evidence:
     """As `paired_evidence`, of the samples' own values (n,), for a metric whose figure is their mean."""
-    sign = 1.0 if metric.higher_is_better else -1.0
+    sign = direction(metric)
     gains = sign * (current - baseline)
     n, n_units, before = len(gains), count_units(codes, len(gains)), float(baseline.mean())
     worse, better = gains < -TINY, gains > TINY

@@ -16,6 +16,7 @@ from ..metrics.interval import MAX_RESAMPLED
 from ..stats.arrays import Ints
 from ..stats.bootstrap import cluster_totals, jackknife, resample_weights
 from ..stats.cluster_spread import cluster_spread
+from ..stats.nearer import Nearer
 from ..stats.one_sided import ClusteredProportion, Infinite, LessCertain, MostlyOne, OneSided, Scaled, SkewedMean
 from ..stats.one_sided_resampled import Resampled, bca_corrections
 
@@ -29,6 +30,7 @@ __all__ = [
     "few_differ",
     "left_out",
     "mean_test",
+    "nearer",
     "note_of",
     "resampled",
     "skewed_mean",
@@ -147,6 +149,11 @@ def mean_test(
         beyond = skewed_mean(values, codes, n_units) if n_few else None
         return MostlyOne(mode, min(worst, mode), max(best, mode), n_below, n_above, n_units, FEW, beyond), n_few
     return skewed_mean(values, codes, n_units), None
+
+
+def nearer(apart: OneSided, mirrored: OneSided, shift: float) -> OneSided:
+    """The test of a distance's change from those of two differences, both of which are `shift` too high."""
+    return Nearer(apart, mirrored) if shift == 0 else Nearer(Moved(apart, -shift), Moved(mirrored, -shift))
 
 
 def skewed_mean(values: Array, codes: Ints | None, n_units: int) -> OneSided:

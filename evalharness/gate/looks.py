@@ -24,6 +24,7 @@ from ..compare.planned import Figures, LookDecider, MakeDecider, PlannedFigure, 
 from ..compare.sequential import Design, LookedRule, LookedRules, Standing
 from ..core.canonical import digest
 from ..core.errors import UsageError
+from ..core.nulls import best_between, direction
 from ..core.types import Json, MetricResult
 from ..suite.names import covers
 from ..suite.schema import BaselineModel, Gates, Rule, StopWhenDecided, Suite
@@ -37,7 +38,7 @@ from .select import rule_name
 from .verdicts import Question
 
 if TYPE_CHECKING:
-    from ..core.protocols import Array
+    from ..core.protocols import Array, Metric
     from ..record import Record
 
 __all__ = ["GateLooks", "as_result", "decide_looks", "gates_digest"]
@@ -71,7 +72,7 @@ def gates_digest(gates: Gates) -> str:
 def _question(rule: Rule, figure: PlannedFigure) -> Question:
     if rule.kind == "at_least" or rule.kind == "at_most":
         return Question(((rule.number, rule.kind),))
-    return question_of(rule, higher_is_better=figure.metric.higher_is_better)
+    return question_of(rule, figure.metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,8 @@ class GateLooks:
             other = FigureRows(_keys(against.digests), tuple(against.clusters), against.values)
         paired = _paired(found, other)
         relative = entry.rule.number if entry.rule.kind == "max_relative_drop" else 0.0
-        before = figure_of(metric, paired.baseline) if relative else 0.0
-        if relative and (not before > 0 or (relative >= 1 and metric.higher_is_better)):
+        before = _level(metric, figure_of(metric, paired.baseline)) if relative else 0.0
+        if relative and (not before > 0 or (relative >= 1 and direction(metric) > 0)):
             return None  # a share of nothing is no drop, and one by all or more is none that could be exceeded
         if worst_case:
             return bounded_paired(metric, paired, n_failed, seed=self._seed, relative=relative), relative * before
@@ -347,6 +348,12 @@ def as_result(figure: PlannedFigure, group: str | None) -> MetricResult:
         signature=metric.signature,
         group=group,
     )
+
+
+def _level(metric: Metric, before: float) -> float:
+    """What a share of the baseline's figure is a share of: that, or how far it is from the best value."""
+    best = best_between(metric)
+    return before if best is None else abs(before - best)
 
 
 def _of_group(rows: RowsSoFar, group: str | None) -> RowsSoFar:

@@ -13,12 +13,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..core.nulls import best_between, direction
 from ..core.protocols import Array, Metric
 from ..metrics.base import RowsMetric
 from ..metrics.interval import sample_values
 from ..stats.intervals import cluster_codes
 from ..stats.one_sided import Envelope, Infinite, OneSided
 from .evidence import Evidence, absolute_evidence, mean_evidence, paired_evidence, paired_values_evidence
+from .kernels import nearer
 from .rows import PairedRows
 
 __all__ = ["bounded_absolute", "bounded_paired"]
@@ -70,14 +72,22 @@ def bounded_paired(
         return _undecided(known, n_missing)
     clusters = [*paired.clusters, *[None] * n_missing]
 
-    def filled(current: float, baseline: float) -> OneSided:
+    best = best_between(metric)
+
+    def filled(current: float, baseline: float, *, mirrored: bool = False) -> OneSided:
         a = np.concatenate([ours, mine, np.full(len(others) + n_neither, current)])
         b = np.concatenate([theirs, np.full(len(mine), baseline), others, np.full(n_neither, baseline)])
+        if mirrored and best is not None:
+            b = 2 * best - b
         codes = cluster_codes(clusters) if any(cluster is not None for cluster in clusters) else None
         return paired_values_evidence(a, b, metric, codes=codes, relative=relative).kernel
 
-    bad, good = (low, high) if metric.higher_is_better else (high, low)
-    return _enveloped(known, filled(bad, good), filled(good, bad), n_missing)
+    bad, good = (low, high) if direction(metric) > 0 else (high, low)
+    if best is None:
+        return _enveloped(known, filled(bad, good), filled(good, bad), n_missing)
+    apart = Envelope(filled(bad, good), filled(good, bad))
+    mirrored = Envelope(filled(bad, bad, mirrored=True), filled(good, good, mirrored=True))
+    return _worst_case(known, nearer(apart, mirrored, relative * best), n_missing)
 
 
 def _is_mean(metric: Metric) -> bool:
@@ -93,7 +103,11 @@ def _undecided(known: Evidence, n_missing: int) -> Evidence:
 
 
 def _enveloped(known: Evidence, low: OneSided, high: OneSided, n_missing: int) -> Evidence:
-    return replace(known, kernel=Envelope(low, high), method=f"{known.method}, worst case of {n_missing:,} missing")
+    return _worst_case(known, Envelope(low, high), n_missing)
+
+
+def _worst_case(known: Evidence, kernel: OneSided, n_missing: int) -> Evidence:
+    return replace(known, kernel=kernel, method=f"{known.method}, worst case of {n_missing:,} missing")
 
 
 def _are(n: int) -> str:

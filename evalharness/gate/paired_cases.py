@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..compare.comparable import require_comparable
 from ..compare.paired import figure_of, paired_point
-from ..compare.pairing import Pairing, identity_of
+from ..compare.pairing import Pairing, identities_of
+from ..core.nulls import best_between, gains
 from ..core.protocols import Metric
 from ..core.types import MetricResult
 from ..suite.names import covers
@@ -29,7 +30,7 @@ __all__ = ["baseline_figure", "paired_case", "question_of"]
 _NAN = math.nan
 
 
-def question_of(rule: Rule, *, higher_is_better: bool = True) -> Question:
+def question_of(rule: Rule, metric: Metric) -> Question:
     """What a rule that compares asks of `paired_evidence` (with `relative` for `max_relative_drop`)."""
     margin = rule.number
     if rule.kind == "superior":
@@ -37,8 +38,13 @@ def question_of(rule: Rule, *, higher_is_better: bool = True) -> Question:
     if rule.kind == "equivalent":
         return Question(((-margin, "at_least"), (margin, "at_most")), "the improvement")
     if rule.kind == "max_relative_drop":
-        share = f"{1 - margin if higher_is_better else 1 + margin:.12g}·baseline"
-        subject = f"(current − {share})" if higher_is_better else f"({share} − current)"
+        best = best_between(metric)
+        if best is not None:
+            subject = f"({1 + margin:.12g}·|baseline − {best:g}| − |current − {best:g}|)"
+        elif metric.higher_is_better:
+            subject = f"(current − {1 - margin:.12g}·baseline)"
+        else:
+            subject = f"({1 + margin:.12g}·baseline − current)"
         return Question(((0.0, "at_least"),), subject)
     return Question(((-margin, "at_least"),), "the improvement")
 
@@ -60,8 +66,7 @@ def paired_case(rule: Rule, figure: MetricResult, gates: Gates, record: Record, 
     require_comparable(
         figure,
         against,
-        identity_of(record, figure),
-        identity_of(other, against),
+        *identities_of(record, figure, other, against),
         run_id=record.manifest.id,
         baseline_id=where,
     )
@@ -86,13 +91,17 @@ def _compared(
     n = len(paired.current)
     now, before = figure_of(metric, paired.current), figure_of(metric, paired.baseline)
     plain = paired_point(paired.current, paired.baseline, metric)
+    best = best_between(metric)
+    regression = plain.regression if best is None else 0.0 - float(gains(metric, now, before))
+    # What a share of the baseline is a share of.
+    level = before if best is None else abs(before - best)
     pairing = Pairing(
         n_paired=n,
         n_only_current=len(paired.only_current),
         n_only_baseline=len(paired.only_baseline),
         n_worse=plain.n_worse,
         n_better=plain.n_better,
-        regression=plain.regression,
+        regression=regression,
         low=_NAN,
         high=_NAN,
         method=plain.method,
@@ -113,23 +122,23 @@ def _compared(
         pairing=pairing,
         lead=_lead(figure, now, before, pairing, n_neither),
     )
-    question = question_of(rule, higher_is_better=metric.higher_is_better)
+    question = question_of(rule, metric)
     relative = rule.number if rule.kind == "max_relative_drop" else 0.0
     if n == 0:
         nothing = "nothing was measured" if n_all else "no sample is in both runs"
         return replace(case, decision=Decision("fail", nothing))
-    if math.isnan(plain.regression):
+    if math.isnan(regression):
         return replace(case, decision=decide_point(_NAN, 0.0, "at_least"))
-    if relative >= 1 and metric.higher_is_better:
+    if relative >= 1 and metric.higher_is_better and best is None:
         text = f"a drop by {100 * relative:.12g} % can never be exceeded: it is a share, and 5 % are 0.05"
         return replace(case, decision=Decision("fail", text))
-    if relative and before <= 0:
-        text = f"a share of {show(before)} is no drop that could be allowed; use max_regression for this figure"
+    if relative and level <= 0:
+        text = f"a share of {show(level)} is no drop that could be allowed; use max_regression for this figure"
         # Any rise above 0 is more than a share of it; what is not worse breaks nothing, and shows nothing either.
-        return replace(case, decision=Decision("fail" if plain.regression > 0 else "inconclusive", text))
-    moved = "unchanged" if plain.regression == 0 else _moved(plain.regression, rule.number)
+        return replace(case, decision=Decision("fail" if regression > 0 else "inconclusive", text))
+    moved = _moved(regression, rule.number, best, unchanged=plain.regression == 0)
     if decided_by(rule, gates) == "point":
-        decision = _by_point(rule, question, -plain.regression + relative * before)
+        decision = _by_point(rule, question, -regression + relative * level)
         return replace(case, decision=Decision(decision.state, f"{moved}, {decision.because}"))
     seed = runs[0].manifest.seed
     evidence: Evidence
@@ -140,12 +149,18 @@ def _compared(
             metric, paired.current, paired.baseline, clusters=paired.clusters, seed=seed, relative=relative
         )
     low, high = evidence.bounds(gates.alpha)
-    shift = relative * before
+    shift = relative * level
     pairing = replace(pairing, low=shift - high, high=shift - low, method=evidence.method)
     return replace(case, pairing=pairing, lead=f"{case.lead}: {moved}", asked=Asked(question, evidence))
 
 
-def _moved(regression: float, limit: float) -> str:
+def _moved(regression: float, limit: float, best: float | None, *, unchanged: bool) -> str:
+    if unchanged:
+        return "unchanged"
+    if best is not None:
+        if regression == 0:
+            return f"as far from {best:g}, on the other side"
+        return f"{show(abs(regression), limit)} {'farther from' if regression > 0 else 'nearer to'} {best:g}"
     return f"{show(abs(regression), limit)} {'worse' if regression > 0 else 'better'}"
 
 

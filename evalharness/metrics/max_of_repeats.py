@@ -36,6 +36,7 @@ class MaxOfRepeats(OfAnother):
     of: str | dict[str, dict[str, Any]] = "toxicity_lexicon"
 
     name = "max_of_repeats"
+    counts_repeats = True
     __hash__ = OfAnother.__hash__
 
     def __post_init__(self) -> None:

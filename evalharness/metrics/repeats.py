@@ -288,6 +288,11 @@ class MajAtK(OfAnother):
     def least_repeats(self) -> int:
         return 2 if self.k is None else self.k
 
+    @property
+    def counts_repeats(self) -> bool:
+        """Whether runs with other numbers of repeats are not comparable: all answers vote."""
+        return self.k is None
+
     def group_values(self, samples: Sequence[Sample], groups: Sequence[Sequence[Response]]) -> Sequence[float | None]:
         voting = [group if self.k is None else group[: self.k] for group in groups]
         return [
@@ -338,6 +343,7 @@ class MajorityShare(_OfVotes):
     normalize: Literal["squad", "strip", "none"] = "squad"
 
     name = "majority_share"
+    counts_repeats = True
 
     def of_votes(self, votes: Sequence[str | None]) -> float:
         counts = Counter(vote for vote in votes if vote is not None)

@@ -99,10 +99,15 @@ def span_bar(span: Sequence[float], scale: Scale, *, unit: str) -> Markup:
 
 
 def difference_bar(one: ComparedFigure, reach: float, css: str) -> Markup:
-    """The SVG of a difference with its interval, right of the line in the middle where it is better."""
+    """The SVG of a difference with its interval, right of the line in the middle where it is better.
+
+    A figure that is best between its bounds has the side on which its point is nearer to the best value.
+    """
     if not math.isfinite(one.difference):
         return Markup("")
     sign = 1.0 if one.higher_is_better else -1.0
+    if one.best is not None:
+        sign = math.copysign(1.0, one.gain) * math.copysign(1.0, one.difference)
     scale = Scale(-reach, reach) if reach > 0 else Scale(-1.0, 1.0)
     label = t("difference %(value)s", value=figure(one.difference))
     parts = [_line("track", 0.0, _WIDTH), f'<path class="zero" d="M{_WIDTH / 2:.2f} 1v18"/>']

@@ -145,14 +145,20 @@ def _changed(comparison: Comparison, out: Printer) -> None:
         worst = [sample for sample in samples if sample.worsening > 0][:_CHANGED]
         for sample in worst:
             out(text_of(f"  {clip(single_line(sample.sample_id), 40)}  {_values(sample)}"))
-            out(text_of(f"    − {_answer(sample.baseline_answer, sample.baseline_status)}", "dim"))
-            out(text_of(f"    + {_answer(sample.answer, sample.status)}", "dim"))
+            if _is_answered(sample):
+                out(text_of(f"    − {_answer(sample.baseline_answer, sample.baseline_status)}", "dim"))
+                out(text_of(f"    + {_answer(sample.answer, sample.status)}", "dim"))
         if (left := one.losses - len(worst)) > 0:
             out(text_of(f"  and {left:,} more that got worse: --html FILE shows them", "dim"))
 
 
 def _values(sample: ChangedSample) -> str:
     return sample.flip or f"{figure(sample.baseline_value)} to {figure(sample.value)}"
+
+
+def _is_answered(sample: ChangedSample) -> bool:
+    """Whether there is something to show: where a whole text is scored nobody answers."""
+    return not (sample.answer is None and sample.baseline_answer is None and sample.status == sample.baseline_status)
 
 
 def _answer(answer: str | None, status: str) -> str:

@@ -94,7 +94,7 @@ def _row(one: ComparedFigure, *, several: bool, models: bool) -> Row:
         task=one.task,
         metric=one.metric if one.group is None else f"{one.metric} · {one.group}",
         candidate=candidate,
-        way="↑" if one.higher_is_better else "↓",
+        way=f"→ {figure(one.best)}" if one.best is not None else "↑" if one.higher_is_better else "↓",
         baseline=figure(one.baseline, like=one.value),
         value=figure(one.value),
         difference=signed(one.difference, like=_scale(one)),
@@ -201,10 +201,15 @@ def how_text(comparison: Comparison) -> str:
     )
     limit = f"{1 - comparison.confidence:.3g}"
     if name == "none":
-        second = t("P-values are not adjusted; a difference counts as shown where p ≤ %(limit)s.", limit=limit)
+        second = t(
+            "P-values are not adjusted; a difference counts as shown where p ≤ %(limit)s and "
+            "the interval leaves out 0.",
+            limit=limit,
+        )
     else:
         second = t(
-            "P-values are adjusted over the table (%(correction)s); a difference counts as shown where p ≤ %(limit)s.",
+            "P-values are adjusted over the table (%(correction)s); a difference counts as shown where p ≤ %(limit)s "
+            "and the interval leaves out 0.",
             correction=name,
             limit=limit,
         )

@@ -154,6 +154,8 @@ def _condition(
     margin = margin_of(one, bounds, share) if one is not None else math.nan
     # Below what arithmetic leaves over, a loss of the margin itself would count or not by chance.
     fell = one is not None and loss > 0 and one.adjusted_p <= alpha and loss >= margin * (1 - 1e-9)
+    # As far from the best value on its other side is a difference beyond doubt, and no loss.
+    fell = fell and one is not None and one.towards_best != "changed sides"
     bad = bool(failed) or (fell and not (verdicts and one is not None and one.section != "figures"))
     parts = [] if one is None else [_sentence(one)]
     parts += [single_line(verdict.reason) for verdict in failed]
@@ -170,7 +172,7 @@ def _condition(
 
 def loss_of(one: ComparedFigure) -> float:
     """By how much the figure is worse than the promoted one, in its own unit."""
-    return -one.difference if one.higher_is_better else one.difference
+    return 0.0 - one.gain
 
 
 def margin_of(one: ComparedFigure, bounds: tuple[float, float] | None, share: float) -> float:
@@ -184,10 +186,15 @@ def _sentence(one: ComparedFigure) -> str:
     if not one.n_paired:
         return f"{where}: no sample that both runs have."
     change = abs(one.difference)
-    word = "as good as" if not change else "worse than" if loss_of(one) > 0 else "better than"
+    loss = loss_of(one)
+    word = "as good as" if not change else "worse than" if loss > 0 else "better than"
+    if one.best is not None and change:
+        far = "farther from" if loss > 0 else "nearer to" if loss < 0 else "as far from"
+        word = f"{far} {shown(one.best)} {'than' if loss else 'as'}"
     low, high = (one.low, one.high) if one.difference > 0 else (-one.high, -one.low)
     bounds = "" if math.isnan(low) else f"{100 * one.confidence:g} % {shown(low)} to {shown(high)}, "
-    by = f" by {shown(change)} ({bounds}p = {p_text(one.adjusted_p)}, n = {one.n_paired:,})" if change else ""
+    way = " by" if one.best is None else ": they differ by"
+    by = f"{way} {shown(change)} ({bounds}p = {p_text(one.adjusted_p)}, n = {one.n_paired:,})" if change else ""
     return f"{where} is {shown(one.value)}, {word} the promoted {shown(one.baseline)}{by}."
 
 
