@@ -1,15 +1,21 @@
-"""Files of rows as tables, whole or in chunks of bounded memory: CSV, TSV, JSONL and Parquet, folders and patterns."""
+"""Files of rows as tables, whole or in chunks of bounded memory: CSV, TSV, JSON and Parquet, folders and patterns."""
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.drifting import ColumnKind
 from ..core.errors import DataError, Place, Problem, UsageError
+from ..data.json_array import read_json
+from .delimited import csv_batches, dialect_of, open_bytes
 from .mixed_lines import mixed_table
 from .table import Table
 
@@ -23,6 +29,7 @@ _FORMATS = {
     ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".parquet": "parquet",
     ".pq": "parquet",
 }
@@ -38,12 +45,13 @@ def find_files(path: str | Path) -> tuple[Path, ...]:
         UsageError: where there is none, or one of another format.
     """
     place = Path(path)
-    endings = ", ".join(_FORMATS)
+    endings = ", ".join(_FORMATS) + " (or, but Parquet, .gz after it)"
     if place.is_dir():
-        found = sorted(file for file in place.iterdir() if file.is_file() and file.suffix.lower() in _FORMATS)
+        found = sorted(file for file in place.iterdir() if file.is_file() and _format(file))
         if not found:
             raise UsageError(f"the folder {place} holds no file that ends in {endings}")
-        return tuple(found)
+        # Beside tables JSON tells of them; by itself it is one.
+        return tuple([file for file in found if _format(file) != "json"] or found)
     if place.exists():
         found = [place]
     elif any(mark in str(path) for mark in "*?["):
@@ -54,9 +62,16 @@ def find_files(path: str | Path) -> tuple[Path, ...]:
     else:
         raise UsageError(f"there is no file {place}; give a file, a folder or a pattern such as 'logs/*.jsonl'")
     for file in found:
-        if file.suffix.lower() not in _FORMATS:
+        if not _format(file):
             raise UsageError(f"{file} ends in {file.suffix or 'nothing'}, and not in {endings}; rename or convert it")
     return tuple(found)
+
+
+def _format(file: Path) -> str:
+    """What the ending of `file` stands for, that of a packed one aside; nothing where it is not known."""
+    packed = file.suffix.lower() == ".gz"
+    found = _FORMATS.get(Path(file.stem).suffix.lower() if packed else file.suffix.lower(), "")
+    return "" if packed and found == "parquet" else found
 
 
 def read_table(
@@ -85,7 +100,7 @@ def read_table(
         whole = pa.concat_tables(_of_one_type(batches), promote_options="permissive") if several else batches[0]
     except pa.ArrowException as error:
         raise UsageError(f"the rows of {path} do not have one type a column: {error}") from error
-    return Table.of(
+    table = Table.of(
         whole,
         kinds=kinds,
         cluster=cluster,
@@ -95,6 +110,8 @@ def read_table(
         like=like,
         what=str(path),
     )
+    told = [dialect_of(file).note(file) for file in find_files(path) if _format(file) in ("csv", "tsv")]
+    return replace(table, notes=(*filter(None, told), *table.notes))
 
 
 def _of_one_type(tables: Sequence[pa.Table]) -> Sequence[pa.Table]:
@@ -158,8 +175,8 @@ def _batches(file: Path, rows: int) -> Iterator[pa.RecordBatch]:
     """Record batches of at most `rows` rows, none of them empty."""
     import pyarrow as pa
 
-    kind = _FORMATS[file.suffix.lower()]
-    reader = {"parquet": _parquet, "jsonl": _jsonl}.get(kind, _csv)
+    kind = _format(file)
+    reader = {"parquet": _parquet, "jsonl": _jsonl, "json": _json}.get(kind, _csv)
     try:
         for batch in reader(file, rows):
             for start in range(0, batch.num_rows, rows):
@@ -167,6 +184,8 @@ def _batches(file: Path, rows: int) -> Iterator[pa.RecordBatch]:
     except (pa.ArrowException, UnicodeError) as error:
         message = f"cannot be read as {kind}: {str(error)[:300]}"
         raise DataError([Problem(Place(str(file)), "", message)]) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError([Problem(Place(str(file)), "", f"the packed file is damaged: {error}")]) from error
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
 
@@ -179,33 +198,38 @@ def _parquet(file: Path, rows: int) -> Iterator[Any]:
 
 
 def _csv(file: Path, rows: int) -> Iterator[Any]:
-    from pyarrow import csv
+    yield from csv_batches(file, dialect_of(file))
 
-    if not file.stat().st_size:
+
+def _json(file: Path, rows: int) -> Iterator[Any]:
+    """A list of objects; or, as many write them into such files, an object a line."""
+    with open_bytes(file) as opened:
+        listed = opened.read(_BLOCK).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    if not listed:
+        yield from _jsonl(file, rows)
         return
-    delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
-    options = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    # Strings that say that a value is missing are so in columns of text too, as they are in columns of numbers.
-    convert = csv.ConvertOptions(strings_can_be_null=True, null_values=["", "null", "NULL", "NaN", "nan", "NA", "N/A"])
-    with csv.open_csv(
-        file, read_options=csv.ReadOptions(block_size=_BLOCK), parse_options=options, convert_options=convert
-    ) as opened:
-        yield from opened
+    found = read_json(str(file))
+    while some := [
+        json.dumps(row.fields, ensure_ascii=False).encode("utf-8", "replace") for row in islice(found, rows)
+    ]:
+        yield from mixed_table(some, file, 1).combine_chunks().to_batches()
 
 
 def _jsonl(file: Path, rows: int) -> Iterator[Any]:
     import pyarrow as pa
-    from pyarrow import json
+    from pyarrow import json as arrow
 
     number = 1
-    options = json.ParseOptions(newlines_in_values=False)
-    with file.open("rb") as opened:
+    options = arrow.ParseOptions(newlines_in_values=False)
+    with open_bytes(file) as opened:
         while lines := list(islice(opened, rows)):
+            if number == 1:
+                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
             text = b"".join(lines)
             if text.strip():
-                read = json.ReadOptions(use_threads=False, block_size=max(_BLOCK, len(text) + 1))
+                read = arrow.ReadOptions(use_threads=False, block_size=max(_BLOCK, len(text) + 1))
                 try:
-                    table = json.read_json(io.BytesIO(text), parse_options=options, read_options=read)
+                    table = arrow.read_json(io.BytesIO(text), parse_options=options, read_options=read)
                 except pa.ArrowException:
                     table = mixed_table(lines, file, number)
                 yield from table.combine_chunks().to_batches()

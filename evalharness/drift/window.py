@@ -35,7 +35,7 @@ def compare_tables(
     that most of them hold. Values that are missing on any side are compared beside the column, as `NAME is missing`.
     """
     pairs = {name: (was, current.columns[name]) for name, was in reference.columns.items() if name in current.columns}
-    notes = list(reference.notes)
+    notes = list(dict.fromkeys((*reference.notes, *current.notes)))
     notes += [f"column {name!r} is in {names[0]} only" for name in reference.columns if name not in pairs]
     segments = list(_segments(reference, current, notes))
     clusters = (reference.clusters, current.clusters)

@@ -190,6 +190,11 @@ class Anchor(Strict):
     run: Text | None = Field(
         None, description="The run whose outputs and verdicts are frozen (default: what the canary is compared with)."
     )
+    path: Text | None = Field(
+        None,
+        description="In place of a run a file of outputs and verdicts: sample_id, output, and value or label; task and "
+        "figure where several are judged.",
+    )
     samples: int = Field(100, ge=10, description="Most samples whose outputs are judged again, drawn by their ids.")
     margin: float = Field(
         0.05, ge=0, lt=1, description="Least change of the mean verdict that counts, as a share of the scale's range."

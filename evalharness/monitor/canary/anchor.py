@@ -1,21 +1,21 @@
 """The frozen anchor of the judges: outputs that were judged once are judged again.
 
-So a judge that has changed is told from a model that has. The outputs are those of a recorded run, word by word; only
-the judges are asked.
+So a judge that has changed is told from a model that has. The outputs are those of a recorded run or of a file, word by
+word; only the judges are asked.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from evalharness.core.errors import UsageError
-from evalharness.core.types import FAILED_STATES
 from evalharness.record import Record
+from evalharness.report.text import plural
 from evalharness.runner.occasion import with_tasks
 from evalharness.stats.agreement import cohen_kappa
 from evalharness.stats.arrays import Floats, np
@@ -26,10 +26,10 @@ from evalharness.stats.multiple import holm
 from evalharness.stats.tests import paired_t
 from evalharness.suite.judgings import JUDGE_METRIC, judges_of, judgings_of
 from evalharness.suite.metric_specs import build_metric, figures_of_metric
-from evalharness.suite.names import covers
 from evalharness.suite.schema import ReplayModel, Suite
 
 from ..measurement import FigureRow
+from .frozen import Frozen, Verdict, judged_alone, verdicts_of, ways_of
 from .runs import find_run, in_time, made_run, run_id_of, suite_of
 
 if TYPE_CHECKING:
@@ -43,14 +43,6 @@ __all__ = ["JudgeDrift", "anchor_rows", "compare_verdicts", "figures_judged_by",
 
 PURPOSE: Final = "anchor"
 _CONFIDENCE: Final = 0.95
-
-
-class Verdict(NamedTuple):
-    """What the judges said of one output: its value, the class or point that it counts as, and its cluster."""
-
-    value: float
-    label: str
-    cluster: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +108,17 @@ def moved_judges(anchor: Anchor, drifts: Sequence[JudgeDrift], *, alpha: float) 
 # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def judged_again(setting: Setting, anchor: Anchor, frozen: Record, tasks: Sequence[str]) -> Record | None:
+def judged_again(setting: Setting, anchor: Anchor, frozen: Frozen) -> Record | None:
     """The record in which the judges have judged the frozen outputs again; None where it may not be made any more.
 
     Raises:
-        UsageError: nothing in the frozen run was judged.
+        UsageError: nothing that is frozen was judged, or a file names samples that the suite has not.
         EvalHarnessError: the judges could not be asked.
     """
-    loaded = suite_of(setting.definition)
-    outputs = _outputs(loaded.suite, frozen, tasks)
+    loaded, outputs = suite_of(setting.definition), frozen.outputs
     drawn = sorted({name for rows in outputs.values() for name in rows}, key=_drawn)[: anchor.samples]
     if not drawn:
-        raise UsageError(f"{frozen.id} has no output that was judged, which could be an anchor of the judges")
+        raise UsageError(f"{frozen.name} has no output that was judged, which could be an anchor of the judges")
     run_id = run_id_of(setting, PURPOSE, loaded.suite.name, [frozen.id, list(outputs), drawn])
     record = find_run(setting, run_id)
     canary = setting.definition.monitor.canary
@@ -136,30 +127,21 @@ def judged_again(setting: Setting, anchor: Anchor, frozen: Record, tasks: Sequen
     folder = setting.past.folder / "asking" / run_id
     folder.mkdir(parents=True, exist_ok=True)
     again = _replayed(loaded, outputs, drawn, folder)
-    return made_run(setting, run_id, PURPOSE, tasks=(), model=None, samples=frozenset(drawn), suite=again)
+    record = made_run(setting, run_id, PURPOSE, tasks=(), model=None, samples=frozenset(drawn), suite=again)
+    if frozen.ways is None:
+        _check_samples(record, frozen, drawn)
+    return record
 
 
-def _outputs(suite: Suite, frozen: Record, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """By task and sample, the outputs that were judged; of models, the first one."""
-    found: dict[str, dict[str, str]] = {}
-    for task in suite.tasks:
-        if not any(True for _ in _alone(task)) or (names and not any(covers(name, task.id) for name in names)):
-            continue
-        entry = next((one for one in frozen.manifest.tasks if one.id == task.id), None)
-        for row in frozen.iter_samples(task=task.id, model=entry.model) if entry is not None else ():
-            text = row.response.text
-            if row.response.status not in FAILED_STATES and text is not None and row.request.repeat == 0:
-                found.setdefault(task.id, {})[row.sample.id] = text
-    return found
-
-
-def _alone(task: Task) -> Iterator[int]:
-    """The places of the judgings that need nothing but the output: pairs need that of another model, too."""
-    return (
-        one.position
-        for one in judgings_of(task)
-        if one.against is None and not str(one.options.get("context", "")).startswith("meta.")
-    )
+def _check_samples(record: Record, frozen: Frozen, drawn: Sequence[str]) -> None:
+    """What people write into a file may be misspelt; of a run, samples may have gone from the data since."""
+    known = {row.sample.id for row in record.iter_samples()}
+    unknown = [name for name in drawn if name not in known]
+    if unknown:
+        raise UsageError(
+            f"{frozen.name} names {plural(len(unknown), 'sample')} that the suite has not: "
+            f"{', '.join(map(repr, unknown[:3]))}{', …' if len(unknown) > 3 else ''}"
+        )
 
 
 def _replayed(
@@ -176,7 +158,7 @@ def _replayed(
         lines = (json.dumps({"id": i, "output": text}) for i, text in outputs[task.id].items() if i in kept)
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         models[f"frozen-{number}"] = ReplayModel(backend="replay", path=str(path.resolve()))
-        specs = tuple(_uncorrected(task.metrics[place]) for place in _alone(task))
+        specs = tuple(_uncorrected(task.metrics[place]) for place in judged_alone(task))
         # The frozen output is all there is: one, however often the model itself is asked.
         changed = {"model": f"frozen-{number}", "metrics": specs, "generate": None}
         tasks[number] = task.model_copy(update={k: v for k, v in changed.items() if k in type(task).model_fields})
@@ -197,54 +179,30 @@ def _drawn(sample: str) -> str:
 # ── comparing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def compare_verdicts(record: Record, frozen: Record) -> tuple[JudgeDrift, ...]:
-    """What became of each judged figure of `record`, which judged the outputs of `frozen` again.
+def compare_verdicts(record: Record, frozen: Frozen) -> tuple[JudgeDrift, ...]:
+    """What became of each judged figure of `record`, which judged the `frozen` outputs again.
 
     Raises:
         UsageError: no output was judged in both.
     """
     found = []
     for entry in record.manifest.tasks:
-        theirs = next(one for one in frozen.manifest.tasks if one.id == entry.id)
-        now, then = _verdicts(record, entry.id, entry.model), _verdicts(frozen, entry.id, theirs.model)
-        ways = _ways(record, entry.id, entry.model), _ways(frozen, entry.id, theirs.model)
-        for figure, verdicts in now.items():
-            if ways[0].get(figure) != ways[1].get(figure):
+        ways = ways_of(record, entry.id, entry.model)
+        for figure, verdicts in verdicts_of(record, entry.id, entry.model).items():
+            if frozen.ways is not None and ways.get(figure) != frozen.ways.get((entry.id, figure)):
                 raise UsageError(
-                    f"{entry.id}.{figure} of {frozen.id} was judged in another way (rubric, scale, judges or their "
+                    f"{entry.id}.{figure} of {frozen.name} was judged in another way (rubric, scale, judges or their "
                     f"settings); name a run that was judged as the suite says now: canary.anchor.run"
                 )
-            before = then.get(figure, {})
+            before = frozen.verdicts.get((entry.id, figure), {})
             both = [name for name in verdicts if name in before]
             if both:
                 pairs = [(verdicts[name], before[name]) for name in both]
                 found.append(_drift(entry.id, figure, pairs, _span(record, entry.id, figure)))
     if not found:
-        raise UsageError(f"no output of {frozen.id} has a verdict both then and now")
+        raise UsageError(f"no output of {frozen.name} has a verdict both then and now")
     adjusted = holm([one.p_value for one in found])
     return tuple(replace(one, p_value=float(p)) for one, p in zip(found, adjusted, strict=True))
-
-
-def _verdicts(record: Record, task: str, model: str) -> dict[str, dict[str, Verdict]]:
-    """By figure and sample, the verdicts on the first answer."""
-    found: dict[str, dict[str, Verdict]] = {}
-    for row in record.iter_samples(task=task, model=model):
-        judged: Any = row.response.meta.get("judged")
-        if row.request.repeat or not isinstance(judged, Mapping):
-            continue
-        for figure, said in judged.items():
-            if said.get("value") is not None:
-                value = float(said["value"])
-                label = str(said["label"]) if said.get("label") is not None else f"{value:.6g}"
-                found.setdefault(figure, {})[row.sample.id] = Verdict(value, label, row.sample.cluster)
-    return found
-
-
-def _ways(record: Record, task: str, model: str) -> dict[str, str]:
-    """By figure, what stands for all that decides the verdicts."""
-    judging: Any = record.manifest.execution.get("judging") or {}
-    bodies = judging.get("judgements") or ()
-    return {one["figure"]: one["judgement"] for one in bodies if (one["task"], one["model"]) == (task, model)}
 
 
 def _span(record: Record, task: str, figure: str) -> float:

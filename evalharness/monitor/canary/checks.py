@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from evalharness.core.errors import Problem
+from evalharness.core.errors import DataError, Problem, UsageError
 from evalharness.core.registry import suggestion
 from evalharness.suite.judgings import judges_of
 from evalharness.suite.names import covers, is_of
 
+from .frozen import frozen_file
+
 if TYPE_CHECKING:
+    from evalharness.suite.monitor_entry import Anchor
+
     from ..define import Definition
 
 __all__ = ["canary_problems"]
@@ -28,12 +32,30 @@ def canary_problems(definition: Definition) -> Iterator[Problem]:
         if canary.anchor is not None and not judges_of(definition.suite.suite):
             message = "no task of the suite has an llm_judge, whose verdicts could be frozen; leave it out"
             yield definition.problem(("canary", "anchor"), message)
+        elif canary.anchor is not None:
+            yield from _anchor(definition, canary.anchor, canary.tasks)
         yield from _model(definition, canary.model, "canary")
         for i, name in enumerate(canary.tasks):
             yield from _task(definition, name, "canary", "tasks", i)
     if on_drift is not None:
         yield from _model(definition, on_drift.model, "on_drift")
         yield from _task(definition, on_drift.run, "on_drift", "run")
+
+
+def _anchor(definition: Definition, anchor: Anchor, tasks: Sequence[str]) -> Iterator[Problem]:
+    assert definition.suite is not None  # `canary_problems` has looked
+    keys = ("canary", "anchor", "path")
+    if anchor.path is None:
+        return
+    if anchor.run is not None:
+        yield definition.problem(keys, "outputs are frozen in a run or in a file, not in both; leave one of them out")
+        return
+    try:
+        frozen_file(anchor.path, definition.suite.suite, tasks, base=definition.base)
+    except DataError as error:
+        yield from error.problems
+    except UsageError as error:
+        yield definition.problem(keys, str(error))
 
 
 def _model(definition: Definition, name: str | None, *keys: str) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from ..parts import Found, Responses, Setting
 from ..run import StoppedError
 from ..schedule import Schedule
 from .anchor import JudgeDrift, anchor_rows, compare_verdicts, figures_judged_by, judged_again, moved_judges
+from .frozen import Frozen, frozen_file, frozen_run
 from .runs import find_run, in_time, made_run, promoted_record, run_id_of, suite_of
 from .verdicts import PAGE, Judged, figure_rows, judge_canary
 
@@ -109,15 +110,18 @@ def _made_anchor(setting: Setting, canary: Canary, made: Made) -> Made:
         return Made()
     try:
         frozen = _frozen(setting, canary, canary.anchor)
-        return Made(judged_again(setting, canary.anchor, frozen, canary.tasks))
+        return Made(judged_again(setting, canary.anchor, frozen))
     except (LeaseLostError, StoppedError):
         raise
     except EvalHarnessError as error:
         return Made(error=f"the judges' anchor could not be judged: {single_line(str(error))}")
 
 
-def _frozen(setting: Setting, canary: Canary, anchor: Anchor) -> Record:
-    return promoted_record(setting, anchor.run or canary.baseline)
+def _frozen(setting: Setting, canary: Canary, anchor: Anchor) -> Frozen:
+    suite = suite_of(setting.definition).suite
+    if anchor.path is not None:
+        return frozen_file(anchor.path, suite, canary.tasks, base=setting.definition.base)
+    return frozen_run(promoted_record(setting, anchor.run or canary.baseline), suite, canary.tasks)
 
 
 class CanaryPart:

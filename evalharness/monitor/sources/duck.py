@@ -16,6 +16,7 @@ from .sql import checked_query
 __all__ = ["duck_records"]
 
 _ROWS: Final = 2048
+_COARSER: Final = {"TIMESTAMPTZ_NS": "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS": "TIMESTAMP"}
 
 
 def duck_records(
@@ -41,7 +42,7 @@ def duck_records(
         connection.execute("SET allowed_paths = " + _list(files))
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        connection.execute(f"CREATE VIEW responses AS SELECT * FROM read_parquet({_list(files)}, union_by_name = true)")
+        connection.execute(f"CREATE VIEW responses AS {_view(connection, files)}")
         statement = query or _default(connection, time)
         given = {name: value for name, value in (("start", start), ("end", end)) if f"${name}" in statement}
         relation = connection.sql(statement, params=given) if given else connection.sql(statement)
@@ -58,11 +59,26 @@ def duck_records(
         connection.close()
 
 
+def _view(connection: Any, files: Sequence[Path]) -> str:
+    """All columns, moments to the microsecond: those to the nanosecond, as pandas writes them, cannot be compared."""
+    plain = f"FROM read_parquet({_list(files)}, union_by_name = true)"
+    casts = [
+        f"CAST({_quoted(name)} AS {_COARSER[str(kind)]}) AS {_quoted(name)}"
+        for name, kind, *_ in connection.execute(f"DESCRIBE {plain}").fetchall()
+        if str(kind) in _COARSER
+    ]
+    return f"SELECT * {'REPLACE (' + ', '.join(casts) + ')' if casts else ''} {plain}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _default(connection: Any, time: str) -> str:
     columns = {row[0]: str(row[1]) for row in connection.execute("DESCRIBE responses").fetchall()}
     # A time without a zone may be meant in another one than UTC: those rows are chosen later.
     if columns.get(time) == "TIMESTAMP WITH TIME ZONE":
-        name = '"' + time.replace('"', '""') + '"'
+        name = _quoted(time)
         return f"SELECT * FROM responses WHERE {name} IS NULL OR ({name} >= $start AND {name} < $end)"
     return "SELECT * FROM responses"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import IO, Any, Final, TypeAlias
 
 from evalharness.core.errors import Place, UsageError
 from evalharness.core.types import Json
@@ -25,6 +26,7 @@ _PROTOBUF: Final = frozenset({".pb", ".binpb", ".otlp", ".bin", ".proto"})
 _PARQUET: Final = frozenset({".parquet", ".pq"})
 _ENDINGS: Final = {".gz"} | _JSON | _PROTOBUF | _PARQUET
 _MAGIC: Final = set("*?[")
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
 def find_files(paths: str | Iterable[str], *, base: Path, key: str = "source") -> list[Path]:
@@ -83,6 +85,10 @@ class _Owning(gzip.GzipFile):
         super().__init__(fileobj=handle, mode="rb")
         self._handle = handle
 
+    def readinto(self, buffer: Any) -> int:
+        # To fill the whole buffer is to lose what stands before the place where a file is cut.
+        return super().readinto1(buffer)
+
     def close(self) -> None:
         try:
             super().close()
@@ -91,7 +97,7 @@ class _Owning(gzip.GzipFile):
 
 
 def json_records(file: Path, *, max_bytes: int, torn: bool = False) -> Iterator[tuple[Place, Item]]:
-    """The objects of a file: one a line; or one document over many lines, an object or a list of objects.
+    """The objects of a file: one a line; or documents over many lines, each an object or a list of objects.
 
     Args:
         file: JSON Lines or JSON, also packed by gzip.
@@ -161,7 +167,7 @@ def _decoded(line: bytes, number: int) -> Item:
 
 
 def _document(file: Path, max_bytes: int) -> Iterator[tuple[Place, Item]]:
-    """A document that is written over many lines: it is decoded whole, and so must be no longer than one record."""
+    """Documents over many lines: they are decoded together, and so must be no longer than one record, all in all."""
     place = Place(str(file), 1)
     with open_bytes(file) as handle:
         data = handle.read(max_bytes + 1)
@@ -169,13 +175,29 @@ def _document(file: Path, max_bytes: int) -> Iterator[tuple[Place, Item]]:
         yield place, Refusal("too-long", "document", f"more than {max_bytes:,} bytes", "write one object a line")
         return
     try:
-        found: Json = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        yield Place(str(file), line), Refusal("not-json", "document", f"line {line}", "write one JSON object a line")
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        yield place, Refusal("not-utf-8", "document", f"byte {error.start + 1}", "write the log in UTF-8")
         return
-    for item in found if isinstance(found, list) else [found]:
-        if isinstance(item, dict):
-            yield place, item
-        else:
-            yield place, Refusal("not-an-object", "item", type(item).__name__, "write {…}")
+    # The spans that an SDK prints to the console follow one another, each over many lines.
+    decoder, at, line = json.JSONDecoder(), 0, 1
+    while rest := _SPACE.match(text, at):
+        line += text.count("\n", at, rest.end())
+        at = rest.end()
+        if at == len(text):
+            return
+        place = Place(str(file), line)
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            line = getattr(error, "lineno", line)
+            remedy = "what comes after it is lost; write one JSON object a line"
+            yield Place(str(file), line), Refusal("not-json", "document", f"line {line}", remedy)
+            return
+        for item in found if isinstance(found, list) else [found]:
+            if isinstance(item, dict):
+                yield place, item
+            else:
+                yield place, Refusal("not-an-object", "item", type(item).__name__, "write {…}")
+        line += text.count("\n", at, end)
+        at = end

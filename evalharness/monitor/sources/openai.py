@@ -58,7 +58,8 @@ def _usage(usage: Mapping[str, Json]) -> dict[str, Any]:
 def _completion(body: Mapping[str, Json], exchange: Exchange, context: Context) -> dict[str, Any]:
     choices = items(body.get("choices"), "choices")
     first = mapping(choices[0] if choices else None, "choices.0")
-    is_chat = "message" in first or "messages" in exchange.request
+    # An answer that was filtered may have no choice at all.
+    is_chat = "message" in first or "messages" in exchange.request or str(body.get("object")).startswith("chat.")
     found: dict[str, Any] = {
         "operation": "chat" if is_chat else "text_completion",
         "finish_reason": word(first.get("finish_reason"), "finish_reason"),

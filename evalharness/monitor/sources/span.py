@@ -180,8 +180,8 @@ def span_of_row(record: Record) -> Span:
     code = status.get("status_code", status.get("code")) if isinstance(status, dict) else record.get("status_code")
     events = [mapping(event, "events") for event in items(record.get("events"), "events")]
     return Span(
-        span_id=_first(context.get("span_id"), record.get("context.span_id"), record.get("span_id")),
-        trace_id=_first(context.get("trace_id"), record.get("context.trace_id"), record.get("trace_id")),
+        span_id=_bare(_first(context.get("span_id"), record.get("context.span_id"), record.get("span_id"))),
+        trace_id=_bare(_first(context.get("trace_id"), record.get("context.trace_id"), record.get("trace_id"))),
         name=_text(record.get("name")),
         start=_first(record.get("start_time"), record.get("startTimeUnixNano")),
         end=_first(record.get("end_time"), record.get("endTimeUnixNano")),
@@ -195,12 +195,17 @@ def span_of_row(record: Record) -> Span:
     )
 
 
+def _bare(name: Json) -> Json:
+    """A name in hexadecimal without the 0x that SDKs print: a span has one name, however it came."""
+    return name.removeprefix("0x") if isinstance(name, str) else name
+
+
 def _first(*values: Json) -> Json:
     return next((value for value in values if value is not None), None)
 
 
 def flattened(value: Record) -> dict[str, Json]:
-    """Objects within objects, and lists of objects, as one object whose keys have dots; other lists stay."""
+    """Objects within objects, and lists of objects, as one object whose keys have dots; lists stay besides."""
     found: dict[str, Json] = {}
     waiting: list[tuple[str, Json, int]] = [(key, item, 0) for key, item in reversed(list(value.items()))]
     while waiting:
@@ -208,6 +213,7 @@ def flattened(value: Record) -> dict[str, Json]:
         if isinstance(item, dict) and item and depth < _DEEPEST:
             waiting += [(f"{key}.{name}", inner, depth + 1) for name, inner in reversed(list(item.items()))]
         elif isinstance(item, list) and item and all(isinstance(one, dict) for one in item) and depth < _DEEPEST:
+            found[key] = item
             waiting += [(f"{key}.{place}", one, depth + 1) for place, one in reversed(list(enumerate(item)))]
         else:
             found[key] = item

@@ -70,6 +70,8 @@ def sql_records(
         UsageError: the address is none, its driver is missing, or the query is not one SELECT.
         RunError: the database cannot be reached, or refuses the query.
     """
+    from urllib.parse import quote
+
     from sqlalchemy import create_engine, event, text
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -85,7 +87,7 @@ def sql_records(
         shown_url = address.render_as_string(hide_password=True)
         if address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:"):
             address = address.set(
-                database=f"file:{address.database}", query={**address.query, "mode": "ro", "uri": "true"}
+                database=f"file:{quote(address.database)}", query={**address.query, "mode": "ro", "uri": "true"}
             )
         engine = create_engine(address)
     except (ArgumentError, NoSuchModuleError, ValueError) as error:

@@ -26,7 +26,9 @@ _KEY_ENDS: Final = (
     (re.compile(r"(_ms|_millis)\Z", re.IGNORECASE), "ms"),
 )
 _NUMBER: Final = re.compile(r"-?[0-9]{1,25}(\.[0-9]{1,12})?\Z", re.ASCII)
-_TEXT: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}[T ][0-9]{2}.*\Z", re.ASCII | re.DOTALL)
+_TEXT: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Tt ][0-9]{2}.*\Z", re.ASCII | re.DOTALL)
+# As databases write them: BigQuery "… UTC", Postgres' logs "… GMT".
+_ZERO: Final = re.compile(r" ?(UTC|GMT|z)\Z")
 
 
 def moment(value: object, field: str, *, zone: tzinfo | None = None, unit: str | None = None) -> datetime:
@@ -59,7 +61,7 @@ def _from_text(text: str, field: str, zone: tzinfo | None) -> datetime:
     try:
         if not _TEXT.match(text):
             raise ValueError
-        return _in_zone(datetime.fromisoformat(text), field, zone)
+        return _in_zone(datetime.fromisoformat(_ZERO.sub("Z", text)), field, zone)
     except (ValueError, OverflowError):
         raise Refusal(
             "no-time", field, shown(text), "write ISO 8601 with a zone, such as 2026-11-22T10:00:00Z"

@@ -6,10 +6,13 @@ import json
 
 import pytest
 
-from evalharness.core.errors import SuiteError
+from evalharness.core.errors import DataError, SuiteError
 from evalharness.monitor.alerts.store import load
 from evalharness.monitor.canary.anchor import JudgeDrift
+from evalharness.monitor.canary.frozen import frozen_file
+from evalharness.monitor.canary.runs import suite_of
 from evalharness.monitor.store import figures_of
+from evalharness.record import Record
 from evalharness.record.database import reading
 
 from .conftest import N, World
@@ -144,6 +147,120 @@ def test_verdicts_of_another_rubric_are_refused(judged: World) -> None:
     state, summary = alerts(judged)["canary:judge"]
     assert state == "error"
     assert "was judged in another way (rubric, scale, judges or their settings)" in summary
+
+
+def from_file(world: World, rows: list[dict[str, object]], name: str = "anchor.jsonl") -> None:
+    """The suite whose anchor is a file of `rows`."""
+    (world.folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = (world.folder / "suite.yaml").read_text()
+    (world.folder / "suite.yaml").write_text(text.replace("{samples: 40}", f"{{path: {name}}}"))
+
+
+def rows_of(world: World, n: int = 30) -> list[dict[str, object]]:
+    """What the judge once said of texts of their own: every tenth is poor."""
+    record = Record.open(world.registry.resolve("bot@production"))
+    ids = [row.sample.id for row in record.iter_samples(task="echo")][:n]
+    said = [("poor", 3) if i % 10 == 0 else ("fine", 5) for i in range(n)]
+    return [{"sample_id": i, "output": f"{word} text", "value": v} for i, (word, v) in zip(ids, said, strict=True)]
+
+
+def test_outputs_and_verdicts_of_a_file(judged: World) -> None:
+    from_file(judged, rows_of(judged))
+    judged.run(0)
+    assert n_judged(judged) == N + 30
+    assert alerts(judged)["canary:judge"][0] == "ok"
+    assert "100 % of 30 frozen verdicts are as they were" in alerts(judged)["canary:judge"][1]
+    taste(judged, "harsh")
+    judged.run(1)
+    state, summary = alerts(judged)["canary:judge"]
+    assert state == "firing"
+    assert "their mean is 2.8 and was 4.8" in summary
+    assert alerts(judged)["canary:echo.good"][0] == "ok"
+
+
+def test_a_file_that_names_samples_which_are_not_there(judged: World) -> None:
+    rows = rows_of(judged)
+    from_file(judged, [*rows, rows[0] | {"sample_id": "nobody"}])
+    judged.run(0)
+    state, summary = alerts(judged)["canary:judge"]
+    assert state == "error"
+    assert "anchor.jsonl names 1 sample that the suite has not: 'nobody'" in summary
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"value": 6}, r"anchor\.jsonl:2: the value 6 is not on the scale from 1 to 5"),
+        ({"value": None}, r"anchor\.jsonl:2: has no value"),
+        ({"value": "NaN"}, r"is not on the scale"),
+        ({"value": "good"}, r"the value 'good' is no number"),
+        ({"output": ""}, r"has no output, which was judged"),
+        ({"sample_id": None}, r"has no sample_id"),
+        ({"sample_id": "first"}, r"the sample 'first' was judged in a row before"),
+        ({"task": "ecco"}, r"the task 'ecco' is not judged by itself; did you mean 'echo'"),
+        ({"figure": "godo"}, r"the figure 'godo' is not judged by itself; did you mean 'good'"),
+    ],
+)
+def test_faults_of_a_file_are_told_before_anything_runs(world: World, changed: dict[str, object], message: str) -> None:
+    (world.folder / "judged_canary.py").write_text(_MODELS)
+    (world.folder / "suite.yaml").write_text(_SUITE)
+    row: dict[str, object] = {"sample_id": "first", "output": "fine", "value": 5}
+    from_file(world, [row, row | {"sample_id": "second"} | changed])
+    with pytest.raises(SuiteError, match=message):
+        world.run(0)
+    assert n_judged(world) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("path: none.jsonl", r"canary\.anchor\.path: .*none\.jsonl"),
+        ("path: anchor.txt", r"canary\.anchor\.path: .*CSV, TSV, JSON, JSONL and Parquet"),
+        ("path: anchor.jsonl, run: RUN", r"in a run or in a file, not in both"),
+        ("path: empty.jsonl", r"empty\.jsonl: no row is about echo"),
+    ],
+)
+def test_files_that_are_none(world: World, given: str, message: str) -> None:
+    (world.folder / "judged_canary.py").write_text(_MODELS)
+    for name in ("anchor.txt", "empty.jsonl"):
+        (world.folder / name).write_text("")
+    (world.folder / "suite.yaml").write_text(_SUITE.replace("samples: 40", given))
+    with pytest.raises(SuiteError, match=message):
+        world.run(0)
+
+
+_TWO = """\
+metrics:
+      - llm_judge: {as: good, model: judge, rubric: "How good is it?"}
+      - llm_judge: {as: kind, model: judge, rubric: "Kind?", classes: {"yes": 1, "no": 0, maybe: 0}}
+"""
+
+
+def test_a_file_of_several_figures_and_classes(world: World) -> None:
+    head, _, tail = _SUITE.partition("metrics: [{")
+    (world.folder / "judged_canary.py").write_text(_MODELS)
+    (world.folder / "suite.yaml").write_text(head + _TWO + tail.partition("]\n")[2])
+    suite = suite_of(world.definition).suite
+    said = [("good", 2, ""), ("kind", "", "maybe"), ("kind", 1, "")]
+    path = world.folder / "anchor.csv"
+    cells = "".join(f"s{i},'= fine,{name},{value},{label}\n" for i, (name, value, label) in enumerate(said))
+    path.write_text("sample_id,output,figure,value,label\n" + cells)
+    frozen = frozen_file("anchor.csv", suite, (), base=world.folder)
+    assert frozen.outputs == {"echo": dict.fromkeys(("s0", "s1", "s2"), "'= fine")}
+    assert frozen.verdicts["echo", "good"]["s0"][:2] == (2.0, "2")
+    assert {name: said[:2] for name, said in frozen.verdicts["echo", "kind"].items()} == {
+        "s1": (0.0, "maybe"), "s2": (1.0, "yes")
+    }  # fmt: skip
+    for row, message in (
+        ("s9,fine,,5,", "has no figure, and the suite judges good, kind: name one"),
+        ("s9,fine,kind,,nope", "the label 'nope' is none of the classes"),
+        ("s9,fine,kind,0,", "the value 0 is that of 2 classes; write label"),
+        ("s9,fine,kind,,", "has no label"),
+        ("s0,other,kind,1,", "has another output in a row before"),
+    ):
+        path.write_text("sample_id,output,figure,value,label\ns0,fine,good,2,\n" + row + "\n")
+        with pytest.raises(DataError, match=message):
+            frozen_file("anchor.csv", suite, (), base=world.folder)
 
 
 def test_an_anchor_needs_a_judge(world: World) -> None:

@@ -134,6 +134,7 @@ def test_openai_completions_and_refusals(one: Callable[..., Any]) -> None:
         "choices": [{"message": {"role": "assistant", "content": None, "refusal": "No."}, "finish_reason": "stop"}]
     }
     assert one(refused, format="openai").output == "No."
+    assert one(CHAT | {"choices": []}, format="openai").operation == "chat"
     cut = RESPONSE | {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     assert one(cut, format="openai").finish_reason == "max_output_tokens"
 

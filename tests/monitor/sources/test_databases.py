@@ -89,6 +89,14 @@ def test_secrets_come_from_the_environment_and_are_not_shown(
         reading(source)
 
 
+def test_a_file_whose_name_an_address_would_read_otherwise(database: Path, reading: Callable[..., Any]) -> None:
+    odd = database.with_name("a log#1.sqlite3")
+    database.rename(odd)
+    query = "SELECT rid AS id, at AS event_time FROM log WHERE at >= :start_s AND at < :end_s"
+    found = reading(Source(url=f"sqlite:///{odd}", format="sql", query=query, time_unit="s"))
+    assert found.counts.kept > 0
+
+
 def test_a_query_that_fails_says_why(database: Path, reading: Callable[..., Any]) -> None:
     with pytest.raises(RunError, match="no such column: nope"):
         reading(Source(url=f"sqlite:///{database}", format="sql", query="SELECT nope FROM log WHERE :start < :end"))
@@ -114,6 +122,25 @@ def test_duckdb_takes_a_query_over_the_files(tmp_path: Path, make: Any, reading:
     query = "SELECT id, event_time FROM responses WHERE event_time >= $start AND event_time < $end AND id <> 'r3'"
     found = reading(Source(path=str(tmp_path / "*.parquet"), format="duckdb", query=query))
     assert found.counts.kept == 39
+
+
+@pytest.mark.parametrize("zone", ["UTC", None])
+def test_duckdb_takes_a_query_over_times_to_the_nanosecond(
+    tmp_path: Path, make: Any, reading: Callable[..., Any], zone: str | None
+) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    times = [(make.START + timedelta(minutes=i)).replace(tzinfo=None) for i in range(-2, 3)]
+    table = pa.table({"id": list("abcde"), 'the "at"': pa.array(times, pa.timestamp("ns", zone))})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    query = 'SELECT * FROM responses WHERE "the ""at""" >= $start AND "the ""at""" < $end'
+    source = Source(
+        path=str(tmp_path / "*.parquet"), format="duckdb", query=query, event_time='the "at"', timezone="UTC"
+    )
+    found = reading(source)
+    assert [response.id for response in found.responses] == ["c", "d", "e"]
+    assert found.counts.rows == 3
 
 
 @pytest.mark.parametrize(

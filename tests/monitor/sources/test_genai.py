@@ -242,6 +242,23 @@ def test_a_span_that_an_sdk_printed(tmp_path: Path, make: Any, reading: Callable
         found = reading(Source(path=str(tmp_path / name), format="otel-genai", content=True))
         (response,) = found.responses
         assert (response.service, response.output, response.latency_s) == ("shop", fact.said, 2.0)
+        assert response.id == fact.id
+
+
+def test_messages_that_an_sdk_printed_as_lists(tmp_path: Path, make: Any, reading: Callable[..., Any]) -> None:
+    (fact,) = make.facts_of(5)
+    messages = {
+        "gen_ai.input.messages": [{"role": "user", "parts": [{"type": "text", "content": "Where?"}]}],
+        "gen_ai.output.messages": [{"role": "assistant", "parts": [{"type": "text", "content": "Here."}]}],
+    }
+    names = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    printed = {"context": {"span_id": "0x" + fact.id}, "end_time": fact.at.isoformat(), "attributes": names | messages}
+    nested = printed | {"attributes": names | {"gen_ai": {"input": {"messages": messages["gen_ai.input.messages"]}}}}
+    (tmp_path / "a.jsonl").write_text(json.dumps(printed, indent=4) + "\n")
+    (tmp_path / "b.jsonl").write_text(json.dumps(nested | {"context": {"span_id": "b"}}) + "\n")
+    first, second = reading(Source(path=str(tmp_path), format="otel-genai", content=True)).responses
+    assert (first.input, first.output) == ("Where?", "Here.")
+    assert second.input == "Where?"
 
 
 def test_one_bad_span_does_not_cost_its_message(tmp_path: Path, make: Any, reading: Callable[..., Any]) -> None:

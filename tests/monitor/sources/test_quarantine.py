@@ -97,6 +97,33 @@ def test_a_cut_gzip_gives_what_came_before(tmp_path: Path, make: Any, reading: C
     assert found.quarantine.by_rule["damaged-file"] == 1
 
 
+def test_a_cut_gzip_costs_no_whole_line(tmp_path: Path, make: Any, reading: Callable[..., Any]) -> None:
+    lines = [json.dumps(make.row(fact)) + "\n" for fact in make.facts_of(1, 2, 3)]
+    # All is there but for gzip's checksum.
+    (tmp_path / "log.jsonl.gz").write_bytes(gzip.compress("".join(lines).encode())[:-8])
+    found = reading(Source(path=str(tmp_path / "log.jsonl.gz")))
+    assert found.counts.kept == 3
+    assert [(item.rule, item.place.line) for item in found.quarantine.listed] == [("damaged-file", 4)]
+
+
+def test_documents_over_many_lines_follow_one_another(tmp_path: Path, make: Any, reading: Callable[..., Any]) -> None:
+    rows = [make.row(fact) for fact in make.facts_of(1, 2, 3)]
+    printed = [json.dumps(row, indent=4) for row in rows]
+    lines = printed[0].count("\n") + 1
+    (tmp_path / "a.jsonl").write_text("\n".join(printed) + "\n\n", encoding="utf-8-sig")
+    found = reading(Source(path=str(tmp_path / "a.jsonl")))
+    assert [response.id for response in found.responses] == [row["id"] for row in rows]
+    # What is damaged costs what comes after it, and is named by its line.
+    (tmp_path / "a.jsonl").write_text("\n".join([printed[0], "[7,", json.dumps(rows[1]), "]", "{", "oh", printed[2]]))
+    found = reading(Source(path=str(tmp_path / "a.jsonl")))
+    assert [response.id for response in found.responses] == [row["id"] for row in rows[:2]]
+    assert [(item.rule, item.place.line) for item in found.quarantine.listed] == [
+        ("not-an-object", lines + 1), ("not-json", lines + 5)
+    ]  # fmt: skip
+    (tmp_path / "a.jsonl").write_bytes(b'{\n"id": "caf\xe9"\n}\n')
+    assert dict(reading(Source(path=str(tmp_path / "a.jsonl"))).quarantine.by_rule) == {"not-utf-8": 1}
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "a.pb"])
 def test_a_file_that_is_none_is_one_fault(tmp_path: Path, name: str, reading: Callable[..., Any]) -> None:
     (tmp_path / name).write_bytes(b"this is something else entirely")
