@@ -160,8 +160,8 @@ def _found(case: _Case, spread: Spread, distance: float | None, test: RuleTest, 
     certain = spread.expected in (0.0, 1.0)
     if is_share and (test.stop is None or certain) and not rule.is_paired and 0 < rule.number < 1:
         return found_share(rule, spread, n, test.level, least)
-    if is_share and test.stop is None and rule.kind in ("non_inferior", "max_regression") and not spread.clustered:
-        return found_pairs(rule.number, spread.variance, n, test.level, least)
+    if is_share and test.stop is None and rule.is_paired and not spread.clustered:
+        return found_pairs(rule, spread, n, test.level, distance, least)
     variance = variance_at_looks(rule, spread) if is_share and test.stop is not None else spread.variance
     eta = test.drift((1 + POWER) / 2 if both else POWER)
     detectable = test.drift(POWER) * math.sqrt(variance / n)

@@ -1,8 +1,8 @@
-"""The power of the gate's own tests of right and wrong answers: exact counts, which normal formulas overstate.
+"""The power of the gate's own tests of right and wrong answers: by the counts that pass, not by normal formulas.
 
-At 160 pairs of which 8 % differ, the normal formula promises 72 % for a margin of 5 points; the gate passes 68 %, and
-this says 65 %. So a plan asks the tests that the gate will use. Counts are whole and the power goes up in steps, so
-that the samples needed are the fewest from half of a first guess on that have it.
+At 160 pairs of which 8 % differ, the normal formula promises 72 % for a margin of 5 points; the gate passes 68 %. So a
+plan asks the tests that the gate will use which counts they let pass, and how likely those are. Counts are whole and
+the power goes up in steps, so that the samples needed are known to a percent or so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 
 from ..core.protocols import Array, Metric
 from ..stats.one_sided import bisected, power_of_share
-from ..stats.paired_exact import power_of_pairs, restricted_share
+from ..stats.paired_exact import restricted_share
+from ..stats.paired_power import power_of_exact_pairs
 from ..stats.power import pairs_for_margin, samples_for_proportion
 from ..suite.schema import Rule
 from .spread import Spread
@@ -34,6 +35,8 @@ __all__ = [
 
 POWER = 0.8
 _MOST_SAMPLES = 10_000_000
+# A margin is told to a ten-thousandth or so.
+_STEPS = 14
 
 
 class Found(NamedTuple):
@@ -70,20 +73,33 @@ class SharePower:
 
 @dataclass(frozen=True, slots=True)
 class PairsPower:
-    """Of pairs of 0/1 answers of which the share `discordance` differ, at `alpha`, the candidate as good."""
+    """Of pairs of 0/1 answers of which the share `discordance` differ, at `alpha`, the candidate as good.
+
+    `both`: that it is neither worse nor better by more than the margin.
+    """
 
     discordance: float
     alpha: float
+    both: bool = False
 
     def power(self, n: int, margin: float) -> float:
         """The chance that `n` pairs show no loss of more than `margin`."""
-        return power_of_pairs(n, margin, self.discordance, alpha=self.alpha)
+        return power_of_exact_pairs(n, margin, self.discordance, alpha=self.alpha, both=self.both)
 
     def detectable(self, n: int, power: float) -> float | None:
         """The least margin that is shown with this power; None where none is."""
         if self.power(n, 1.0) < power:
             return None
-        return bisected(lambda margin: self.power(n, margin) >= power, 1.0, 0.0)
+        return bisected(lambda margin: self.power(n, margin) >= power, 1.0, 0.0, steps=_STEPS)
+
+    def gain(self, n: int, power: float) -> float | None:
+        """The least improvement that is shown to be one with this power; None where none is."""
+
+        def is_shown(gain: float) -> bool:
+            differ = min(max(self.discordance, gain), 1.0)
+            return power_of_exact_pairs(n, 0.0, differ, alpha=self.alpha, difference=gain) >= power
+
+        return bisected(is_shown, 1.0, 0.0, steps=_STEPS) if is_shown(1.0) else None
 
 
 def _samples_from(guess: int, power_at: Callable[[int], float], wanted: float) -> int | None:
@@ -108,14 +124,34 @@ def found_share(rule: Rule, spread: Spread, n: int, alpha: float, least: int | N
     return Found(detectable, test.power(n, truth), _needed(test, truth, least))
 
 
-def found_pairs(margin: float, variance: float, n: int, alpha: float, least: int | None) -> Found:
-    """Of pairs of right and wrong answers, of which the share `variance` differ: the candidate is as good."""
-    test = PairsPower(min(variance, 1.0), alpha)
-    detectable, power = test.detectable(n, POWER), test.power(n, margin)
-    if margin <= 0:
+def found_pairs(rule: Rule, spread: Spread, n: int, alpha: float, distance: float | None, least: int | None) -> Found:
+    """Of pairs of right and wrong answers: the candidate is as good, and `distance` the loss that is allowed."""
+    differ = min(spread.variance, 1.0) if spread.discordance is None else spread.discordance
+    test = PairsPower(differ, alpha, rule.kind == "equivalent")
+    if distance is None:
+        return Found(test.gain(n, POWER))
+    detectable, power = test.detectable(n, POWER), test.power(n, distance)
+    if distance <= 0:
         return Found(detectable, power)
-    guess = max(pairs_for_margin(margin, variance, alpha=alpha, power=POWER), least or 0)
-    return Found(detectable, power, _at_least(_samples_from(guess, lambda m: test.power(m, margin), POWER), least))
+    asked = (1 + POWER) / 2 if test.both else POWER
+    guess = max(pairs_for_margin(distance, differ, alpha=alpha, power=asked), least or 0)
+    return Found(detectable, power, _at_least(_bisected_samples(guess, lambda m: test.power(m, distance)), least))
+
+
+def _bisected_samples(guess: int, power_at: Callable[[int], float]) -> int | None:
+    """About the fewest samples with the power that is asked for, to half a percent; None for too many."""
+    low, high = 1, max(guess, 2)
+    while power_at(high) < POWER:
+        low, high = high, high + max(1, high // 8)
+        if high > _MOST_SAMPLES:
+            return None
+    low = max(low, high // 2)
+    if power_at(low) >= POWER:
+        low = 1
+    while high - low > max(1, high // 200):
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_at(middle) >= POWER else (middle, high)
+    return high
 
 
 def found_quantile(rule: Rule, metric: Metric, values: Array, n: int, alpha: float, least: int | None) -> Found:
