@@ -19,6 +19,7 @@ from ..stats.bootstrap import cluster_totals, jackknife, resample_weights
 from ..stats.intervals import cluster_codes
 from .paired_cases import baseline_figure
 from .rows import FigureRows, figure_rows, paired_rows
+from .simulated_power import Pool
 
 if TYPE_CHECKING:
     from ..core.protocols import Array, Metric
@@ -37,6 +38,7 @@ class _Pairs(NamedTuple):
     change: float
     clustered: bool
     discordance: float
+    pool: Pool
 
 
 class Spread(NamedTuple):
@@ -45,7 +47,8 @@ class Spread(NamedTuple):
     NaN is not known. `expected` is the figure, or the difference to the baseline (+ is better), that past runs had.
     `within` is the part of the variance that repeats make smaller, at one repeat, where it is known; `design` how many
     times the variance of samples that stand alone it is, because they come in clusters. `values` are the sorted values
-    of samples that stand alone, of a quantile. `discordance` is the share of pairs that differ, of right and wrong answers.
+    of samples that stand alone, of a quantile. `discordance` is the share of pairs that differ, of right and wrong
+    answers. `pool` are the rows of an earlier run that others can be redrawn from.
     """
 
     variance: float
@@ -58,6 +61,7 @@ class Spread(NamedTuple):
     design: float = 1.0
     values: Array | None = None
     discordance: float | None = None
+    pool: Pool | None = None
 
 
 def spread_of(
@@ -85,7 +89,8 @@ def spread_of(
             if clustered:
                 alone = _variance(figure.metric, [found.values], [], lambda run: run[0])
                 design = max(variance / alone, 1.0) if alone > 0 else 1.0
-            return Spread(variance, source, True, value, within=within, clustered=clustered, design=design)
+            pool = Pool(found.values, None, found.clusters)
+            return Spread(variance, source, True, value, None, within, clustered, design, pool=pool)
         if figure.metric.interval == "proportion" and 0 < rule.number < 1 and math.isfinite(value):
             # Answers that are all right, or all wrong, tell the figure, and no spread.
             source += ", which are all alike: the most that the bounds allow at the limit"
@@ -127,6 +132,7 @@ def _paired(
                 within,
                 found.clustered,
                 discordance=found.discordance,
+                pool=found.pool,
             )
     own = _variance(metric, [against.values], against.clusters, lambda run: run[0])
     source = f"twice the variance of the samples of {baseline.manifest.id}, as if runs were unrelated (at most so)"
@@ -176,7 +182,8 @@ def _pairs(
         return None
     change = sign * (figure_of(metric, paired.current) - figure_of(metric, paired.baseline))
     differ = float((paired.current != paired.baseline).any(axis=1).mean())
-    return _Pairs(variance, change, any(cluster is not None for cluster in paired.clusters), differ)
+    pool = Pool(paired.current, paired.baseline, paired.clusters)
+    return _Pairs(variance, change, any(cluster is not None for cluster in paired.clusters), differ, pool)
 
 
 def _variance(

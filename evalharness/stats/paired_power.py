@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from .arrays import Floats, Ints, np
+from .arrays import Ints, np
 from .paired_exact import PairedProportions, power_of_pairs, score_of_margin, trinomial
 from .tails import normal_quantile
 

@@ -101,11 +101,11 @@ def test_stopping_when_decided_takes_what_its_looks_take():
     stop = StopWhenDecided.model_validate(True)
     (looked,), (once,) = (plans({"non_inferior": {"margin": 0.05}}, n=2_000, stop=s) for s in (stop, None))
     more = inflation(stop.spending, (0.2, 0.4, 0.6, 0.8, 1.0), 0.05, 0.8, with_futility=True)
-    assert looked.samples_needed == pytest.approx(once.samples_needed * more, rel=0.002)
+    assert looked.samples_needed == pytest.approx(once.samples_needed * more, rel=0.02)
     assert looked.alpha < once.alpha
     assert looked.power < once.power
     (there,) = plans({"non_inferior": {"margin": looked.detectable}}, n=2_000, stop=stop)
-    assert there.power == pytest.approx(0.8, abs=1e-4)
+    assert there.power == pytest.approx(0.8, abs=0.01)
 
 
 def test_equivalence_needs_both_sides():
@@ -150,7 +150,7 @@ def test_the_power_promised_of_a_run_that_stops_is_that_of_the_gate(make_run):
     for look, level in enumerate(levels):
         p = {c: Proportion(c, 100 * (look + 1)).at_least(0.75) for c in set(right[:, look].tolist())}
         passed |= np.array([p[c] <= level for c in right[:, look].tolist()])
-    assert plan.power == pytest.approx(passed.mean(), abs=0.05)
+    assert plan.power == pytest.approx(passed.mean(), abs=0.03)
 
 
 def test_answers_in_clusters_count_for_fewer(make_run):
