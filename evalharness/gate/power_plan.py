@@ -23,15 +23,17 @@ from ..suite.schema import BaselineModel, Gates, Rule, StopWhenDecided
 from .best_case import best_case, least_samples, reach
 from .cases import decided_by
 from .decide import show
+from .looked_power import Look, Looks
 from .looks import as_result
 from .select import rule_name
-from .share_power import POWER, Found, found_pairs, found_quantile, found_share, variance_at_looks
+from .share_power import POWER, Found, found_pairs, found_quantile, found_share
+from .simulated_power import Redrawn, can_be_redrawn
 from .spread import Spread, spread_of
 
 if TYPE_CHECKING:
     from ..record import Record
 
-__all__ = ["POWER", "RulePlan", "RuleTest", "plan_rules"]
+__all__ = ["POWER", "RulePlan", "RuleTest", "found_power", "plan_rules"]
 
 _MOST_REPEATS = 1_000
 
@@ -124,7 +126,7 @@ def _planned(
     least = least_samples(rule, figure, first.level)
     found = Found()
     if n > 0 and (spread.variance > 0 or spread.values is not None):
-        found = _found(case, spread, distance, first, least)
+        found = found_power(rule, figure, n, spread, first, distance=distance, least=least)
     warned = _warnings(case, spread, found.power, least, first.level, last.level, among)
     return RulePlan(
         number=number,
@@ -149,30 +151,43 @@ def _planned(
     )
 
 
-def _found(case: _Case, spread: Spread, distance: float | None, test: RuleTest, least: int | None) -> Found:
-    """What the samples can see and what they lack; `least` samples are needed whatever the power."""
-    _, rule, figure, n = case
-    both = rule.kind == "equivalent"
-    if spread.values is not None and test.stop is None:
-        return found_quantile(rule, figure.metric, spread.values, n, test.level, least)
+def found_power(
+    rule: Rule,
+    figure: PlannedFigure,
+    n: int,
+    spread: Spread,
+    test: RuleTest,
+    *,
+    distance: float | None = None,
+    least: int | None = None,
+) -> Found:
+    """What `n` samples can see and what they lack; `least` samples are needed whatever the power.
+
+    By the gate's own test where that can be gone through, or be made of redrawn samples, else by a normal formula.
+    """
+    if spread.values is not None:
+        return found_quantile(rule, figure.metric, spread.values, n, test.level, least, looks=test.looks)
     is_share = figure.metric.interval == "proportion" and figure.repeats == 1
-    # Answers that are all alike are no chance at all: the last look alone tells whether they pass.
-    certain = spread.expected in (0.0, 1.0)
-    if is_share and (test.stop is None or certain) and not rule.is_paired and 0 < rule.number < 1:
-        return found_share(rule, spread, n, test.level, least)
-    if is_share and test.stop is None and rule.kind in ("non_inferior", "max_regression") and not spread.clustered:
-        return found_pairs(rule.number, spread.variance, n, test.level, least)
-    variance = variance_at_looks(rule, spread) if is_share and test.stop is not None else spread.variance
+    if is_share and rule.is_paired and not spread.clustered:
+        return found_pairs(rule, spread, n, test.level, distance, least, looks=test.looks)
+    if is_share and not rule.is_paired and 0 < rule.number < 1 and (not spread.clustered or spread.pool is None):
+        return found_share(rule, spread, n, test.level, least, looks=test.looks)
+    both = rule.kind == "equivalent"
     eta = test.drift((1 + POWER) / 2 if both else POWER)
-    detectable = test.drift(POWER) * math.sqrt(variance / n)
+    guess = None
+    if distance is not None and distance > 0:
+        guess = max(math.ceil(eta**2 * spread.variance / distance**2 * (1 - 1e-9)), least or 0, 2)
+    if spread.pool is not None and can_be_redrawn(figure.metric):
+        redrawn = Redrawn(rule, figure.metric, spread.pool, test.level, test.looks)
+        needed = None if guess is None or distance is None else redrawn.needed(guess, distance, POWER)
+        power = None if distance is None else redrawn.power(n, distance)
+        return Found(redrawn.detectable(n, POWER), power, None if needed is None else max(needed, least or 0))
+    error = math.sqrt(spread.variance / n)
+    detectable = test.drift(POWER) * error
     if distance is None:
         return Found(detectable)
-    power = test.power(distance / math.sqrt(variance / n))
-    power = max(2 * power - 1, 0.0) if both else power
-    if distance <= 0:
-        return Found(detectable, power)
-    needed = math.ceil(eta**2 * variance / distance**2 * (1 - 1e-9))
-    return Found(detectable, power, max(needed, least or 0, 2))
+    power = test.power(distance / error)
+    return Found(detectable, max(2 * power - 1, 0.0) if both else power, guess)
 
 
 @dataclass(frozen=True)
@@ -194,6 +209,21 @@ class RuleTest:
         if self.stop is None:
             return self.alpha / self.among
         return Design(self._shares, self.stop.spending, self.alpha).level(self.stop.looks - 1, self.among)
+
+    @cached_property
+    def looks(self) -> Looks | None:
+        """What each look lets pass and gives up; None for a single one."""
+        if self.stop is None:
+            return None
+        design = Design(self._shares, self.stop.spending, self.alpha, gives_up=self.stop.futility)
+        among = self.among
+        return Looks(
+            tuple(
+                Look(share, design.level(number, among), design.futile_below(number, among))
+                for number, share in enumerate(self._shares)
+            ),
+            self.power,
+        )
 
     def drift(self, power: float) -> float:
         """How many standard errors beyond its limit the truth must lie for this power."""

@@ -19,6 +19,7 @@ from ..stats.bootstrap import cluster_totals, jackknife, resample_weights
 from ..stats.intervals import cluster_codes
 from .paired_cases import baseline_figure
 from .rows import FigureRows, figure_rows, paired_rows
+from .simulated_power import Pool
 
 if TYPE_CHECKING:
     from ..core.protocols import Array, Metric
@@ -30,13 +31,24 @@ __all__ = ["Spread", "spread_of"]
 _N_RESAMPLES = 200
 
 
+class _Pairs(NamedTuple):
+    """The variance of a pair's difference, the difference, whether pairs cluster, and the share that differ."""
+
+    variance: float
+    change: float
+    clustered: bool
+    discordance: float
+    pool: Pool
+
+
 class Spread(NamedTuple):
     """The variance of one sample's contribution (n times the squared error of the figure), and where it is from.
 
     NaN is not known. `expected` is the figure, or the difference to the baseline (+ is better), that past runs had.
     `within` is the part of the variance that repeats make smaller, at one repeat, where it is known; `design` how many
     times the variance of samples that stand alone it is, because they come in clusters. `values` are the sorted values
-    of samples that stand alone, of a quantile.
+    of samples that stand alone, of a quantile. `discordance` is the share of pairs that differ, of right and wrong
+    answers. `pool` are the rows of an earlier run that others can be redrawn from.
     """
 
     variance: float
@@ -48,6 +60,8 @@ class Spread(NamedTuple):
     clustered: bool = False
     design: float = 1.0
     values: Array | None = None
+    discordance: float | None = None
+    pool: Pool | None = None
 
 
 def spread_of(
@@ -75,7 +89,8 @@ def spread_of(
             if clustered:
                 alone = _variance(figure.metric, [found.values], [], lambda run: run[0])
                 design = max(variance / alone, 1.0) if alone > 0 else 1.0
-            return Spread(variance, source, True, value, within=within, clustered=clustered, design=design)
+            pool = Pool(found.values, None, found.clusters)
+            return Spread(variance, source, True, value, None, within, clustered, design, pool=pool)
         if figure.metric.interval == "proportion" and 0 < rule.number < 1 and math.isfinite(value):
             # Answers that are all right, or all wrong, tell the figure, and no spread.
             source += ", which are all alike: the most that the bounds allow at the limit"
@@ -98,7 +113,8 @@ def _paired(
         if not math.isfinite(span):
             return Spread(math.nan, "no baseline yet, and the metric has no bounds")
         # Two independent figures, each with half of its values at either bound.
-        return Spread(span**2 / 2, "no baseline yet: as if two unrelated runs varied as much as the bounds allow")
+        source = "no baseline yet: as if two unrelated runs varied as much as the bounds allow"
+        return Spread(span**2 / 2, source, discordance=0.5)
     value = figure_of(metric, against.values)
     relative = rule.number if rule.kind == "max_relative_drop" else 0.0
     within = _within(figure, against.values, baseline)
@@ -107,11 +123,23 @@ def _paired(
         if found is not None:
             other = baseline.manifest.id if of_model is None else of_model
             source = f"the pairs of {past.manifest.id} and {other}"
-            return Spread(found[0], source, True, found[1], value, within, clustered=found[2])
+            return Spread(
+                found.variance,
+                source,
+                True,
+                found.change,
+                value,
+                within,
+                found.clustered,
+                discordance=found.discordance,
+                pool=found.pool,
+            )
     own = _variance(metric, [against.values], against.clusters, lambda run: run[0])
     source = f"twice the variance of the samples of {baseline.manifest.id}, as if runs were unrelated (at most so)"
     clustered = any(cluster is not None for cluster in against.clusters)
-    return Spread((1 + (1 - relative) ** 2) * own, source, False, None, value, within, clustered=clustered)
+    return Spread(
+        (1 + (1 - relative) ** 2) * own, source, False, None, value, within, clustered, discordance=min(2 * own, 1.0)
+    )
 
 
 def _recorded(
@@ -126,8 +154,8 @@ def _recorded(
 
 def _pairs(
     rule: Rule, figure: PlannedFigure, past: Record, baseline: Record, relative: float, of_model: str | None
-) -> tuple[float, float, bool] | None:
-    """The variance of a pair's difference, the difference, and whether pairs cluster; None where runs do not pair."""
+) -> _Pairs | None:
+    """What pairs of two runs say; None where runs do not pair, or are alike in all."""
     named = _named(figure, rule.group)
     ours, theirs = baseline_figure(named, past, None), baseline_figure(named, baseline, of_model)
     if isinstance(ours, str) or isinstance(theirs, str):
@@ -153,7 +181,9 @@ def _pairs(
     if not variance > 0:
         return None
     change = sign * (figure_of(metric, paired.current) - figure_of(metric, paired.baseline))
-    return variance, change, any(cluster is not None for cluster in paired.clusters)
+    differ = float((paired.current != paired.baseline).any(axis=1).mean())
+    pool = Pool(paired.current, paired.baseline, paired.clusters)
+    return _Pairs(variance, change, any(cluster is not None for cluster in paired.clusters), differ, pool)
 
 
 def _variance(

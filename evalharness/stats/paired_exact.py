@@ -17,7 +17,7 @@ from .arrays import Floats, np
 from .one_sided import bisected
 from .tails import normal_probability, normal_quantile
 
-__all__ = ["MANY", "PairedProportions", "power_of_pairs", "restricted_share", "score_of_margin"]
+__all__ = ["MANY", "PairedProportions", "power_of_pairs", "restricted_share", "score_of_margin", "trinomial"]
 
 # From so many differing pairs on, what the normal tail of the score leaves out is below a tenth of its p-value's noise.
 MANY = 1_000
@@ -124,7 +124,7 @@ def _tail(seen: float, n: int, margin: float, share: float) -> float:
     """P(score ≥ seen) where gains have the probability `share` + `margin` and losses `share`."""
     gain, loss = min(max(share + margin, 0.0), 1.0), share
     gains, losses = _likely(n, gain)[:, None], _likely(n, loss)[None, :]
-    chance = _trinomial(gains, losses, n, gain, loss)
+    chance = trinomial(gains, losses, n, gain, loss)
     score = score_of_margin(gains, losses, n, margin)
     return float(min(chance[score >= seen - _SLACK].sum(), 1.0))
 
@@ -136,7 +136,8 @@ def _likely(n: int, probability: float) -> Floats:
     return np.arange(max(0, math.floor(mean - reach)), min(n, math.ceil(mean + reach)) + 1, dtype=np.float64)
 
 
-def _trinomial(gains: Floats, losses: Floats, n: int, gain: float, loss: float) -> Floats:
+def trinomial(gains: Floats, losses: Floats, n: int, gain: float, loss: float) -> Floats:
+    """The chance of each pair of counts among `n`, whose single chances are `gain` and `loss`; 0 for more than n."""
     rest = n - gains - losses
     stay = max(1 - gain - loss, 0.0)
     logs = _log_factorials(n)

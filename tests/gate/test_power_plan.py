@@ -14,7 +14,8 @@ from evalharness.metrics.classification import Accuracy
 from evalharness.metrics.match import ExactMatch, TokenF1
 from evalharness.metrics.operations import LatencyP95
 from evalharness.stats.one_sided import Proportion, power_of_share
-from evalharness.stats.paired_exact import PairedProportions, power_of_pairs
+from evalharness.stats.paired_exact import PairedProportions
+from evalharness.stats.paired_power import power_of_exact_pairs
 from evalharness.stats.power import pairs_for_margin, samples_for_proportion
 from evalharness.stats.sequential import boundaries, inflation
 from evalharness.stats.tails import normal_probability
@@ -39,10 +40,10 @@ def test_without_a_baseline_two_unrelated_runs_are_the_worst_case():
     assert plan.requests_more == plan.samples_needed - 1_000
     power = NormalIndPower(ddof=0).power(0.05 / math.sqrt(0.5), 1_000, 0.05, ratio=0, alternative="larger")
     assert plan.power == pytest.approx(power, abs=1e-3)  # many pairs differ: the normal formula is right
-    assert plan.power == power_of_pairs(1_000, 0.05, 0.5)
+    assert plan.power == power_of_exact_pairs(1_000, 0.05, 0.5)
     # At the difference that is detected the power is .8.
     (there,) = plans({"non_inferior": {"margin": plan.detectable}}, n=1_000)
-    assert there.power == pytest.approx(0.8)
+    assert there.power == pytest.approx(0.8, abs=2e-3)
 
 
 def test_holm_counts_the_blocking_rules():
@@ -100,11 +101,11 @@ def test_stopping_when_decided_takes_what_its_looks_take():
     stop = StopWhenDecided.model_validate(True)
     (looked,), (once,) = (plans({"non_inferior": {"margin": 0.05}}, n=2_000, stop=s) for s in (stop, None))
     more = inflation(stop.spending, (0.2, 0.4, 0.6, 0.8, 1.0), 0.05, 0.8, with_futility=True)
-    assert looked.samples_needed == pytest.approx(once.samples_needed * more, rel=0.002)
+    assert looked.samples_needed == pytest.approx(once.samples_needed * more, rel=0.02)
     assert looked.alpha < once.alpha
     assert looked.power < once.power
     (there,) = plans({"non_inferior": {"margin": looked.detectable}}, n=2_000, stop=stop)
-    assert there.power == pytest.approx(0.8, abs=1e-4)
+    assert there.power == pytest.approx(0.8, abs=0.01)
 
 
 def test_equivalence_needs_both_sides():
@@ -149,7 +150,7 @@ def test_the_power_promised_of_a_run_that_stops_is_that_of_the_gate(make_run):
     for look, level in enumerate(levels):
         p = {c: Proportion(c, 100 * (look + 1)).at_least(0.75) for c in set(right[:, look].tolist())}
         passed |= np.array([p[c] <= level for c in right[:, look].tolist()])
-    assert plan.power == pytest.approx(passed.mean(), abs=0.05)
+    assert plan.power == pytest.approx(passed.mean(), abs=0.03)
 
 
 def test_answers_in_clusters_count_for_fewer(make_run):
