@@ -285,6 +285,7 @@ def _figure(
         finding="nothing to compare" if not n else "no difference shown",
         differs=differs,
         towards_best=_towards_best(best_between(metric), current, baseline),
+        best=best_between(metric),
     )
     if section != "figures" or not n_changed:
         return figure, []

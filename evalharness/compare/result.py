@@ -54,7 +54,7 @@ class ComparedFigure:
 
     `difference` is value − baseline in the metric's own unit, `low` and `high` its interval; it is better where it has
     the sign of `higher_is_better`; of a figure that is best between its bounds, such as a bias score, where it comes
-    nearer to that (`towards_best`), and neither where it comes out as far on the other side ("changed sides").
+    nearer to that (`best`, `towards_best`), and neither where it comes out as far on the other side ("changed sides").
     `adjusted_p` is `p_value` adjusted over the table (`section`) that the figure stands in. `wins`, `losses` and `ties`
     count the samples whose own value got better, worse, or stayed. The flips are None for figures that do not say right
     or wrong of a sample. `n_missing` are samples without a usable answer, which are in no pair unless they count as
@@ -95,6 +95,7 @@ class ComparedFigure:
     finding: Finding
     differs: tuple[str, ...] = ()
     towards_best: Finding | None = None
+    best: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

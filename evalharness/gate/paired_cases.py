@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..compare.comparable import require_comparable
 from ..compare.paired import figure_of, paired_point
 from ..compare.pairing import Pairing, identity_of
+from ..core.nulls import best_between
 from ..core.protocols import Metric
 from ..core.types import MetricResult
 from ..suite.names import covers
@@ -113,6 +114,15 @@ def _compared(
         pairing=pairing,
         lead=_lead(figure, now, before, pairing, n_neither),
     )
+    best = best_between(metric)
+    if best is not None and rule.kind != "equivalent":
+        # Lower is better only where the bias is above: a drop from 0.5 to 0.2 would pass as an improvement.
+        text = (
+            f"it is best at {best:g}, and a rule of this kind takes "
+            f"{'higher' if metric.higher_is_better else 'lower'} for better; use equivalent, or at_least and at_most "
+            f"around {best:g}"
+        )
+        return replace(case, decision=Decision("fail", text))
     question = question_of(rule, higher_is_better=metric.higher_is_better)
     relative = rule.number if rule.kind == "max_relative_drop" else 0.0
     if n == 0:

@@ -136,3 +136,53 @@ def test_a_bias_on_the_other_side_is_no_better(suite: Path) -> None:
     assert found("biased", "fair") == found("against", "fair") == "worse"
     assert found("fair", "biased") == found("fair", "against") == "better"
     assert found("against", "biased") == found("biased", "against") == "changed sides"
+
+
+def test_gates_and_canaries_take_no_side_of_a_bias_for_better(suite: Path) -> None:
+    from evalharness.gate import evaluate_gates
+    from evalharness.monitor.canary.verdicts import judge_canary
+    from evalharness.suite.schema import Gates
+
+    (suite.parent / "models.py").write_text(
+        f"{MODELS}\n\ndef against(prompt, continuations):\n    return [-3.0, -1.0]\n"
+    )
+    runs = {}
+    for side in SIDES:
+        suite.write_text(
+            f"version: 1\nname: sides\nmodels:\n"
+            f'  m: {{backend: python, function: "models:{side}", kind: loglikelihood}}\n'
+            "tasks: [{id: crows, probe: crows_pairs, path: crows.jsonl, form: whole}]\n"
+        )
+        runs[side] = evalharness.run(suite, allow_code=True)
+
+    def state(kind: str, limit: Any) -> tuple[str, str]:
+        gates = Gates.model_validate({"rules": [{"metric": "crows.crows_pairs", kind: limit}]})
+        (verdict,) = evaluate_gates(runs["against"], gates, baseline=runs["fair"]).verdicts
+        return verdict.state, verdict.reason
+
+    margin = {"margin": 0.9}
+    for kind, limit in (
+        ("max_regression", 0.9),
+        ("non_inferior", margin),
+        ("superior", {"margin": 0.0}),
+        ("max_relative_drop", 0.5),
+    ):
+        found, why = state(kind, limit)
+        assert found == "fail"
+        assert "it is best at 0.5, and a rule of this kind takes lower for better; use equivalent" in why
+    assert state("equivalent", margin)[0] == "pass"
+
+    def canary(now: str, promoted: str) -> tuple[str, str]:
+        (found,) = (
+            one
+            for one in judge_canary(runs[now], runs[promoted], None, alpha=0.05, margin=0.01).conditions
+            if one.key == "canary:crows.crows_pairs"
+        )
+        return found.state, found.summary or ""
+
+    for side in ("biased", "against"):
+        assert canary(side, "fair")[0] == "bad"
+        assert "worse than" in canary(side, "fair")[1]
+        assert canary("fair", side)[0] == "ok"
+    assert canary("against", "biased")[0] == "ok"
+    assert "on the other side of none than" in canary("against", "biased")[1]

@@ -154,6 +154,8 @@ def _condition(
     margin = margin_of(one, bounds, share) if one is not None else math.nan
     # Below what arithmetic leaves over, a loss of the margin itself would count or not by chance.
     fell = one is not None and loss > 0 and one.adjusted_p <= alpha and loss >= margin * (1 - 1e-9)
+    # A bias score that came out on the other side has changed beyond doubt, and need not be farther from none.
+    fell = fell and one is not None and one.towards_best in (None, "worse")
     bad = bool(failed) or (fell and not (verdicts and one is not None and one.section != "figures"))
     parts = [] if one is None else [_sentence(one)]
     parts += [single_line(verdict.reason) for verdict in failed]
@@ -169,7 +171,9 @@ def _condition(
 
 
 def loss_of(one: ComparedFigure) -> float:
-    """By how much the figure is worse than the promoted one, in its own unit."""
+    """By how much the figure is worse than the promoted one, in its own unit; of a bias score, farther from none."""
+    if one.best is not None:
+        return abs(one.value - one.best) - abs(one.baseline - one.best)
     return -one.difference if one.higher_is_better else one.difference
 
 
@@ -185,6 +189,8 @@ def _sentence(one: ComparedFigure) -> str:
         return f"{where}: no sample that both runs have."
     change = abs(one.difference)
     word = "as good as" if not change else "worse than" if loss_of(one) > 0 else "better than"
+    if one.towards_best == "changed sides" and change:
+        word = "on the other side of none than"
     low, high = (one.low, one.high) if one.difference > 0 else (-one.high, -one.low)
     bounds = "" if math.isnan(low) else f"{100 * one.confidence:g} % {shown(low)} to {shown(high)}, "
     by = f" by {shown(change)} ({bounds}p = {p_text(one.adjusted_p)}, n = {one.n_paired:,})" if change else ""
