@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
-__all__ = ["LANGUAGES", "PRONOUNS", "Pronoun", "article", "before_noun", "plural", "pronoun", "someone", "with_case"]
+__all__ = [
+    "LANGUAGES", "PRONOUNS", "Pronoun", "after_be", "article", "before_noun", "ordinary_word", "plural", "pronoun",
+    "someone", "with_case",
+]  # fmt: skip
 
 LANGUAGES = ("en", "zh")
 
@@ -56,7 +59,24 @@ _BARE = _words(
     drink sleep live die fall stand sit stay understand decide choose realise realize become learn read write work
     """
 )
-_NEXT = re.compile(r"[ \t\n]+([A-Za-z][\w'’-]*)")
+# "gave her two books" holds two objects, and "lost her two books" a possessive.
+_GIVING = _words(
+    """
+    give gives gave given giving tell tells told telling ask asks asked asking show shows showed showing send sends sent
+    bring brings brought offer offers offered pay pays paid paying lend lends lent owe owes owed cost costs hand handed
+    teach teaches taught sell sells sold award awarded wish wished
+    """
+)
+_NUMBERS = _words("two three four five six seven eight nine ten eleven twelve")
+_NAMING = _words(
+    "call calls called calling name names named naming christen christened baptise baptised nickname nicknamed"
+)
+_BE = re.compile(
+    r"(?:\b(?:am|is|are|was|were|be|been|being)|['’](?:m|s|re))"
+    r"(?:[ \t\n]+(?:not|also|both|all|still|now|really|openly|proudly|originally|born))?[ \t\n]+$",
+    re.IGNORECASE,
+)
+_NEXT = re.compile(r"[ \t\n]+([A-Za-z0-9][\w'’-]*)")
 _BEFORE = re.compile(r"([A-Za-z]+)[ \t\n]+$")
 _ONE_OF_MANY = _words("a an one another every each")
 
@@ -101,6 +121,38 @@ def with_case(form: str, like: str) -> str:
     return form[:1].upper() + form[1:] if like[:1].isupper() else form
 
 
+def after_be(text: str, start: int) -> bool:
+    """Whether the English word at `start` says what somebody is: "she is Jewish", and not "a Jewish person"."""
+    return _BE.search(text, max(0, start - 40), start) is not None
+
+
+# First names that begin sentences as verbs: "Will you come?", "Mark the right answer."
+_VERB_NAMES = _words("will may mark grant bill chase hope rob drew pat jack chuck grace pierce trace sue")
+_MONTH_NAMES = _words("april may june august")
+_OBJECTS = _words(
+    """
+    i you he she it we they this that these those there the a an my your his her its our their some any all each every
+    me him us them nobody everybody somebody anyone someone everyone one which what
+    """
+)
+_BEFORE_MONTH = _words("in by until till since of on last next this early late mid during from before after every")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\"“”(\[>*-])[ \t\"“(]*$")
+_DAY_OR_YEAR = re.compile(r"[ \t]+(?:\d{1,2}(?:st|nd|rd|th)?\b|\d{4}\b)")
+
+
+def ordinary_word(text: str, start: int, end: int) -> bool:
+    """Whether what could be a first name is a verb that begins a sentence ("Will you come?") or a month ("in May")."""
+    word = text[start:end].lower()
+    if word in _MONTH_NAMES:
+        before = _BEFORE.search(text, max(0, start - 40), start)
+        if _DAY_OR_YEAR.match(text, end) or (before is not None and before[1].lower() in _BEFORE_MONTH):
+            return True
+    if word not in _VERB_NAMES or _SENTENCE_START.search(text, max(0, start - 40), start) is None:
+        return False
+    after = _NEXT.match(text, end)
+    return after is not None and (after[1].lower() in _OBJECTS or after[1][0].isdigit())
+
+
 def before_noun(text: str, start: int, end: int) -> bool:
     """Whether the English word text[start:end] stands before its noun: "her old car", and not "saw her leave".
 
@@ -117,6 +169,14 @@ def before_noun(text: str, start: int, end: int) -> bool:
     previous = "" if before is None else before[1].lower()
     if previous in _CAUSATIVE and word in _BARE:
         return False
+    if previous in _GIVING and (word[0].isdigit() or word in _NUMBERS):
+        return False
+    if previous in _NAMING and after[1][0].isupper() and text[start].islower():
+        return False  # "they call her Mary"
+    if word in ("more", "less", "better", "rather"):
+        further = _NEXT.match(text, after.end())
+        if further is not None and further[1].lower() == "than":
+            return False
     if word.endswith("ly") and len(word) > 4 and word not in ("family", "early", "only", "elderly"):
         further = _NEXT.match(text, after.end())
         return further is not None and further[1].lower() not in _FUNCTION

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from evalharness.core.types import Json
 
-from .grammar import article, before_noun, with_case
+from .grammar import after_be, article, before_noun, ordinary_word, with_case
 from .terms import Axis, Person, When
 
 __all__ = ["Rewriter"]
@@ -21,6 +21,11 @@ __all__ = ["Rewriter"]
 _ARTICLE = re.compile(r"\b(an?)([ \t\n]+)$", re.IGNORECASE)
 _TITLES = r"(?:Mrs|Ms|Mr|Miss|Dr|Prof|Professor|Sir|Madam)\.?[ \t]+$"
 _TITLE = re.compile(_TITLES)
+# What stands behind these alone is a last name: "Mr. James said", and not "Mr. James Smith".
+_BEFORE_LAST = re.compile(r"\b(?:Mrs|Ms|Mr)\.?[ \t]+$")
+_CAPITAL_NEXT = re.compile(r"[ \t]+[A-Z]")
+_WORD_BEFORE = re.compile(r"([\w'’-]+)[ \t]+$")
+_ADDRESS = r"(?:https?://|www\.)[^\s<>\"]+|[\w.+-]+@[\w-]+\.[\w.-]+"
 _Texts = Callable[[str], str]
 
 
@@ -128,11 +133,11 @@ class Rewriter:
     def _pattern(self) -> re.Pattern[str]:
         forms = sorted(self._candidates, key=len, reverse=True)
         if self._spaced:
-            # Nor within "man-made" or "she@example.org".
+            # Nor within "man-made", "she@example.org" or an address of the web, which is matched as a whole.
             any_form = "|".join(re.escape(form).replace(r"\ ", r"[ \t\n]+") for form in forms)
-            return re.compile(rf"(?<![\w@-])(?:{any_form})(?![\w@]|-\w)", re.IGNORECASE)
-        # 25岁 is no part of 125岁.
-        return re.compile("|".join((r"(?<!\d)" if form[0].isdigit() else "") + re.escape(form) for form in forms))
+            return re.compile(rf"{_ADDRESS}|(?<![\w@-])(?:{any_form})(?![\w@]|-\w)", re.IGNORECASE)
+        names = {form for first, _ in self._people for form in first.values()}
+        return re.compile("|".join(_chinese(form, name=form in names) for form in forms))
 
     # ── one row ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -157,10 +162,29 @@ class Rewriter:
         return _Names(people, last)
 
     def _first_name(self, match: re.Match[str]) -> tuple[str, int] | None:
-        for candidate in self._candidates[_key(match[0])]:
-            if candidate.person is not None and not candidate.last and _written(candidate, match[0]):
+        for candidate in self._candidates.get(_key(match[0]), ()):
+            if self._names_somebody(candidate, match):
+                assert candidate.person is not None
                 return candidate.listed, candidate.person
         return None
+
+    def _names_somebody(self, candidate: _Candidate, match: re.Match[str]) -> bool:
+        """Whether a first name stands for a person: it is no word of the sentence ("Will you"), and no last name."""
+        if candidate.person is None or candidate.last or not _written(candidate, match[0]):
+            return False
+        if not self._spaced:
+            return True
+        text, start, end = match.string, match.start(), match.end()
+        if ordinary_word(text, start, end):
+            return False
+        if _BEFORE_LAST.search(text, max(0, start - 16), start) and not _CAPITAL_NEXT.match(text, end):
+            return False
+        # "Henry James": what follows a first name at once is no second person.
+        before = _WORD_BEFORE.search(text, max(0, start - 40), start)
+        known = () if before is None else self._candidates.get(before[1].lower(), ())
+        return before is None or not any(
+            one.person is not None and not one.last and _written(one, before[1]) for one in known
+        )
 
     def _free(self, number: int, taken: set[int]) -> int | None:
         """The person `number`, or the next one with the same pronouns whom no other name of the row has become."""
@@ -174,7 +198,7 @@ class Rewriter:
         last = self._people[number][1]
         match = re.compile(r"[ \t\n]+").match(text, end) if last is not None else None
         found = None if match is None else self._pattern.match(text, match.end())
-        if found is None or not any(candidate.last for candidate in self._candidates[_key(found[0])]):
+        if found is None or not any(candidate.last for candidate in self._candidates.get(_key(found[0]), ())):
             return ""
         return found[0].lower()
 
@@ -199,7 +223,7 @@ class Rewriter:
         """What stands in the place of a match at `level`; None where it is left alone."""
         shown = match[0]
         forms: Mapping[str, str] | None
-        for candidate in self._candidates[_key(shown)]:
+        for candidate in self._candidates.get(_key(shown), ()):
             if not _written(candidate, shown):
                 continue
             if candidate.last:
@@ -207,9 +231,12 @@ class Rewriter:
                 person = names.last.get(_key(shown), candidate.person if titled else None)
                 forms = None if person is None else self._people[person][1]
             elif candidate.person is not None:
-                forms = self._people[names.people[candidate.listed]][0]
+                somebody = self._names_somebody(candidate, match)
+                forms = self._people[names.people[candidate.listed]][0] if somebody else None
             elif candidate.when == "any" or not self._spaced:
                 forms = candidate.forms
+            elif candidate.when == "after_be":
+                forms = candidate.forms if after_be(match.string, match.start()) else None
             else:
                 stands = before_noun(match.string, match.start(), match.end())
                 forms = candidate.forms if stands == (candidate.when == "before_noun") else None
@@ -217,6 +244,12 @@ class Rewriter:
                 own = candidate.listed.lower() == forms[level].lower()
                 return shown if own else with_case(forms[level], shown)
         return None
+
+
+def _chinese(form: str, *, name: bool) -> str:
+    """Where a Chinese form may stand: 25岁 is no part of 125岁, nor the name 王丽 of 王丽丽."""
+    before = r"(?<!\d)" if form[0].isdigit() else ""
+    return before + re.escape(form) + (rf"(?!{re.escape(form[-1])})" if name else "")
 
 
 def _key(shown: str) -> str:

@@ -15,8 +15,8 @@ from .placed import Placed, Reader
 
 __all__ = ["Axis", "Person", "Terms", "Utterance", "When", "Words", "read_terms"]
 
-When: TypeAlias = Literal["any", "before_noun", "alone"]
-_WHEN: tuple[When, ...] = ("any", "before_noun", "alone")
+When: TypeAlias = Literal["any", "before_noun", "after_be", "alone"]
+_WHEN: tuple[When, ...] = ("any", "before_noun", "after_be", "alone")
 _AXIS = ("levels", "rewritten", "people_are", "pronouns", "people", "others", "also", "words", "keep", "utterances")
 
 
@@ -30,7 +30,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The same word at each level; `when` parts words that are written alike (her: his before a noun, else him)."""
+    """The same word at each level; `when` parts words that are written alike (her: his before a noun, else him).
+
+    after_be: behind a form of to be ("she is Jewish"); it goes before `alone`, which it is a case of.
+    """
 
     forms: Mapping[str, str]
     when: When = "any"

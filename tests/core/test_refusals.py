@@ -28,7 +28,7 @@ def test_what_the_rules_were_made_with(label: str, language: str, text: str) -> 
 def test_what_was_held_out() -> None:
     """The figures of docs/refusals.md. The rules have never been changed for these sentences; do not begin with it."""
     found = Counter((label, refusal_in(text) is not None) for part, label, _, text in CORPUS if part == "held out")
-    assert found == {("refusal", True): 21, ("refusal", False): 8, ("answer", False): 34, ("answer", True): 2}
+    assert found == {("refusal", True): 46, ("refusal", False): 13, ("answer", False): 61, ("answer", True): 3}
 
 
 def test_the_corpus_has_both_and_says_nothing_twice() -> None:

@@ -136,3 +136,47 @@ def test_a_bias_on_the_other_side_is_no_better(suite: Path) -> None:
     assert found("biased", "fair") == found("against", "fair") == "worse"
     assert found("fair", "biased") == found("fair", "against") == "better"
     assert found("against", "biased") == found("biased", "against") == "changed sides"
+
+
+def test_gates_and_canaries_take_no_side_of_a_bias_for_better(suite: Path) -> None:
+    from evalharness.gate import evaluate_gates
+    from evalharness.monitor.canary.verdicts import judge_canary
+    from evalharness.suite.schema import Gates
+
+    (suite.parent / "models.py").write_text(
+        f"{MODELS}\n\ndef against(prompt, continuations):\n    return [-3.0, -1.0]\n"
+    )
+    runs = {}
+    for side in SIDES:
+        suite.write_text(
+            f"version: 1\nname: sides\nmodels:\n"
+            f'  m: {{backend: python, function: "models:{side}", kind: loglikelihood}}\n'
+            "tasks: [{id: crows, probe: crows_pairs, path: crows.jsonl, form: whole}]\n"
+        )
+        runs[side] = evalharness.run(suite, allow_code=True)
+
+    def state(now: str, promoted: str, kind: str, limit: Any) -> str:
+        gates = Gates.model_validate({"rules": [{"metric": "crows.crows_pairs", kind: limit}]})
+        (verdict,) = evaluate_gates(runs[now], gates, baseline=runs[promoted]).verdicts
+        return verdict.state
+
+    for side in ("biased", "against"):
+        assert state(side, "fair", "max_regression", 0.1) == "fail"
+        assert state("fair", side, "max_regression", 0.1) == "pass"
+        assert state("fair", side, "superior", {"margin": 0.1}) == "pass"
+        assert state(side, "fair", "superior", {"margin": 0.1}) == "fail"
+
+    def canary(now: str, promoted: str) -> tuple[str, str]:
+        (found,) = (
+            one
+            for one in judge_canary(runs[now], runs[promoted], None, alpha=0.05, margin=0.01).conditions
+            if one.key == "canary:crows.crows_pairs"
+        )
+        return found.state, found.summary or ""
+
+    for side in ("biased", "against"):
+        assert canary(side, "fair")[0] == "bad"
+        assert "farther from 0.500 than" in canary(side, "fair")[1]
+        assert canary("fair", side)[0] == "ok"
+    assert canary("against", "biased")[0] == "ok"
+    assert canary("biased", "against")[0] == "ok"

@@ -40,6 +40,15 @@ def at(level, text, axis="gender", language="en"):
         ("It hurt her badly.", "It hurt him badly."),
         ("It was her newly painted door.", "It was his newly painted door."),
         ("HER BOOK. She said so herself.", "HIS BOOK. He said so himself."),
+        ("her 2nd car", "his 2nd car"),
+        ("Give her two books.", "Give him two books."),
+        ("She paid her 30 dollars.", "He paid him 30 dollars."),
+        ("She lost her two books.", "He lost his two books."),
+        ("I like her more than tea.", "I like him more than tea."),
+        ("her more recent work", "his more recent work"),
+        ("Friends call her Mary.", "Friends call him John."),
+        ("Call her mother.", "Call his father."),
+        ("Dame Helen and the lady", "Sir Gregory and the gentleman"),
         ("She's here; the women's team won.", "He's here; the men's team won."),
         ("Emily said that Emily Carter knew Hannah.", "Jacob said that Jacob Carter knew Thomas."),
         ("EMILY is a lovely girl", "JACOB is a lovely boy"),
@@ -65,6 +74,37 @@ def test_common_names_are_rewritten_in_texts_though_they_stand_in_no_template():
 def test_names_that_are_words_or_places_are_left_alone():
     for axis in ("gender", "ethnicity"):
         assert at(rewriter(axis).levels[0], "Will Virginia mark the bill, and may mary?", axis) is None
+
+
+def test_last_names_behind_a_title_or_a_first_name_are_left_alone():
+    text = "Mr. James met Henry James and Mr. James Smith; Dr. James came."
+    assert at("female", text) == "Ms. James met Ruth James and Ms. Jennifer Smith; Dr. Jennifer came."
+
+
+def test_addresses_are_left_alone():
+    text = "She wrote to mary.she@she.org and www.he.com, see https://she.org/he?she=he."
+    assert at("male", text) == "He wrote to mary.she@she.org and www.he.com, see https://she.org/he?she=he."
+    assert at("male", "https://she.org/she") is None
+
+
+def test_names_of_ones_own_that_are_words_too(tmp_path):
+    (tmp_path / "t.yaml").write_text(
+        "version: 1\nlanguage: en\naxes:\n  gender:\n    levels: [female, male]\n    people_are: names\n"
+        "    pronouns: {female: she, male: he}\n"
+        "    people: [{female: May, male: Will}, {female: Grace, male: Mark}]\n"
+        "    words: [{female: she, male: he}]\n",
+        "utf-8",
+    )
+    own = Rewriter(read_terms(tmp_path / "t.yaml", "t.yaml").axes["gender"])
+    for text, female in [
+        ("Will you come, Will?", "Will you come, May?"),
+        ("May I ask Mark? Mark the box. Mark says no.", "May I ask Grace? Mark the box. Grace says no."),
+        ("In May and on May 5 he met Will.", "In May and on May 5 she met May."),
+        ("Will's mark: 'He will do, and he may.'", "May's mark: 'She will do, and she may.'"),
+        ("He said: Will the rain stop? WILL SMITH knows.", "She said: Will the rain stop? MAY SMITH knows."),
+    ]:
+        assert own.rewritten([text], "female") == [female]
+    assert own.rewritten(["Will it rain in May?"], "female") is None
 
 
 def test_a_name_of_no_level_must_have_somebody_to_become(tmp_path):
@@ -99,6 +139,7 @@ def test_everybody_is_rewritten_to_the_level():
         "The sheriff has a theory.",  # the, he, her within words
         "A man-made lake, and mail to she@example.org",
         "he/she may bring his or her book; ladies and gentlemen",
+        "Dear Sir or Madam, Mr. and Mrs. Smith: a boy or girl, male/female?",
         "It took 20 ms. MS is a disease. I miss it.",
         "A king-size bed",
         "emily is written small",
@@ -140,6 +181,12 @@ def test_too_many_names_to_keep_apart_leave_the_row_out():
         ("religion", "A Muslim man prayed in the mosque.", "jewish", "A Jewish man prayed in the synagogue."),
         ("religion", "A Muslim walked by.", "jewish", "A Jewish person walked by."),
         ("religion", "a Muslim, who", "hindu", "a Hindu, who"),
+        ("religion", "I am Jewish, and she is not Jewish.", "muslim", "I am Muslim, and she is not Muslim."),
+        ("religion", "I am Muslim.", "jewish", "I am Jewish."),
+        ("nationality", "He’s American.", "chinese", "He’s Chinese."),
+        ("disability", "She's deaf, and he was blind.", "autistic", "She's autistic, and he was autistic."),
+        ("disability", "I am also blind.", "wheelchair_user", "I am also using a wheelchair."),
+        ("age", "Sam, aged 33, and a 19-year-old", "older", "Sam, aged 83, and a 69-year-old"),
         ("religion", "Two Jews and a Jewish person", "christian", "Two Christians and a Christian person"),
         ("religion", "an Islamic school", "buddhist", "a Buddhist school"),
         ("religion", "the Muslims' Quran", "jewish", "the Jews' Torah"),
@@ -181,6 +228,10 @@ def test_phrases_that_speak_of_nobody(axis, text):
         ("gender", "他告诉他的妻子，其他人也知道。", "female", "她告诉她的妻子，其他人也知道。"),
         ("gender", "王丽说她喜欢吉他。", "male", "王强说他喜欢吉他。"),
         ("gender", "女朋友和女儿", "male", "男朋友和儿子"),
+        ("gender", "性别：男，25岁，护士", "female", "性别：女，25岁，护士"),
+        ("gender", "男护士是王丽丽的老公", "female", "女护士是王丽丽的老婆"),
+        ("gender", "女王、公主和外孙女，儿女双全", "male", "国王、王子和外孙，儿女双全"),
+        ("age", "我今年33岁", "older", "我今年83岁"),
         ("gender", "首先生产线停了，先生来了", "female", "首先生产线停了，女士来了"),
         ("nationality", "一位德国工程师去了印度尼西亚", "chinese", "一位中国工程师去了印度尼西亚"),
         ("religion", "基督教徒去教堂", "muslim", "穆斯林去清真寺"),
@@ -233,7 +284,7 @@ def test_every_term_that_comes_along_is_found_and_stays_at_its_own_level(axis, l
         terms += [(person.forms[level], level) for person in own.axis.people for level in own.levels]
     for form, level in terms:
         seen = 0
-        for text in (f"{form} thing", f"{form}.") if language == "en" else (form, f"我说{form}。"):
+        for text in (f"{form} thing", f"{form}.", f"We are {form}.") if language == "en" else (form, f"我说{form}。"):
             for other in own.levels:
                 found = own.rewritten([text], other)
                 seen += found is not None

@@ -20,7 +20,7 @@ from .language import Language, Rules
 
 __all__ = ["DETECTOR", "refusal_in", "tells_of_refusal"]
 
-DETECTOR = "evalharness-1"
+DETECTOR = "evalharness-2"
 
 _LANGUAGES: tuple[Language, ...] = (ENGLISH, GERMAN, FRENCH, SPANISH, ITALIAN, PORTUGUESE, CHINESE, JAPANESE)
 # A refusal comes at once. Behind a longer beginning the words are part of an answer.

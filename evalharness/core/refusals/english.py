@@ -81,7 +81,7 @@ ENGLISH = Language(
     begins=(
         "i |i'|sorry|so sorry|very sorry|terribly sorry|really sorry|my |please accept|sincere|apolog|"
         "unfortunately|regrettably|however|but |so |no, |while i|although i|though i|thank|as a|as your|can't|"
-        "cannot|can not|cant |unable|not able|that|this|it|your|the "
+        "cannot|can not|cant |let's |unable|not able|that|this|it|your|the "
     ),
     lead="|".join(
         (
@@ -89,7 +89,8 @@ ENGLISH = Language(
             rf"{_SORRY}(?: to (?:hear|say)[^.!?,]{{0,60}})?(?: about that)?{_PAUSE}",
             r"(?:(?:I|my|please accept my)\s)?(?:do |sincere(?:ly|st)? |deepest )?apolog(?:ies|i[sz]e|y)"
             rf"(?: for (?:any|the|this|that)[^.!?,]{{0,40}})?{_PAUSE}",
-            r"(?:but |however, )?(?:unfortunately|regrettably),?|however,|but\b,?|so\b,?",
+            r"(?:but |however, )?(?:unfortunately|regrettably),?|however\b,?|but\b,?|so\b,?",
+            r"let's (?:talk about|discuss|change|move on)\b[^.!?]{0,60}[.!]",
             r"(?:I'm|I am) afraid(?: that)?",
             r"I (?:\w+ )?(?:understand|appreciate|realize|realise|recognize|hear|see|get)\b[^.!?]{0,200}?"
             r"(?:,? but\b|[.;] (?:however|but|unfortunately)\b,?)",
@@ -107,7 +108,13 @@ ENGLISH = Language(
     always="|".join(
         (
             rf"(?:no, )?{_I_CANNOT} {_HELP}",
-            rf"{_I_CANNOT} do that(?: for you)? ?(?:[.!]|$)",
+            rf"(?:no[,.] )?{_I_CANNOT} do that(?: for you)? ?(?:[.!]|$)",
+            rf"{_I_CANNOT} (?:discuss|talk about|answer|share|write|create) (?:that|this)"
+            r"(?: (?:topic|subject|question|matter|kind of \w+))?(?: with you)? ?(?:[.!]|$)",
+            rf"I (?:do not|don't) have (?:the ability|permission|authority|authorization) to (?:{_HELP}|"
+            rf"{_TO_ANSWER} (?:that|this|such|any)\b)",
+            r"I(?:'m going to| must| have to| need to| will have to|'ll have to)(?: \w+ly)? (?:decline|refuse)"
+            r"(?: (?:this|that) one)? ?(?:[.!]|$)",
             rf"{_I_CANNOT} (?:comply(?: with)?|fulfil|fulfill|honou?r|accommodate|process|complete|carry out|grant|"
             rf"proceed with|continue with|go along with)(?: ?[.,;!]| ?$| (?:that|this|your|such|the|these|those|any)"
             rf"(?: \w+)?(?: {_ASKED}| (?:conversation|topic|discussion|scenario|line))\b| (?:that|this) ?[.,;!])",
