@@ -70,7 +70,7 @@ _NAME = re.compile(r"[A-Za-z0-9./:+-]*[A-Za-z0-9](?:[_@=/:]|\.(?=\w)|[0-9])[\w.@
 # Names of methods and figures, keys of suites and records, units: what a reader of Chinese reads in Latin letters, too.
 # fmt: off
 TERMS = (
-    "evalharness", "JavaScript", "JSON", "Chrome", "Firefox", "Safari", "UTC", "Elo", "Bradley", "Terry",
+    "evalharness", "JavaScript", "CSV", "JSON", "Chrome", "Firefox", "Safari", "UTC", "Elo", "Bradley", "Terry",
     "Krippendorff", "Cohen", "Spearman", "Kendall", "Benjamini", "Hochberg", "Yekutieli", "Holm", "Dirichlet",
     "McNemar mid", "Tango", "Wasserstein", "CDF", "AUC", "PSI", "wilson", "bootstrap", "jackknife score", "bca",
     "max", "order statistics", "no variation", "samples parquet", "shap", "permutation", "html", "pip install",
