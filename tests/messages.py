@@ -116,6 +116,6 @@ def english(page: str, names: Iterable[str] = ()) -> list[str]:
     What holds a sign or a figure within, as in `qa.f1@length`, `lang=de` and `latency_p95_s`, is the name of something.
     """
     seen = _Seen()
-    seen.feed(page)
+    seen.feed(page.replace("<wbr>", ""))
     known = {word.lower() for name in (*TERMS, *names) for word in _WORD.findall(name)}
     return [text for text in seen.found if {w.lower() for w in _WORD.findall(_NAME.sub(" ", text))} - known]

@@ -122,8 +122,8 @@ def compact(value: object) -> str:
 
 
 def _breaks(text: str) -> Markup:
-    """A name that a line may end in behind its points and underscores, and not within a word."""
-    return Markup("<wbr>").join(re.split(r"(?<=[._])(?=\w)", safe(text)))
+    """A name in which a line may end behind a point, an underscore or an equals sign, and not within a word."""
+    return Markup("<wbr>").join(re.split(r"(?<=[._=])(?=\w)", safe(text)))
 
 
 def _utc(text: str) -> str:
