@@ -70,7 +70,7 @@ _NAME = re.compile(r"[A-Za-z0-9./:+-]*[A-Za-z0-9](?:[_@=/:]|\.(?=\w)|[0-9])[\w.@
 # Names of methods and figures, keys of suites and records, units: what a reader of Chinese reads in Latin letters, too.
 # fmt: off
 TERMS = (
-    "evalharness", "JavaScript", "JSON", "Chrome", "Firefox", "Safari", "UTC", "Elo", "Bradley", "Terry",
+    "evalharness", "JavaScript", "CSV", "JSON", "Chrome", "Firefox", "Safari", "UTC", "Elo", "Bradley", "Terry",
     "Krippendorff", "Cohen", "Spearman", "Kendall", "Benjamini", "Hochberg", "Yekutieli", "Holm", "Dirichlet",
     "McNemar mid", "Tango", "Wasserstein", "CDF", "AUC", "PSI", "wilson", "bootstrap", "jackknife score", "bca",
     "max", "order statistics", "no variation", "samples parquet", "shap", "permutation", "html", "pip install",
@@ -116,6 +116,6 @@ def english(page: str, names: Iterable[str] = ()) -> list[str]:
     What holds a sign or a figure within, as in `qa.f1@length`, `lang=de` and `latency_p95_s`, is the name of something.
     """
     seen = _Seen()
-    seen.feed(page)
+    seen.feed(page.replace("<wbr>", ""))
     known = {word.lower() for name in (*TERMS, *names) for word in _WORD.findall(name)}
     return [text for text in seen.found if {w.lower() for w in _WORD.findall(_NAME.sub(" ", text))} - known]

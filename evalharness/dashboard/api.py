@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,10 +12,12 @@ from fastapi import Query, Request
 from ..record.database import reading
 from ..record.running import Running, running
 from ..record.silences import silences
+from ..report.frames import summary_json
+from ..report.gatefile import read_gate
 from . import audit
 from .api_shared import ERRORS, PREFIX, Admin, After, Key, Limit, Name, Router, Viewer
 from .pages.compare import compared
-from .pages.runs import Wanted
+from .pages.runs import Wanted, record_in
 from .queries import alerts as alert_rows
 from .queries import monitors as monitor_rows
 from .queries import runs as run_rows
@@ -22,7 +25,7 @@ from .queries.annotations import RatedTask, rated_tasks
 from .queries.overview import ModelRow, models_of
 from .queries.trends import MOST_RELEASES, Choice, Trend, choices, trend_of
 from .users import User, list_users
-from .web import checked_after, found, settings_of
+from .web import NotFound, checked_after, found, settings_of
 
 __all__ = ["router"]
 
@@ -84,6 +87,23 @@ def figures(request: Request, run_id: Key, visitor: Viewer, groups: bool = True)
     with reading(settings_of(request).registry.engine) as connection:
         found(run_rows.run_of(connection, run_id), "run", run_id)
         return run_rows.figures_of(connection, run_id, groups=groups)
+
+
+@router.get("/runs/{run_id}/manifest", tags=["runs"])
+def manifest(request: Request, run_id: Key, visitor: Viewer) -> dict[str, Any]:
+    """How a run was made (suite, digests, versions, seed, command, states of answers) and why its gates decided so.
+
+    It is what `evalharness report RUN --format json` prints; numbers that are not finite as text.
+    """
+    registry = settings_of(request).registry
+    with reading(registry.engine) as connection:
+        found(run_rows.run_of(connection, run_id), "run", run_id)
+        folder = run_rows.run_folder(connection, run_id, registry.reports)
+    record, fault = record_in(folder)
+    if record is None or folder is None:
+        raise NotFound(f"the record of {run_id} cannot be read: {fault}")
+    body: dict[str, Any] = json.loads(summary_json(record, read_gate(folder)))
+    return body
 
 
 @router.get("/compare", tags=["runs"])

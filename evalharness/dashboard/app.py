@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from ..core.errors import EvalHarnessError, NotComparableError, UsageError
 from ..core.visible import safe
 from ..report.charts import can_draw, warm_up
-from . import api, api_alerts, api_monitors, live
+from . import api, api_alerts, api_monitors, api_ratings, live
 from .access import Refused, Visitor, needs, visitor_of
 from .charts import vega_bundle
 from .guard import Guard, TooLarge
@@ -51,7 +51,7 @@ def make_app(settings: Settings) -> Any:
     app.state.settings = settings
     app.state.tries = visits.Tries()
     pages = (overview, runs, compare, trends, monitors, alerts, rating, others, visits, live)
-    for module in (*pages, api, api_monitors, api_alerts):
+    for module in (*pages, api, api_monitors, api_alerts, api_ratings):
         app.include_router(module.router)
     _add_own(app)
     _add_errors(app)

@@ -6,19 +6,13 @@ import re
 from typing import Final
 
 from ..core.types import Verdict, VerdictState
-from ..core.visible import single_line
+from ..core.visible import parted, single_line
 
 __all__ = ["SIGNS", "clipped", "code", "inline", "one_line", "sign_of"]
 
 SIGNS: Final[dict[VerdictState, str]] = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "⚠️ inconclusive"}
 
-# GitHub and GitLab look for these in the text that markup has become, where a backslash is gone: only something that
-# parts the sign from the name keeps `@team` from calling a team and `#12` from leaving its mark on issue 12.
-_PARTED: Final = "\u200b"
-_ACTIVE: Final = re.compile(
-    r"(?P<url>://)|(?P<www>(?i:www))(?=\.)|(?P<issue>(?i:gh)-)(?=\d)|(?P<emoji>:)(?=[\w+-]+:)"
-    r"|(?P<reference>[@#!~%$&^])(?=[\w\"])|(?P<markup>[\\`*_{}\[\]<>|~#!@&$^])"
-)
+_ACTIVE: Final = re.compile(r"[\\`*_{}\[\]<>|~#!@&$^]")
 # Entities for what renderers have been known to act on even behind a backslash.
 _ENTITIES: Final = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "&#124;"}
 
@@ -35,18 +29,11 @@ def one_line(text: str) -> str:
 
 def inline(text: str, *, limit: int = 1_000) -> str:
     """At most `limit` characters of `text` as plain words within a line or a cell of a table."""
-    return _ACTIVE.sub(_escaped, clipped(one_line(text), limit))
+    return _ACTIVE.sub(_escaped, parted(clipped(one_line(text), limit)))
 
 
 def _escaped(match: re.Match[str]) -> str:
-    text = match[0]
-    if match["url"]:
-        return f":{_PARTED}//"
-    if match["markup"]:
-        return _ENTITIES.get(text, f"\\{text}")
-    if match["reference"]:
-        return _ENTITIES.get(text, text if text == "%" else f"\\{text}") + _PARTED
-    return text + _PARTED
+    return _ENTITIES.get(match[0], f"\\{match[0]}")
 
 
 def code(text: str, *, limit: int = 200, cell: bool = False) -> str:

@@ -114,8 +114,9 @@ def _row(one: ComparedFigure, *, several: bool, models: bool) -> Row:
 
 
 def _scale(one: ComparedFigure) -> float:
-    """What decides the decimals of a difference: about those of the figure itself."""
-    return max(abs(v) for v in (one.difference, one.value / 3, 1e-9) if math.isfinite(v))
+    """What decides the decimals of a difference: about those of the figure itself, of nothing those of its interval."""
+    by_figure = max((abs(v) for v in (one.difference, one.value / 3) if math.isfinite(v)), default=0.0)
+    return by_figure or max((abs(v) for v in (one.low, one.high, 1e-9) if math.isfinite(v)), default=0.0)
 
 
 def signed(value: float, *, like: float | None = None) -> str:

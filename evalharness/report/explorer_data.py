@@ -24,7 +24,10 @@ from .samples import SampleBundle
 __all__ = ["EXPLORER_SCRIPTS", "explorer_blocks"]
 
 # One script of the page, in this order.
-EXPLORER_SCRIPTS = ("explorer_store.js", "explorer_diff.js", "explorer_sample.js", "explorer_list.js", "explorer.js")
+EXPLORER_SCRIPTS = (
+    *("explorer_store.js", "explorer_diff.js", "explorer_sample.js", "explorer_list.js", "explorer_save.js"),
+    "explorer.js",
+)
 
 _END_OF_ROW, _END_OF_TEXT, _END_OF_TEXTS = "\x1e", "\x1f", "\x1d"
 _BLOCK_CHARS = 1_000_000

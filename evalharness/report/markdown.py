@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..core.visible import parted
 from .costs import cost_table
 from .gateview import GateOutcomeLike, GateView
 from .grid import Grid
@@ -34,8 +35,8 @@ _ATTACKED = 12
 
 
 def escape_markdown(text: str, *, limit: int = _CELL) -> str:
-    """`text` on one line, at most `limit` characters of it, with all markup and HTML escaped."""
-    flat = clip(single_line(text), limit)
+    """`text` on one line, at most `limit` characters of it: no markup, no HTML, no mention, reference or link."""
+    flat = parted(clip(single_line(text), limit))
     return _ORDERED.sub(r"\1\\\2", _ACTIVE.sub(_escaped, flat))
 
 

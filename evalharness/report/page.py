@@ -88,6 +88,7 @@ def make_environment(*packages: str) -> Environment:
         word=lambda text: re.sub(r"[^a-z_]", "", str(text)),
         count=lambda number: f"{number:,.6g}" if abs(number) < 1e6 else f"{number:,.0f}",
         compact=compact,
+        breaks=_breaks,
         retold=retold,
         utc=_utc,
         variant=lambda result: variant_of(result.task, result.model),
@@ -118,6 +119,11 @@ def compact(value: object) -> str:
     """`value` on one line: text as it is, all else as JSON, cut where it is long."""
     text = value if isinstance(value, str) else json.dumps(to_jsonable(value), ensure_ascii=False)
     return clip(single_line(text), 2000)
+
+
+def _breaks(text: str) -> Markup:
+    """A name in which a line may end behind a point, an underscore or an equals sign, and not within a word."""
+    return Markup("<wbr>").join(re.split(r"(?<=[._=])(?=\w)", safe(text)))
 
 
 def _utc(text: str) -> str:

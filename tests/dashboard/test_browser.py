@@ -211,3 +211,50 @@ def test_a_point_of_the_map_leads_to_its_text(world: World, served: Any, visit: 
     page.wait_for_url(re.compile("#current-3$"))
     assert page.locator("#texts-current").get_attribute("open") is not None
     assert page.locator("#texts-reference").get_attribute("open") is None
+
+
+def test_a_chart_is_explored_by_keys(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), f"/monitors/{world.monitor}/intervals/{world.interval}")
+    section = page.locator("section[aria-labelledby=map-h]")
+    section.locator("button.explore").focus()
+    page.keyboard.press("Enter")
+    drawing = section.locator("svg[role=application]")
+    drawing.wait_for()
+    # The focus does not fall off the page with the button.
+    assert drawing.evaluate("svg => svg === document.activeElement")
+    told = []
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+        told.append(section.locator(".tip").inner_text())
+    assert len(set(told)) == 6, "eight steps over six points stay at the last one"
+    assert told[-1] == told[5]
+    assert section.locator(".here").count() == 1
+    tip, figure = section.locator(".tip").bounding_box(), section.locator("figure").bounding_box()
+    assert figure["x"] <= tip["x"]
+    assert tip["x"] + tip["width"] <= figure["x"] + figure["width"] + 1
+    page.keyboard.press("Home")
+    assert section.locator(".tip").inner_text() == told[0]
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("#(reference|current)-[0-3]$"))
+    place = page.url.rpartition("#")[2]
+    assert page.evaluate("() => document.activeElement.id") == place
+    assert page.locator(f"#{place}").is_visible()
+    drawing.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Escape")
+    assert section.locator(".tip").inner_text() == ""
+    assert section.locator(".here").count() == 0
+
+
+def test_a_tip_stands_beside_its_mark(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), f"/monitors/{world.monitor}/intervals/{world.interval}")
+    section = page.locator("section[aria-labelledby=map-h]")
+    section.locator("button.explore").click()
+    point = section.locator(".mark-symbol.role-mark path").first
+    point.wait_for()
+    point.hover(force=True)
+    mark, tip = point.bounding_box(), page.locator(".tip", has_text="q").bounding_box()
+    assert mark
+    assert tip
+    assert abs(tip["y"] - mark["y"]) < 60
+    assert page.locator(".tip", has_text="q").evaluate("node => getComputedStyle(node).position") == "absolute"

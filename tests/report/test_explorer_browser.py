@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
+import json
 import random
 import re
 from pathlib import Path
@@ -10,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from evalharness.core.canonical import digest
+from evalharness.core.cells import csv_line, neutral
 from evalharness.core.types import Message, Request, Response, Sample
 from evalharness.record import SampleRow, ScoreRow, StatsRow, TaskSummary, seal
 from evalharness.report.html import render_html
 from evalharness.report.worddiff import word_diff
 
 from .payloads import PAYLOADS
+from .test_spreadsheets import PAYLOADS as FORMULAS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -203,6 +208,50 @@ def test_copies(make_record, open_page):
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     page.click("#copy-command")
     assert page.input_value("#copy-text") == command
+
+
+def _saved(page, kind):
+    with page.expect_download() as waiting:
+        page.click(f"#save-{kind}")
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_text(encoding="utf-8")
+
+
+def test_what_is_listed_is_saved(make_record, open_page):
+    odd = '=SUM(1)",\n+1'
+    page = open_page(
+        render_html(make_record(models=("small", "large"), odd=odd), baseline=make_record(run_id="before"))
+    )
+    page.select_option("#f-task", label="sentiment")
+    page.select_option("#f-order", label="id")
+    settled(page, lambda: page.select_option("#f-group", label="language=de (16)"))
+    said(page, "16 samples of 48")
+    name, text = _saved(page, "json")
+    assert name == "quick-20261121-100000-abcd-samples.json"
+    rows = json.loads(text)
+    assert [row["sample_id"] for row in rows[:4]] == ["s1", "s1", "s2", "s2"]
+    assert {row["groups"]["language"] for row in rows} == {"de"}
+    name, text = _saved(page, "csv")
+    assert name.endswith("-samples.csv")
+    table = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert len(table) == 16
+    for cells, row in zip(table, rows, strict=True):
+        for column in ("task", "model", "sample_id", "prompt", "target", "status", "text", "answer", "error"):
+            assert cells[column].removeprefix("'") == (row.get(column) or ""), column
+        assert cells["group_language"] == row["groups"]["language"]
+        for metric, value in row["scores"].items():
+            assert cells[f"score_{metric}"] == ("" if value is None else str(value))
+        assert cells["baseline_answer"] == ((row.get("baseline") or {}).get("answer") or "")
+    page.fill("#f-text", "nothing such")
+    said(page, "No sample matches; change the search or the filters.")
+    assert page.locator("#save-csv").is_disabled()
+
+
+def test_no_saved_cell_is_a_formula(make_record, open_page):
+    payloads = [*FORMULAS, "-1.5e3", "+inf", "plain", "a,b", "-", ""]
+    page = open_page(render_html(make_record(n=1)))
+    made = page.evaluate("(texts) => texts.map(saving.cell)", payloads)
+    for payload, cell in zip(payloads, made, strict=True):
+        assert cell == csv_line([neutral(payload)]).removesuffix("\n"), payload
 
 
 def test_beside_the_baseline(make_record, open_page):

@@ -101,7 +101,8 @@ def test_hostile_text_stays_text(make_record):
     text = render_html(record, gate)
     plain, hostile = Page(render_html(make_record(run_id="plain"), gate)), Page(text)
     # The same elements stand in the page as without the payloads, and no attribute more.
-    assert sorted(set(hostile.tags)) == sorted(set(plain.tags))
+    # A name with points may end a line behind them.
+    assert sorted({*hostile.tags} - {"wbr"}) == sorted({*plain.tags} - {"wbr"})
     assert "img" not in hostile.tags
     assert {name for name, _ in hostile.attributes} <= {name for name, _ in plain.attributes}
     assert hostile.tags.count("script") == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -60,6 +62,28 @@ def test_no_payload_is_more_than_text(elements):
         table = "\n".join(markdown_table(("a", "b"), [(shown, "x")]))
         assert elements(table).names == ["table", "thead", "tr", "th", "th", "tbody", "tr", "td", "td"], payload
         assert elements(f"`{code_text(payload)}`").names == ["p", "code"], payload
+
+
+CALLS = ("@octocat", "by @octo/team", "#12", "octo/repo#12", "GH-12", "www.e.invalid", "https://e.invalid", ":boom:")
+
+
+def test_nobody_is_called_and_nothing_is_linked(make_record):
+    """A forge looks at the words that markup has become: no backslash is left there."""
+    found = re.compile(r"@\w|#\d|gh-\d|www\.|://|(?<!\d):\w+:", re.IGNORECASE)
+    for text in CALLS:
+        shown = html.unescape(escape_markdown(text)).replace("\\", "")
+        assert found.search(text)
+        assert not found.search(shown), text
+        assert shown.replace("\u200b", "") == text
+    all_of = " ".join(CALLS)
+    page = render_markdown(make_record(odd=all_of, metric=f"m{all_of}", models=(f"a{all_of}",), n=6))
+    plain = re.sub(r"`[^`]*`", "", html.unescape(page).replace("\\", ""))
+    assert "octocat" in plain
+    assert not found.search(plain), found.search(plain)
+
+
+def test_a_time_of_day_stays_as_it_is():
+    assert "\u200b" not in escape_markdown("2026-11-23 12:45:31 UTC, sha256:0a1b")
 
 
 def test_no_payload_acts_in_a_whole_report(make_record, elements):

@@ -22,7 +22,7 @@ from ..queries.runs import RunFilter, runs_page
 from ..queues import Queue, QueueAsked, open_record, queue_of
 from ..web import ASSETS, NotFound, page, settings_of, with_visit
 
-__all__ = ["router"]
+__all__ = ["MOST_RATINGS", "raters_of", "ratings_of", "router"]
 
 router = APIRouter()
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
@@ -32,7 +32,7 @@ Asked = Annotated[QueueAsked, Query()]
 Position = Annotated[int, Path(ge=0, lt=2**31)]
 Name = Annotated[str, Query(max_length=1_000)]
 _API = "/api/v1/rating/"
-_MOST_RATINGS = 20_000
+MOST_RATINGS = 20_000
 
 
 @router.get("/annotation", include_in_schema=False)
@@ -85,13 +85,11 @@ def rate(request: Request, visitor: Looking, asked: Asked) -> Response:
 @router.get("/annotation/results", include_in_schema=False)
 def results(request: Request, visitor: Viewer, run: Name, task: Name, asked: Name = "") -> Response:
     """Who rated how much, how far they agree, and how the models fare."""
-    ratings = _ratings(request, run, task, asked)
-    raters: dict[str, int] = {}
-    for rating in ratings:
-        raters[rating.rater] = raters.get(rating.rater, 0) + rating.is_answered
+    ratings = ratings_of(request, run, task, asked)
+    raters = raters_of(ratings)
     views = [
         {"view": view, "facts": people_facts(view), "hint": ranking_hint(view), "figures": _figures(view)}
-        for view in people_view(ratings[:_MOST_RATINGS])
+        for view in people_view(ratings[:MOST_RATINGS])
     ]
     values: dict[str, Any] = {"run": run, "task": task, "asked": asked, "views": views, "raters": raters}
     return page(request, "annotation_results.html.j2", here="annotation", title="Agreement of raters", **values)
@@ -100,7 +98,7 @@ def results(request: Request, visitor: Viewer, run: Name, task: Name, asked: Nam
 @router.get("/api/v1/ratings.csv", tags=["annotation"], response_class=Response)
 def export(request: Request, visitor: Viewer, run: Name, task: Name, asked: Name = "") -> Response:
     """The ratings of a task as CSV, the file that judges are calibrated by; no cell of it is a formula."""
-    text = ratings_to_csv([rating for rating in _ratings(request, run, task, asked) if rating.is_answered])
+    text = ratings_to_csv([rating for rating in ratings_of(request, run, task, asked) if rating.is_answered])
     headers = {"content-disposition": 'attachment; filename="ratings.csv"'}
     return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -171,7 +169,7 @@ def _note(request: Request, visitor: Visitor, queue: Queue, position: int) -> No
         audit.note(connection, now, who=visitor.name, action="rate", subject=subject, detail=detail)
 
 
-def _ratings(request: Request, run: str, task: str, asked: str) -> tuple[Rating, ...]:
+def ratings_of(request: Request, run: str, task: str, asked: str) -> tuple[Rating, ...]:
     """The ratings of a task of a run.
 
     Raises:
@@ -183,6 +181,14 @@ def _ratings(request: Request, run: str, task: str, asked: str) -> tuple[Rating,
     if not found:
         raise NotFound(f"nobody has rated {task[:120]!r} of run {run[:120]!r}")
     return found
+
+
+def raters_of(ratings: tuple[Rating, ...]) -> dict[str, int]:
+    """The number of answers of each rater."""
+    raters: dict[str, int] = {}
+    for rating in ratings:
+        raters[rating.rater] = raters.get(rating.rater, 0) + rating.is_answered
+    return raters
 
 
 def _figures(view: PeopleView) -> list[tuple[str, str, str, str, int]]:

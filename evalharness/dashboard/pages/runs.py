@@ -14,11 +14,12 @@ from ...core.types import MetricResult
 from ...record import Record, TaskSummary
 from ...record.database import reading
 from ...report.bars import bar, scale_of
+from ...report.gatefile import read_gate
 from ..access import Visitor, needs
 from ..queries.runs import FigureRow, RunFilter, figures_of, run_folder, run_of, runs_page, suites
 from ..web import NotFound, checked_after, found, page, settings_of
 
-__all__ = ["RUN_FILTER", "Wanted", "router", "sandboxed"]
+__all__ = ["RUN_FILTER", "Wanted", "reason_of", "record_in", "router", "sandboxed"]
 
 router = APIRouter()
 Short = Annotated[str, Query(max_length=200)]
@@ -64,7 +65,7 @@ def run(request: Request, run_id: str, visitor: Annotated[Visitor, Depends(needs
         row = found(run_of(connection, run_id), "run", run_id)
         figures = figures_of(connection, run_id)
         folder = run_folder(connection, run_id, registry.reports)
-    record, fault = _record(folder)
+    record, fault = record_in(folder)
     return page(
         request,
         "run.html.j2",
@@ -75,6 +76,7 @@ def run(request: Request, run_id: str, visitor: Annotated[Visitor, Depends(needs
         groups=_groups(figures),
         record=record,
         fault=fault,
+        reason=reason_of(folder),
         has_report=folder is not None and (folder / "report.html").is_file(),
     )
 
@@ -123,13 +125,23 @@ def _hashes(found_in: re.Match[bytes] | None) -> str:
     return " ".join(f"'{name.decode()}'" for name in names) or "'none'"
 
 
-def _record(folder: Path | None) -> tuple[Record | None, str]:
+def record_in(folder: Path | None) -> tuple[Record | None, str]:
+    """The record in `folder`, or why there is none."""
     if folder is None:
         return None, "its folder is gone: the figures are those of the registry"
     try:
         return Record.open(folder), ""
     except RecordError as error:
         return None, str(error)
+
+
+def reason_of(folder: Path | None) -> str:
+    """Why the gates of the run in `folder` decided as they did; empty where they did not, or the file is damaged."""
+    try:
+        gate = None if folder is None else read_gate(folder)
+    except RecordError:
+        return ""
+    return "" if gate is None else str(gate["reason"])
 
 
 def _tasks(figures: tuple[FigureRow, ...], record: Record | None) -> list[dict[str, Any]]:

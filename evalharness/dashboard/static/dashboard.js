@@ -78,20 +78,63 @@ function themed(spec) {
 }
 
 // Text only: what stands in the data cannot act in a tip.
-function tipper(figure) {
+function tipOf(figure) {
   const tip = document.createElement("div");
   tip.className = "tip";
-  tip.hidden = true;
-  document.body.append(tip);
-  return (_, event, item, value) => {
-    const isNothing = value === null || value === undefined || value === "";
-    tip.hidden = isNothing;
-    if (isNothing) return;
-    const parts = typeof value === "object" ? Object.entries(value) : [["", value]];
-    tip.textContent = parts.map(([key, text]) => (key ? `${key}: ${text}` : `${text}`)).join("\n");
-    tip.style.left = `${Math.min(event.pageX + 12, window.scrollX + document.documentElement.clientWidth - 220)}px`;
-    tip.style.top = `${event.pageY + 12}px`;
+  tip.setAttribute("role", "status");
+  figure.append(tip);
+  return {
+    show(value, x, y) {
+      const isNothing = value === null || value === undefined || value === "";
+      const parts = isNothing ? [] : typeof value === "object" ? Object.entries(value) : [["", value]];
+      tip.textContent = parts.map(([key, text]) => (key ? `${key}: ${text}` : `${text}`)).join("\n");
+      const within = figure.getBoundingClientRect();
+      tip.style.left = `${Math.max(0, Math.min(x - within.left + 12, within.width - tip.offsetWidth))}px`;
+      tip.style.top = `${y - within.top + 12}px`;
+    },
   };
+}
+
+// The marks of a drawn chart that have something to say, from left to right: arrow keys go from one to the next, what
+// it says is shown and read out, Enter follows where it leads, Escape ends. The pointer does the same.
+function walkable(picture, tip, keys) {
+  const said = (node) => (node.__data__ && !Array.isArray(node.__data__) ? node.__data__.tooltip : undefined);
+  const middle = (node) => {
+    const box = node.getBoundingClientRect();
+    return [box.left + box.width / 2, box.top + box.height / 2];
+  };
+  // A line is one mark of many values: its points, where they are drawn, are told one by one.
+  const marks = [...picture.querySelectorAll(".role-mark path, .role-mark rect")].filter((node) => said(node) && !node.closest(".mark-line, .mark-area"));
+  const places = marks.map((node) => [node, ...middle(node)]).sort((a, b) => a[1] - b[1] || a[2] - b[2]).map(([node]) => node);
+  if (!places.length) return;
+  let at = -1;
+  const leave = () => {
+    places[at]?.classList.remove("here");
+    at = -1;
+    tip.show("");
+  };
+  picture.setAttribute("tabindex", "0");
+  picture.setAttribute("role", "application");
+  picture.setAttribute("aria-label", `${picture.getAttribute("aria-label")}. ${keys}`);
+  picture.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = places.length - 1;
+    const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last }[event.key];
+    if (to !== undefined) {
+      event.preventDefault();
+      leave();
+      at = Math.min(last, Math.max(0, to));
+      places[at].classList.add("here");
+      places[at].scrollIntoView({ block: "nearest", inline: "nearest" });
+      tip.show(said(places[at]), ...middle(places[at]));
+    } else if (event.key === "Enter" && at >= 0 && /^#[\w-]+$/.test(places[at].__data__.href ?? "")) {
+      const target = document.getElementById(places[at].__data__.href.slice(1));
+      target?.closest("details")?.setAttribute("open", "");
+      location.hash = places[at].__data__.href;
+      target?.focus();
+    } else if (event.key === "Escape") leave();
+  });
+  picture.addEventListener("blur", leave);
 }
 
 for (const button of document.querySelectorAll("button.explore")) {
@@ -103,10 +146,11 @@ for (const button of document.querySelectorAll("button.explore")) {
     try {
       await load(button.dataset.bundle);
       const place = figure.querySelector(".drawing");
+      const tip = tipOf(figure);
       const drawn = document.createElement("div");
       // The interpreter: expressions are walked, never compiled, which the page's policy would forbid.
       await window.vegaEmbed(drawn, themed(spec), {
-        ast: true, actions: false, defaultStyle: false, renderer: "svg", logLevel: 1, tooltip: tipper(figure),
+        ast: true, actions: false, defaultStyle: false, renderer: "svg", logLevel: 1, tooltip: (_, event, item, value) => tip.show(value, event.clientX, event.clientY),
         loader: {
           load: () => Promise.reject(new Error("charts load nothing")),
           // Links of points lead to places of this page, and nowhere else.
@@ -124,6 +168,11 @@ for (const button of document.querySelectorAll("button.explore")) {
       }
       place.replaceChildren(drawn);
       button.remove();
+      if (picture) {
+        // The group around it moves a wide drawing aside; within it the drawing itself takes the keys.
+        walkable(picture, tip, button.dataset.keys);
+        (picture.hasAttribute("tabindex") ? picture : place).focus({ preventScroll: true });
+      }
     } catch {
       button.disabled = false;
     }

@@ -94,6 +94,8 @@
     for (let i = 0; i < head.n; i++) if ((!hits || hits[i]) && all.every((test) => test(i))) rows.push(i);
     listing.show(sorted(rows), { found: marker, scoreOf: scoreOf(), keep });
     $("count").textContent = rows.length === head.n ? samplesOf(head.n) : rows.length ? t("%(samples)s of %(total)s", { samples: samplesOf(rows.length), total: amount(head.n) }) : t("No sample matches; change the search or the filters.");
+    $("saved").textContent = "";
+    for (const kind of ["csv", "json"]) $(`save-${kind}`).disabled = !rows.length;
     $("explorer").dataset.turn = mine;
   };
 
@@ -256,8 +258,9 @@
     $("next").addEventListener("click", () => step(1));
     $("close").addEventListener("click", close);
     $("copy-link").addEventListener("click", () => copy(location.href.replace(/#.*$/, "") + linkTo(opened), t("Link copied.")));
-    $("copy-json").addEventListener("click", () => copy(drawing.plain(samples.row(opened)), t("JSON copied.")));
+    $("copy-json").addEventListener("click", () => copy(JSON.stringify(drawing.plain(samples.row(opened)), null, 2), t("JSON copied.")));
     $("copy-command").addEventListener("click", () => copy(command(opened), t("Command copied.")));
+    for (const kind of ["csv", "json"]) $(`save-${kind}`).addEventListener("click", () => saving.save(kind));
     $("help-button").addEventListener("click", help);
     for (const id of ["help", "copy"]) $(`${id}-close`).addEventListener("click", () => $(id).close());
     $("keys-on").checked = remembered();

@@ -154,19 +154,19 @@ const drawing = (() => {
     return node;
   };
 
-  // The sample as JSON, to be taken elsewhere.
+  // The sample as data, to be taken elsewhere.
   const plain = (row) => {
     const i = row.number;
     const cell = (name) => samples.cell(name, i) ?? undefined;
     const of = (list) => Object.fromEntries(list);
     const before = row.b && { run: samples.head.baseline, status: row.b.s, text: row.b.x, answer: row.b.a, error: row.b.e, scores: of(scores(i).map(({ name }, k) => [name, row.b.sc[k]])), latency_s: row.b.la, input_tokens: row.b.ti, output_tokens: row.b.to, cost_usd: row.b.co };
-    return JSON.stringify({
+    return {
       task: samples.head.tasks[cell("t")], model: samples.head.models[cell("m")], sample_id: row.id, repeat: cell("r"), groups: of(groups(i)),
       prompt: row.chat || (row.preamble || "") + row.prompt, references: row.references, target: row.target, choices: row.choices,
       status: samples.head.states[cell("s")], text: row.output, answer: row.answer, reasoning_content: row.reasoning, tool_calls: row.calls, error: row.error, loglikelihoods: row.ll, label_probabilities: row.lp && of(row.lp),
       judged: row.j && row.j.map(([figure, judge, verdict], k) => ({ figure, judge, verdict, why: row.why[k] })), scores: of(scores(i).map(({ name, value }) => [name, value])),
       finish_reason: row.fr, latency_s: cell("la"), input_tokens: cell("ti"), output_tokens: cell("to"), cost_usd: cell("co"), n_retries: cell("re"), request: row.k, baseline: before,
-    }, null, 2);
+    };
   };
 
   return { el, number, amount, samplesOf, word, seconds, dollars, marked, detail, plain, scores, metrics, groups };

@@ -161,5 +161,5 @@ const samples = (() => {
     return hits;
   };
 
-  return { open, load, loadAll, has, row, wholePrompt, search, wordsOf, patternOf, n, column, cell, blockOf: (i) => blockOf[i], get head() { return head; } };
+  return { open, breath, load, loadAll, has, row, wholePrompt, search, wordsOf, patternOf, n, column, cell, blockOf: (i) => blockOf[i], get head() { return head; } };
 })();
