@@ -183,7 +183,9 @@ async def _serve(
             new_seed=lambda: secrets.randbits(32),
             report=lambda message: print(message, file=sys.stderr, flush=True),
         )
-        runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=_PATIENCE_S)
+        runner = web.AppRunner(
+            server.application(), access_log=None, shutdown_timeout=_PATIENCE_S, handler_cancellation=True
+        )
         try:
             await runner.setup()
             await web.SockSite(runner, listening).start()

@@ -1,7 +1,7 @@
 """Reads the bodies of requests: each field checked, what is not supported refused by name, nothing ignored in silence.
 
 `user`, `store`, `metadata`, `service_tier` and `parallel_tool_calls` change nothing that a model answers and are let
-pass; so is every field whose value is what the server does anyway (`best_of: 1`, `presence_penalty: 0`).
+pass; so is every field whose value is what the server does anyway (`best_of` like `n`, `presence_penalty: 0`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ _MAX_TOP = 1000
 _ROLES = ("system", "user", "assistant", "tool")
 # Fields of OpenAI's interface that no value but these is supported of.
 _NEUTRAL: dict[str, tuple[object, ...]] = {
-    "best_of": (None, 1),
     "suffix": (None, ""),
     "presence_penalty": (None, 0),
     "frequency_penalty": (None, 0),
     "logit_bias": (None, {}),
 }
 _NEUTRAL_CHAT: dict[str, tuple[object, ...]] = {
-    **{key: value for key, value in _NEUTRAL.items() if key not in ("best_of", "suffix")},
+    **{key: value for key, value in _NEUTRAL.items() if key != "suffix"},
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
     "tools": (None, []),
@@ -77,6 +76,12 @@ class CompletionBody:
     echo: bool
     logprobs: int | None
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether one pass answers it: nothing is written, or the likeliest token alone, with its score."""
+        written = self.common.max_tokens or 0
+        return written == 0 or (written == 1 and self.logprobs is not None and self.common.temperature == 0)
+
 
 @dataclass(frozen=True, slots=True)
 class ChatBody:
@@ -98,6 +103,13 @@ def completion_body(body: object) -> CompletionBody:
     logprobs = fields.whole("logprobs", None, low=0, high=_MAX_TOP)
     max_tokens = fields.whole("max_tokens", 16, low=0)
     common = _common(fields, max_tokens)
+    best_of = fields.whole("best_of", None, low=1)
+    if best_of not in (None, common.n):
+        raise ApiError(
+            f"best_of must be n, which is {common.n}, not {best_of}: all texts that are written are answered; "
+            "leave it out",
+            param="best_of",
+        )
     fields.end(_NEUTRAL)
     if common.n > 1 and max_tokens == 0:
         raise ApiError("n: more than one choice of nothing generated (max_tokens is 0); leave it out", param="n")

@@ -76,6 +76,10 @@ class Engine(Protocol):
         """Whether `token` ends a text."""
         ...
 
+    def written(self, response: Response) -> tuple[int, ...]:
+        """The ids that were written for `response`, with the token that ended the text where it is one of its own."""
+        ...
+
     async def score(self, wanted: Sequence[Wanted]) -> Sequence[Scores | str]:
         """The scores of each list of ids, in order; in place of those that failed, why."""
         ...

@@ -28,6 +28,7 @@ class ServedCausal(HfCausal):
 
     def prepare(self, loaded: Loaded) -> None:
         super().prepare(loaded)
+        self.generator.keeps_ids = True
         self.token_scorer: Any = TokenScorer(loaded.model, pad=self.tokens.pad, device=loaded.device)
         self.tree_scorer: TreeTokenScorer | None = None
         # A fast tokenizer may not be used by two threads at once: this one is for the thread that serves.
@@ -154,6 +155,11 @@ class CausalEngine:
 
     def _decoded(self, ids: list[int]) -> str:
         return str(self._tokens.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def written(self, response: Response) -> tuple[int, ...]:
+        """The ids that were written for `response`, with the end token behind them if the model ended the text."""
+        ids = response.meta.get("token_ids")
+        return tuple(int(str(token)) for token in ids) if isinstance(ids, list) else ()
 
     async def score(self, wanted: Sequence[WantedScores]) -> Sequence[TokenScores | str]:
         """The scores of each list, in order; in place of those that failed, why."""

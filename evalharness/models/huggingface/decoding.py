@@ -33,7 +33,7 @@ def random_stream(request: Request) -> np.random.Generator:
 
 @dataclass(slots=True)
 class Decoding:
-    """A request, the ids that its text begins with, and what has been added."""
+    """A request, the ids that its text begins with, and what has been added; `end` is the end token behind that."""
 
     request: Request
     ids: tuple[int, ...]
@@ -41,6 +41,7 @@ class Decoding:
     stop_ids: frozenset[int]
     new: list[int] = field(default_factory=list)
     finish: FinishReason | None = None
+    end: int | None = None
     stream: np.random.Generator | None = None
 
     @property
@@ -63,7 +64,7 @@ class Decoding:
 
     def begin(self) -> None:
         """Forget what has been added."""
-        self.new, self.finish = [], None
+        self.new, self.finish, self.end = [], None, None
         self.stream = random_stream(self.request) if self.sampling.temperature > 0 else None
 
     def choose(self, scores: torch.Tensor, likeliest: int) -> int:
@@ -95,6 +96,7 @@ class Ending:
 
     def _finish(self, row: Decoding, token: int) -> FinishReason | None:
         if token in self._eos:
+            row.end = token
             return "eos"
         if token in row.stop_ids:
             return "stop"

@@ -55,6 +55,8 @@ class Generator:
             ids["eos_token_id"] = tokens.tokenizer.eos_token_id
         self._eos = _as_ids(ids["eos_token_id"])
         self._ending = Ending(tokens, self._eos)
+        # Responses then say in `meta` which tokens were written: for a server that tells them, not for records.
+        self.keeps_ids = False
         self._fast: ContinuousDecoder | None = None
         self._limit: int | None = None
         self._bytes_per_token = 0
@@ -252,8 +254,11 @@ class Generator:
             input_tokens=len(row.ids),
             output_tokens=len(row.new),
             latency_s=seconds,
-            meta=notes(n_cut=row.n_cut),
+            meta=notes(n_cut=row.n_cut) | self._ids(row),
         )
+
+    def _ids(self, row: Decoding) -> dict[str, Json]:
+        return {"token_ids": [*row.new, *(() if row.end is None else (row.end,))]} if self.keeps_ids else {}
 
 
 def _as_ids(value: Any) -> frozenset[int]:

@@ -56,6 +56,9 @@ class Letters:
     def ends(self, token):
         return token == 26
 
+    def written(self, response):
+        return tuple(response.meta.get("token_ids", ()))
+
     async def score(self, wanted):
         self.batches.append(len(wanted))
         await asyncio.sleep(self.hooks.get("seconds", 0))
@@ -82,6 +85,15 @@ class Letters:
         if "fails" in self.hooks:
             return Response(key=request.key, status="error", error=self.hooks["fails"])
         s = request.sampling
+        if "writes" in self.hooks:
+            # Every second letter, so that none is the likeliest, until the alphabet ends.
+            ids = [request.prompt[-1:].encode()[0] - 97 + 2 * (k + 1) for k in range(s.max_tokens)]
+            ids = [i for i in ids if i <= 26]
+            text = self.decode(ids, special=False)
+            cut = min((text.find(stop) for stop in s.stop if stop in text), default=None)
+            reason = "stop" if cut is not None else "eos" if ids[-1:] == [26] else "length"
+            return Response(key=request.key, text=text[:cut], finish_reason=reason, meta={"token_ids": ids},
+                            output_tokens=len(ids) - (reason == "eos"))  # fmt: skip
         text = f"<{s.max_tokens} {s.temperature:g} {s.top_p} {s.seed} {list(s.stop)} {request.repeat}>"
         return Response(key=request.key, text=text, finish_reason="length", output_tokens=s.max_tokens)
 
@@ -186,6 +198,60 @@ def test_generation(server):
     assert all(choice["logprobs"] is None for choice in answer["choices"])
 
 
+@pytest.fixture(scope="module")
+def writing(server_of):
+    with server_of(Letters(writes=True)) as server:
+        yield server
+
+
+def test_log_probabilities_of_what_is_written(writing):
+    answer = writing.complete(prompt="ab", max_tokens=3, logprobs=1)
+    (choice,) = answer["choices"]
+    assert (choice["text"], choice["finish_reason"]) == ("dfh", "length")
+    assert choice["logprobs"] == {
+        "tokens": ["d", "f", "h"],
+        "token_logprobs": [-1.0, -1.0, -1.0],
+        "top_logprobs": [{"c": -0.5, "d": -1.0}, {"e": -0.5, "f": -1.0}, {"g": -0.5, "h": -1.0}],
+        "text_offset": [0, 1, 2],
+    }
+    assert answer["usage"] == {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
+    (choice,) = writing.complete(prompt=[0, 1], max_tokens=2, logprobs=0, echo=True, temperature=0)["choices"]
+    assert choice["text"] == "abdf"
+    assert choice["logprobs"]["token_logprobs"] == [None, -0.5, -1.0, -1.0]
+    assert choice["logprobs"]["text_offset"] == [0, 1, 2, 3]
+    sampled = writing.complete(prompt=["a", "b"], max_tokens=1, logprobs=0, n=2, best_of=2)["choices"]
+    assert [(one["index"], one["logprobs"]["tokens"]) for one in sampled] == [
+        (0, ["c"]),
+        (1, ["c"]),
+        (2, ["d"]),
+        (3, ["d"]),
+    ]
+
+
+def test_the_end_of_what_is_written_has_its_log_probability(writing):
+    answer = writing.complete(prompt="w", max_tokens=5, logprobs=0)
+    (choice,) = answer["choices"]
+    assert (choice["text"], choice["finish_reason"]) == ("y", "stop")
+    assert choice["logprobs"]["tokens"] == ["y", "<end>"]
+    assert choice["logprobs"]["text_offset"] == [0, 1]
+    assert answer["usage"]["completion_tokens"] == 1
+
+
+def test_tokens_behind_a_stop_string_are_not_told(writing):
+    (choice,) = writing.complete(prompt="b", max_tokens=5, logprobs=0, stop="h")["choices"]
+    assert (choice["text"], choice["finish_reason"]) == ("df", "stop")
+    assert choice["logprobs"]["tokens"] == ["d", "f"]
+    assert len(choice["logprobs"]["token_logprobs"]) == len(choice["logprobs"]["top_logprobs"]) == 2
+    (choice,) = writing.complete(prompt="b", max_tokens=5, logprobs=0, stop="d", echo=True)["choices"]
+    assert (choice["text"], choice["logprobs"]["tokens"]) == ("b", ["b"])
+
+
+def test_what_is_written_must_fit_also_where_it_is_scored(writing):
+    status, answer = writing.ask("/v1/completions", {"prompt": "a" * 10, "max_tokens": 3, "logprobs": 1})
+    assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
+    assert writing.complete(prompt="a" * 9, max_tokens=3, logprobs=1)["choices"][0]["text"] == "ceg"
+
+
 def test_defaults_are_those_of_openai(server):
     with_echo = server.complete(prompt="a", echo=True, max_tokens=4, stop=None, model=None, top_p=None)
     assert with_echo["choices"][0]["text"] == "a<4 1 None 7 [] 0>", "temperature 1, and a seed of the server's"
@@ -232,8 +298,6 @@ def test_chat(server):
         ({"prompt": "a", "max_tokens": 1.5}, "max_tokens", "not 1.5"),
         ({"prompt": "a", "max_tokens": True}, "max_tokens", "not true"),
         ({"prompt": "a", "logprobs": -1}, "logprobs", "from 0"),
-        ({"prompt": "a", "logprobs": 1, "max_tokens": 2}, "logprobs", "set max_tokens to 0 or 1"),
-        ({"prompt": "a", "logprobs": 1, "max_tokens": 1}, "temperature", "set temperature to 0"),
         ({"prompt": "a", "temperature": -0.1}, "temperature", "from 0"),
         ({"prompt": "a", "temperature": "hot"}, "temperature", '"hot"'),
         ({"prompt": "a", "top_p": 0}, "top_p", "above 0"),
@@ -247,7 +311,7 @@ def test_chat(server):
         ({"prompt": "a", "stream": True, "stream_options": {"x": 1}}, "stream_options", "include_usage"),
         ({"prompt": "a", "stream": True, "stream_options": {"include_usage": 1}}, "stream_options", "true or false"),
         ({"prompt": "a", "suffix": "b"}, "suffix", "not supported"),
-        ({"prompt": "a", "best_of": 2}, "best_of", "not supported"),
+        ({"prompt": "a", "best_of": 2}, "best_of", "must be n, which is 1, not 2"),
         ({"prompt": "a", "logit_bias": {"1": 2}}, "logit_bias", "not supported"),
         ({"prompt": "a", "presence_penalty": 0.5}, "presence_penalty", "not supported"),
         ({"prompt": "a", "max_token": 3}, "max_token", "did you mean 'max_tokens'?"),
@@ -438,10 +502,11 @@ def test_an_impossible_token_is_no_infinity_in_json(server_of):
 
 
 def test_closing_answers_who_waits(server_of):
-    with server_of(Letters(seconds=30)) as server, ThreadPoolExecutor(1) as pool:
+    engine = Letters(seconds=30)
+    with server_of(engine) as server, ThreadPoolExecutor(1) as pool:
         body = {"prompt": "ab", "max_tokens": 0, "echo": True, "logprobs": 1}
         waiting = pool.submit(server.ask, "/v1/completions", body)
-        while not server.server._engine.batches:
+        while not engine.batches:
             pass
         server.wait(server.runner.shutdown())
         status, answer = waiting.result(10)
