@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,10 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
         if theirs:
             return self._generated_by_lm_eval(requests, theirs)
         eos = str(self.tokenizer.decode(self.eot_token_id, skip_special_tokens=False))
-        samplings = [sampling_of(given, self._own_settings, eos=eos, seed=_seed()) for given in settings]
+        samplings = [
+            self._with_source(sampling_of(given, self._own_settings, eos=eos, seed=_seed()), request.args[0])
+            for given, request in zip(settings, requests, strict=True)
+        ]
         asked, places = _distinct(_numbered([request.args[0] for request in requests], samplings))
         ours = [
             self._request(place, "generate", context, sampling=sampling, repeat=repeat)
@@ -153,6 +157,23 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
             self.cache_hook.add_partial("generate_until", request.args, answer)
             answers.append(answer)
         return answers
+
+    def _with_source(self, sampling: Sampling, context: str) -> Sampling:
+        """`sampling` with the length that lm-eval allows: a decoder's text may be longer by its source.
+
+        lm-eval gives transformers the length of the context and of the answer together as `max_length`, which of an
+        encoder-decoder bounds what the decoder says, its start token included.
+        """
+        if self.backend == "causal":
+            return sampling
+        self._engine.open()
+        config = self._engine.weights.config
+        source, _ = self._engine.tokens.source(context, scored=False)
+        known = [getattr(config, key, None) for key in ("max_decoder_position_embeddings", "max_position_embeddings")]
+        # Positions that the decoder does not have would fail: lm-eval's own model ends with an IndexError there.
+        most = next((n for n in known if isinstance(n, int)), None)
+        length = sampling.max_tokens + len(source) - 1
+        return replace(sampling, max_tokens=length if most is None else max(sampling.max_tokens, min(length, most)))
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The text that the chat template makes of the turns; without the system's where it refuses that."""

@@ -181,6 +181,7 @@ class HfModel(BatchModel):
             loaded.tokenizer,
             max_length=max_length_of(loaded.model.config, loaded.tokenizer, limit=limit),
             name=self.name,
+            n_embeddings=_n_embeddings(loaded),
         )
 
     def forget(self) -> None:
@@ -279,6 +280,15 @@ def _sizes(model: Any) -> tuple[int, int]:
     from .onednn import sizes_of
 
     return sizes_of(model)
+
+
+def _n_embeddings(loaded: Loaded) -> int | None:
+    """How many tokens the model knows, where its tokenizer knows more; None where it knows no more."""
+    try:
+        n = getattr(loaded.model.get_input_embeddings(), "num_embeddings", None)
+        return n if isinstance(n, int) and len(loaded.tokenizer) > n else None
+    except (NotImplementedError, AttributeError, TypeError):
+        return None
 
 
 def _bytes_per_token(model: Any) -> int:

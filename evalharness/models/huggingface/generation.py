@@ -198,21 +198,18 @@ class Generator:
 
     def _row(self, request: Request) -> Decoding:
         tokens, sampling = self._tokens, request.sampling
-        ids = tokens.prompt(request.prompt)
-        after: tuple[int, ...] = ()
-        room = tokens.max_length
         if self._encoder_decoder:
-            after = tokens.after if isinstance(request.prompt, str) else ()
-            room -= len(after)
-        else:
-            room -= sampling.max_tokens
-            if room < 1:
-                raise RequestError(
-                    f"max_tokens {sampling.max_tokens} leaves no room for the prompt: the model holds "
-                    f"{tokens.max_length} tokens; lower max_tokens"
-                )
+            source, n_cut = tokens.source(request.prompt, scored=False)
+            return Decoding(request, source, n_cut, self._stop_ids(sampling))
+        ids = tokens.prompt(request.prompt)
+        room = tokens.max_length - sampling.max_tokens
+        if room < 1:
+            raise RequestError(
+                f"max_tokens {sampling.max_tokens} leaves no room for the prompt: the model holds "
+                f"{tokens.max_length} tokens; lower max_tokens"
+            )
         n_cut = max(0, len(ids) - room)
-        return Decoding(request, (*ids[n_cut:], *after), n_cut, self._stop_ids(sampling))
+        return Decoding(request, tuple(ids[n_cut:]), n_cut, self._stop_ids(sampling))
 
     def _stop_ids(self, sampling: Sampling) -> frozenset[int]:
         """Stop strings that are one special token: they never appear in the text."""

@@ -28,11 +28,13 @@ __all__ = ["Encoded", "RequestError", "Split", "TokenPrompt", "Tokens", "max_len
 _DEFAULT_MAX_LENGTH = 2048
 # lm-eval's `resolve_max_length` knows the first three, in this order.
 _LENGTH_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
+_LENGTH_KEYS += ("max_encoder_position_embeddings",)  # LED, which counts its decoder's apart
 _LENGTH_KEYS_OF_LM_EVAL = frozenset(_LENGTH_KEYS[:3])
 _GENERATIVE = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 # Their positions count from padding_idx + 1, so that many of the embeddings are never used.
 _OFFSET_POSITIONS = frozenset(
-    {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "data2vec-text", "mpnet"}
+    {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "data2vec-text", "mpnet", "ibert", "xmod"}
+    | {"roberta-prelayernorm", "luke", "lilt", "markuplm"}
 )
 # Tokenizers that know no limit say 1e30.
 _NO_LIMIT = 10_000_000
@@ -105,9 +107,12 @@ def max_length_of(config: Any, tokenizer: Any, *, limit: int | None) -> int:
 
 
 class Tokens:
-    """A tokenizer under the rules above; `max_length` is the most tokens that the model reads."""
+    """A tokenizer under the rules above; `max_length` is the most tokens that the model reads.
 
-    def __init__(self, tokenizer: Any, *, max_length: int, name: str) -> None:
+    `n_embeddings` is how many tokens the model knows, where the tokenizer may know more.
+    """
+
+    def __init__(self, tokenizer: Any, *, max_length: int, name: str, n_embeddings: int | None = None) -> None:
         self.tokenizer = tokenizer
         self.max_length = max_length
         self._name = name
@@ -115,6 +120,7 @@ class Tokens:
         self._first: int | None = None
         self._lm_eval = False
         self._causal = False
+        self._n_embeddings = n_embeddings
         self.before, self.after = self._special_tokens()
 
     def follow_lm_eval(self, *, causal: bool, add_bos: bool | None = None, first: int | None = None) -> None:
@@ -138,6 +144,11 @@ class Tokens:
                 if full[start : start + len(plain)] == plain:
                     return tuple(full[:start]), tuple(full[start + len(plain) :])
         return (), ()
+
+    @property
+    def follows_lm_eval(self) -> bool:
+        """Whether `follow_lm_eval` has been called."""
+        return self._lm_eval
 
     @property
     def first(self) -> int:
@@ -192,11 +203,21 @@ class Tokens:
             RequestError: the text cannot be encoded (a lone surrogate).
         """
         if (known := self._known.get(text)) is not None:
-            return known
+            return self._checked(known)
         try:
-            return self._encode(text)
+            ids = self._encode(text)
         except (UnicodeError, TypeError, ValueError, OverflowError) as error:
             raise RequestError(f"the tokenizer cannot encode this text: {error}") from error
+        return self._checked(ids)
+
+    def _checked(self, ids: list[int]) -> list[int]:
+        if self._n_embeddings is not None and ids and max(ids) >= self._n_embeddings:
+            token = max(ids)
+            raise RequestError(
+                f"the tokenizer makes token {token} ({self.tokenizer.convert_ids_to_tokens(token)!r}) of this text, "
+                f"but the model knows {self._n_embeddings} tokens only; give the model's own tokenizer with `tokenizer:`"
+            )
+        return ids
 
     def chat(self, prompt: Prompt) -> str:
         """The text that the chat template makes of the turns.
@@ -229,7 +250,31 @@ class Tokens:
             return list(prompt.ids)
         if not isinstance(prompt, str):
             return self.text(self.chat(prompt))
+        if self._lm_eval and self.tokenizer.bos_token and prompt.startswith(self.tokenizer.bos_token):
+            # Here lm-eval looks for the BOS of the tokenizer, whatever its prefix_token_id is.
+            return self.text(prompt)
         return [*self._before(prompt), *self.text(prompt), *self._behind(prompt)] or [self.first]
+
+    def source(self, prompt: Prompt, *, scored: bool) -> tuple[tuple[int, ...], int]:
+        """What the encoder of an encoder-decoder reads, special tokens included, and how many ids did not fit.
+
+        With `scored` targets the white space at the end of `prompt` is theirs, and an empty one is BOS, or else EOS.
+        """
+        if isinstance(prompt, TokenPrompt):
+            ids, after = list(prompt.ids), ()
+        elif not isinstance(prompt, str):
+            ids, after = self.text(self.chat(prompt)), ()
+        elif scored and not prompt:
+            return (self.first,), 0
+        else:
+            context = prompt.rstrip() if scored else prompt
+            before, after = self.before, self.after
+            if self._starts_with_bos(context) and (scored or not self._lm_eval):
+                # lm-eval then adds none behind, either, where it scores, and takes no notice where it generates.
+                before, after = (), () if self._lm_eval else after
+            ids = [*before, *self.text(context)]
+        n_cut = max(0, len(ids) + len(after) - self.max_length)
+        return (*ids[n_cut:], *after) or (self.first,), n_cut
 
     def whole(self, text: str) -> list[int]:
         """The ids of a `text` that is scored whole, after `first`."""
