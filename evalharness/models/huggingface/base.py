@@ -19,9 +19,10 @@ from evalharness.models.batching import BatchModel
 from .architecture import check_architecture, check_folder
 from .hardware import free_bytes, resolve_device, resolve_dtype, steady_attention
 from .identity import describe, package_versions, read_config
+from .max_length import max_length_of
 from .memory import BatchSize, keep_memory
 from .spec import Backend, HfSpec
-from .tokens import Tokens, max_length_of
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from .loading import Loaded
