@@ -167,11 +167,8 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
         if self.backend == "causal":
             return sampling
         self._engine.open()
-        config = self._engine.weights.config
         source, _ = self._engine.tokens.source(context, scored=False)
-        known = [getattr(config, key, None) for key in ("max_decoder_position_embeddings", "max_position_embeddings")]
-        # Positions that the decoder does not have would fail: lm-eval's own model ends with an IndexError there.
-        most = next((n for n in known if isinstance(n, int)), None)
+        most = _decoder_positions(self._engine.weights)
         length = sampling.max_tokens + len(source) - 1
         return replace(sampling, max_tokens=length if most is None else max(sampling.max_tokens, min(length, most)))
 
@@ -275,6 +272,18 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
                 bar.update(counts[place])
 
             return self._engine.answers(kind, ours, name_of=name_of, done=done)
+
+
+def _decoder_positions(model: Any) -> int | None:
+    """How many tokens the decoder has positions for, where it looks them up: beyond, lm-eval's own model fails."""
+    import torch
+
+    looked_up = any(
+        "position" in name and isinstance(module, torch.nn.Embedding)
+        for name, module in model.get_decoder().named_modules()
+    )
+    known = [getattr(model.config, key, None) for key in ("max_decoder_position_embeddings", "max_position_embeddings")]
+    return next((n for n in known if looked_up and isinstance(n, int)), None)
 
 
 def _distinct(items: Iterable[Hashable]) -> tuple[list[Any], list[int]]:
