@@ -147,18 +147,14 @@ class HfSeq2Seq(HfModel):
         model, device = loaded.model, loaded.device
         self._begin = _decoder_begin(model, self.tokens)
         self.scorer: Any = EncoderDecoderScorer(model, pad=self.tokens.pad, device=device)
-        self.batches: Any = row_batches(
+        self.batches = row_batches(
             self.scorer, model=model, probes=lambda: encoder_decoder_probes(model, self.tokens, begin=self._begin)
         )
         self.generator: Any = Generator(model, self.tokens, device=device, encoder_decoder=True)
 
     def forget(self) -> None:
         super().forget()
-        self.scorer = self.batches = self.generator = None
-
-    def report(self) -> Mapping[str, Mapping[str, Json]]:
-        work = self.batches.report() if self._loaded_model is not None else {}
-        return {**super().report(), **({"loglikelihood": work} if work else {})}
+        self.scorer = self.generator = None
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .plans import encoder_decoder_plan
@@ -220,17 +216,13 @@ class HfMasked(HfModel):
         if mask is None:
             raise UsageError(f"model {self.name!r}: its tokenizer has no mask token, so hf-masked cannot use it")
         self.scorer: Any = MaskedScorer(loaded.model, pad=self.tokens.pad, device=loaded.device, mask=int(mask))
-        self.batches: Any = row_batches(
+        self.batches = row_batches(
             self.scorer, model=loaded.model, probes=lambda: masked_probes(loaded.model, self.tokens)
         )
 
     def forget(self) -> None:
         super().forget()
-        self.scorer = self.batches = None
-
-    def report(self) -> Mapping[str, Mapping[str, Json]]:
-        work = self.batches.report() if self._loaded_model is not None else {}
-        return {**super().report(), **({"loglikelihood": work} if work else {})}
+        self.scorer = None
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .plans import masked_plan, masked_rolling_plan
@@ -249,6 +241,7 @@ class HfClassifier(HfModel):
 
     backend: ClassVar[Backend] = "hf-classifier"
     capabilities: frozenset[Kind] = frozenset({"classify"})
+    padded_kind: ClassVar[Kind] = "classify"
 
     def prepare(self, loaded: Loaded) -> None:
         super().prepare(loaded)
@@ -260,15 +253,7 @@ class HfClassifier(HfModel):
         if config.pad_token_id is None:
             # Decoders with a classification head find the last token of a text as the last that is not padding.
             config.pad_token_id = self.tokens.pad
-        self.batches: Any = classifier_batches(loaded.model, tokens=self.tokens, device=loaded.device)
-
-    def forget(self) -> None:
-        super().forget()
-        self.batches = None
-
-    def report(self) -> Mapping[str, Mapping[str, Json]]:
-        work = self.batches.report() if self._loaded_model is not None else {}
-        return {**super().report(), **({"classify": work} if work else {})}
+        self.batches = classifier_batches(loaded.model, tokens=self.tokens, device=loaded.device)
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .classifier import classify

@@ -54,6 +54,8 @@ class HfModel(BatchModel):
     """
 
     backend: ClassVar[Backend]
+    padded_kind: ClassVar[Kind] = "loglikelihood"
+    batches: Any = None  # `PaddedBatches` of that kind, where the backend has them
 
     def __init__(self, name: str, spec: HfSpec, *, base: Path, device: str | None = None) -> None:
         super().__init__(name)
@@ -188,6 +190,7 @@ class HfModel(BatchModel):
     def forget(self) -> None:
         """Drop what `prepare` made."""
         self.__dict__.pop("tokens", None)
+        self.batches = None
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         """The responses, a batch at a time, of one of the kinds in `capabilities`."""
@@ -240,7 +243,10 @@ class HfModel(BatchModel):
         if self._loaded_model is None:
             return {}
         n_parameters, size = _sizes(self._loaded_model.model)
-        return {"weights": {"n_parameters": n_parameters, "bytes": size}}
+        padded = {} if self.batches is None else self.batches.report()
+        return {"weights": {"n_parameters": n_parameters, "bytes": size}} | (
+            {self.padded_kind: padded} if padded else {}
+        )
 
     def size(self, kind: str) -> BatchSize:
         """How much goes into a batch; what memory has taught is kept from one call to the next."""

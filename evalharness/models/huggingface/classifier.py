@@ -37,7 +37,7 @@ def _encode(request: Request, tokens: Tokens) -> _Text:
         ids, before, after = tokens.text(request.prompt), tokens.before, tokens.after
     else:
         ids, before, after = tokens.text(tokens.chat(request.prompt)), (), ()
-    room = tokens.max_length - len(before) - len(after)
+    room = tokens.room if before or after else tokens.max_length
     whole = (*before, *ids[:room], *after)
     if not whole:
         raise RequestError("there is nothing to classify: the text has no tokens")

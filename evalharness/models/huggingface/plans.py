@@ -90,7 +90,7 @@ def masked_plan(request: Request, tokens: Tokens) -> Plan:
     n_cut = 0
     for slot, part in enumerate(parts):
         room = tokens.max_length - len(part.before) - len(part.after)
-        tokens.check_fits(part.continuation, room)
+        tokens.check_fits(part.continuation, max(0, room))
         cut = max(0, len(part.context) + len(part.continuation) - room)
         n_cut = max(n_cut, cut)
         read.append((part, part.context[cut:]))
@@ -117,7 +117,7 @@ def masked_rolling_plan(request: Request, tokens: Tokens) -> Plan:
     """Pseudo-log-likelihood of the whole prompt, in windows that score each token once, the last one full as well."""
     ids = tuple(tokens.text(whole_text(request, tokens)))
     before, after = tokens.before, tokens.after
-    room = tokens.max_length - len(before) - len(after)
+    room = tokens.room
     rows: list[Row] = []
     for start in range(0, len(ids), room):
         end = min(start + room, len(ids))

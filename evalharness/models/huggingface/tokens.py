@@ -126,6 +126,20 @@ class Tokens:
         )
 
     @property
+    def room(self) -> int:
+        """How many tokens of a text fit beside the special tokens before and behind it.
+
+        Raises:
+            RequestError: none does.
+        """
+        n_special = len(self.before) + len(self.after)
+        if self.max_length <= n_special:
+            raise RequestError(
+                f"max_length {self.max_length} leaves no room for a text beside {n_special} special tokens; raise it"
+            )
+        return self.max_length - n_special
+
+    @property
     def pad(self) -> int:
         """The id to pad with; it is masked, so any does where the tokenizer has none of its own."""
         for token in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, self.tokenizer.bos_token_id):
