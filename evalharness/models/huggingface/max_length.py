@@ -8,8 +8,10 @@ __all__ = ["max_length_of"]
 
 _DEFAULT_MAX_LENGTH = 2048
 # lm-eval's `resolve_max_length` knows the first three, in this order.
-_LENGTH_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
-_LENGTH_KEYS += ("max_encoder_position_embeddings",)  # LED, which counts its decoder's apart
+_LENGTH_KEYS = (
+    *("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length"),
+    "max_encoder_position_embeddings",  # LED, which counts its decoder's apart
+)
 _LENGTH_KEYS_OF_LM_EVAL = frozenset(_LENGTH_KEYS[:3])
 _GENERATIVE = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 # Their positions count from padding_idx + 1, so that many of the embeddings are never used.

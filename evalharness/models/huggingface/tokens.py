@@ -235,10 +235,11 @@ class Tokens:
 
         With `scored` targets the white space at the end of `prompt` is theirs, and an empty one is BOS, or else EOS.
         """
+        after: tuple[int, ...] = ()
         if isinstance(prompt, TokenPrompt):
-            ids, after = list(prompt.ids), ()
+            ids = list(prompt.ids)
         elif not isinstance(prompt, str):
-            ids, after = self.text(self.chat(prompt)), ()
+            ids = self.text(self.chat(prompt))
         elif scored and not prompt:
             return (self.first,), 0
         else:
