@@ -156,6 +156,16 @@ class HfSeq2Seq(HfModel):
         super().forget()
         self.scorer = self.generator = None
 
+    def report(self) -> Mapping[str, Mapping[str, Json]]:
+        found = dict(super().report())
+        if self.scorer is not None and self.scorer.n_computed:
+            plain = {"way": "plain", "why_plain": "an encoder-decoder shares what its encoder makes of a source"}
+            computed = {"tokens_computed": self.scorer.n_computed}
+            found["loglikelihood"] = {**plain, **computed, **found.get("loglikelihood", {})}
+        if self.generator is not None and (work := self.generator.report()):
+            found["generate"] = work
+        return found
+
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .plans import encoder_decoder_plan
         from .rows import score

@@ -18,6 +18,7 @@ import torch
 from evalharness.core.types import Json, Request, Response, Sampling
 
 from .attention import UnsupportedModelError
+from .checkpoint_sampling import not_followed
 from .company import minds_company
 from .continuous import ContinuousDecoder
 from .decoding import Decoding, Ending
@@ -51,6 +52,7 @@ class Generator:
         self._side: Side = "right" if encoder_decoder else "left"
         below = model.get_base_model() if hasattr(model, "get_base_model") else model
         ids = {key: getattr(below.generation_config, key, None) for key in _TOKEN_IDS}
+        self._not_followed = not_followed(below.generation_config)
         if ids["eos_token_id"] is None:
             ids["eos_token_id"] = tokens.tokenizer.eos_token_id
         self._eos = _as_ids(ids["eos_token_id"])
@@ -98,6 +100,8 @@ class Generator:
         report: dict[str, Json] = {"way": way}
         if self._reason is not None:
             report["why_plain"] = self._reason
+        if self._not_followed is not None:
+            report["not_followed"] = f"of generation_config.json: {self._not_followed}"
         if self._minds_company:
             report["why_alone"] = "on a trial the model said something else beside other texts than alone"
         if self._fast is not None and not self._n_plain:
