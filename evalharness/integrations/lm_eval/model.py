@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,10 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
         if theirs:
             return self._generated_by_lm_eval(requests, theirs)
         eos = str(self.tokenizer.decode(self.eot_token_id, skip_special_tokens=False))
-        samplings = [sampling_of(given, self._own_settings, eos=eos, seed=_seed()) for given in settings]
+        samplings = [
+            self._with_source(sampling_of(given, self._own_settings, eos=eos, seed=_seed()), request.args[0])
+            for given, request in zip(settings, requests, strict=True)
+        ]
         asked, places = _distinct(_numbered([request.args[0] for request in requests], samplings))
         ours = [
             self._request(place, "generate", context, sampling=sampling, repeat=repeat)
@@ -153,6 +157,20 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
             self.cache_hook.add_partial("generate_until", request.args, answer)
             answers.append(answer)
         return answers
+
+    def _with_source(self, sampling: Sampling, context: str) -> Sampling:
+        """`sampling` with the length that lm-eval allows: a decoder's text may be longer by its source.
+
+        lm-eval gives transformers the length of the context and of the answer together as `max_length`, which of an
+        encoder-decoder bounds what the decoder says, its start token included.
+        """
+        if self.backend == "causal":
+            return sampling
+        self._engine.open()
+        source, _ = self._engine.tokens.source(context, scored=False)
+        most = _decoder_positions(self._engine.weights)
+        length = sampling.max_tokens + len(source) - 1
+        return replace(sampling, max_tokens=length if most is None else max(sampling.max_tokens, min(length, most)))
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The text that the chat template makes of the turns; without the system's where it refuses that."""
@@ -254,6 +272,18 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
                 bar.update(counts[place])
 
             return self._engine.answers(kind, ours, name_of=name_of, done=done)
+
+
+def _decoder_positions(model: Any) -> int | None:
+    """How many tokens the decoder has positions for, where it looks them up: beyond, lm-eval's own model fails."""
+    import torch
+
+    looked_up = any(
+        "position" in name and isinstance(module, torch.nn.Embedding)
+        for name, module in model.get_decoder().named_modules()
+    )
+    known = [getattr(model.config, key, None) for key in ("max_decoder_position_embeddings", "max_position_embeddings")]
+    return next((n for n in known if looked_up and isinstance(n, int)), None)
 
 
 def _distinct(items: Iterable[Hashable]) -> tuple[list[Any], list[int]]:

@@ -141,19 +141,32 @@ class HfSeq2Seq(HfModel):
     def prepare(self, loaded: Loaded) -> None:
         super().prepare(loaded)
         from .generation import Generator
+        from .padding import encoder_decoder_probes, row_batches
         from .scoring import EncoderDecoderScorer
 
         model, device = loaded.model, loaded.device
         self._begin = _decoder_begin(model, self.tokens)
         self.scorer: Any = EncoderDecoderScorer(model, pad=self.tokens.pad, device=device)
+        self.batches = row_batches(
+            self.scorer, model=model, probes=lambda: encoder_decoder_probes(model, self.tokens, begin=self._begin)
+        )
         self.generator: Any = Generator(model, self.tokens, device=device, encoder_decoder=True)
 
     def forget(self) -> None:
         super().forget()
         self.scorer = self.generator = None
 
+    def report(self) -> Mapping[str, Mapping[str, Json]]:
+        found = dict(super().report())
+        if self.scorer is not None and self.scorer.n_computed:
+            plain = {"way": "plain", "why_plain": "an encoder-decoder shares what its encoder makes of a source"}
+            computed = {"tokens_computed": self.scorer.n_computed}
+            found["loglikelihood"] = {**plain, **computed, **found.get("loglikelihood", {})}
+        if self.generator is not None and (work := self.generator.report()):
+            found["generate"] = work
+        return found
+
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
-        from .likelihood import plain_way
         from .plans import encoder_decoder_plan
         from .rows import score
 
@@ -162,7 +175,7 @@ class HfSeq2Seq(HfModel):
         return score(
             requests,
             plan=lambda request: encoder_decoder_plan(request, self.tokens, begin=self._begin),
-            compute=lambda rows: plain_way(rows, size=self.size(kind), run=self.scorer),
+            compute=lambda rows: self.batches(rows, size=self.size(kind)),
         )
 
     def game(self, request: Request, **options: Any) -> WhiteBox:
@@ -172,7 +185,6 @@ class HfSeq2Seq(HfModel):
             UsageError: an option is wrong.
             GameError: this text cannot be explained.
         """
-        from .likelihood import plain_way
         from .make_games import encoder_decoder_game, options_of
 
         size = self.size("loglikelihood")
@@ -181,7 +193,7 @@ class HfSeq2Seq(HfModel):
             options_of(options),
             model=self.weights,
             tokens=self.tokens,
-            compute=lambda rows: plain_way(rows, size=size, run=self.scorer),
+            compute=lambda rows: self.batches(rows, size=size),
             begin=self._begin,
             device=self.device,
         )
@@ -207,19 +219,22 @@ class HfMasked(HfModel):
 
     def prepare(self, loaded: Loaded) -> None:
         super().prepare(loaded)
+        from .padding import masked_probes, row_batches
         from .scoring import MaskedScorer
 
         mask = loaded.tokenizer.mask_token_id
         if mask is None:
             raise UsageError(f"model {self.name!r}: its tokenizer has no mask token, so hf-masked cannot use it")
         self.scorer: Any = MaskedScorer(loaded.model, pad=self.tokens.pad, device=loaded.device, mask=int(mask))
+        self.batches = row_batches(
+            self.scorer, model=loaded.model, probes=lambda: masked_probes(loaded.model, self.tokens)
+        )
 
     def forget(self) -> None:
         super().forget()
         self.scorer = None
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
-        from .likelihood import plain_way
         from .plans import masked_plan, masked_rolling_plan
         from .rows import score
 
@@ -227,7 +242,7 @@ class HfMasked(HfModel):
         return score(
             requests,
             plan=lambda request: plan(request, self.tokens),
-            compute=lambda rows: plain_way(rows, size=self.size("loglikelihood"), run=self.scorer),
+            compute=lambda rows: self.batches(rows, size=self.size("loglikelihood")),
         )
 
 
@@ -236,25 +251,24 @@ class HfClassifier(HfModel):
 
     backend: ClassVar[Backend] = "hf-classifier"
     capabilities: frozenset[Kind] = frozenset({"classify"})
+    padded_kind: ClassVar[Kind] = "classify"
 
     def prepare(self, loaded: Loaded) -> None:
         super().prepare(loaded)
         from .classification import head_of
+        from .classifier import classifier_batches
 
         config = loaded.model.config
         self.labels = head_of(config, labels=self.spec.labels, threshold=self.spec.threshold, shown=self.spec.path)
         if config.pad_token_id is None:
             # Decoders with a classification head find the last token of a text as the last that is not padding.
             config.pad_token_id = self.tokens.pad
+        self.batches = classifier_batches(loaded.model, tokens=self.tokens, device=loaded.device)
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         from .classifier import classify
 
-        assert self._loaded_model is not None
-        model, device = self._loaded_model.model, self._loaded_model.device
-        return classify(
-            requests, model=model, tokens=self.tokens, labels=self.labels, size=self.size(kind), device=device
-        )
+        return classify(requests, batches=self.batches, tokens=self.tokens, labels=self.labels, size=self.size(kind))
 
     def game(self, request: Request, **options: Any) -> WhiteBox:
         """The request's text as a game of its words, for `explain`; `options` are those of `make_games.Options`.

@@ -19,9 +19,10 @@ from evalharness.models.batching import BatchModel
 from .architecture import check_architecture, check_folder
 from .hardware import free_bytes, resolve_device, resolve_dtype, steady_attention
 from .identity import describe, package_versions, read_config
+from .max_length import max_length_of
 from .memory import BatchSize, keep_memory
 from .spec import Backend, HfSpec
-from .tokens import Tokens, max_length_of
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from .loading import Loaded
@@ -53,6 +54,8 @@ class HfModel(BatchModel):
     """
 
     backend: ClassVar[Backend]
+    padded_kind: ClassVar[Kind] = "loglikelihood"
+    batches: Any = None  # `PaddedBatches` of that kind, where the backend has them
 
     def __init__(self, name: str, spec: HfSpec, *, base: Path, device: str | None = None) -> None:
         super().__init__(name)
@@ -184,11 +187,13 @@ class HfModel(BatchModel):
             loaded.tokenizer,
             max_length=max_length_of(loaded.model.config, loaded.tokenizer, limit=limit),
             name=self.name,
+            n_embeddings=_n_embeddings(loaded),
         )
 
     def forget(self) -> None:
         """Drop what `prepare` made."""
         self.__dict__.pop("tokens", None)
+        self.batches = None
 
     def respond(self, kind: Kind, requests: Iterable[Request]) -> Iterator[Sequence[Response]]:
         """The responses, a batch at a time, of one of the kinds in `capabilities`."""
@@ -241,7 +246,10 @@ class HfModel(BatchModel):
         if self._loaded_model is None:
             return {}
         n_parameters, size = _sizes(self._loaded_model.model)
-        return {"weights": {"n_parameters": n_parameters, "bytes": size}}
+        padded = {} if self.batches is None else self.batches.report()
+        return {"weights": {"n_parameters": n_parameters, "bytes": size}} | (
+            {self.padded_kind: padded} if padded else {}
+        )
 
     def size(self, kind: str) -> BatchSize:
         """How much goes into a batch; what memory has taught is kept from one call to the next."""
@@ -282,6 +290,15 @@ def _sizes(model: Any) -> tuple[int, int]:
     from .onednn import sizes_of
 
     return sizes_of(model)
+
+
+def _n_embeddings(loaded: Loaded) -> int | None:
+    """How many tokens the model knows, where its tokenizer knows more; None where it knows no more."""
+    try:
+        n = getattr(loaded.model.get_input_embeddings(), "num_embeddings", None)
+        return n if isinstance(n, int) and len(loaded.tokenizer) > n else None
+    except (NotImplementedError, AttributeError, TypeError):
+        return None
 
 
 def _bytes_per_token(model: Any) -> int:

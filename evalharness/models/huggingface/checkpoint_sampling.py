@@ -12,11 +12,31 @@ from evalharness.core.types import Json
 
 from .identity import read_config
 
-__all__ = ["sampling_defaults"]
+__all__ = ["not_followed", "sampling_defaults"]
 
 _FILE = "generation_config.json"
 # `GenerationConfig._get_default_generation_params` of transformers 5.
 _TOP_K, _TOP_P = 50, 1.0
+# What shapes greedy texts, too, and the values that change nothing.
+_SHAPING: Mapping[str, Any] = {
+    "repetition_penalty": 1,
+    "encoder_repetition_penalty": 1,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "num_beams": 1,
+    "min_length": 0,
+    "min_new_tokens": 0,
+    "bad_words_ids": [],
+    "suppress_tokens": [],
+    "begin_suppress_tokens": [],
+}
+
+
+def not_followed(settings: Any) -> str | None:
+    """What a checkpoint's `GenerationConfig` asks for and we leave out, beyond its token ids; None for nothing."""
+    asked = {key: getattr(settings, key, None) for key in _SHAPING}
+    told = [f"{key} {value}" for key, value in asked.items() if value is not None and value != _SHAPING[key]]
+    return ", ".join(told) or None
 
 
 def sampling_defaults(location: Location, config: Mapping[str, Any]) -> dict[str, Json]:

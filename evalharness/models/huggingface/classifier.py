@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from evalharness.core.types import Request, Response
 
 from .classification import Labels
-from .memory import BatchSize, Failure, run_batches
+from .memory import BatchSize, Failure
+from .padding import PaddedBatches, made_up_texts
 from .rows import error_response, notes
 from .scoring import padded
 from .tokens import RequestError, Tokens
 
-__all__ = ["classify"]
+__all__ = ["classifier_batches", "classify"]
 
 # Texts that are sorted by length together.
 _CHUNK = 2048
@@ -36,18 +37,32 @@ def _encode(request: Request, tokens: Tokens) -> _Text:
         ids, before, after = tokens.text(request.prompt), tokens.before, tokens.after
     else:
         ids, before, after = tokens.text(tokens.chat(request.prompt)), (), ()
-    room = tokens.max_length - len(before) - len(after)
+    room = tokens.room if before or after else tokens.max_length
     whole = (*before, *ids[:room], *after)
     if not whole:
         raise RequestError("there is nothing to classify: the text has no tokens")
     return _Text(request, whole, max(0, len(ids) - room))
 
 
+Batches: TypeAlias = PaddedBatches[_Text, list[float]]
+
+
+def classifier_batches(model: Any, *, tokens: Tokens, device: str) -> Batches:
+    """Batches of texts, whose results are the logits of each."""
+    request = Request(key="", model="", kind="classify", sample_id="", prompt="")
+    return PaddedBatches(
+        _runner(model, pad=tokens.pad, device=device),
+        model=model,
+        shape=lambda text: (len(text.ids),),
+        probes=lambda: [_Text(request, (*tokens.before, *ids, *tokens.after), 0) for ids in made_up_texts(model)],
+        apart=lambda a, b: max(abs(x - y) / max(1.0, abs(x)) for x, y in zip(a, b, strict=True)),
+    )
+
+
 def classify(
-    requests: Iterable[Request], *, model: Any, tokens: Tokens, labels: Labels, size: BatchSize, device: str
+    requests: Iterable[Request], *, batches: Batches, tokens: Tokens, labels: Labels, size: BatchSize
 ) -> Iterator[list[Response]]:
     """The responses to `requests`, a batch at a time; `meta` carries the raw logits."""
-    run = _runner(model, pad=tokens.pad, device=device)
     waiting = iter(requests)
     while group := list(itertools.islice(waiting, _CHUNK)):
         tokens.prime(group)
@@ -60,7 +75,7 @@ def classify(
                 ready.append(error_response(request, str(error)))
         if ready:
             yield ready
-        for outcomes in run_batches(texts, length=lambda text: len(text.ids), size=size, run=run):
+        for outcomes in batches(texts, size=size):
             yield [_response(outcome.item, outcome.result, labels, outcome.seconds) for outcome in outcomes]
 
 

@@ -123,7 +123,9 @@ def draw(scores: torch.Tensor, sampling: Sampling, uniform: float) -> int:
     In float64 on the CPU: the last bits of a float32 sum over the vocabulary would let the batch decide. Tokens stand
     in the order of the vocabulary, so that a change in the last bits of the scores moves no stretch far.
     """
-    logits = scores.to("cpu", torch.float64) / sampling.temperature
+    logits = scores.to("cpu", torch.float64)
+    # Less than 0 all: a temperature near 0 makes them -inf then, and leaves the likeliest ones.
+    logits = (logits - logits.max()) / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < logits.numel():
         lowest = logits.topk(sampling.top_k).values[-1]
         logits = logits.masked_fill(logits < lowest, float("-inf"))

@@ -18,6 +18,7 @@ import torch
 from evalharness.core.types import Json, Request, Response, Sampling
 
 from .attention import UnsupportedModelError
+from .checkpoint_sampling import not_followed
 from .company import minds_company
 from .continuous import ContinuousDecoder
 from .decoding import Decoding, Ending
@@ -51,6 +52,7 @@ class Generator:
         self._side: Side = "right" if encoder_decoder else "left"
         below = model.get_base_model() if hasattr(model, "get_base_model") else model
         ids = {key: getattr(below.generation_config, key, None) for key in _TOKEN_IDS}
+        self._not_followed = not_followed(below.generation_config)
         if ids["eos_token_id"] is None:
             ids["eos_token_id"] = tokens.tokenizer.eos_token_id
         self._eos = _as_ids(ids["eos_token_id"])
@@ -100,6 +102,8 @@ class Generator:
         report: dict[str, Json] = {"way": way}
         if self._reason is not None:
             report["why_plain"] = self._reason
+        if self._not_followed is not None:
+            report["not_followed"] = f"of generation_config.json: {self._not_followed}"
         if self._minds_company:
             report["why_alone"] = "on a trial the model said something else beside other texts than alone"
         if self._fast is not None and not self._n_plain:
@@ -200,21 +204,18 @@ class Generator:
 
     def _row(self, request: Request) -> Decoding:
         tokens, sampling = self._tokens, request.sampling
-        ids = tokens.prompt(request.prompt)
-        after: tuple[int, ...] = ()
-        room = tokens.max_length
         if self._encoder_decoder:
-            after = tokens.after if isinstance(request.prompt, str) else ()
-            room -= len(after)
-        else:
-            room -= sampling.max_tokens
-            if room < 1:
-                raise RequestError(
-                    f"max_tokens {sampling.max_tokens} leaves no room for the prompt: the model holds "
-                    f"{tokens.max_length} tokens; lower max_tokens"
-                )
+            source, n_cut = tokens.source(request.prompt, scored=False)
+            return Decoding(request, source, n_cut, self._stop_ids(sampling))
+        ids = tokens.prompt(request.prompt)
+        room = tokens.max_length - sampling.max_tokens
+        if room < 1:
+            raise RequestError(
+                f"max_tokens {sampling.max_tokens} leaves no room for the prompt: the model holds "
+                f"{tokens.max_length} tokens; lower max_tokens"
+            )
         n_cut = max(0, len(ids) - room)
-        return Decoding(request, (*ids[n_cut:], *after), n_cut, self._stop_ids(sampling))
+        return Decoding(request, tuple(ids[n_cut:]), n_cut, self._stop_ids(sampling))
 
     def _stop_ids(self, sampling: Sampling) -> frozenset[int]:
         """Stop strings that are a special token: they never appear in the text."""

@@ -137,7 +137,7 @@ def run_batches(
             results = run(batch)
         except Exception as error:  # noqa: BLE001 - the per-request boundary: recorded for the item that fails alone
             # The traceback holds the tensors of the failed batch alive: only its message leaves this block.
-            message, memory_ended = f"{type(error).__name__}: {error}", is_out_of_memory(error)
+            message, memory_ended = _told(error), is_out_of_memory(error)
         else:
             share = (time.perf_counter() - started) / len(batch)
             yield [Outcome(item, result, share) for item, result in zip(batch, results, strict=True)]
@@ -156,6 +156,16 @@ def run_batches(
         else:
             middle = (len(batch) + 1) // 2
             ready.extendleft([batch[middle:], batch[:middle]])
+
+
+def _told(error: Exception) -> str:
+    message = f"{type(error).__name__}: {error}"
+    if isinstance(error, IndexError):
+        message += (
+            " (perhaps a token or a position that the model does not have: the tokenizer must be its own, and "
+            "max_length no more than its positions)"
+        )
+    return message
 
 
 def raise_if_lost(message: str) -> None:

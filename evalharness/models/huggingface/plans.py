@@ -51,25 +51,24 @@ def causal_rolling_plan(request: Request, tokens: Tokens) -> Plan:
 def encoder_decoder_plan(request: Request, tokens: Tokens, *, begin: tuple[int, ...]) -> Plan:
     """Each continuation as the decoder's text after `begin`, its start tokens, given the prompt as the source.
 
-    The end of the text is not scored, as in lm-eval: a continuation is what the target begins with.
+    The end of the text is not scored, as in lm-eval: a continuation is what the target begins with. What lm-eval scores
+    begins with the first start token alone, whatever generation is made to say behind it.
     """
     if request.sampling.shared_tokens:
         raise RequestError("hf-seq2seq cannot score only the tokens that two choices share; set score: all")
-    if isinstance(request.prompt, str):
-        context = request.prompt.rstrip()
-        space = request.prompt[len(context) :]
-        before, after = tokens.before, tokens.after
-    else:
-        context, space, before, after = tokens.chat(request.prompt), "", (), ()
-    ids = tokens.text(context)
-    n_cut = max(0, len(before) + len(ids) + len(after) - tokens.max_length)
-    source = (*before, *ids[n_cut:], *after) or (tokens.first,)
+    prompt = request.prompt
+    space = prompt[len(prompt.rstrip()) :] if isinstance(prompt, str) else ""
+    source, n_cut = tokens.source(prompt, scored=True)
+    if tokens.follows_lm_eval:
+        begin = begin[:1]
     rows = []
     n_scored = 0
     for slot, continuation in enumerate(request.continuations):
         target = tuple(tokens.text(space + continuation))
         if not target:
             raise RequestError(f"the continuation {continuation!r} has no tokens to score")
+        if prompt == "" and len(target) > 1 and target[0] == tokens.first:
+            target = target[1:]
         tokens.check_fits(target, tokens.max_length)
         n_scored += len(target)
         first = len(begin) - 1
@@ -91,7 +90,7 @@ def masked_plan(request: Request, tokens: Tokens) -> Plan:
     n_cut = 0
     for slot, part in enumerate(parts):
         room = tokens.max_length - len(part.before) - len(part.after)
-        tokens.check_fits(part.continuation, room)
+        tokens.check_fits(part.continuation, max(0, room))
         cut = max(0, len(part.context) + len(part.continuation) - room)
         n_cut = max(n_cut, cut)
         read.append((part, part.context[cut:]))
@@ -118,7 +117,7 @@ def masked_rolling_plan(request: Request, tokens: Tokens) -> Plan:
     """Pseudo-log-likelihood of the whole prompt, in windows that score each token once, the last one full as well."""
     ids = tuple(tokens.text(whole_text(request, tokens)))
     before, after = tokens.before, tokens.after
-    room = tokens.max_length - len(before) - len(after)
+    room = tokens.room
     rows: list[Row] = []
     for start in range(0, len(ids), room):
         end = min(start + room, len(ids))

@@ -7,6 +7,7 @@ or the model cannot attend over a tree at all, the plain way is taken, and the r
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,11 @@ def why_not(
                 return f"it failed on a trial: {one.message}"
         assert not isinstance(result, Failure)
         assert not isinstance(wanted, Failure)
-        worst = max(worst, abs(result[0].total - wanted[0].total) / wanted[0].n_tokens)
+        apart = abs(result[0].total - wanted[0].total) / wanted[0].n_tokens
+        if math.isnan(apart):
+            # No comparison with NaN is true, so that it would pass for no difference at all.
+            return f"on a trial the model computed NaN in {dtype}"
+        worst = max(worst, apart)
     tolerance = _TOLERANCE.get(dtype, _TOLERANCE["bfloat16"])
     if not worst <= tolerance:
         rounding = f"rounding in {dtype} explains {tolerance:g}"

@@ -23,19 +23,7 @@ from typing import Any
 
 from evalharness.core.types import Prompt, Request
 
-__all__ = ["Encoded", "RequestError", "Split", "TokenPrompt", "Tokens", "max_length_of"]
-
-_DEFAULT_MAX_LENGTH = 2048
-# lm-eval's `resolve_max_length` knows the first three, in this order.
-_LENGTH_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
-_LENGTH_KEYS_OF_LM_EVAL = frozenset(_LENGTH_KEYS[:3])
-_GENERATIVE = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-# Their positions count from padding_idx + 1, so that many of the embeddings are never used.
-_OFFSET_POSITIONS = frozenset(
-    {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "data2vec-text", "mpnet"}
-)
-# Tokenizers that know no limit say 1e30.
-_NO_LIMIT = 10_000_000
+__all__ = ["Encoded", "RequestError", "Split", "TokenPrompt", "Tokens"]
 
 
 class RequestError(ValueError):
@@ -79,35 +67,13 @@ class Encoded:
     merged: bool = False
 
 
-def max_length_of(config: Any, tokenizer: Any, *, limit: int | None) -> int:
-    """The most tokens that the model reads: `limit`, else what its settings and its tokenizer say, else 2048.
-
-    Of a model that generates, the settings come before the tokenizer's own limit, as in lm-eval; of an encoder the
-    smaller of the two holds (sentence encoders are trained on less than their positions).
-    """
-    if limit is not None:
-        return limit
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    found = [(key, getattr(text, key, None)) for key in _LENGTH_KEYS]
-    known = [(key, value) for key, value in found if isinstance(value, int) and value > 0][:1]
-    of_tokenizer = getattr(tokenizer, "model_max_length", None)
-    limits = [int(of_tokenizer)] if isinstance(of_tokenizer, int | float) and 0 < of_tokenizer < _NO_LIMIT else []
-    named = [name for part in (config, text) for name in getattr(part, "architectures", None) or ()]
-    generates = any(str(name).endswith(_GENERATIVE) for name in named)
-    for key, value in known:
-        if text.model_type in _OFFSET_POSITIONS:
-            limits.append(value - (text.pad_token_id or 0) - 1)
-        elif generates and key in _LENGTH_KEYS_OF_LM_EVAL:
-            return value
-        else:
-            limits.append(value)
-    return min(limits, default=_DEFAULT_MAX_LENGTH)
-
-
 class Tokens:
-    """A tokenizer under the rules above; `max_length` is the most tokens that the model reads."""
+    """A tokenizer under the rules above; `max_length` is the most tokens that the model reads.
 
-    def __init__(self, tokenizer: Any, *, max_length: int, name: str) -> None:
+    `n_embeddings` is how many tokens the model knows, where the tokenizer may know more.
+    """
+
+    def __init__(self, tokenizer: Any, *, max_length: int, name: str, n_embeddings: int | None = None) -> None:
         self.tokenizer = tokenizer
         self.max_length = max_length
         self._name = name
@@ -115,6 +81,7 @@ class Tokens:
         self._first: int | None = None
         self._lm_eval = False
         self._causal = False
+        self._n_embeddings = n_embeddings
         self.before, self.after = self._special_tokens()
 
     def follow_lm_eval(self, *, causal: bool, add_bos: bool | None = None, first: int | None = None) -> None:
@@ -140,6 +107,11 @@ class Tokens:
         return (), ()
 
     @property
+    def follows_lm_eval(self) -> bool:
+        """Whether `follow_lm_eval` has been called."""
+        return self._lm_eval
+
+    @property
     def first(self) -> int:
         """The token that stands for nothing before a text: BOS, else EOS, unless another has been chosen.
 
@@ -152,6 +124,20 @@ class Tokens:
         raise RequestError(
             "nothing stands before the text, and the tokenizer has neither a BOS nor an EOS token to put there"
         )
+
+    @property
+    def room(self) -> int:
+        """How many tokens of a text fit beside the special tokens before and behind it.
+
+        Raises:
+            RequestError: none does.
+        """
+        n_special = len(self.before) + len(self.after)
+        if self.max_length <= n_special:
+            raise RequestError(
+                f"max_length {self.max_length} leaves no room for a text beside {n_special} special tokens; raise it"
+            )
+        return self.max_length - n_special
 
     @property
     def pad(self) -> int:
@@ -192,11 +178,21 @@ class Tokens:
             RequestError: the text cannot be encoded (a lone surrogate).
         """
         if (known := self._known.get(text)) is not None:
-            return known
+            return self._checked(known)
         try:
-            return self._encode(text)
+            ids = self._encode(text)
         except (UnicodeError, TypeError, ValueError, OverflowError) as error:
             raise RequestError(f"the tokenizer cannot encode this text: {error}") from error
+        return self._checked(ids)
+
+    def _checked(self, ids: list[int]) -> list[int]:
+        if self._n_embeddings is not None and ids and max(ids) >= self._n_embeddings:
+            token = max(ids)
+            raise RequestError(
+                f"the tokenizer makes token {token} ({self.tokenizer.convert_ids_to_tokens(token)!r}) of this text, "
+                f"but the model knows {self._n_embeddings} tokens only; give its own tokenizer with `tokenizer:`"
+            )
+        return ids
 
     def chat(self, prompt: Prompt) -> str:
         """The text that the chat template makes of the turns.
@@ -229,7 +225,32 @@ class Tokens:
             return list(prompt.ids)
         if not isinstance(prompt, str):
             return self.text(self.chat(prompt))
+        if self._lm_eval and self.tokenizer.bos_token and prompt.startswith(self.tokenizer.bos_token):
+            # Here lm-eval looks for the BOS of the tokenizer, whatever its prefix_token_id is.
+            return self.text(prompt)
         return [*self._before(prompt), *self.text(prompt), *self._behind(prompt)] or [self.first]
+
+    def source(self, prompt: Prompt, *, scored: bool) -> tuple[tuple[int, ...], int]:
+        """What the encoder of an encoder-decoder reads, special tokens included, and how many ids did not fit.
+
+        With `scored` targets the white space at the end of `prompt` is theirs, and an empty one is BOS, or else EOS.
+        """
+        after: tuple[int, ...] = ()
+        if isinstance(prompt, TokenPrompt):
+            ids = list(prompt.ids)
+        elif not isinstance(prompt, str):
+            ids = self.text(self.chat(prompt))
+        elif scored and not prompt:
+            return (self.first,), 0
+        else:
+            context = prompt.rstrip() if scored else prompt
+            before, after = self.before, self.after
+            if self._starts_with_bos(context) and (scored or not self._lm_eval):
+                # lm-eval then adds none behind, either, where it scores, and takes no notice where it generates.
+                before, after = (), () if self._lm_eval else after
+            ids = [*before, *self.text(context)]
+        n_cut = max(0, len(ids) + len(after) - self.max_length)
+        return (*ids[n_cut:], *after) or (self.first,), n_cut
 
     def whole(self, text: str) -> list[int]:
         """The ids of a `text` that is scored whole, after `first`."""

@@ -137,6 +137,11 @@ def _configs() -> dict[str, Callable[[], Any]]:
         ),
         "bert": lambda: t.BertConfig(**bert),
         "roberta": lambda: t.RobertaConfig(**bert),
+        # It mixes the columns of a batch, padding with them.
+        "fnet": lambda: t.FNetConfig(
+            vocab_size=420, hidden_size=32, intermediate_size=64, num_hidden_layers=2, max_position_embeddings=64,
+            pad_token_id=0,
+        ),
         "distilbert": lambda: t.DistilBertConfig(
             vocab_size=420, dim=32, hidden_dim=64, n_layers=2, n_heads=4, max_position_embeddings=64, pad_token_id=0
         ),

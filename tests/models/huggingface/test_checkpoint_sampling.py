@@ -50,3 +50,28 @@ def test_it_is_what_transformers_takes(own: dict[str, Any] | None, checkpoints: 
 def test_a_model_tells_them(build: Callable[..., Any], checkpoints: Callable[..., Path]) -> None:
     model = build("hf-causal", checkpoints("llama", "causal"))
     assert model.sampling_defaults() == {"top_k": 50, "top_p": None}
+
+
+def test_settings_that_shape_greedy_texts_are_told_as_left_out(
+    checkpoints: Callable[..., Path], build: Callable[..., Any], request_of: Callable[..., Any]
+) -> None:
+    import asyncio
+
+    from transformers import GenerationConfig
+
+    from evalharness.models.huggingface.checkpoint_sampling import not_followed
+
+    assert not_followed(GenerationConfig(eos_token_id=1, repetition_penalty=1.0, num_beams=1)) is None
+    assert not_followed(GenerationConfig(num_beams=4, bad_words_ids=[[3]])) == "num_beams 4, bad_words_ids [[3]]"
+    folder = checkpoints("llama", "causal", fresh=True)
+    GenerationConfig(eos_token_id=1, repetition_penalty=1.05).save_pretrained(folder)
+    model = build("hf-causal", folder)
+
+    async def work() -> Any:
+        [_ async for _ in model.generate([request_of("generate", "A film", max_tokens=2)])]
+        report = model.report()
+        await model.close()
+        return report
+
+    told = asyncio.run(work())["generate"]["not_followed"]
+    assert told == "of generation_config.json: repetition_penalty 1.05"

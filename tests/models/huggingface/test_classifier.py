@@ -152,3 +152,9 @@ def test_named_single_logit() -> None:
 def test_labels_that_do_not_fit(made: Any, labels: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         head_of(made, labels=labels, threshold=0.5, shown="m")
+
+
+def test_no_room_beside_the_special_tokens(checkpoints: Any, build: Any, ask: Any, request_of: Any) -> None:
+    model = build("hf-classifier", checkpoints("bert", "classifier", style="bert", num_labels=3), max_length=2)
+    (found,) = ask(model, [request_of("classify", "A film")])
+    assert found.error == "max_length 2 leaves no room for a text beside 2 special tokens; raise it"

@@ -180,6 +180,16 @@ def test_sampling_follows_the_distribution() -> None:
     assert {draw(scores, Sampling(temperature=1.0), u) for u in (0.0, 1 - 1e-16, 1.0)} <= {0, 3}
 
 
+def test_a_temperature_near_zero_is_greedy() -> None:
+    import torch
+
+    from evalharness.core.types import Sampling
+    from evalharness.models.huggingface.decoding import draw
+
+    scores = torch.tensor([1.0, 3.0, 2.0, -50.0])
+    assert {draw(scores, Sampling(temperature=t), u) for t in (1e-3, 1e-200, 5e-324) for u in (0.0, 0.5, 1.0)} == {1}
+
+
 @pytest.mark.parametrize("width", [1, 2, 5, 9])
 def test_stop_strings_that_span_tokens(
     width: int, plain_model: Any, checkpoints: Any, build: Any, ask: Any, request_of: Any

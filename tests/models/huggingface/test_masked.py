@@ -103,3 +103,15 @@ def test_positions_of_roberta_are_fewer_than_its_embeddings(
     folder = checkpoints("roberta", "masked", style="bert")
     (found,) = ask(build("hf-masked", folder), [request_of("loglikelihood_rolling", "a b c d e f g h" * 30)])
     assert found.status == "ok", found.error
+
+
+@pytest.mark.parametrize("max_length", [1, 2])
+def test_no_room_beside_the_special_tokens_is_an_error_not_a_score(
+    max_length: int, checkpoints: Any, build: Any, ask: Any, request_of: Any
+) -> None:
+    model = build("hf-masked", checkpoints("bert", "masked", style="bert"), max_length=max_length)
+    (found,) = ask(model, [request_of("loglikelihood_rolling", "A film")])
+    assert found.status == "error"
+    assert found.error == f"max_length {max_length} leaves no room for a text beside 2 special tokens; raise it"
+    (found,) = ask(model, [request_of("loglikelihood", "A", continuations=(" film",))])
+    assert "the model reads 0 at most" in found.error

@@ -215,3 +215,13 @@ def test_not_a_number_is_an_error_not_a_score(checkpoints: Any, build: Any, ask:
     (found,) = ask(build("hf-causal", folder), [request_of("loglikelihood", "x", continuations=(" yes",))])
     assert found.status == "error"
     assert "not a number" in found.error
+
+
+def test_a_position_that_the_model_has_not_is_explained(
+    checkpoints: Any, build: Any, ask: Any, request_of: Any
+) -> None:
+    model = build("hf-causal", checkpoints("gpt2", "causal"), max_length=500)
+    requests = [request_of("loglikelihood", text, continuations=(" a",)) for text in ("word " * 150, "A")]
+    long, short = ask(model, requests)
+    assert "max_length no more than its positions" in long.error
+    assert short.status == "ok"

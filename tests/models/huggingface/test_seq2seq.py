@@ -109,3 +109,25 @@ def test_long_source_keeps_its_end(checkpoints: Any, build: Any, ask: Any, reque
     (same,) = ask(build("hf-seq2seq", folder), [request_of("loglikelihood", kept, continuations=(" yes",))])
     assert found.loglikelihoods[0].total == pytest.approx(same.loglikelihoods[0].total, abs=1e-4)
     assert found.meta["truncated_tokens"] > 0
+
+
+def test_the_record_says_how_and_why(checkpoints: Any, build: Any, request_of: Any) -> None:
+    import asyncio
+
+    model = build("hf-seq2seq", checkpoints("t5", "seq2seq", style="t5"))
+
+    async def work() -> Any:
+        [_ async for _ in model.loglikelihood([request_of("loglikelihood", "A film", continuations=(" yes",))])]
+        scored = model.report()
+        [_ async for _ in model.generate([request_of("generate", "A film", max_tokens=2)])]
+        both = model.report()
+        await model.close()
+        return scored, both, model.report()
+
+    scored, both, closed = asyncio.run(work())
+    assert set(scored) == {"weights", "loglikelihood"}
+    assert scored["loglikelihood"]["way"] == both["generate"]["way"] == "plain"
+    assert scored["loglikelihood"]["why_plain"]
+    assert both["generate"]["why_plain"]
+    assert scored["loglikelihood"]["tokens_computed"] > 5
+    assert closed == {}

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from evalharness.core.types import Message
+from evalharness.models.huggingface.max_length import max_length_of
 from evalharness.models.huggingface.rows import causal_rows
-from evalharness.models.huggingface.tokens import Encoded, RequestError, Tokens, max_length_of
+from evalharness.models.huggingface.tokens import Encoded, RequestError, Tokens
 
 pytestmark = pytest.mark.model
 
@@ -198,6 +199,8 @@ def test_one_row_for_continuations_that_differ_in_their_last_token() -> None:
         ({"n_ctx": 64, "max_position_embeddings": 128, "architectures": ["GPT2LMHeadModel"]}, None, 128),
         ({"max_seq_len": 4096, "architectures": ["XForCausalLM"]}, 512, 512),
         ({"max_position_embeddings": 514, "model_type": "roberta", "pad_token_id": 1}, None, 512),
+        ({"max_position_embeddings": 514, "model_type": "ibert", "pad_token_id": 1}, None, 512),
+        ({"max_encoder_position_embeddings": 96, "architectures": ["LEDForConditionalGeneration"]}, None, 96),
     ],
 )
 def test_longest_input(config: dict[str, Any], tokenizer_limit: int | None, expected: int) -> None:
@@ -207,3 +210,45 @@ def test_longest_input(config: dict[str, Any], tokenizer_limit: int | None, expe
     nested = SimpleNamespace(get_text_config=lambda: made)
     assert max_length_of(nested, tokenizer, limit=None) == expected
     assert max_length_of(made, tokenizer, limit=9) == 9
+
+
+def test_a_token_that_the_model_has_not_is_told(tokenizer_factory: Any) -> None:
+    made = Tokens(tokenizer_factory("bos"), max_length=64, name="m", n_embeddings=300)
+    assert made.text("A") == Tokens(tokenizer_factory("bos"), max_length=64, name="m").text("A")
+    with pytest.raises(RequestError, match="the model knows 300 tokens only; give its own tokenizer"):
+        made.prompt("The capital of France is")
+
+
+@pytest.mark.parametrize(
+    ("style", "prompt", "as_lm_eval", "ours"),
+    [
+        ("t5", "", (3,), (3,)),
+        ("bert", "", (3,), (3,)),
+        ("bert", " ", (3, 1), (3, 1)),
+        ("t5", "A", (..., 1), (..., 1)),
+        ("bert", "A", (3, ..., 1), (3, ..., 1)),
+        # lm-eval then takes the whole text for one with its special tokens.
+        ("bert", "<s>A", (3, ...), (3, ..., 1)),
+    ],
+)
+def test_sources_of_scored_targets(style: str, prompt: str, as_lm_eval: Any, ours: Any, tokens: Any) -> None:
+    made = tokens(style)
+    (a,) = made.text("A")
+
+    def filled(ids: Any) -> tuple[tuple[int, ...], int]:
+        return tuple(a if token is ... else token for token in ids), 0
+
+    assert made.source(prompt, scored=True) == filled(ours)
+    made.follow_lm_eval(causal=False)
+    assert made.source(prompt, scored=True) == filled(as_lm_eval)
+
+
+def test_a_long_source_loses_its_beginning_and_keeps_its_end(tokens: Any) -> None:
+    made = tokens("bert", max_length=5)
+    ids = made.text("The capital of France is Paris")
+    for scored in (True, False):
+        assert made.source("The capital of France is Paris", scored=scored) == ((*ids[-4:], 1), len(ids) - 3)
+
+
+def test_an_empty_source_of_a_text_to_generate_is_what_the_tokenizer_makes_of_it(tokens: Any) -> None:
+    assert [tokens(style).source("", scored=False)[0] for style in ("plain", "t5", "bert")] == [(3,), (1,), (3, 1)]
