@@ -74,7 +74,7 @@ def tested(n_worse: int, n_better: int, n: int) -> LookedRule:
     current[:n_better] = 1
     baseline[n_better : n_better + n_worse] = 1
     evidence: Evidence = paired_values_evidence(current, baseline, ExactMatch())
-    question = question_of(RULE)
+    question = question_of(RULE, ExactMatch())
     return LookedRule(question.holds(evidence), question.is_violated(evidence))
 
 

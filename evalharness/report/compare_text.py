@@ -94,7 +94,7 @@ def _row(one: ComparedFigure, *, several: bool, models: bool) -> Row:
         task=one.task,
         metric=one.metric if one.group is None else f"{one.metric} · {one.group}",
         candidate=candidate,
-        way=f"→ {figure(one.best)}" if one.best is not None else "↑" if one.higher_is_better else "↓",
+        way=f"→ {one.best:g}" if one.best is not None else "↑" if one.higher_is_better else "↓",
         baseline=figure(one.baseline, like=one.value),
         value=figure(one.value),
         difference=signed(one.difference, like=_scale(one)),

@@ -278,7 +278,7 @@ class Rule(Strict):
         description="The figure may be worse than the baseline's by no more than this share of it: 0.02 is 2 %.",
     )
     model: str | None = Field(None, description="Only for this model (default: each model of the task).")
-    group: str | None = Field(None, pattern=r"^[^=]+=.*$", description="Only for this group: language=de.")
+    group: str | None = Field(None, pattern=r"^[^=]+=[\s\S]*$", description="Only for this group: language=de.")
     tier: Literal["block", "warn", "info"] = Field("block", description="Only `block` rules decide the exit code.")
     decide_on: Literal["point", "interval"] | None = Field(
         None, description="As `gates.decide_on`, for this rule: point for facts of this run, such as no error at all."

@@ -1,5 +1,7 @@
 import dataclasses
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from evalharness.compare.operands import compare
-from evalharness.compare.records import compare_records
+from evalharness.compare.records import _finding, compare_records
+from evalharness.compare.subjects import Subject, labels_of
 from evalharness.core.errors import NotComparableError, UsageError
 
 from .conftest import GOLD, IDENTITY, texts
@@ -319,3 +322,23 @@ def test_above_50_000_pairs_the_jackknife_agrees_with_resampling(before, now, mo
     assert (left_out.interval_method, left_out.test) == ("paired jackknife", "paired jackknife z")
     assert left_out.p_value == pytest.approx(drawn.p_value, abs=0.05)
     assert left_out.high - left_out.low == pytest.approx(drawn.high - drawn.low, rel=0.25)
+
+
+@pytest.mark.parametrize(("low", "high", "finding"), [(-0.3, 0.1, "no difference shown"), (-0.3, -0.1, "worse")])
+def test_a_difference_is_shown_only_where_its_interval_leaves_out_none(before, now, low, high, finding):
+    (one,) = [f for f in compare_records([now], before, correction="none").of("figures") if f.metric == "bleu"]
+    one = replace(one, finding="no difference shown", difference=-0.1, low=low, high=high)
+    assert _finding(one, 0.001, 0.05) == finding
+    nothing = replace(one, low=math.nan, high=math.nan)
+    assert _finding(nothing, 0.001, 0.05) == "no difference shown"
+
+
+def test_outputs_of_one_model_each_from_elsewhere_are_called_by_their_models():
+    def named(run, *models):
+        results = [SimpleNamespace(model=model, task="t") for model in models]
+        return Subject(SimpleNamespace(id=run, results=results))
+
+    outputs = [named("a/results_1", "/models/base"), named("b/results_2", "/models/pruned")]
+    assert labels_of(outputs) == ["/models/base", "/models/pruned"]
+    assert labels_of([*outputs, named("c/results_3", "/models/base")]) == ["a/results_1", "b/results_2", "c/results_3"]
+    assert labels_of([named("r1", "base"), named("r2", "pruned")]) == ["r1", "r2"]

@@ -60,3 +60,9 @@ def test_missing_file(tmp_path):
     (tmp_path / "gates.yaml").write_text(RULES)
     with pytest.raises(SuiteError, match=r"no such file; did you mean 'gates\.yaml'"):
         load_policy(tmp_path / "gate.yaml")
+
+
+def test_the_value_of_a_group_may_hold_line_ends_and_signs_of_equality(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text('rules: [{metric: a.b, at_least: 1, group: "g=x\\ny=z"}]\n')
+    assert load_policy(path).rules[0].group == "g=x\ny=z"

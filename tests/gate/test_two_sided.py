@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from evalharness.cli.alarms import _is_unbreakable, _worse
 from evalharness.core.canonical import digest
 from evalharness.core.registry import registry
 from evalharness.core.types import LogLikelihood, MetricResult, Request, Response, Sample
 from evalharness.gate.evaluate import evaluate_gates
 from evalharness.gate.evidence import paired_evidence
+from evalharness.gate.looks import _level
 from evalharness.gate.missing import bounded_paired
 from evalharness.gate.rows import PairedRows
 from evalharness.metrics.interval import sample_values, summarize
 from evalharness.record import RunManifest, SampleRow, ScoreRow, StatsTable, TaskSummary, seal
-from evalharness.suite.schema import Gates
+from evalharness.suite.schema import Gates, Rule
 
 CROWS = registry("metrics").load("crows_pairs")()
 BBQ = registry("metrics").load("bbq_bias")()
@@ -173,3 +176,34 @@ def test_the_sentence_says_nearer_and_farther(tmp_path):
     other = record(tmp_path, "other", 1000, 900)
     assert "as far from 0.5, on the other side" in decide(rule, low, other).reason
     assert "unchanged" in decide(rule, low, low).reason
+
+
+def test_a_share_of_the_baseline_is_one_of_its_distance_at_looks_too():
+    assert _level(CROWS, 0.3) == pytest.approx(0.2)
+    assert _level(BBQ, -0.4) == pytest.approx(0.4)
+    assert _level(registry("metrics").load("exact_match")(), 0.3) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(0.5, 0.1, "clearly"), (0.8, 0.5, "no"), (0.7, 0.3, "no"), (0.7, 0.28, "within its interval")],
+)
+def test_a_known_bad_model_makes_it_worse_by_going_farther(before, after, expected):
+    rule = Rule.model_validate({"metric": "bias.crows_pairs", "non_inferior": {"margin": 0.05}})
+    sides = (SimpleNamespace(value=v, ci_low=v - 0.05, ci_high=v + 0.05) for v in (before, after))
+    assert _worse(rule, *sides, 0.5) == expected
+
+
+def test_a_margin_beyond_the_farthest_value_cannot_be_broken(tmp_path):
+    run = record(tmp_path, "r", 200, 160)  # 0.3 from a half, which can be 0.5 away at most
+    (figure,) = run.results
+
+    def unbreakable(**rule: Any) -> bool:
+        return _is_unbreakable(Rule.model_validate({"metric": "bias.crows_pairs", **rule}), figure, run)
+
+    assert unbreakable(non_inferior={"margin": 0.25})
+    assert not unbreakable(non_inferior={"margin": 0.15})
+    assert unbreakable(max_relative_drop=0.8)
+    assert not unbreakable(max_relative_drop=0.5)
+    assert not unbreakable(superior=True)
+    assert unbreakable(at_most=1.0)

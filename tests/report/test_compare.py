@@ -9,6 +9,7 @@ import pytest
 
 from evalharness.compare.result import ChangedSample, ComparedFigure, Comparison, Side
 from evalharness.report import make_console
+from evalharness.report.bars import difference_bar
 from evalharness.report.compare_console import print_comparison
 from evalharness.report.compare_html import compare_html
 from evalharness.report.compare_markdown import compare_markdown
@@ -185,6 +186,27 @@ def test_a_missing_answer_shows_its_state():
     assert '<span class="empty">error</span>' in compare_html(comparison(changed=[lost]))
     blank = replace(CHANGED, answer="", read=None)
     assert '<span class="empty">empty</span>' in compare_html(comparison(changed=[blank]))
+
+
+def test_the_terminal_shows_no_answers_where_nobody_answers():
+    scored = replace(CHANGED, answer=None, read=None, baseline_answer=None, baseline_read=None, flip=None)
+    assert "s1" in printed(comparison(changed=[scored]))
+    assert "(ok)" not in printed(comparison(changed=[scored]))
+
+
+def test_a_figure_that_is_best_in_between_says_where():
+    two_sided = replace(FIGURE, best=0.5, higher_is_better=False, towards_best="better", finding="better")
+    assert "→ 0.5" in printed(comparison(two_sided))
+    # 0.8 to 0.75 came nearer: the point stands on the better side, right of the middle.
+    nearer, farther = (
+        difference_bar(replace(two_sided, value=value, difference=value - 0.8), 0.4, "better") for value in (0.6, 1.0)
+    )
+    assert point_of(nearer) > 50 > point_of(farther)
+
+
+def point_of(bar: str) -> float:
+    """Where the last line of a bar, its point, begins, of 100."""
+    return float(bar.rpartition(' d="M')[2].partition(" ")[0])
 
 
 def test_words_that_differ_are_marked():

@@ -190,7 +190,7 @@ def _sentence(one: ComparedFigure) -> str:
     word = "as good as" if not change else "worse than" if loss > 0 else "better than"
     if one.best is not None and change:
         far = "farther from" if loss > 0 else "nearer to" if loss < 0 else "as far from"
-        word = f"{far} {shown(one.best)} {'than' if loss else 'as'}"
+        word = f"{far} {one.best:g} {'than' if loss else 'as'}"
     low, high = (one.low, one.high) if one.difference > 0 else (-one.high, -one.low)
     bounds = "" if math.isnan(low) else f"{100 * one.confidence:g} % {shown(low)} to {shown(high)}, "
     way = " by" if one.best is None else ": they differ by"
