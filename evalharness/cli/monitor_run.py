@@ -194,6 +194,7 @@ def _print(
     args: argparse.Namespace, definition: Definition, interval: Interval, outcome: Outcome, registry: RunRegistry
 ) -> None:
     from evalharness.monitor.daemon import told
+    from evalharness.monitor.measure import DRIFT_PAGE
     from evalharness.monitor.store import figures_of, findings_of
     from evalharness.record.database import reading
 
@@ -223,6 +224,10 @@ def _print(
         print()
         rows2 = [(f.column, f.segment or "all", f.test, f"{f.effect:.3g} {f.effect_name}", f.reason) for f in drifted]
         print(columns(("DRIFTED", "SEGMENT", "TEST", "EFFECT", "WHY"), rows2))
+        page = registry.reports / outcome.row.path / DRIFT_PAGE
+        if outcome.row.path and page.exists():
+            asked = " and whether quality fell" if definition.monitor.on_drift is not None else ""
+            print(f"\nwhat moved{asked}: {page}")
 
 
 def as_json(row: Any) -> dict[str, Any]:

@@ -169,15 +169,24 @@ def parted(spread: Spread) -> Evidence:
 
 
 def supremum_p(spread: Spread, root: Floats, statistic: Callable[[Floats], Floats], *, seed: int) -> Evidence:
-    """The p-value of any `statistic` of the gap root·(p − q), from draws of Student's multivariate t between groups."""
+    """The p-value of a `statistic` of the gap root·(p − q), from draws of Student's multivariate t between groups.
+
+    Twice the gap has twice the statistic, as with a largest or a mean distance.
+    """
     if not spread.known:
         return Evidence(math.nan, "too few clusters")
     deviations, df = spread.through(root)
+    scale = float(statistic(np.sqrt((deviations * deviations).sum(axis=0))))
     rng = np.random.default_rng(seed)
+
+    def tamed(value: Floats) -> Floats:
+        # Student's tails are too long for a law that is fitted by moments; on this scale they are a gamma law's, as
+        # those of the square are without them: df·ln(1 + t²/df) → t². Without any spread there is no scale.
+        return df * np.log1p((value / scale) ** 2 / df) if scale > 1e-100 else value
 
     def drawn(size: int) -> Floats:
         gaps = rng.standard_normal((size, len(deviations))) @ deviations
-        return statistic(gaps / np.sqrt(rng.chisquare(df, (size, 1)) / df))
+        return tamed(statistic(gaps / np.sqrt(rng.chisquare(df, (size, 1)) / df)))
 
-    found = sequential_p(float(statistic(root @ spread.gap)), drawn)
+    found = sequential_p(float(tamed(statistic(root @ spread.gap))), drawn)
     return Evidence(found.p_value, "clusters, tail fitted" if found.fitted else "clusters")

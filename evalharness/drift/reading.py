@@ -223,8 +223,6 @@ def _jsonl(file: Path, rows: int) -> Iterator[Any]:
     options = arrow.ParseOptions(newlines_in_values=False)
     with open_bytes(file) as opened:
         while lines := list(islice(opened, rows)):
-            if number == 1:
-                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
             text = b"".join(lines)
             if text.strip():
                 read = arrow.ReadOptions(use_threads=False, block_size=max(_BLOCK, len(text) + 1))

@@ -74,6 +74,8 @@ def test_drift_is_found_told_and_may_decide_the_exit_code(place: Path, capsys: p
     code, out, _ = run(capsys, "run", "monitor.yaml", "--interval", span(4, 5), "--fail-on-drift")
     assert code == 1
     assert "3 of 6 comparisons drifted" in out
+    assert Path(out.splitlines()[-1].removeprefix("what moved: ")).name == "drift.html"
+    assert Path(out.splitlines()[-1].removeprefix("what moved: ")).is_file()
     assert "latency_s  language=de" in out
     code, out, _ = run(capsys, "status", "bot", "--json")
     rows = json.loads(out)

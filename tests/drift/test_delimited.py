@@ -61,6 +61,9 @@ def test_letters_that_come_late_and_bytes_that_windows_lacks(tmp_path):
     path.write_bytes("".join(["x,y\n", *rows]).encode() + b"1,caf\xe9\n2,\x81\n")
     assert dialect_of(path) == Dialect("cp1252", ",", ".")
     assert {"café", "\x81"} <= set(read_table(path, kinds={"y": "category"}).columns["y"].levels)
+    # A file may end in what would begin a letter of UTF-8.
+    path.write_bytes(b"x\n" + b"a\n" * 60 + b"caf\xe9")
+    assert dialect_of(path).encoding == "cp1252"
     # A letter of two bytes may lie across the place where reading pauses.
     path.write_bytes(b"x\n" + b"a" * (2**16 - 3) + "é\n".encode())
     assert dialect_of(path).encoding == "utf-8"
@@ -81,6 +84,15 @@ def test_letters_that_come_late_and_bytes_that_windows_lacks(tmp_path):
 def test_what_separates_fields(tmp_path, text, separator):
     (tmp_path / "a.csv").write_text(text)
     assert dialect_of(tmp_path / "a.csv").separator == separator
+
+
+def test_texts_of_several_lines_and_very_long_first_lines(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("x;y\n" + '1;"one\ntwo"\n2;three\n' * 40)
+    assert set(read_table(path, kinds={"y": "category"}).columns["y"].levels) == {"one\ntwo", "three"}
+    names = [f"column number {i}" for i in range(6_000)]
+    path.write_text(";".join(names) + "\n" + ";".join("1" for _ in names) + "\n")
+    assert dialect_of(path).separator == ";"
 
 
 def test_points_among_commas_are_no_decimal_commas(tmp_path):

@@ -2,6 +2,7 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from windows import clustered, column, make
 
 from evalharness.drift.base import Counts, Rows
@@ -136,6 +137,18 @@ def test_outliers_are_seen_in_states_though_the_reference_had_none():
     sides = counted(before, now)
     assert make_test("omnibus").compare(*sides, seed=0).p_value < 0.01
     assert make_test("ks").compare(*sides, seed=0).p_value > 0.1
+
+
+@pytest.mark.parametrize("shift", [0.7, 0.9, 1.1])
+def test_what_no_permutation_reaches_is_no_surer_than_the_law_of_the_parts(shift):
+    # The combined statistic has no moments: p by those of its draws was 1e-300 where it is 1e-8.
+    rng = np.random.default_rng(5)
+    x, y = np.sort(rng.standard_normal((2, 150)), axis=1)
+    found = make_test("omnibus").compare(Rows(x), Rows(y + shift), seed=0)
+    assert found.detail["law"] == "permutation, tail fitted"
+    z = shift / np.sqrt(2 / 150)
+    expected = 2 * norm.sf(z) / 0.28  # van der Waerden's part alone, by its weight
+    assert expected**1.5 < found.p_value < expected**0.6
 
 
 def test_few_rows_are_permuted_and_many_have_their_law():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evalharness.stats.combining import cauchy_combination, cauchy_statistic
+from evalharness.stats.combining import cauchy_combination, cauchy_evidence, cauchy_statistic
 
 ONES = np.ones(3)
 
@@ -35,3 +35,10 @@ def test_one_p_value_of_1_silences_nobody():
 
 def test_never_zero():
     assert cauchy_combination(np.zeros(3), ONES) > 0
+
+
+def test_evidence_is_the_logarithm_of_p():
+    for p in (0.99, 0.75, 0.5, 0.25, 0.2, 1e-4, 1e-12, 1e-200):
+        t = cauchy_statistic(np.array([p]), np.ones(1))
+        assert cauchy_evidence(t) == pytest.approx(-np.log(min(p, 0.95)), rel=1e-9)
+    assert cauchy_evidence(np.array([-1e300, 1e300])) == pytest.approx([0.0, 300 * np.log(10) + np.log(np.pi)])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from evalharness.core.drifting import ColumnKind
 from evalharness.stats import count_distances as distances
 from evalharness.stats.arrays import Bools, Floats, np
-from evalharness.stats.combining import cauchy_combination, cauchy_statistic
+from evalharness.stats.combining import cauchy_combination, cauchy_evidence, cauchy_statistic
 from evalharness.stats.fisher import doubled_tails
 from evalharness.stats.group_spread import joint_df
 from evalharness.stats.weighted_chi_square import weighted_chi_square_above, weighted_chi_square_curve
@@ -113,11 +113,15 @@ class Omnibus:
         def statistic(first: Floats, second: Floats) -> Floats:
             return cauchy_statistic(law.p_values(first, second, drawn=True), parts.weights)
 
+        def drawn(first: Floats, second: Floats) -> Floats:
+            # Where no draw comes near, p is found by the draws' moments, of which the statistic itself has none.
+            return cauchy_evidence(statistic(first, second))
+
         def limit() -> float:
             return cauchy_combination(law.p_values(x, y), parts.weights)
 
         units = None if shared.units is None else (shared.units[0][:, held], shared.units[1][:, held])
-        found = evidence(x, y, statistic, seed=seed, limit=limit, expected=1.0, least=law.enough, units=units)
+        found = evidence(x, y, drawn, seed=seed, limit=limit, expected=1.0, least=law.enough, units=units)
         value = float(statistic(x, y))
         return Outcome(value, found.p_value, effect, low, high, {"law": found.law})
 

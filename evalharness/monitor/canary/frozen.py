@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,7 +221,7 @@ def _verdict(fields: Mapping[str, Any], metric: LlmJudge) -> Verdict:
                 f"the value {value:g} is that of {len(named) or 'no'} class{'es' if named else ''}; write label"
             )
         return Verdict(value, named[0], None)
-    if math.isnan(value) or not form.low <= value <= form.high:
+    if not form.low <= value <= form.high:
         raise _Wrong(f"the value {value:g} is not on the scale from {form.low:g} to {form.high:g}")
     return Verdict(value, _point(value), None)
 
