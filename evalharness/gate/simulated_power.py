@@ -32,9 +32,9 @@ __all__ = ["Pool", "Redrawn", "can_be_redrawn"]
 
 # Of so many independent units the mean is normal enough, and more are what these are by the square root.
 _MOST_UNITS = 1_000
-_RUNS, _WORK, _FEWEST_RUNS = 1_000, 2_000_000, 300
+_RUNS, _WORK, _FEWEST_RUNS = 1_000, 200_000, 300
 # A power is known to a point or so.
-_NOISE, _STEPS = 0.01, 25
+_NOISE, _STEPS = 0.015, 25
 
 
 class Pool(NamedTuple):
@@ -70,40 +70,40 @@ class Redrawn:
     alpha: float
     looks: Looks | None = None
 
-    def power(self, n: int, distance: float) -> float:
-        """The share of runs of `n` samples that pass where the truth lies `distance` beyond the limit."""
-        reach = self._reach(n)
+    def power(self, n: int, distance: float, *, most: int = _RUNS) -> float:
+        """The share of runs of `n` samples that pass where the truth lies `distance` beyond the limit; of `most` runs."""
+        reach = self._reach(n, most)
         return runs_passed(
             lambda look: (reach.passes[:, look] <= distance, reach.futile[:, look] > distance), reach.passes.shape[1]
         )
 
-    def detectable(self, n: int, power: float) -> float | None:
+    def detectable(self, n: int, power: float, *, most: int = _RUNS) -> float | None:
         """The distance at which runs pass with this power; None where none does."""
-        low, high = 0.0, float(np.nanmax(self._reach(n).passes[:, -1]))
-        if not math.isfinite(high) or self.power(n, high) < power:
-            finite = self._reach(n).passes[:, -1]
+        low, high = 0.0, float(np.nanmax(self._reach(n, most).passes[:, -1]))
+        if not math.isfinite(high) or self.power(n, high, most=most) < power:
+            finite = self._reach(n, most).passes[:, -1]
             high = float(np.quantile(finite, min(power + 0.1, 1.0), method="higher"))
-            if not math.isfinite(high) or self.power(n, high) < power:
+            if not math.isfinite(high) or self.power(n, high, most=most) < power:
                 return None
         for _ in range(40):
             middle = (low + high) / 2
-            low, high = (low, middle) if self.power(n, middle) >= power else (middle, high)
+            low, high = (low, middle) if self.power(n, middle, most=most) >= power else (middle, high)
         return high
 
     def needed(self, guess: int, distance: float, power: float) -> int | None:
         """About how many samples have this power: what they detect goes down by the square root of their number."""
         n = max(guess, 2)
         for _ in range(4):
-            found = self.detectable(n, power)
+            found = self.detectable(n, power, most=_FEWEST_RUNS)
             if found is None:
                 n *= 2
                 continue
             n = max(math.ceil(n * (found / distance) ** 2), 2)
         # Where few values differ from the rest, another test is made, and what is detected leaps.
         for _ in range(_STEPS):
-            if self.power(n, distance) >= power - _NOISE:
+            if self.power(n, distance, most=_FEWEST_RUNS) >= power - _NOISE:
                 return n
-            n = math.ceil(1.2 * n)
+            n = math.ceil(1.06 * n)
         return None
 
     @cached_property
@@ -161,24 +161,26 @@ class Redrawn:
                 kernel = LessCertain(kernel, of_deviations(value, deviations, n, n))
         return Evidence(value, len(current), "jackknife", kernel, n_units=n)
 
-    def _reach(self, n: int) -> _Reach:
+    def _reach(self, n: int, runs: int) -> _Reach:
         per_unit = len(self.pool.current) / len(self._units) if self._units else 1.0
         units = max(round(n / per_unit), 1)
         most = min(units, _MOST_UNITS)
-        found = self._reaches[most] if most in self._reaches else self._reaches.setdefault(most, self._drawn(most))
+        if (most, runs) not in self._reaches:
+            self._reaches[most, runs] = self._drawn(most, runs)
+        found = self._reaches[most, runs]
         scale = math.sqrt(most / units)
         return _Reach(found.passes * scale, found.futile * scale)
 
     @cached_property
-    def _reaches(self) -> dict[int, _Reach]:
+    def _reaches(self) -> dict[tuple[int, int], _Reach]:
         return {}
 
-    def _drawn(self, n_units: int) -> _Reach:
+    def _drawn(self, n_units: int, most: int) -> _Reach:
         looks = [(1.0, self.alpha, -math.inf)]
         if self.looks is not None:
             looks = [(look.share, look.level, look.futile_below) for look in self.looks.looks]
         per_unit = len(self.pool.current) / len(self._units) if self._units else 1.0
-        runs = int(min(max(_WORK / (n_units * per_unit * len(looks)), _FEWEST_RUNS), _RUNS))
+        runs = int(min(max(_WORK / (n_units * per_unit * len(looks)), _FEWEST_RUNS), most))
         rng = np.random.default_rng(n_units)
         passes, futile = np.empty((runs, len(looks))), np.empty((runs, len(looks)))
         n_there = len(self._units) or len(self.pool.current)
