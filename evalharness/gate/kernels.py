@@ -21,6 +21,7 @@ from ..stats.one_sided import ClusteredProportion, Infinite, LessCertain, Mostly
 from ..stats.one_sided_resampled import Resampled, bca_corrections
 
 __all__ = [
+    "ENOUGH",
     "FEW",
     "TINY",
     "Moved",
@@ -32,6 +33,7 @@ __all__ = [
     "mean_test",
     "nearer",
     "note_of",
+    "of_deviations",
     "resampled",
     "skewed_mean",
     "span_of",
@@ -160,15 +162,15 @@ def skewed_mean(values: Array, codes: Ints | None, n_units: int) -> OneSided:
     """The skew-adjusted t test of a mean; of clusters by the sums of their deviations."""
     mean = float(values.mean())
     if codes is None:
-        return _of_deviations(mean, values - mean, n_units, len(values))
+        return of_deviations(mean, values - mean, n_units, len(values))
     found = cluster_spread(values, codes)
     # Deviations whose plain sum of squares gives the error that is corrected for the sizes of the clusters.
     squares = float(np.sum(found.sums**2)) * n_units / max(n_units - 1, 1)
     wider = found.error * len(values) / math.sqrt(squares) if squares > 0 else 1.0
-    return _of_deviations(mean, found.sums * wider, n_units, len(values), found.freedom)
+    return of_deviations(mean, found.sums * wider, n_units, len(values), found.freedom)
 
 
-def _of_deviations(value: float, deviations: Array, n_units: int, n: int, freedom: float | None = None) -> OneSided:
+def of_deviations(value: float, deviations: Array, n_units: int, n: int, freedom: float | None = None) -> OneSided:
     """The skew-adjusted t test of a figure from what each of `n_units` units adds to n times its error."""
     squares = float(np.sum(deviations * deviations))
     # Equal but for rounding: no spread, no evidence.
@@ -226,7 +228,7 @@ def resampled(
         return Tested("none", Infinite(), f"{n_units} {what}s are too few to resample")
     if n_units < ENOUGH and spread.any():
         # Resampling cannot invent what few units do not show; t with the jackknife's error allows for it.
-        kernel = LessCertain(kernel, _of_deviations(value, (n_units - 1) * spread, n_units, n_units))
+        kernel = LessCertain(kernel, of_deviations(value, (n_units - 1) * spread, n_units, n_units))
         method = f"{method} and jackknife"
     return Tested(method, kernel)
 

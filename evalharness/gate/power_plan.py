@@ -177,7 +177,7 @@ def found_power(
     guess = None
     if distance is not None and distance > 0:
         guess = max(math.ceil(eta**2 * spread.variance / distance**2 * (1 - 1e-9)), least or 0, 2)
-    if spread.pool is not None and can_be_redrawn(figure.metric):
+    if spread.pool is not None and can_be_redrawn(figure.metric, spread.pool):
         redrawn = Redrawn(rule, figure.metric, spread.pool, test.level, test.looks)
         needed = None if guess is None or distance is None else redrawn.needed(guess, distance, POWER)
         power = None if distance is None else redrawn.power(n, distance)

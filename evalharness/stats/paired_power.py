@@ -17,7 +17,7 @@ from .tails import normal_quantile
 __all__ = ["fewest_gains", "power_of_exact_pairs"]
 
 # Of more pairs that differ the test is next to that of the normal tail, and of many more its power that of the formula.
-_EXACT, _COUNTED = 300, 4_000
+_EXACT, _COUNTED = 100, 4_000
 # Between so many numbers of losses, what the exact tail adds to the normal one is interpolated.
 _NODES = 24
 _REACH = 5.0

@@ -52,7 +52,7 @@ def test_few_pairs_that_differ_are_where_formulas_err():
             assert found == pytest.approx(2 * once - 1 if both else once, abs=0.01)
 
 
-@pytest.mark.parametrize(("n", "margin", "alpha", "last"), [(400, 0.03, 0.05, 60), (700, 0.05, 0.01, 120)])
+@pytest.mark.parametrize(("n", "margin", "alpha", "last"), [(400, 0.03, 0.05, 60), (700, 0.05, 0.01, 95)])
 def test_between_its_nodes_the_fewest_gains_are_the_tests_own(n, margin, alpha, last):
     found = fewest_gains(n, margin, alpha, 0, last)
 
