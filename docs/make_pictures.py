@@ -4,6 +4,7 @@
 
 Without `--record` the suite is run first, which needs what `make quickstart` fetches. Needs Chromium and Playwright.
 The sample is what `evalharness report` writes of the run: the page, Markdown with its pictures, the verdict as JSON.
+make_dashboard_pictures.py takes the pictures of the dashboard.
 """
 
 from __future__ import annotations
@@ -13,18 +14,32 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, PICTURES = ROOT / "reports" / "sample", ROOT / "docs" / "pictures"
 MOST_BYTES = 200_000
-# Name, width, height, scheme, and the part of the page that is at the top.
+
+
+class Shot(NamedTuple):
+    """A picture: its name, the size and scheme of the screen, and the part of the page that is at the top."""
+
+    name: str
+    width: int
+    height: int
+    scheme: Literal["light", "dark"]
+    section: str = ""
+
+
 SHOTS = (
-    ("report-light", 1280, 860, "light", ""),
-    ("report-dark", 1280, 860, "dark", ""),
-    ("report-results", 1280, 900, "light", "results"),
-    ("report-samples", 1280, 760, "light", "samples"),
-    ("report-phone", 390, 844, "light", ""),
+    Shot("report-light", 1280, 860, "light"),
+    Shot("report-dark", 1280, 860, "dark"),
+    Shot("report-results", 1280, 900, "light", "results"),
+    Shot("report-samples", 1280, 760, "light", "samples"),
+    Shot("report-phone", 390, 844, "light"),
 )
 
 
@@ -61,25 +76,38 @@ def write_sample(record: Path) -> None:
 
 def take_pictures() -> None:
     """Screenshots of the sample's page."""
+    with chromium() as browser:
+        for shot in SHOTS:
+            shoot(browser, shot, (SAMPLE / "report.html").as_uri(), ready="#explorer:not([hidden])")
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """The browser that takes them."""
     from playwright.sync_api import sync_playwright
 
-    PICTURES.mkdir(exist_ok=True)
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    found = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for name, width, height, scheme, section in SHOTS:
-            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-            page.goto((SAMPLE / "report.html").as_uri())
-            page.wait_for_selector("#explorer:not([hidden])")
-            if section:
-                page.evaluate("id => document.getElementById(id).scrollIntoView({behavior: 'instant'})", section)
-            path = PICTURES / f"{name}.png"
-            page.screenshot(path=path)
-            page.close()
-            size = path.stat().st_size
-            assert size < MOST_BYTES, f"{path.name} has {size:,} bytes; show less of the page"
-            print(f"{path.relative_to(ROOT)}: {size:,} bytes")
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
         browser.close()
+
+
+def shoot(browser: Any, shot: Shot, address: str, *, ready: str = "main") -> None:
+    """Take a picture of the page at `address` once `ready` is there."""
+    size = {"width": shot.width, "height": shot.height}
+    page = browser.new_page(viewport=size, color_scheme=shot.scheme)
+    page.goto(address)
+    page.wait_for_selector(ready)
+    if shot.section:
+        page.evaluate("id => document.getElementById(id).scrollIntoView({behavior: 'instant'})", shot.section)
+    PICTURES.mkdir(exist_ok=True)
+    path = PICTURES / f"{shot.name}.png"
+    page.screenshot(path=path)
+    page.close()
+    written = path.stat().st_size
+    assert written < MOST_BYTES, f"{path.name} has {written:,} bytes; show less of the page"
+    print(f"{path.relative_to(ROOT)}: {written:,} bytes")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Query, Request
 
+from ..core.types import MetricResult
 from ..report.people import PeopleView, people_view
 from .api_shared import ERRORS, PREFIX, Router, Viewer
 from .pages.rating import MOST_RATINGS, raters_of, ratings_of
@@ -58,18 +59,24 @@ def agreed(request: Request, visitor: Viewer, run: Name, task: Name, asked: Name
 def _question(view: PeopleView) -> RatedQuestion:
     a = view.agreement
     return RatedQuestion(
-        view.asked,
-        view.question,
-        view.n_raters,
-        view.n_rated,
-        view.n_ratings,
-        a.n_shared,
-        *map(_known, (a.percent, a.kappa, a.alpha, a.alpha_low, a.alpha_high)),
-        tuple(
-            FigureRow(r.task, r.model, r.metric, r.group, *map(_known, (r.value, r.ci_low, r.ci_high)), r.n, r.n_failed)
-            for r in view.results
-        ),
+        asked=view.asked,
+        question=view.question,
+        n_raters=view.n_raters,
+        n_rated=view.n_rated,
+        n_ratings=view.n_ratings,
+        n_shared=a.n_shared,
+        percent=_known(a.percent),
+        kappa=_known(a.kappa),
+        alpha=_known(a.alpha),
+        alpha_low=_known(a.alpha_low),
+        alpha_high=_known(a.alpha_high),
+        figures=tuple(map(_figure, view.results)),
     )
+
+
+def _figure(r: MetricResult) -> FigureRow:
+    value, low, high = map(_known, (r.value, r.ci_low, r.ci_high))
+    return FigureRow(r.task, r.model, r.metric, r.group, value, low, high, r.n, r.n_failed)
 
 
 def _known(number: float) -> float | None:

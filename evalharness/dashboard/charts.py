@@ -60,6 +60,10 @@ def interactive(chart: Chart) -> dict[str, Any]:
     for layer in layers:
         if isinstance(layer.get("mark"), dict) and layer["mark"].get("type") in ("line", "point", "bar", "area"):
             layer["mark"]["tooltip"] = True
+        # What stands above the axes, as marks of alerts and promotions do, is no part of what the wheel moves aside.
+        if isinstance(layer.get("mark"), dict) and layer["mark"].get("type") == "point" and "y" in layer["mark"]:
+            layer["mark"]["clip"] = False
+            layer["encoding"]["tooltip"] = {"field": "name", "type": "nominal"}
     for layer in layers:
         values = layer.get("data", {}).get("values") or [{}]
         if "url" in values[0]:

@@ -19,7 +19,9 @@ from ..core.errors import UsageError
 from ..core.language import LANGUAGES, speaking
 from ..core.visible import safe
 from ..record.database import reading
+from ..report.compare_text import p_text
 from ..report.page import asset, embed_json, make_environment
+from ..report.text import MISSING
 from .access import COOKIE, Visitor, visitor_of
 from .catalogue import choose_language
 from .charts import Drawn
@@ -137,9 +139,14 @@ def go_to(path: str, **query: str) -> RedirectResponse:
 @cache
 def _environment() -> Environment:
     made = make_environment("evalharness.dashboard")
-    made.filters.update(when=_when, part=_part, query=_query, ago=_ago, span=_span)
+    made.filters.update(when=_when, part=_part, query=_query, ago=_ago, span=_span, p=_p)
     made.filters.update(json_block=embed_json, svg=lambda chart: Drawn.of(chart))
     return made
+
+
+def _p(value: float | None) -> str:
+    """A p-value or q-value, never 0; — where there is none."""
+    return MISSING if value is None else p_text(value)
 
 
 def _when(moment: datetime | None, seconds: bool = False) -> Markup:

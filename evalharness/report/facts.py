@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.language import retold, t
 from .costs import CostRow, cost_total, spent_text
 from .samples import SampleBundle
 from .text import amount, duration, level_of, plural, share
 from .view import ReportView
+
+if TYPE_CHECKING:
+    from ..record import RunManifest
 
 __all__ = ["BANNER", "Fact", "VerdictText", "facts_of", "interval_hint", "repeat_command", "samples_hint", "verdict_of"]
 
@@ -144,13 +147,16 @@ def samples_hint(bundle: SampleBundle, run_id: str) -> str:
     return said + against
 
 
-def repeat_command(view: ReportView) -> str:
-    """The command that makes such a run again."""
-    execution = view.manifest.execution
-    recorded = execution.get("command")
-    if isinstance(recorded, str) and recorded:
-        return recorded
-    limit = execution.get("limit")
+def repeat_command(manifest: RunManifest) -> str:
+    """The command that makes such a run again: its suite, and all that changed what was asked."""
+    execution = manifest.execution
     path = execution.get("suite_path")
-    suite = shlex.quote(str(path)) if isinstance(path, str) else f"{view.manifest.name}.yaml"
-    return f"evalharness run {suite}" + (f" --limit {limit}" if isinstance(limit, int) else "")
+    parts = ["evalharness", "run", shlex.quote(str(path)) if isinstance(path, str) else f"{manifest.name}.yaml"]
+    overrides = execution.get("overrides")
+    for one in overrides if isinstance(overrides, list | tuple) else ():
+        parts += ["--set", shlex.quote(str(one))]
+    if isinstance(limit := execution.get("limit"), int):
+        parts += ["--limit", str(limit)]
+    if execution.get("allow_code"):
+        parts.append("--allow-code")
+    return " ".join(parts)

@@ -155,7 +155,7 @@ def _page(
         latencies=_latencies(record, charts),
         costs=costs_table(manifest),
         samples_hint=samples_hint(bundle, manifest.id),
-        command=repeat_command(view),
+        command=repeat_command(manifest),
         signatures=_signatures(record.results),
         suite_text=_suite_text(manifest.suite),
         columns=Markup(here),

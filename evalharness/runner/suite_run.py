@@ -182,6 +182,9 @@ def run(
                 datasets={key: _describe(dataset) for key, dataset in ready.datasets.items()} | _bridged_data(bridged),
                 execution={
                     "suite_path": str(suite if isinstance(suite, str | Path) else loaded.path),
+                    # No secret can stand there: a suite that carries one is refused, whoever wrote it in.
+                    **({"overrides": list(overrides)} if overrides else {}),
+                    **({"allow_code": True} if allow_code else {}),
                     **({} if occasion is None else {"trigger": dict(occasion.trigger)}),
                     **_execution(
                         len(requests) if looks is None else looks.n_asked,

@@ -258,3 +258,18 @@ def test_a_tip_stands_beside_its_mark(world: World, served: Any, visit: Any) -> 
     assert tip
     assert abs(tip["y"] - mark["y"]) < 60
     assert page.locator(".tip", has_text="q").evaluate("node => getComputedStyle(node).position") == "absolute"
+
+
+def test_marks_of_alerts_and_deployments_stay_when_a_chart_is_explored(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), f"/monitors/{world.monitor}?figure=latency_s.p95")
+    figure = page.locator("figure.chart").first
+    figure.locator("button.explore").click()
+    figure.locator("svg[role=application]").wait_for()
+    # Vega clips what a view that can be moved holds: those above the axes would be cut off.
+    tell = "n => [n.getBoundingClientRect().y, n.closest('[clip-path]') !== null, n.__data__.tooltip ?? '']"
+    marks = figure.locator(".mark-symbol.role-mark path").evaluate_all(f"nodes => nodes.map({tell})")
+    plot = figure.locator(".mark-line.role-mark").first.bounding_box()
+    above = [mark[1:] for mark in marks if plot and mark[0] < plot["y"]]
+    assert above
+    assert not [said for is_clipped, said in above if is_clipped]
+    assert "prompt v12" in [said for _, said in above]

@@ -349,3 +349,39 @@ def test_a_bundle_in_the_cache_is_used_and_a_broken_one_made_anew(
         assert gzip.decompress(packed) == b"bundle"
     assert len(made) == 3
     charts.vega_bundle.cache_clear()
+
+
+def test_how_a_run_was_made_is_told_as_json(admin: Any, world: World) -> None:
+    body = admin.get(f"/api/v1/runs/{world.runs[0]}/manifest").json()
+    assert body["id"] == world.runs[0]
+    assert body["suite_name"] == "demo"
+    assert body["execution"]["suite_path"].endswith("suite0.yaml")
+    assert body["tasks"][0]["states"] == {"ok": 24}
+    assert body["gate"] is None
+    page = admin.get(f"/runs/{world.runs[0]}").text
+    assert re.search(r"Repeat it</dt><dd><code>evalharness run \S*suite0.yaml</code>", page)
+    answer = admin.get(f"/api/v1/runs/{world.runs[2]}/manifest")
+    assert answer.status_code == 404
+    assert "cannot be read" in answer.text
+
+
+def test_a_run_says_why_its_gates_decided_so(admin: Any, world: World) -> None:
+    gate = {"state": "fail", "reason": "qa.exact_match is <b>low</b>", "verdicts": []}
+    path = world.reports / "runs" / world.runs[1] / "gate.json"
+    assert not path.exists()
+    try:
+        path.write_text(json.dumps(gate), encoding="utf-8")
+        assert "qa.exact_match is &lt;b&gt;low" in admin.get(f"/runs/{world.runs[1]}").text
+        assert admin.get(f"/api/v1/runs/{world.runs[1]}/manifest").json()["gate"]["state"] == "fail"
+        path.write_text("{", encoding="utf-8")
+        assert admin.get(f"/runs/{world.runs[1]}").status_code == 200
+    finally:
+        path.unlink()
+
+
+def test_no_chance_is_told_as_nothing_or_in_powers_of_ten() -> None:
+    from evalharness.dashboard.web import _p
+
+    assert [_p(value) for value in (3.5e-300, 0.0, 0.00093, 0.0312, 1.0, None)] == [
+        *["<0.001"] * 3, "0.031", "1.000", "—",
+    ]  # fmt: skip

@@ -119,3 +119,22 @@ def test_viewers_see_no_form(client: Any, world: World, sessions: dict[str, str]
     assert 'action="/annotation/rate"' not in client.get(f"/annotation?run={world.runs[0]}").text
     as_user(client, sessions["editor"])
     assert 'action="/annotation/rate"' in client.get(f"/annotation?run={world.runs[0]}").text
+
+
+def test_agreement_is_told_as_json(client: Any, world: World, sessions: dict[str, str]) -> None:
+    query = f"run={world.runs[1]}&task=qa&kind=scale&question=Clear%3F"
+    for name, said in (("editor", "12345"), ("admin", "12344")):
+        for position, choice in enumerate(said):
+            assert put(client, sessions[name], position, query, choice=choice).status_code == 200
+    as_user(client, sessions["viewer"])
+    body = client.get(f"/api/v1/ratings/results?run={world.runs[1]}&task=qa&asked=Clear%3F").json()
+    assert body["raters"] == {"editor": 5, "admin": 5}
+    (one,) = body["questions"]
+    assert (one["asked"], one["question"], one["n_raters"], one["n_ratings"]) == ("Clear?", "scale", 2, 10)
+    # Items come to each rater in an order of their own: what both have rated is for the registry to say.
+    assert one["n_rated"] + one["n_shared"] == 10
+    (figure,) = one["figures"]
+    assert (figure["model"], figure["n"]) == ("candidate", one["n_rated"])
+    assert figure["ci_low"] <= figure["value"] <= figure["ci_high"]
+    missing = client.get(f"/api/v1/ratings/results?run={world.runs[1]}&task=none")
+    assert missing.status_code == 404

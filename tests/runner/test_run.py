@@ -1,6 +1,7 @@
 """A run from its file to its sealed record, on scripted models."""
 
 import json
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -105,6 +106,25 @@ def test_a_changed_prompt_or_model_asks_again_and_a_changed_metric_does_not(fold
     assert changed.manifest.execution["n_asked"] == 9
     longer = evalharness.run("suite.yaml", overrides=["tasks.copy.generate={max_tokens: 7}"])
     assert longer.manifest.execution["n_asked"] == 3
+
+
+def test_the_command_that_a_report_names_makes_the_same_run_again(folder):
+    from evalharness.cli.main import main
+    from evalharness.report.facts import repeat_command
+
+    record = evalharness.run("suite.yaml", overrides=["models.echo.reply=two words", "seed=3"], limit=2)
+    command = repeat_command(record.manifest)
+    assert command == "evalharness run suite.yaml --set 'models.echo.reply=two words' --set seed=3 --limit 2"
+    main(shlex.split(command)[1:])
+    (again,) = [
+        found for path in Path("reports/runs").iterdir() if (found := evalharness.Record.open(path)).id != record.id
+    ]
+    assert again.manifest.suite_digest == record.manifest.suite_digest
+    assert again.manifest.seed == 3
+    assert again.manifest.execution["n_asked"] == 0
+    assert again.manifest.execution["limit"] == 2
+    trusted = evalharness.run("suite.yaml", allow_code=True)
+    assert repeat_command(trusted.manifest) == "evalharness run suite.yaml --allow-code"
 
 
 @pytest.mark.parametrize(("mode", "asked", "kept"), [("refresh", 9, 9), ("off", 9, 0)])

@@ -14,6 +14,7 @@ from ...core.types import MetricResult
 from ...record import Record, TaskSummary
 from ...record.database import reading
 from ...report.bars import bar, scale_of
+from ...report.facts import repeat_command
 from ...report.gatefile import read_gate
 from ..access import Visitor, needs
 from ..queries.runs import FigureRow, RunFilter, figures_of, run_folder, run_of, runs_page, suites
@@ -77,6 +78,7 @@ def run(request: Request, run_id: str, visitor: Annotated[Visitor, Depends(needs
         record=record,
         fault=fault,
         reason=reason_of(folder),
+        command=repeat_command(record.manifest) if record else "",
         has_report=folder is not None and (folder / "report.html").is_file(),
     )
 
