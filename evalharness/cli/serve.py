@@ -161,6 +161,7 @@ async def _serve(
 
     from aiohttp import web
 
+    from evalharness.core.errors import UsageError
     from evalharness.integrations.completions.server import CompletionServer
     from evalharness.models.huggingface.completions import CausalEngine
 
@@ -172,7 +173,12 @@ async def _serve(
         if not loading.done():
             loading.cancel()
             return stopped.result()
-        loading.result()
+        try:
+            loading.result()
+        except UsageError as error:
+            if "which hf-causal cannot run" not in str(error):
+                raise
+            raise UsageError(f"{str(error).partition(';')[0]}; only causal language models can be served") from error
         engine = CausalEngine(model)
         server = CompletionServer(
             engine,
