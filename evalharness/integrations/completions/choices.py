@@ -240,7 +240,7 @@ class Choices:
 
     def _told(self, body: CompletionBody, one: _Asked, text: _Text, scores: Scores | None) -> dict[str, object]:
         """A choice: the prompt where it is echoed, then `text`; `scores` of the tokens of both."""
-        shown = self._joined(one.text, text)
+        shown = self._joined(one, text)
         if scores is None or body.logprobs is None:
             return _choice(shown, finish_reason(text.reason), None)
         found = transcript(
@@ -259,12 +259,14 @@ class Choices:
             found.cut(max(n_echoed, sum(offset < len(shown) for offset in found.text_offset)))
         return _choice(shown, finish_reason(text.reason), _finite(found))
 
-    def _joined(self, before: str, text: _Text) -> str:
-        """`text` behind the prompt `before`: with the space that decoders leave out at the beginning of a text."""
-        if not before or not text.text or not text.ids:
-            return before + text.text
-        space = self._engine.piece(text.ids[0]).startswith(" ") and not text.text.startswith(" ")
-        return f"{before} {text.text}" if space else before + text.text
+    def _joined(self, one: _Asked, text: _Text) -> str:
+        """`text` behind the echoed prompt: with the space that decoders leave out at the beginning of a text."""
+        if not one.text or not text.text or text.text.startswith(" "):
+            return one.text + text.text
+        before = self._engine.decode(one.ids[-1:], special=False)
+        behind = self._engine.decode((*one.ids[-1:], *text.ids), special=False)
+        space = behind.startswith(f"{before} ") and not before.endswith(" ")
+        return f"{one.text} {text.text}" if space else one.text + text.text
 
 
 class _Extended:
