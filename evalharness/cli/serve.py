@@ -98,7 +98,12 @@ def _model(args: argparse.Namespace) -> tuple[ServedCausal, tuple[str, ...]]:
         name = folder.name if folder.is_dir() else args.model.removeprefix("catalog:")
         aliases = (args.model, str(folder))
     # Made as a run makes it, for the same checks; what is served has one method more.
-    make_causal(name, spec, base=base, environ={}, concurrency=1, allow_code=args.allow_code)
+    try:
+        make_causal(name, spec, base=base, environ={}, concurrency=1, allow_code=args.allow_code)
+    except UsageError as error:
+        if "which hf-causal cannot run" not in str(error):
+            raise
+        raise UsageError(f"{str(error).partition(';')[0]}; only causal language models can be served") from error
     return ServedCausal(name, spec, base=base), aliases
 
 

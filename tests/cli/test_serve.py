@@ -89,6 +89,16 @@ def test_a_port_that_is_in_use(folder, capsys):
     assert f"port {port} on 127.0.0.1 is in use; name another with --port" in capsys.readouterr().err
 
 
+def test_only_causal_models_are_served(tmp_path, capsys):
+    folder = tmp_path / "translator"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}')
+    assert main(["serve", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert "T5ForConditionalGeneration, which hf-causal cannot run; only causal language models can be served" in error
+    assert "backend:" not in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

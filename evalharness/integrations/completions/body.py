@@ -214,6 +214,9 @@ class _Fields:
         found = [] if value is None else [value] if isinstance(value, str) else value
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise ApiError(f"{name} must be a text or a list of texts, not {_shown(value)}", param=name)
+        for text in found:
+            if any("\ud800" <= sign <= "\udfff" for sign in text):
+                raise ApiError(f"{name}: half of a surrogate pair is no text: {_shown(text)}", param=name)
         return tuple(text for text in found if text)
 
     def end(self, neutral: Mapping[str, tuple[object, ...]]) -> None:

@@ -65,11 +65,13 @@ class Choices:
         self._model = model
         self._new_seed = new_seed
         self._count = itertools.count(1)
+        self._in_flight: set[str] = set()
         self._scores: Batcher[Wanted, Scores | str] = Batcher(engine.score)
         self._texts: Batcher[Request, Response] = Batcher(engine.generate)
 
     async def close(self) -> None:
-        """Cancel who still waits."""
+        """Cancel who still waits, and end what is being written."""
+        self._engine.abandon(self._in_flight)
         await self._scores.close()
         await self._texts.close()
 
@@ -219,7 +221,16 @@ class Choices:
             Request(f"{key}-{repeat}", self._model, "generate", key, prompt, sampling=sampling, repeat=repeat)
             for repeat in range(common.n)
         ]
-        responses = await self._texts.submit(requests)
+        keys = {request.key for request in requests}
+        self._in_flight |= keys
+        try:
+            responses = await self._texts.submit(requests)
+        except asyncio.CancelledError:
+            # The client has gone, or the server ends.
+            self._engine.abandon(keys)
+            raise
+        finally:
+            self._in_flight -= keys
         for response in responses:
             if response.status == "error":
                 raise ApiError(f"the model failed: {response.error}", status=500)
@@ -229,7 +240,7 @@ class Choices:
 
     def _told(self, body: CompletionBody, one: _Asked, text: _Text, scores: Scores | None) -> dict[str, object]:
         """A choice: the prompt where it is echoed, then `text`; `scores` of the tokens of both."""
-        shown = self._joined(one.text, text)
+        shown = self._joined(one, text)
         if scores is None or body.logprobs is None:
             return _choice(shown, finish_reason(text.reason), None)
         found = transcript(
@@ -248,12 +259,14 @@ class Choices:
             found.cut(max(n_echoed, sum(offset < len(shown) for offset in found.text_offset)))
         return _choice(shown, finish_reason(text.reason), _finite(found))
 
-    def _joined(self, before: str, text: _Text) -> str:
-        """`text` behind the prompt `before`: with the space that decoders leave out at the beginning of a text."""
-        if not before or not text.text or not text.ids:
-            return before + text.text
-        space = self._engine.piece(text.ids[0]).startswith(" ") and not text.text.startswith(" ")
-        return f"{before} {text.text}" if space else before + text.text
+    def _joined(self, one: _Asked, text: _Text) -> str:
+        """`text` behind the echoed prompt: with the space that decoders leave out at the beginning of a text."""
+        if not one.text or not text.text or text.text.startswith(" "):
+            return one.text + text.text
+        before = self._engine.decode(one.ids[-1:], special=False)
+        behind = self._engine.decode((*one.ids[-1:], *text.ids), special=False)
+        space = behind.startswith(f"{before} ") and not before.endswith(" ")
+        return f"{one.text} {text.text}" if space else one.text + text.text
 
 
 class _Extended:

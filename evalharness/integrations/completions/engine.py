@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,4 +86,8 @@ class Engine(Protocol):
 
     async def generate(self, requests: Sequence[Request]) -> Sequence[Response]:
         """The response to each request of kind `generate`, in order."""
+        ...
+
+    def abandon(self, keys: Collection[str]) -> None:
+        """End the texts of the requests with these keys, if any are being written: nobody waits for them any more."""
         ...

@@ -183,4 +183,7 @@ def _of_http(request: web.Request, error: web.HTTPException) -> ApiError:
         routes = sorted({f"{r.method} {r.resource.canonical}" for r in request.app.router.routes() if r.resource})
         known = ", ".join(route for route in routes if not route.startswith("HEAD"))
         return ApiError(f"there is no {request.method} {request.path}; there are: {known}", status=404)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return ApiError(f"{request.path} takes {allowed}, not {request.method}", status=error.status)
     return ApiError(f"{request.method} {request.path}: {error.reason}", status=error.status)

@@ -147,6 +147,13 @@ def load_module(source: Source) -> Any:
             f"evaluate: {source.path!r} is no folder here, and the hub has no such module or cannot be reached; give "
             f"the path of a local folder: ./{source.path.rpartition('/')[2]}"
         ) from error
+    except TypeError as error:
+        if "'NoneType' object is not callable" not in str(error):
+            raise UsageError(f"evaluate: {source.path} cannot be loaded: TypeError: {_first_line(error)}") from error
+        # What evaluate says of a script in which it has found nothing.
+        raise UsageError(
+            f"evaluate: {source.path} holds no metric: a script needs a class that derives from evaluate.Metric"
+        ) from error
     except Exception as error:  # the script is foreign code: whatever it raises is told, with what to do
         raise UsageError(
             f"evaluate: {source.path} cannot be loaded: {type(error).__name__}: {_first_line(error)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from evalharness.core.errors import UsageError
@@ -21,19 +22,30 @@ def module(name: str, /, **options: Any) -> Any:
 
     `compute(predictions=…, references=…)` returns `{name: figure}`, the figure of `metrics.functional.score`. For
     metrics of texts, `references` holds a text or a list of texts for each prediction; for metrics of labels, one gold
-    label each.
+    label each, and labels may be whole numbers: 1 is the label "1". It can be pickled.
 
     Raises:
-        UsageError: there is no such metric, an option is wrong, or the metric measures a model and not its answers.
+        UsageError: there is no such metric, an option is wrong, the metric needs more than predictions and references,
+            or it runs code.
         MissingExtraError: evaluate is not installed.
     """
     metric = _made(name, options)
     if "generate" not in metric.kinds or not metric.needs & {"references", "target"}:
         raise UsageError(
-            f"{name} measures a model's likelihoods, times or states, which predictions and references do not show; "
-            "run it in a suite"
+            f"{name} does not compare predictions with references: it measures a model's likelihoods, times or states, "
+            "or answers by themselves; run it in a suite, or give answers to evalharness.metrics.functional.score"
         )
-    return _class_of(metric, import_evaluate(purpose=f"module({name!r})"))()
+    bind = getattr(metric, "for_run", None)
+    if bind is not None:
+        metric = bind(base=Path(), allow_code=False)
+    made = _class_of(metric, import_evaluate(purpose=f"module({name!r})"))
+    made.__reduce__ = lambda self: (_again, (name, options))
+    return made()
+
+
+def _again(name: str, options: dict[str, Any]) -> Any:
+    """What a pickled module becomes: its class is made, so that it cannot be found by its name."""
+    return module(name, **options)
 
 
 def _made(name: str, options: dict[str, Any]) -> Metric:
@@ -56,6 +68,8 @@ def _class_of(metric: Metric, evaluate: Any) -> Any:
     of_labels = "target" in metric.needs
     gold: Any = datasets.Value("string")
     one = datasets.Features({"predictions": datasets.Value("string"), "references": gold})
+    whole = datasets.Value("int64")
+    numbers = datasets.Features({"predictions": whole, "references": whole})
     several = datasets.Features({"predictions": datasets.Value("string"), "references": datasets.Sequence(gold)})
 
     class _Ours(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
@@ -64,13 +78,19 @@ def _class_of(metric: Metric, evaluate: Any) -> Any:
                 description=description.strip(),
                 citation=" ".join(source.split()),
                 inputs_description=_INPUTS.format(
-                    references="a gold label" if of_labels else "a text, or a list of them"
+                    answer="label" if of_labels else "text",
+                    references="a gold label" if of_labels else "a text, or a list of them",
                 ),
-                features=one if of_labels else [several, one],
+                features=[one, numbers] if of_labels else [several, one],
                 license="Apache-2.0",
             )
 
-        def _compute(self, predictions: Sequence[str], references: Sequence[Any]) -> dict[str, float]:
+        def _infer_feature_from_batch(self, batch: Any) -> Any:
+            # evaluate looks at the first row to choose among several formats, and there may be none.
+            found = super()._infer_feature_from_batch(batch) if len(batch["references"]) else self.features[0]
+            return found
+
+        def _compute(self, predictions: Sequence[str | int], references: Sequence[Any]) -> dict[str, float]:
             return {metric.name: _figure(metric, predictions, references)}
 
     # evaluate calls a module after its class: NltkBleu becomes nltk_bleu, and folders of its cache with it.
@@ -80,23 +100,23 @@ def _class_of(metric: Metric, evaluate: Any) -> Any:
 
 _INPUTS = """
 Args:
-    predictions: list of answers, each a text.
+    predictions: list of answers, each a {answer}.
     references: for each prediction {references}.
 Returns:
     the figure under the metric's name.
 """
 
 
-def _figure(metric: Metric, predictions: Sequence[str], references: Sequence[Any]) -> float:
+def _figure(metric: Metric, predictions: Sequence[str | int], references: Sequence[Any]) -> float:
     samples, targets = [], set()
     for index, gold in enumerate(references):
         if "target" in metric.needs:
-            samples.append(Sample(id=str(index), digest="", prompt="", target=gold))
-            targets.add(gold)
+            samples.append(Sample(id=str(index), digest="", prompt="", target=str(gold)))
+            targets.add(str(gold))
         else:
             texts = (gold,) if isinstance(gold, str) else tuple(gold)
             samples.append(Sample(id=str(index), digest="", prompt="", references=texts))
-    responses = [Response(key=str(index), text=answer) for index, answer in enumerate(predictions)]
+    responses = [Response(key=str(index), text=str(answer)) for index, answer in enumerate(predictions)]
     chosen = metric.for_task(tuple(sorted(targets))) if targets else metric
     stats = chosen.sample_stats(samples, responses)
     by_rows = getattr(chosen, "finalize_rows", None)

@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from evalharness.core.errors import UsageError
@@ -111,6 +111,7 @@ class CausalEngine:
         self._tokens: Tokens = model.own_tokens
         self.max_length = self._tokens.max_length
         self.n_vocabulary = model.n_vocabulary
+        self._begun: set[str] = set()
         self.piece = functools.lru_cache(maxsize=200_000)(self._piece)
         # An ordinary token in front keeps decoders from dropping the space that a token begins with.
         self._anchor = self._tokens.text("a")[-1:]
@@ -167,5 +168,13 @@ class CausalEngine:
 
     async def generate(self, requests: Sequence[Request]) -> Sequence[Response]:
         """The response to each request, in order."""
+        keys = {request.key for request in requests}
+        self._begun |= keys
         found = {response.key: response async for response in self._model.generate(requests)}
+        self._begun -= keys
+        self._model.generator.unwanted.difference_update(keys)
         return [found[request.key] for request in requests]
+
+    def abandon(self, keys: Collection[str]) -> None:
+        """End the texts of these requests, if any are being written: nobody waits for them any more."""
+        self._model.generator.unwanted.update(self._begun.intersection(keys))

@@ -6,7 +6,7 @@ what else is decoded beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -75,11 +75,12 @@ class Decoding:
 
 
 class Ending:
-    """When a text ends: at an end token, at a stop string, at its length."""
+    """When a text ends: at an end token, at a stop string, at its length; at once if its request is in `unwanted`."""
 
-    def __init__(self, tokens: Tokens, eos: frozenset[int]) -> None:
+    def __init__(self, tokens: Tokens, eos: frozenset[int], *, unwanted: Collection[str] = ()) -> None:
         self._tokens = tokens
         self._eos = eos
+        self._unwanted = unwanted
 
     def add(self, row: Decoding, token: int) -> bool:
         """Take down the next token of `row`; whether the text ends with it, and then why, in `row.finish`."""
@@ -95,6 +96,8 @@ class Ending:
         return text
 
     def _finish(self, row: Decoding, token: int) -> FinishReason | None:
+        if row.request.key in self._unwanted:
+            return "length"
         if token in self._eos:
             row.end = token
             return "eos"

@@ -56,7 +56,9 @@ class Generator:
         if ids["eos_token_id"] is None:
             ids["eos_token_id"] = tokens.tokenizer.eos_token_id
         self._eos = _as_ids(ids["eos_token_id"])
-        self._ending = Ending(tokens, self._eos)
+        # Keys of requests whose answers nobody waits for any more: what is being written for them ends.
+        self.unwanted: set[str] = set()
+        self._ending = Ending(tokens, self._eos, unwanted=self.unwanted)
         # Responses then say in `meta` which tokens were written: for a server that tells them, not for records.
         self.keeps_ids = False
         self._fast: ContinuousDecoder | None = None

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import threading
+import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def checkpoint(maker, tmp_path_factory):
 class Server:
     """A server on a free port, its event loop on a thread of its own."""
 
-    def __init__(self, engine, **options):
+    def __init__(self, engine, *, cancels=False, **options):
         from aiohttp import web
 
         from evalharness.integrations.completions.server import CompletionServer
@@ -67,14 +68,23 @@ class Server:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.runner = web.AppRunner(self.server.application(), access_log=None, shutdown_timeout=1.0)
+        self.runner = web.AppRunner(
+            self.server.application(), access_log=None, shutdown_timeout=1.0, handler_cancellation=cancels
+        )
         self.wait(self.runner.setup())
         site = web.TCPSite(self.runner, "127.0.0.1", 0)
         self.wait(site.start())
-        self.url = f"http://127.0.0.1:{self.runner.addresses[0][1]}"
+        self.address = self.runner.addresses[0][:2]
+        self.url = f"http://127.0.0.1:{self.address[1]}"
 
     def wait(self, work):
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    def until(self, happened):
+        deadline = time.monotonic() + 60
+        while not happened():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.005)
 
     def ask(self, path, body=None, *, headers=None, method=None, raw=None):
         """(status, JSON) of a request; GET without a body."""

@@ -75,8 +75,12 @@ class Letters:
                for a, b in zip(one.ids[one.first :], one.ids[one.first + 1 :], strict=False)]  # fmt: skip
         return Scores(tuple(own), tuple(top))
 
+    def abandon(self, keys):
+        self.abandoned = getattr(self, "abandoned", set()) | set(keys)
+
     async def generate(self, requests):
         self.batches.append(len(requests))
+        await asyncio.sleep(self.hooks.get("seconds", 0))
         if "raises" in self.hooks:
             raise self.hooks["raises"]
         return [self.answer(request) for request in requests]
@@ -305,6 +309,7 @@ def test_chat(server):
         ({"prompt": "a", "n": 2, "max_tokens": 0}, "n", "nothing generated"),
         ({"prompt": "a", "echo": "yes"}, "echo", "true or false"),
         ({"prompt": "a", "stop": [1]}, "stop", "list of texts"),
+        ({"prompt": "a", "stop": ["x", "\ud800"]}, "stop", "surrogate"),
         ({"prompt": "a", "seed": "x"}, "seed", "whole number"),
         ({"prompt": "a", "stream": "yes"}, "stream", "must be true or false"),
         ({"prompt": "a", "stream_options": {}}, "stream_options", "go with stream: true"),
@@ -447,7 +452,7 @@ def test_no_such_route(server):
     assert "POST /v1/completions" in answer["error"]["message"]
     status, answer = server.ask("/v1/completions")
     assert status == 405
-    assert answer["error"]["message"] == "GET /v1/completions: Method Not Allowed"
+    assert answer["error"]["message"] == "/v1/completions takes POST, not GET"
 
 
 def test_requests_that_arrive_together_are_one_batch(server_of):
@@ -499,6 +504,30 @@ def test_an_impossible_token_is_no_infinity_in_json(server_of):
     with server_of(Letters(value=-math.inf)) as server:
         (choice,) = server.complete(prompt="ab", max_tokens=0, echo=True, logprobs=0)["choices"]
     assert choice["logprobs"]["token_logprobs"] == [None, -9999.0]
+
+
+def test_a_client_that_goes_away_is_not_written_for(server_of):
+    import socket
+
+    engine = Letters(seconds=30)
+    with server_of(engine, cancels=True) as server:
+        body = json.dumps({"prompt": "ab", "max_tokens": 3, "n": 2}).encode()
+        with socket.create_connection(server.address) as client:
+            client.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            server.until(lambda: engine.batches)
+        server.until(lambda: getattr(engine, "abandoned", None))
+    assert engine.batches == [2]
+    assert len(engine.abandoned) == 2
+
+
+def test_closing_ends_what_is_being_written(server_of):
+    engine = Letters(seconds=30)
+    with server_of(engine) as server, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.ask, "/v1/completions", {"prompt": "ab", "max_tokens": 3})
+        server.until(lambda: engine.batches)
+        server.wait(server.runner.shutdown())
+        assert waiting.result(30)[0] == 503
+    assert len(engine.abandoned) == 1
 
 
 def test_closing_answers_who_waits(server_of):

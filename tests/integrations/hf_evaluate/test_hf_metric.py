@@ -233,6 +233,14 @@ def test_no_such_script(script, tmp_path):
         EvaluateMetric(path="./exact/other.py", revision="v1").for_run(base=tmp_path, allow_code=True)
 
 
+def test_a_script_without_a_metric(tmp_path):
+    folder = tmp_path / "nothing"
+    folder.mkdir()
+    (folder / "nothing.py").write_text("def exact(answer, gold):\n    return answer == gold\n")
+    with pytest.raises(UsageError, match=r"holds no metric: a script needs a class that derives from evaluate\.Metric"):
+        loaded(folder)
+
+
 def test_the_hub_is_not_reached(tmp_path, monkeypatch):
     evaluate = import_evaluate(purpose="this test")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import pickle
+
 import pytest
 
 from evalharness.core.errors import UsageError
@@ -39,6 +42,38 @@ def test_options():
         module("bleu", tokenize="none such")
     with pytest.raises(UsageError, match="did you mean 'bleu'"):
         module("blue")
+
+
+def test_labels_may_be_numbers():
+    predictions, references = [0, 1, 1, 2], [0, 1, 0, 1]
+    texts = [str(number) for number in predictions]
+    made = module("f1_macro")
+    expected = score("f1_macro", texts, targets=[str(number) for number in references]).value
+    assert made.compute(predictions=predictions, references=references) == {"f1_macro": expected}
+    assert made.compute(predictions=texts, references=["0", "1", "0", "1"]) == {"f1_macro": expected}
+    made = module("accuracy")
+    made.add(prediction=1, reference=1)
+    made.add(prediction=0, reference=1)
+    assert made.compute() == {"accuracy": 0.5}
+    together = import_evaluate(purpose="this test").combine([module("accuracy"), module("f1_macro")])
+    assert together.compute(predictions=predictions, references=references)["f1_macro"] == expected
+
+
+def test_nothing_to_measure():
+    assert math.isnan(module("accuracy").compute(predictions=[], references=[])["accuracy"])
+    assert math.isnan(module("bleu").compute(predictions=[], references=[])["bleu"])
+
+
+def test_it_can_be_pickled():
+    made = pickle.loads(pickle.dumps(module("bleu", tokenize="char")))
+    assert made.compute(predictions=ANSWERS, references=GOLDS) == module("bleu", tokenize="char").compute(
+        predictions=ANSWERS, references=GOLDS
+    )
+
+
+def test_code_is_not_run_by_a_module():
+    with pytest.raises(UsageError, match="code_execution runs Python code"):
+        module("code_execution")
 
 
 @pytest.mark.parametrize("name", ["latency_p95_s", "word_perplexity", "error_rate", "output_chars"])
