@@ -20,6 +20,7 @@ from ..core.types import Kind, LogLikelihood, Request, Response, Sample
 from ..metrics.aggregations import Aggregation, UnfitItems, aggregation_of
 from ..metrics.interval import sample_values
 from ..metrics.lm_eval import LmEvalFigure
+from .lm_eval_asks import arguments_of, asks_of, kind_of
 from .lm_eval_files import LmEvalFiles, lines_of
 from .rows import SampleRow, ScoreTable, StatsTable
 
@@ -100,7 +101,7 @@ def read_task(files: LmEvalFiles, name: str, model: str) -> ForeignTask:
     output = str(config.get("output_type") or "generate_until")
     if output not in _KINDS:
         raise UsageError(f"{files.path}: the task {name!r} is of the kind {output!r}, which is not known here")
-    found = _read(files, name, output)
+    found = _read(files, name)
     version = str((files.body.get("versions") or {}).get(name))
     kind = [output, version, _plain(config.get("filter_list"))]
     task = ForeignTask(
@@ -122,7 +123,7 @@ def read_task(files: LmEvalFiles, name: str, model: str) -> ForeignTask:
     return task
 
 
-def _read(files: LmEvalFiles, name: str, output: str) -> _Read:
+def _read(files: LmEvalFiles, name: str) -> _Read:
     found = _Read()
     for line in lines_of(files, name):
         sample_id, filter_name = str(line["doc_id"]), str(line["filter"])
@@ -130,56 +131,26 @@ def _read(files: LmEvalFiles, name: str, output: str) -> _Read:
         # Every filter has a line of its own for the same document and the same answers.
         if sample_id not in found.digests:
             found.hashes.append([line["doc_hash"], line["target_hash"]])
-            found.n_requests += _note(found, line, sample_id, output)
+            found.n_requests += _note(found, line, sample_id)
         for metric in line["metrics"]:
             if metric in line:
                 found.items.setdefault((str(metric), filter_name), {})[sample_id] = line[metric]
     return found
 
 
-def _note(found: _Read, line: Mapping[str, Any], sample_id: str, output: str) -> int:
+def _note(found: _Read, line: Mapping[str, Any], sample_id: str) -> int:
     """Take up the requests of a document; returns how many there are."""
-    asks = _asks(line, output)
-    content = [[kind, prompt, continuations] for kind, prompt, continuations, _ in asks]
+    asks = asks_of(line)
+    content = [[ask.kind, ask.prompt, ask.continuations] for ask in asks]
     found.digests[sample_id] = digest([line["doc_hash"], line["target_hash"], content])
-    arguments = _arguments(line)
+    arguments = arguments_of(line)
     for argument in arguments:
-        scored = argument[1] if output in ("multiple_choice", "loglikelihood") else ""
+        scored = argument[1] if kind_of(argument) == "loglikelihood" else ""
         found.prompts.update(f"{digest([argument[0], scored])}\n".encode())
-    for *_, generation in asks:
-        if generation:
-            found.generations[digest(generation)] = generation
+    for ask in asks:
+        if ask.generation:
+            found.generations[digest(ask.generation)] = ask.generation
     return len(asks)
-
-
-def _arguments(line: Mapping[str, Any]) -> list[list[Any]]:
-    """The arguments of each request: `{"gen_args_0": {"arg_0": context, "arg_1": continuation or settings}}`."""
-    return [[argument[f"arg_{i}"] for i in range(len(argument))] for argument in line["arguments"].values()]
-
-
-def _asks(line: Mapping[str, Any], output: str) -> list[tuple[Kind, str, list[str], Mapping[str, Any]]]:
-    """What was asked: likelihoods after the same context are one question."""
-    asks: list[tuple[Kind, str, list[str], Mapping[str, Any]]] = []
-    together: dict[str, list[str]] = {}
-    for argument in _arguments(line):
-        context = str(argument[0])
-        if output == "generate_until":
-            asks.append(("generate", context, [], _generation(argument[1])))
-        elif output == "loglikelihood_rolling":
-            asks.append(("loglikelihood_rolling", context, [], {}))
-        else:
-            together.setdefault(context, []).append(str(argument[1]))
-    return [*asks, *(("loglikelihood", context, continuations, {}) for context, continuations in together.items())]
-
-
-def _generation(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    from ..integrations.lm_eval.generation import generation_of
-
-    try:
-        return generation_of(settings)
-    except UsageError:
-        # What our engine does not do is compared as lm-eval wrote it.
-        return {"lm_eval": dict(settings)}
 
 
 def _plain(value: Any) -> Any:
@@ -279,31 +250,29 @@ def sample_rows(files: LmEvalFiles, task: ForeignTask) -> Iterator[SampleRow]:
 
 
 def _sample(line: Mapping[str, Any], task: ForeignTask, own: str, output: str) -> Iterator[SampleRow]:
-    asks = _asks(line, output)
-    choices = tuple(asks[0][2]) if output == "multiple_choice" and len(asks) == 1 else ()
+    asks = asks_of(line)
+    first = asks[0]
+    choices = tuple(first.continuations) if output == "multiple_choice" and len(asks) == 1 else ()
     target = str(line.get("target"))
     sample = Sample(
         id=str(line["doc_id"]),
         digest=own,
-        prompt=asks[0][1],
-        references=(target,) if asks[0][0] == "generate" else (),
+        prompt=first.prompt,
+        references=(target,) if first.kind == "generate" else (),
         choices=choices,
-        target=_target(target, choices) if asks[0][0] == "loglikelihood" else None,
+        target=_target(target, choices) if first.kind == "loglikelihood" else None,
         fields={name: line[name] for name in ("doc_id", "doc_hash", "prompt_hash", "target_hash")},
     )
     answers = line["resps"]
-    place = 0
-    for repeat, (kind, prompt, continuations, _) in enumerate(asks):
-        size = len(continuations) or 1
+    for repeat, ask in enumerate(asks):
         key = digest([task.model, own, repeat])
         yield SampleRow(
             task=task.name,
             model=task.model,
             sample=sample,
-            request=Request(key, task.model, kind, sample.id, prompt, tuple(continuations), repeat=repeat),
-            response=_response(key, kind, answers[place : place + size], line, choices),
+            request=Request(key, task.model, ask.kind, sample.id, ask.prompt, tuple(ask.continuations), repeat=repeat),
+            response=_response(key, ask.kind, [answers[place] for place in ask.places], line, choices),
         )
-        place += size
 
 
 def _target(target: str, choices: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from evalharness.core.errors import EvalHarnessError, RunError, UsageError
@@ -91,9 +92,14 @@ def _argv(arguments: Sequence[str]) -> Iterator[None]:
 def _settings(parsed: Namespace) -> dict[str, Any]:
     """What the YAML file of `--config` says, under what the command line says."""
     from lm_eval.config.evaluate_config import EvaluatorConfig
+    from lm_eval.utils import simple_parse_args_string
 
     file = EvaluatorConfig.load_yaml_config(parsed.config) if parsed.config else {}
-    return {**file, **{name: value for name, value in vars(parsed).items() if value is not None}}
+    found = {**file, **{name: value for name, value in vars(parsed).items() if value is not None}}
+    # A file may write them as the command line does: pretrained=PATH,dtype=float32.
+    if isinstance(found.get("model_args"), str):
+        found["model_args"] = simple_parse_args_string(found["model_args"])
+    return found
 
 
 def _check_model(name: str) -> None:
@@ -207,7 +213,18 @@ def _explained() -> Iterator[None]:
             raise RunError(f"lm-eval cannot read the data of a task: {_line(error)}") from error
         if isinstance(error, ValueError | KeyError | FileNotFoundError | TypeError | NotImplementedError):
             raise UsageError(f"lm-eval refuses this: {_line(error)}") from error
-        raise
+        if not _by_lm_eval(error):
+            raise
+        if isinstance(error, AssertionError | ImportError):
+            # It asserts what it is given, and what a task or a logger needs may not be installed.
+            raise UsageError(f"lm-eval refuses this: {_line(error)}") from error
+        raise RunError(f"lm-eval fails: {_line(error)}; with EVALHARNESS_DEBUG=1 it says where") from error
+
+
+def _by_lm_eval(error: BaseException) -> bool:
+    """Whether lm-eval or one of its tasks failed: of its code and ours, its own is nearest to the fault."""
+    rooms = (str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__))
+    return [room for room in rooms if room in ("lm_eval", "evalharness")][-1:] == ["lm_eval"]
 
 
 def _line(error: BaseException) -> str:

@@ -238,7 +238,9 @@ class EvalHarnessLM(LM):  # type: ignore[misc]
         )
         # Two copies of the weights may not fit.
         self._engine.close()
-        theirs = HFLM(**self._options.given)
+        # lm-eval's own command line names the first GPU where nobody names a device: without one it means the best that
+        # there is, where the default of its class means a GPU alone.
+        theirs = HFLM(**{**self._options.given, "device": self._options.given.get("device") or "cuda:0"})
         theirs.set_cache_hook(self.cache_hook)
         answers: list[str] = theirs.generate_until(requests)
         return answers

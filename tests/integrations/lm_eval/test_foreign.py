@@ -10,7 +10,16 @@ from evalharness.compare.records import compare_records
 from evalharness.core.errors import NotComparableError, UsageError
 from evalharness.record.foreign import open_record
 
-SAMPLED = ("mini_choice", "mini_binary", "mini_mutual", "mini_generate", "mini_overlap", "mini_rolling", "mini_last")
+SAMPLED = (
+    "mini_choice",
+    "mini_binary",
+    "mini_mutual",
+    "mini_generate",
+    "mini_overlap",
+    "mini_rolling",
+    "mini_last",
+    "mini_class",
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +92,24 @@ def test_the_samples_hold_what_was_asked_and_answered(all_tasks):
     assert next(record.iter_samples(task="mini_generate")).response.text
 
 
-@pytest.mark.parametrize("task", ["mini_choice", "mini_binary", "mini_last", "mini_generate", "mini_overlap"])
+def test_a_document_asked_in_several_ways_has_each_answer_at_its_question(all_tasks):
+    lines = [json.loads(line) for line in next(all_tasks.parent.glob("samples_mini_class_*")).read_text().splitlines()]
+    record = open_record(all_tasks)
+    rows = {(row.sample.id, row.request.repeat): row for row in record.iter_samples(task="mini_class")}
+    assert len(rows) == 3 * len(lines)
+    for line in lines:
+        # lm-eval asks for a text, then for three likelihoods: the first and the last of them after the question.
+        (text,), ((known, _),), ((alone, _),), ((answer, _),) = line["resps"]
+        asked = [rows[str(line["doc_id"]), place] for place in range(3)]
+        assert [row.request.kind for row in asked] == ["generate", "loglikelihood", "loglikelihood"]
+        assert asked[0].response.text == text
+        assert [x.total for x in asked[1].response.loglikelihoods] == [float(known), float(answer)]
+        assert [x.total for x in asked[2].response.loglikelihoods] == [float(alone)]
+
+
+@pytest.mark.parametrize(
+    "task", ["mini_choice", "mini_binary", "mini_last", "mini_generate", "mini_overlap", "mini_class"]
+)
 def test_it_is_the_same_to_pair_as_a_run_of_ours(run, all_tasks, task):
     ours = run({"id": task, "lm_eval": task})
     theirs = open_record(all_tasks)

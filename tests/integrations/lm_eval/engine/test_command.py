@@ -92,6 +92,22 @@ def test_chat_turns_and_settings_of_generation(command: list[str], capsys: pytes
     assert "gen_kwargs: ({'max_gen_toks': 3})" in capsys.readouterr().out
 
 
+def test_a_file_may_hold_the_arguments_and_beams_are_lm_evals_on_any_device(
+    checkpoint: Any, write_tasks: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {
+        "model_args": f"pretrained={checkpoint('llama')},dtype=float32",
+        "tasks": "generate",
+        "include_path": str(write_tasks(tmp_path / "tasks")),
+        "limit": 2,
+        # No device is named: the model of lm-eval that makes these answers must find one, too.
+        "gen_kwargs": "num_beams=2,max_gen_toks=3",
+    }
+    (tmp_path / "lm_eval.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    assert main(["lm-eval", "run", "--config", str(tmp_path / "lm_eval.yaml")]) == 0
+    assert "gen_kwargs: ({'num_beams': 2, 'max_gen_toks': 3})" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -108,6 +124,7 @@ def test_chat_turns_and_settings_of_generation(command: list[str], capsys: pytes
         (["--tasks", "choice", "--fewshot_as_multiturn"], "apply_chat_template"),
         (["--tasks", "choice", "--model_args", "pretraned=x"], "unknown argument 'pretraned'; did you mean"),
         (["--tasks", "choice", "--model_args", "pretrained=./nowhere"], "model folder './nowhere' does not exist"),
+        (["--tasks", "choice", "--samples", '{"choice": [9999]}'], "lm-eval refuses this: AssertionError: Elements of"),
         (["--tasks", "choice", "--lmit", "3"], "unrecognized arguments: --lmit"),
         (["--tasks", "choice", "--num_fewshot", "x"], "invalid int value: 'x'"),
     ],
@@ -137,6 +154,35 @@ def test_data_that_cannot_be_had_exits_3(
     assert "Traceback" not in err
     assert "data.jsonl" in err
     assert code in (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "message"),
+    [
+        ("import no_such_package", 2, "lm-eval refuses this: ModuleNotFoundError: No module named 'no_such_package'"),
+        ("undefined", 3, "lm-eval fails: NameError: name 'undefined' is not defined; with EVALHARNESS_DEBUG=1"),
+    ],
+)
+def test_a_fault_of_a_tasks_own_code_is_not_ours(
+    fault: str, code: int, message: str, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tasks"
+    (folder / "faulty.py").write_text(f"def question(doc):\n    {fault}\n", encoding="utf-8")
+    task = "include: choice.yaml\ntask: faulty\ndoc_to_text: !function faulty.question\n"
+    (folder / "faulty.yaml").write_text(task, encoding="utf-8")
+    assert main(["lm-eval", *command, "--tasks", "faulty", "--limit", "1"]) == code
+    err = capsys.readouterr().err
+    assert message in err
+    assert "fault of evalharness" not in err
+
+
+def test_a_fault_of_ours_is_ours() -> None:
+    from evalharness.integrations.lm_eval.command import _explained
+    from evalharness.integrations.lm_eval.groups import group_figures
+
+    group: Any = None
+    with pytest.raises(AttributeError), _explained():
+        next(iter(group_figures(group, {})))
 
 
 def test_lm_eval_is_as_it_was_afterwards(command: list[str]) -> None:
