@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from evalharness.compare.paired import paired_change
+from evalharness.compare.compression import _gains
+from evalharness.compare.paired import Change, paired_change
 from evalharness.compare.records import _towards_best
 from evalharness.compare.significance import significance
 from evalharness.core.registry import registry
@@ -79,3 +83,24 @@ def test_the_test_of_a_share_goes_by_direction() -> None:
     assert (change.n_better, change.n_worse) == (0, 0)
     assert significance(metric, after, before, change).p_value == pytest.approx(mcnemar(30, 5).p_value)
     assert (change.low, change.high) == pytest.approx(tango(5, 30, 100, confidence=0.95))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "low", "high", "ends"),
+    [
+        (0.3, -0.1, 0.05, (-0.05, 0.1)),  # stays on its side
+        (0.3, -0.9, -0.1, (-0.3, 0.3)),  # from 0.2 through none to −0.6
+        (-0.2, -0.1, 0.3, (-0.1, 0.2)),
+    ],
+)
+def test_what_a_compressed_model_has_kept_of_a_bias_score(baseline, low, high, ends) -> None:
+    figure = SimpleNamespace(best=0.0, baseline=baseline, low=low, high=high, higher_is_better=False)
+    assert _gains(figure) == pytest.approx(ends)
+    plain = SimpleNamespace(best=None, baseline=baseline, low=low, high=high, higher_is_better=False)
+    assert _gains(plain) == (-high, -low)
+
+
+def test_a_disparity_that_has_no_interval_has_no_p() -> None:
+    metric = SimpleNamespace(disparity=lambda *_: None)
+    nothing = Change(0.1, math.nan, math.nan, "too few: 3 samples of lang=de")
+    assert math.isnan(significance(metric, np.ones((9, 2)), np.zeros((9, 2)), nothing).p_value)

@@ -89,6 +89,15 @@ def test_missing_samples_are_taken_at_the_worst_on_either_side():
     assert worst <= -20 / 440  # the forty that lack now may lie on one side
 
 
+def test_missing_samples_across_the_middle_are_taken_at_the_worst_and_the_best():
+    # The baseline is 0.8 throughout. Of the forty that lack now all may be 0, or all 1: 80/440 to 120/440.
+    both = PairedRows(share(400, 80, first=320), share(400, 320), (None,) * 400, share(0, 0), share(40, 32))
+    low, high = bounded_paired(CROWS, both, 0).bounds(0.05)
+    assert low < 0.3 - (0.5 - 80 / 440)
+    assert high > 0.3 - (0.5 - 120 / 440)
+    assert -0.12 < low < high < 0.18
+
+
 def test_identical_pairs_tell_little_and_nothing_tells_nothing():
     same = paired_evidence(CROWS, share(20, 10), share(20, 10))
     assert same.p_value(-0.01, "at_least") > 0.05
