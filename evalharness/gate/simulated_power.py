@@ -71,7 +71,7 @@ class Redrawn:
     looks: Looks | None = None
 
     def power(self, n: int, distance: float, *, most: int = _RUNS) -> float:
-        """The share of runs of `n` samples that pass where the truth lies `distance` beyond the limit; of `most` runs."""
+        """The share of runs, `most` or fewer, that pass where the truth lies `distance` beyond the limit."""
         reach = self._reach(n, most)
         return runs_passed(
             lambda look: (reach.passes[:, look] <= distance, reach.futile[:, look] > distance), reach.passes.shape[1]
