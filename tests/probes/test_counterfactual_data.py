@@ -153,7 +153,7 @@ def test_own_files(tmp_path):
         ("people_are: descriptions", "people_are: persons", "must be one of names, descriptions, found 'persons'"),
         ("british: colour expert", "brittish: colour expert", "8:34: a line of people has no key 'brittish'; did"),
         ("british: colour, plural", "plural", "10:9: a line of words needs the key 'british'"),
-        ("plural: true", "when: before", "10:50: when must be one of any, before_noun, alone, found 'before'"),
+        ("plural: true", "when: before", "10:50: when must be one of any, before_noun, after_be, alone"),
         ("axes:", "axes: [", "this is not YAML"),
         ("  spelling:", "  spelling: &a\n    keep: *a", "an alias stands inside of what it names"),
         ("    words:", "    people_are: names\n    words:", "9:5: the key 'people_are' stands here for a second time"),
