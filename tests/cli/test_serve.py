@@ -92,7 +92,10 @@ def test_a_port_that_is_in_use(folder, capsys):
 def test_only_causal_models_are_served(tmp_path, capsys):
     folder = tmp_path / "translator"
     folder.mkdir()
-    (folder / "config.json").write_text('{"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}')
+    (folder / "config.json").write_text(
+        '{"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": true}'
+    )
+    (folder / "model.safetensors").write_bytes(b"")
     assert main(["serve", str(folder)]) == 2
     error = capsys.readouterr().err
     assert "T5ForConditionalGeneration, which hf-causal cannot run; only causal language models can be served" in error

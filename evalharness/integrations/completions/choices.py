@@ -65,13 +65,11 @@ class Choices:
         self._model = model
         self._new_seed = new_seed
         self._count = itertools.count(1)
-        self._in_flight: set[str] = set()
         self._scores: Batcher[Wanted, Scores | str] = Batcher(engine.score)
         self._texts: Batcher[Request, Response] = Batcher(engine.generate)
 
     async def close(self) -> None:
-        """Cancel who still waits, and end what is being written."""
-        self._engine.abandon(self._in_flight)
+        """Cancel who still waits, which ends what is being written."""
         await self._scores.close()
         await self._texts.close()
 
@@ -221,16 +219,12 @@ class Choices:
             Request(f"{key}-{repeat}", self._model, "generate", key, prompt, sampling=sampling, repeat=repeat)
             for repeat in range(common.n)
         ]
-        keys = {request.key for request in requests}
-        self._in_flight |= keys
         try:
             responses = await self._texts.submit(requests)
         except asyncio.CancelledError:
             # The client has gone, or the server ends.
-            self._engine.abandon(keys)
+            self._engine.abandon({request.key for request in requests})
             raise
-        finally:
-            self._in_flight -= keys
         for response in responses:
             if response.status == "error":
                 raise ApiError(f"the model failed: {response.error}", status=500)
