@@ -36,13 +36,18 @@ def generation_of(settings: Mapping[str, Any]) -> dict[str, Json]:
     given = dict(settings)
     until = given.pop("until", None)
     stop = [until] if isinstance(until, str) else list(until or ())
+    if "" in stop:
+        raise UsageError(
+            "generation_kwargs has an empty text in until, which lm-eval finds after the first token of every answer; "
+            "remove it from the task, or write max_gen_toks: 1"
+        )
     lengths = [given.pop(name, None) for name in _LENGTHS]
     do_sample = given.pop("do_sample", None)
     temperature = given.pop("temperature", None)
     found: dict[str, Json] = {
         "max_tokens": int(next((n for n in lengths if n is not None), _DEFAULT_LENGTH)),
         "temperature": _temperature(do_sample, temperature),
-        "stop": [text for text in stop if text],
+        "stop": stop,
     }
     for name in ("top_p", "top_k"):
         value = given.pop(name, None)

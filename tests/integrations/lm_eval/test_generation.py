@@ -13,7 +13,7 @@ GREEDY = {"max_tokens": 256, "temperature": 0.0, "stop": []}
     [
         ({}, GREEDY),
         ({"until": "\n"}, {**GREEDY, "stop": ["\n"]}),
-        ({"until": ["</s>", ""], "do_sample": False, "temperature": 0.9}, {**GREEDY, "stop": ["</s>"]}),
+        ({"until": ["</s>"], "do_sample": False, "temperature": 0.9}, {**GREEDY, "stop": ["</s>"]}),
         ({"temperature": 0.7}, {**GREEDY, "temperature": 0.7}),
         (
             {"do_sample": True, "temperature": "0.5", "top_p": 0.9, "top_k": 40},
@@ -37,6 +37,12 @@ def test_settings(given, found):
 def test_what_has_no_counterpart_is_refused():
     with pytest.raises(UsageError, match=r"num_beams: 4, penalty_alpha: 0\.6"):
         generation_of({"num_beams": 4, "penalty_alpha": 0.6})
+
+
+def test_an_empty_stop_text_is_not_passed_over():
+    # lm-eval ends each answer after one token there; left out, answers would go on to their full length.
+    with pytest.raises(UsageError, match="an empty text in until"):
+        generation_of({"until": ["</s>", ""]})
 
 
 def test_it_agrees_with_lm_eval():
