@@ -137,6 +137,8 @@ class HfSeq2Seq(HfModel):
 
     backend: ClassVar[Backend] = "hf-seq2seq"
     capabilities: frozenset[Kind] = frozenset({"generate", "loglikelihood"})
+    scorer: Any = None
+    generator: Any = None
 
     def prepare(self, loaded: Loaded) -> None:
         super().prepare(loaded)
@@ -146,11 +148,11 @@ class HfSeq2Seq(HfModel):
 
         model, device = loaded.model, loaded.device
         self._begin = _decoder_begin(model, self.tokens)
-        self.scorer: Any = EncoderDecoderScorer(model, pad=self.tokens.pad, device=device)
+        self.scorer = EncoderDecoderScorer(model, pad=self.tokens.pad, device=device)
         self.batches = row_batches(
             self.scorer, model=model, probes=lambda: encoder_decoder_probes(model, self.tokens, begin=self._begin)
         )
-        self.generator: Any = Generator(model, self.tokens, device=device, encoder_decoder=True)
+        self.generator = Generator(model, self.tokens, device=device, encoder_decoder=True)
 
     def forget(self) -> None:
         super().forget()
