@@ -204,6 +204,7 @@ POCOCK: dict[str, Any] = {"looks": 3, "spending": "pocock"}
 
 def worlds() -> Iterator[World]:
     """All of them, the same at every call."""
+    rule: dict[str, Any]
     for p, limit, n in ((0.6, 0.5, 60), (0.9, 0.8, 60), (0.97, 0.9, 60), (0.99, 0.95, 200), (0.93, 0.9, 700)):
         yield World(f"share {p:g}, at least {limit:g}", "exact_match", {"at_least": limit}, n, partial(share, p=p), p)
     yield World("share 0.02, at most 0.05", "exact_match", {"at_most": 0.05}, 300, partial(share, p=0.02), 0.02)
@@ -374,7 +375,7 @@ def spread_of_world(world: World, rule: Rule, found: Any) -> Spread:
         return Spread(variance, "", True, world.truth, clustered=drawn.cluster > 0, pool=pool)
     before = float(found.finalize(drawn.baseline.sum(axis=0)[None])[0])
     differ = float((drawn.current != drawn.baseline).any(axis=1).mean())
-    if world.draw.func is pairs if isinstance(world.draw, partial) else False:
+    if isinstance(world.draw, partial) and world.draw.func is pairs:
         differ = world.draw.keywords["differ"]
     clustered = drawn.cluster > 0
     return Spread(variance, "", True, 0.0, before, clustered=clustered, discordance=differ, pool=pool)
@@ -407,7 +408,7 @@ def tested(world: World, rule: Rule, found: Any, drawn: Drawn, end: int) -> Look
     key: tuple[Any, ...] | None = None
     if world.metric == "exact_match" and not drawn.cluster and world.draw is not repeated:
         a = current[:, 1]
-        counts = (
+        counts: tuple[Any, ...] = (
             (a.sum(),) if before is None else ((a > before[:, 1]).sum(), (a < before[:, 1]).sum(), before[:, 1].sum())
         )
         if rule.kind != "max_relative_drop":

@@ -120,7 +120,8 @@ def test_repeats_help_where_answers_to_one_sample_differ(folder, capsys):
     # Between samples there is no variance: their means differ as repeats do, so that repeats alone would do.
     variance = 0.2 * 0.8 / 9 * 100 / 99
     needed = (1.6449 + 0.8416) ** 2 * variance / (rule["distance"]) ** 2
-    assert rule["samples_needed"] == pytest.approx(needed, abs=1)
+    # The gate asks a little more of skewed values than the normal formula says.
+    assert needed < rule["samples_needed"] < 1.1 * needed
     left = 0.2 * (2 / 9) * 1.5 / 3 - variance * (1 - 100 / rule["samples_needed"])
     assert rule["repeats_needed"] == math.ceil(0.2 * (2 / 9) * 1.5 / left)
     assert main(["plan", "suite.yaml"]) == 0
