@@ -23,7 +23,7 @@ from .spec import Backend, HfSpec
 __all__ = ["chat_template_digest", "describe", "package_versions", "read_config"]
 
 # Raised whenever this room's code changes what comes out for the same checkpoint and request.
-IMPLEMENTATION = 1
+IMPLEMENTATION = 2
 
 
 def package_versions(name: str, *, adapter: bool) -> dict[str, Json]:
