@@ -116,7 +116,7 @@ def test_equivalence_and_a_relative_drop_are_planned_as_the_gate_asks():
     assert drop == pytest.approx(once, abs=0.06)
     for kind, seen in (({"equivalent": {"margin": 0.03}}, both), ({"max_relative_drop": 0.05}, drop)):
         asked, held = rule(**kind), 0
-        question = question_of(asked)
+        question = question_of(asked, ExactMatch())
         for _ in range(600):
             drawn = rng.integers(0, 3_000, 80)
             relative = asked.number if asked.kind == "max_relative_drop" else 0.0
@@ -133,7 +133,7 @@ def test_a_run_that_stops_passes_as_often_as_is_promised(futility):
     test = RuleTest(0.05, 1, stop)
     promised = PairsPower(differ, test.level, looks=test.looks).power(n, margin)
     asked, seen = rule(non_inferior={"margin": margin}), {}
-    question, fractions = question_of(asked), tuple((i + 1) / 3 for i in range(3))
+    question, fractions = question_of(asked, ExactMatch()), tuple((i + 1) / 3 for i in range(3))
 
     def tested(gains, losses, m):
         if (gains, losses, m) not in seen:
@@ -182,7 +182,10 @@ def test_a_rule_that_looks_improve_on_is_planned_with_the_gain_it_detects():
         current, baseline = np.zeros(300), np.zeros(300)
         current[:better], baseline[better : better + worse] = 1, 1
         held.append(
-            question_of(rule(superior=True)).holds(paired_evidence(ExactMatch(), rows(current), rows(baseline))) <= 0.05
+            question_of(rule(superior=True), ExactMatch()).holds(
+                paired_evidence(ExactMatch(), rows(current), rows(baseline))
+            )
+            <= 0.05
         )
     assert np.mean(held) == pytest.approx(0.8, abs=0.07)
     assert math.isclose(PairsPower(0.1, 0.05).power(300, 1.0), 1.0, abs_tol=1e-4)
