@@ -422,7 +422,7 @@ def tested(world: World, rule: Rule, found: Any, drawn: Drawn, end: int) -> Look
         question = Question(((rule.number, "at_least" if rule.kind == "at_least" else "at_most"),))
         evidence = absolute_evidence(found, current, clusters=names)
     else:
-        question = question_of(rule, higher_is_better=found.higher_is_better)
+        question = question_of(rule, found)
         relative = rule.number if rule.kind == "max_relative_drop" else 0.0
         evidence = paired_evidence(found, current, before, clusters=names, relative=relative)
     result = LookedRule(question.holds(evidence), question.is_violated(evidence))

@@ -23,7 +23,7 @@ def test_every_report_has_a_section_by_question(write: Any) -> None:
     assert "<bdi>biased</bdi></span>" in section
     assert "no effect: 0 ± 0.05" in section
     assert "fewer than 30 samples" in section
-    assert "<bdi>who=she</bdi>" in section
+    assert "who=<wbr>she</bdi>" in section
     text = render_markdown(record)
     assert text.index("## Probes") < text.index("### gender") < text.index("## Results")
     assert "| **biased** |" in text
