@@ -32,7 +32,7 @@ __all__ = ["Pool", "Redrawn", "can_be_redrawn"]
 
 # Of so many independent units the mean is normal enough, and more are what these are by the square root.
 _MOST_UNITS = 1_000
-_RUNS, _WORK, _FEWEST_RUNS = 1_000, 200_000, 300
+_RUNS, _WORK, _FEWEST_RUNS = 2_000, 2_000_000, 300
 # A power is known to a point or so.
 _NOISE, _STEPS = 0.015, 25
 
