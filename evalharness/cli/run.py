@@ -11,7 +11,6 @@ import contextlib
 import gc
 import importlib
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +31,6 @@ __all__ = ["add_arguments", "add_output_arguments", "add_plan_arguments", "add_s
 
 # From here on a look for garbage, some 50 ms, is worth the memory.
 _MANY_SAMPLES = 20_000
-# From here on a run can spare the half second that what draws charts needs to start.
-_LONG_RUN_S = 3.0
 
 
 def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
@@ -143,11 +140,6 @@ def _load_what_follows() -> None:
         for module in ("pyarrow.parquet", "evalharness.report.terminal", "rich.console", "rich.table"):
             importlib.import_module(module)
         load_template()
-        # A run that is over by now may draw no chart at all, and would wait for nothing.
-        time.sleep(_LONG_RUN_S)
-        from evalharness.report.charts import warm_up
-
-        warm_up()
 
 
 def conclude(record: Record, args: argparse.Namespace) -> int:
