@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..core.errors import DataError, Place, Problem
+from ..core.unpacked import open_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Dialect", "csv_batches", "dialect_of", "open_bytes"]
+__all__ = ["Dialect", "csv_batches", "dialect_of"]
 
 _SAMPLE: Final = 1 << 16
 _BLOCK: Final = 1 << 20
@@ -50,17 +50,6 @@ class Dialect(NamedTuple):
         if self.encoding != "utf-8":
             told.append(f"in {_NAMES.get(self.encoding, self.encoding.upper())}")
         return f"{file} is read as CSV {', '.join(told)}" if told else ""
-
-
-def open_bytes(file: Path) -> IO[bytes]:
-    """The content of `file`, unpacked if it is packed by gzip, whatever its name."""
-    handle = file.open("rb")
-    packed = handle.read(2) == b"\x1f\x8b"
-    handle.seek(0)
-    if not packed:
-        return handle
-    handle.close()
-    return gzip.open(file, "rb")  # type: ignore[return-value]
 
 
 def dialect_of(file: Path) -> Dialect:

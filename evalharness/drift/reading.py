@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.drifting import ColumnKind
 from ..core.errors import DataError, Place, Problem, UsageError
+from ..core.unpacked import open_bytes
 from ..data.json_array import read_json
-from .delimited import csv_batches, dialect_of, open_bytes
+from .delimited import csv_batches, dialect_of
 from .mixed_lines import mixed_table
 from .table import Table
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, Final, TypeAlias
+from typing import IO, Final, TypeAlias
 
 from evalharness.core.errors import Place, UsageError
 from evalharness.core.types import Json
+from evalharness.core.unpacked import open_bytes
 
 from .refusal import Refusal, shown
 from .values import Record
 
-__all__ = ["Item", "find_files", "json_records", "kind_of", "open_bytes"]
+__all__ = ["Item", "find_files", "json_records", "kind_of"]
 
 Item: TypeAlias = Record | Refusal
 
@@ -67,33 +67,6 @@ def kind_of(file: Path) -> str:
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
     ending = suffixes[-1] if suffixes else ""
     return "parquet" if ending in _PARQUET else "protobuf" if ending in _PROTOBUF else "json"
-
-
-def open_bytes(file: Path) -> IO[bytes]:
-    """The content of `file`, unpacked if it was packed by gzip, whatever its name."""
-    handle = file.open("rb")
-    packed = handle.read(2) == b"\x1f\x8b"
-    handle.seek(0)
-    if not packed:
-        return handle
-    # Closing the wrapper closes the file; it satisfies the reading half of IO[bytes], which is all that is used.
-    return io.BufferedReader(_Owning(handle))
-
-
-class _Owning(gzip.GzipFile):
-    def __init__(self, handle: IO[bytes]) -> None:
-        super().__init__(fileobj=handle, mode="rb")
-        self._handle = handle
-
-    def readinto(self, buffer: Any) -> int:
-        # To fill the whole buffer is to lose what stands before the place where a file is cut.
-        return super().readinto1(buffer)
-
-    def close(self) -> None:
-        try:
-            super().close()
-        finally:
-            self._handle.close()
 
 
 def json_records(file: Path, *, max_bytes: int, torn: bool = False) -> Iterator[tuple[Place, Item]]:

@@ -15,8 +15,8 @@ from typing import IO, Any, Final
 
 from evalharness.core.errors import MissingExtraError, Place, UsageError
 from evalharness.core.types import Json
+from evalharness.core.unpacked import open_bytes
 
-from .files import open_bytes
 from .refusal import Refusal, shown
 from .span import Span, SpanEvent
 
