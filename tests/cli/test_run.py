@@ -209,3 +209,15 @@ def test_an_interrupted_run_keeps_its_answers_and_continues(folder):
     assert execution["n_asked"] == len(asked) - before
     assert len(asked) - len(set(asked)) <= 2
     assert os.path.exists("reports/responses.sqlite3")
+
+
+def test_what_draws_charts_does_not_start_beside_a_model():
+    """It takes 63 MB, which a run has when the model is gone."""
+    code = (
+        "import sys, threading\n"
+        "from evalharness.cli.run import _load_what_follows\n"
+        "_load_what_follows()\n"
+        "print('vl_convert' in sys.modules, 'evalharness.report.html' in sys.modules, threading.active_count())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "1"]

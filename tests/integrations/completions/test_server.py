@@ -541,3 +541,12 @@ def test_closing_answers_who_waits(server_of):
         status, answer = waiting.result(10)
     assert status == 503
     assert "shutting down" in answer["error"]["message"]
+
+
+def test_what_is_read_only_may_be_longer_by_the_token_that_nobody_follows(server):
+    """The engine holds 12 tokens: of 13 it reads 12 and scores the last."""
+    asked = {"max_tokens": 0, "echo": True, "logprobs": 1}
+    (choice,) = server.complete(prompt="abcdefghijklm", **asked)["choices"]
+    assert len(choice["logprobs"]["tokens"]) == 13
+    status, answer = server.ask("/v1/completions", {"prompt": "abcdefghijklmn", **asked})
+    assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")

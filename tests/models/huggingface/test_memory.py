@@ -225,3 +225,18 @@ def test_a_position_that_the_model_has_not_is_explained(
     long, short = ask(model, requests)
     assert "max_length no more than its positions" in long.error
     assert short.status == "ok"
+
+
+def test_texts_that_are_made_together_hold_a_third_of_what_the_weights_take(
+    build: Any, checkpoints: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    from evalharness.models.huggingface import base
+
+    monkeypatch.setattr(base, "_sizes", lambda model: (0, 300 * 2**20))
+    monkeypatch.setattr(base, "_bytes_per_token", lambda model: 2**20)
+    monkeypatch.setattr(base, "free_bytes", lambda device: 2**50)
+    model = build("hf-causal", checkpoints("llama", "causal"))
+    model._loaded_model = SimpleNamespace(model=None)
+    assert model.size("generate").tokens == 100
