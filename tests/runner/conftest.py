@@ -73,7 +73,8 @@ class FakeService:
         self.files: dict[str, bytes] = {}
         self.batches: list[dict[str, Any]] = []
         self.end_as: list[str] = []
-        self.lost: set[int] = set()
+        # The requests themselves: the id of one that is gone is soon another's.
+        self.lost: list[web.Request] = []
         self.said: Callable[[str], str] = lambda text: f"re: {text}"
         self.url = ""
         self.errors: dict[str, Any] = {"data": [{"code": "bad", "message": "no", "line": 1}]}
@@ -123,7 +124,7 @@ class FakeService:
         left = self.faults.get(call)
         found = left.pop(0) if left else None
         if found == "lost":
-            self.lost.add(id(request))
+            self.lost.append(request)
             return None
         if isinstance(found, int):
             wait = {"Retry-After": "0"} if found == 429 else {}
@@ -133,7 +134,7 @@ class FakeService:
     def reply(self, request: web.Request, content: Any) -> web.StreamResponse:
         from aiohttp import web
 
-        if id(request) in self.lost:
+        if request in self.lost:
             assert request.transport is not None
             request.transport.abort()
         return web.json_response(content)
