@@ -4,7 +4,8 @@
 |---|---|
 | clusters themselves (rows of a table) | permutation of whole clusters |
 | counts by random group of clusters (states) | normal deviations with the groups' covariance and its df |
-| independent rows, few of them | permutation: the multivariate hypergeometric law of the table |
+| independent rows, few of them, two levels | the hypergeometric law of all tables, exact |
+| independent rows, few of them, more levels | permutation: draws of the multivariate hypergeometric law |
 | independent rows, many of them | the limiting law of the statistic |
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from evalharness.stats.arrays import Floats, np
+from evalharness.stats.fisher import yes_law
 from evalharness.stats.group_spread import GroupSpread, group_spread, joint_df
 from evalharness.stats.monte_carlo import hypergeometric_tables, sequential_p
 from evalharness.stats.weighted_chi_square import shrunken_weights, weighted_chi_square_above
@@ -105,6 +107,8 @@ def evidence(
         least = float(pooled[pooled > 0].min()) * min(n, m) / (n + m)
     if limit is not None and (least >= expected or n + m > _MOST_ROWS):
         return Evidence(max(limit(), 1e-300), "limit")
+    if np.count_nonzero(pooled) == 2:
+        return _of_two_levels(x, pooled, statistic)
     # The smaller window is drawn, the larger is what is left.
     smaller = n <= m
     draw = hypergeometric_tables(pooled, round(min(n, m)), seed=seed)
@@ -115,6 +119,21 @@ def evidence(
 
     found = sequential_p(float(statistic(x, y)), drawn)
     return Evidence(found.p_value, "permutation, tail fitted" if found.fitted else "permutation")
+
+
+def _of_two_levels(x: Floats, pooled: Floats, statistic: Statistic) -> Evidence:
+    """The chance of all tables with these sums whose statistic is as large: what draws only come near to."""
+    one, other = np.flatnonzero(pooled)
+    n = round(float(x.sum()))
+    m = round(float(pooled.sum())) - n
+    j, logs = yes_law(n, m, round(float(pooled[one])), keep=round(float(x[one])))
+    tables = np.zeros((j.size, pooled.size))
+    tables[:, one], tables[:, other] = j, n - j
+    values = statistic(tables, pooled - tables)
+    observed = float(values[round(float(x[one])) - int(j[0])])
+    weights = np.exp(logs)
+    reached = values >= observed - 1e-9 * max(abs(observed), 1e-300)
+    return Evidence(max(min(float(weights[reached].sum() / weights.sum()), 1.0), 1e-300), "all tables, exact")
 
 
 def _cluster_permutation(units: tuple[Floats, Floats], statistic: Statistic, seed: int) -> Evidence:

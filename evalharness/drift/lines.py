@@ -35,7 +35,8 @@ def chosen_test(column: str, kind: ColumnKind, tests: Mapping[str, Json], *, yes
     test = make_test(name, options)
     if test.name == Rate.name and kind == "category" and not yes_or_no:
         raise UsageError(
-            f"the drift test rate is of yes and no, but column {column!r} has other values; choose chi_square"
+            f"the drift test rate is of true and false, or 0 and 1, but column {column!r} has other values; write them "
+            "so, or choose chi_square"
         )
     if kind not in test.kinds:
         raise UsageError(

@@ -7,7 +7,7 @@ import math
 from .arrays import Floats, np
 from .intervals import NO_INTERVAL, Interval, wilson
 
-__all__ = ["doubled_tails", "fisher_exact", "independent_newcombe"]
+__all__ = ["doubled_tails", "fisher_exact", "independent_newcombe", "yes_law"]
 
 # Beyond so many standard deviations of the mean there is nothing left of a hypergeometric distribution.
 _WIDE = 40.0
@@ -28,26 +28,34 @@ def fisher_exact(first_yes: int, first_n: int, second_yes: int, second_n: int, *
         raise ValueError(f"yes must lie between 0 and n; got {first_yes} of {first_n} and {second_yes} of {second_n}")
     if first_n == 0 or second_n == 0:
         return math.nan
-    total, yes = first_n + second_n, first_yes + second_yes
-    mean = first_n * yes / total
-    sd = math.sqrt(max(mean * (1 - yes / total) * second_n / max(total - 1, 1), 0.0))
-    reach = _WIDE * sd + _WIDE
-    low = max(0, yes - second_n, min(math.floor(mean - reach), first_yes))
-    high = min(first_n, yes, max(math.ceil(mean + reach), first_yes))
-    j = np.arange(low, high + 1, dtype=np.float64)
-    if low == high:
+    j, logs = yes_law(first_n, second_n, first_yes + second_yes, keep=first_yes)
+    if j.size == 1:
         return 1.0
-    mode = int(np.clip(math.floor((first_n + 1) * (yes + 1) / (total + 2)), low, high))
-    # From the ratio of neighbours outwards from the mode: logarithms of factorials lose the digits of large tables.
-    up = np.log((yes - j[:-1]) * (first_n - j[:-1]) / ((j[:-1] + 1) * (second_n - yes + j[:-1] + 1)))
-    logs = np.concatenate([[0.0], np.cumsum(up)])
-    logs -= logs[mode - low]
     weights = np.exp(logs)
-    observed = logs[first_yes - low]
+    observed = logs[first_yes - int(j[0])]
     extreme = float(weights[logs <= observed + 1e-7].sum())
     if mid:
         extreme -= 0.5 * math.exp(observed)
     return min(max(extreme / float(weights.sum()), 5e-324), 1.0)
+
+
+def yes_law(n: int, m: int, yes: int, *, keep: int) -> tuple[Floats, Floats]:
+    """(k,) how many of `yes` rows lie among the first n of n + m, and (k,) the logarithm of each chance, up to a term.
+
+    The hypergeometric law as far as forty standard deviations reach, and `keep`.
+    """
+    total = n + m
+    mean = n * yes / total
+    sd = math.sqrt(max(mean * (1 - yes / total) * m / max(total - 1, 1), 0.0))
+    reach = _WIDE * sd + _WIDE
+    low = max(0, yes - m, min(math.floor(mean - reach), keep))
+    high = min(n, yes, max(math.ceil(mean + reach), keep))
+    j = np.arange(low, high + 1, dtype=np.float64)
+    mode = int(np.clip(math.floor((n + 1) * (yes + 1) / (total + 2)), low, high))
+    # From the ratio of neighbours outwards from the mode: logarithms of factorials lose the digits of large tables.
+    up = np.log((yes - j[:-1]) * (n - j[:-1]) / ((j[:-1] + 1) * (m - yes + j[:-1] + 1)))
+    logs = np.concatenate([[0.0], np.cumsum(up)])
+    return j, logs - logs[mode - low]
 
 
 def doubled_tails(yes: int, n: int, m: int) -> Floats:

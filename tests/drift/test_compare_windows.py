@@ -215,7 +215,7 @@ def test_states_of_other_layouts_are_refused():
         ({"policy": Policy(tests={"model": "ks"})}, "is for numeric columns, but 'model' is category"),
         ({"policy": Policy(tests={"latency_s": {"ks": {"efect": 1}}})}, "did you mean 'effect'"),
         ({"policy": Policy(tests={"latency_s": 3})}, "must be a name"),
-        ({"policy": Policy(tests={"model": "rate"})}, "of yes and no, but column 'model' has other values"),
+        ({"policy": Policy(tests={"model": "rate"})}, "of true and false, or 0 and 1, but column 'model' has"),
         ({"columns": ["latncy_s"]}, "did you mean 'latency_s'"),
         ({"segments": ["lang"]}, "no column 'lang'"),
         ({"kinds": {"model": "numbers"}}, "cannot be of kind 'numbers'"),

@@ -19,15 +19,28 @@ def test_chi_square_is_scipys():
     assert found.detail["law"] == "limit"
 
 
-def test_small_counts_are_exact():
-    # Two levels: permutation is Fisher's test with Pearson's ordering.
-    x, y = np.array([9, 3]), np.array([2, 10])
+@pytest.mark.parametrize(
+    ("first", "n", "second", "m"), [(9, 12, 2, 12), (1, 40, 9, 15), (0, 200, 6, 200), (30, 30, 2, 3)]
+)
+def test_of_two_levels_all_tables_are_counted(first, n, second, m):
+    # Fisher's test with Pearson's ordering; a level that neither window has changes nothing.
+    x, y = np.array([first, 0, n - first]), np.array([second, 0, m - second])
     found = make_test("chi_square").compare(Counts(x), Counts(y), seed=0)
-    table = stats.hypergeom(24, 11, 12)
-    j = np.arange(12)
-    gap = np.abs(j - 12 * 11 / 24) >= abs(9 - 12 * 11 / 24) - 1e-9
-    p = [make_test("chi_square").compare(Counts(x), Counts(y), seed=seed).p_value for seed in range(40)]
-    assert np.mean(p) == pytest.approx(table.pmf(j[gap]).sum(), rel=0.15)
+    yes = first + second
+    j = np.arange(max(0, yes - m), min(n, yes) + 1)
+    gap = np.abs(j - n * yes / (n + m))
+    exact = stats.hypergeom(n + m, yes, n).pmf(j)[gap >= abs(first - n * yes / (n + m)) - 1e-9].sum()
+    assert found.p_value == pytest.approx(exact, rel=1e-9)
+    assert found.detail["law"] == "all tables, exact"
+    flipped = make_test("chi_square").compare(Counts(y), Counts(x), seed=1)
+    assert flipped.p_value == pytest.approx(exact, rel=1e-9)
+
+
+def test_of_three_levels_tables_are_drawn():
+    x, y = np.array([9, 3, 2]), np.array([2, 10, 3])
+    found = make_test("chi_square").compare(Counts(x), Counts(y), seed=0)
+    theirs = stats.chi2_contingency([x, y], correction=False, method=stats.PermutationMethod(rng=0)).pvalue
+    assert found.p_value == pytest.approx(theirs, abs=0.01)
     assert found.detail["law"] == "permutation"
 
 
