@@ -4,8 +4,8 @@
 |---|---|
 | clusters themselves (rows of a table) | permutation of whole clusters |
 | counts by random group of clusters (states) | normal deviations with the groups' covariance and its df |
-| independent rows, few of them, two levels | the hypergeometric law of all tables, exact |
-| independent rows, few of them, more levels | permutation: draws of the multivariate hypergeometric law |
+| independent rows in two levels, up to 1,000,000 | the hypergeometric law of all tables, exact |
+| independent rows, few of them | permutation: the multivariate hypergeometric law of the table |
 | independent rows, many of them | the limiting law of the statistic |
 """
 
@@ -27,6 +27,8 @@ Statistic = Callable[[Floats, Floats], Floats]
 
 # numpy draws hypergeometric tables below this many rows.
 _MOST_ROWS = 900_000_000
+# Of so many rows in two levels all tables are counted: forty standard deviations are 40,000 tables.
+_ALL_TABLES = 1_000_000
 # The smallest count that is expected in a bin of the smaller window, from which on limiting laws hold in the tail too.
 _EXPECTED = 50.0
 # A window without groups, whose rows are independent, has a covariance that is known.
@@ -105,10 +107,10 @@ def evidence(
     n, m = float(x.sum()), float(y.sum())
     if least is None:
         least = float(pooled[pooled > 0].min()) * min(n, m) / (n + m)
+    if np.count_nonzero(pooled) == 2 and n + m <= _ALL_TABLES:
+        return _of_two_levels(x, pooled, statistic)
     if limit is not None and (least >= expected or n + m > _MOST_ROWS):
         return Evidence(max(limit(), 1e-300), "limit")
-    if np.count_nonzero(pooled) == 2:
-        return _of_two_levels(x, pooled, statistic)
     # The smaller window is drawn, the larger is what is left.
     smaller = n <= m
     draw = hypergeometric_tables(pooled, round(min(n, m)), seed=seed)

@@ -168,9 +168,23 @@ def _finish_reason(span: Span) -> str:
     for event in span.events if value is None else ():
         if event.name == "gen_ai.choice":
             value = event.attributes.get("finish_reason")
+    if value in (None, []):
+        value = _said_with_the_answer(span)
     if isinstance(value, list):
         value = value[0] if value else None
     return word(value, key)
+
+
+def _said_with_the_answer(span: Span) -> Json:
+    """The finish reason of the first output message that has one: no content, and read where content is not kept."""
+    key = "gen_ai.output.messages"
+    for attributes in (span.attributes, *(event.attributes for event in span.events if event.name == DETAILS)):
+        # A text that the exporter cut is refused where content is wanted; of it nothing else is.
+        messages = _loose(attributes.get(key), key)
+        for message in messages if isinstance(messages, list) else ():
+            if isinstance(message, Mapping) and isinstance(message.get("finish_reason"), str):
+                return message["finish_reason"]
+    return None
 
 
 def _scores(span: Span) -> dict[str, float]:

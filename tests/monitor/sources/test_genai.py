@@ -172,6 +172,25 @@ def test_older_names_of_figures(one: Callable[..., Any]) -> None:
     assert response.attributes == {"provider": "openai"}
 
 
+@pytest.mark.parametrize("content", [True, False])
+def test_the_finish_reason_may_stand_with_the_answer_alone(one: Callable[..., Any], content: bool) -> None:
+    said = [
+        {"role": "assistant", "parts": [{"type": "text", "content": "Hel"}]},
+        {"role": "assistant", "parts": [{"type": "text", "content": "lo"}], "finish_reason": "length"},
+    ]
+    in_span = {"gen_ai.output.messages": json.dumps(said)}
+    event = [{"name": "gen_ai.client.inference.operation.details", "attributes": {"gen_ai.output.messages": said}}]
+    assert one(OLD | in_span, [], content=content).finish_reason == "length"
+    assert one(OLD, event, content=content).finish_reason == "length"
+    # What is said of the whole response counts first.
+    assert one(OLD | in_span | {"gen_ai.response.finish_reasons": ["stop"]}, content=content).finish_reason == "stop"
+
+
+def test_an_answer_that_was_cut_is_nothing_where_content_is_not_kept(one: Callable[..., Any]) -> None:
+    cut = {"gen_ai.output.messages": '[{"role": "assistant", "finish_reason": "st'}
+    assert one(OLD | cut, content=False).finish_reason in (None, "")
+
+
 def test_providers_that_were_renamed(one: Callable[..., Any]) -> None:
     response = one(OLD | {"gen_ai.system": "xai"}, attributes=["gen_ai.provider.name"])
     assert response.attributes == {"gen_ai.provider.name": "x_ai"}
