@@ -182,8 +182,9 @@ def _said_with_the_answer(span: Span) -> Json:
         # A text that the exporter cut is refused where content is wanted; of it nothing else is.
         messages = _loose(attributes.get(key), key)
         for message in messages if isinstance(messages, list) else ():
-            if isinstance(message, Mapping) and isinstance(message.get("finish_reason"), str):
-                return message["finish_reason"]
+            reason = message.get("finish_reason") if isinstance(message, Mapping) else None
+            if isinstance(reason, str):
+                return reason
     return None
 
 
