@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, Literal
 
 from evalharness.core.types import Response, Sample
 from evalharness.stats.arrays import NDArray, np
-from evalharness.stats.lcs import lcs_indices, lcs_length
+from evalharness.stats.lcs import lcs_length, lcs_union
 from evalharness.stats.ngrams import matched_ngrams
 
 from .base import MeanMetric, answer_text, golds, require
@@ -256,15 +257,13 @@ class RougeLsum(_Rouge):
         return [self.tokens(part) for part in parts if part]
 
     def _hits(self, answer: list[tuple[str, ...]], reference: list[tuple[str, ...]]) -> tuple[int, int, int]:
-        left_in_answer = Counter(word for sentence in answer for word in sentence)
-        left_in_reference = Counter(word for sentence in reference for word in sentence)
-        totals = left_in_answer.total(), left_in_reference.total()
+        # Of the reference no word can count too often: its hits are places in it.
+        left = Counter(chain.from_iterable(answer))
+        totals = left.total(), sum(map(len, reference))
         hits = 0
         for sentence in reference:
-            union = sorted(set().union(*(lcs_indices(sentence, other) for other in answer)))
-            for word in (sentence[i] for i in union):
-                if left_in_answer[word] > 0 and left_in_reference[word] > 0:
+            for word in [sentence[i] for i in lcs_union(sentence, answer)]:
+                if left[word] > 0:
                     hits += 1
-                    left_in_answer[word] -= 1
-                    left_in_reference[word] -= 1
+                    left[word] -= 1
         return hits, *totals

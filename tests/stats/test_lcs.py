@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.stats.lcs import lcs_indices, lcs_length
+from evalharness.stats.lcs import lcs_indices, lcs_length, lcs_union
 
 TOKENS = st.lists(st.sampled_from("abcd"), max_size=40)
 
@@ -36,6 +36,11 @@ def test_indices_are_a_common_subsequence_of_that_length(first, second):
     assert len(indices) == lcs_length(first, second)
     rest = iter(second)
     assert all(first[i] in rest for i in indices)
+
+
+@given(TOKENS, st.lists(TOKENS, max_size=4))
+def test_the_union_is_of_each_by_itself(first, others):
+    assert lcs_union(first, others) == sorted({i for other in others for i in lcs_indices(first, other)})
 
 
 def test_longer_than_a_machine_word():
