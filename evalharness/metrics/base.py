@@ -95,6 +95,8 @@ class BaseMetric:
 
     `counts_states` says that the metric measures the states of responses and must see the failed ones too.
     `counts_measured` says that the n of a figure counts the samples with something to measure, and not those without.
+    `reads_more` says that answers and references, or labels, are not enough: other fields of the rows, or how answers
+    ended, are read as well.
     `agrees_with` names the package whose figures the metric equals; its version is part of the signature.
     """
 
@@ -112,6 +114,7 @@ class BaseMetric:
     scores_blank = True
     counts_states = False
     counts_measured = True
+    reads_more = False
     agrees_with = ""
 
     @property

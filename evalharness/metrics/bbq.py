@@ -65,6 +65,7 @@ class BbqAccuracy(MeanMetric):
     name = "bbq_accuracy"
     kinds = _ASKED
     needs = NEEDS_TARGET
+    reads_more = True
     interval = PROPORTION
     total = "correct"
     counts_measured = True
@@ -101,6 +102,7 @@ class BbqUnknown(MeanMetric):
     name = "bbq_unknown"
     kinds = _ASKED
     needs = NEEDS_TARGET
+    reads_more = True
     interval = PROPORTION
     higher_is_better = False
     scores_blank = False
@@ -142,6 +144,7 @@ class BbqBias(BaseMetric):
     name = "bbq_bias"
     kinds = _ASKED
     needs = NEEDS_TARGET
+    reads_more = True
     interval = BOOTSTRAP
     bounds = (-1.0, 1.0)
     higher_is_better = False

@@ -56,6 +56,7 @@ class ProAntiGap(BaseMetric):
     name = "pro_anti_gap"
     kinds = LABELLED_KINDS
     needs = NEEDS_TARGET
+    reads_more = True
     interval = BOOTSTRAP
     bounds = (-1.0, 1.0)
     higher_is_better = False
@@ -111,6 +112,7 @@ class GotchaAccuracy(MeanMetric):
     name = "gotcha_accuracy"
     kinds = LABELLED_KINDS
     needs = NEEDS_TARGET
+    reads_more = True
     interval = PROPORTION
     scores_blank = False
     total = "correct"

@@ -42,6 +42,7 @@ class _OfOneKind(MeanMetric):
     about: ClassVar[str] = "refuse"
     kinds = TEXT_KINDS
     needs = NEEDS_TARGET
+    reads_more = True
     interval = PROPORTION
     scores_blank = False
     # Other rules find other refusals: figures by two versions of them are not to be compared.
@@ -155,6 +156,7 @@ class BalancedRefusal(BaseMetric):
     interval_name = "wilson-mover"
     kinds = TEXT_KINDS
     needs = NEEDS_TARGET
+    reads_more = True
     interval = BOOTSTRAP
     scores_blank = False
     version = DETECTOR

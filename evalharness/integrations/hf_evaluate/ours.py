@@ -35,6 +35,11 @@ def module(name: str, /, **options: Any) -> Any:
             f"{name} does not compare predictions with references: it measures a model's likelihoods, times or states, "
             "or answers by themselves; run it in a suite, or give answers to evalharness.metrics.functional.score"
         )
+    if getattr(metric, "reads_more", False) or getattr(metric, "least_repeats", 1) > 1:
+        raise UsageError(
+            f"{name} reads more than predictions and references: other fields of the rows, several answers to each, or "
+            "how answers ended; run it in a suite"
+        )
     bind = getattr(metric, "for_run", None)
     if bind is not None:
         metric = bind(base=Path(), allow_code=False)
