@@ -78,10 +78,17 @@ def test_code_is_not_run_by_a_module():
 
 @pytest.mark.parametrize(
     "name",
-    (
-        "latency_p95_s word_perplexity error_rate output_chars bbq_bias pro_anti_gap over_refusal_rate "
-        "balanced_refusal maj_at_k"
-    ).split(),
+    [
+        "latency_p95_s",
+        "word_perplexity",
+        "error_rate",
+        "output_chars",
+        "bbq_bias",
+        "pro_anti_gap",
+        "over_refusal_rate",
+        "balanced_refusal",
+        "maj_at_k",
+    ],
 )
 def test_what_answers_do_not_show_is_refused(name):
     with pytest.raises(UsageError, match="run it in a suite"):
