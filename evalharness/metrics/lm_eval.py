@@ -25,7 +25,9 @@ PREFIX = "lm_eval|"
 _VERSION = "1"
 _AGGREGATION = "aggregation:"
 # lm-eval's own metrics that are shares; of others nothing is known.
-_SHARES = frozenset({"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "acc_all", "likelihood"})
+_SHARES = frozenset(
+    {"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "acc_all", "likelihood", "pct_stereotype"}
+)
 # An opaque aggregation is called as a whole for each resample; lm-eval draws no more for its slow ones either.
 _OPAQUE_RESAMPLES = 100
 
@@ -69,6 +71,11 @@ class LmEvalFigure(_Figure):
         if type(self.aggregation) is Mean and self.name.partition("@")[0] in _SHARES:
             return 0.0, 1.0
         return self.aggregation.bounds
+
+    @property
+    def probe_finding(self) -> str | None:
+        """Of CrowS-Pairs' figure, which lm-eval says is better the lower: half is what a model without bias has."""
+        return "half" if self.bounds == (0.0, 1.0) and self.name.partition("@")[0] == "pct_stereotype" else None
 
     @property
     def interval(self) -> IntervalKind:
