@@ -174,7 +174,10 @@ def question_lines(questions: Iterable[Question]) -> Iterator[str]:
     for question in questions:
         for design in question.designs:
             result = design.result
-            worst = f", worst {design.worst[0]} ({figure(design.worst[1].value)})" if design.worst else ""
+            worst = ""
+            if design.worst is not None:
+                group, of = design.worst
+                worst = f", worst {group} ({figure(of.value)}, n = {of.n:,})"
             beside = f", {design.beside.metric} {figure(design.beside.value)}" if design.beside else ""
             yield (
                 f"{question.name}: {design.name} of {result.model}: {design.finding}, {figure(result.value)} "

@@ -111,7 +111,7 @@ def test_designs_of_a_question_stand_together_and_their_disagreement_is_said() -
     assert found[1].disagreements == ()
     lines = list(question_lines(found))
     assert lines[0] == (
-        "gender: a.gap of m: biased, 0.200 [0.100, 0.300], n = 100, worst who=she (0.600), accuracy 0.800"
+        "gender: a.gap of m: biased, 0.200 [0.100, 0.300], n = 100, worst who=she (0.600, n = 100), accuracy 0.800"
     )
     assert lines[3].startswith("age: c.gap of m: not decided")
 
