@@ -15,7 +15,7 @@ exact binomial               0/1 answers that stand alone
 clustered binomial           0/1 answers in clusters, at the effective sample size
 t, skew-adjusted             means; in clusters of the clusters' sums
 few differ / no variation    means whose values are all, or all but nine, one and the same: what may lie unseen decides
-order statistics             quantiles, such as latency_p95_s
+order statistics             quantiles, such as latency_p95_s; in clusters at the effective sample size
 bootstrap                    functions of totals (BLEU, F1, MCC) and of rows: BCa, or percentiles where it has none
 of its interval              a metric that has an interval of its own (judges corrected by ratings)
 max-t and others             disparities between the levels of a group column (`stats/disparity.py`)
@@ -45,7 +45,7 @@ from ..metrics.interval import sample_values
 from ..stats.arrays import Ints
 from ..stats.intervals import Interval, cluster_codes
 from ..stats.one_sided import Infinite, OneSided, Proportion, Scaled, Within
-from ..stats.one_sided_resampled import OfInterval, OrderStatistic
+from ..stats.one_sided_resampled import OfInterval, OrderStatistic, clustered_order_statistic
 from ..stats.paired_exact import PairedProportions
 from ..stats.tails import normal_quantile
 from .decide import Condition
@@ -136,9 +136,8 @@ def _absolute(metric: Metric, rows: Array, clusters: Sequence[str | None] | None
         kept = None if codes is None else _renumbered(codes[known])
         if math.isclose(float(values[known].mean()), value, rel_tol=1e-9, abs_tol=1e-9):
             return mean_evidence(values[known], metric.bounds, codes=kept, higher_is_better=metric.higher_is_better)
-    if codes is None and isinstance(metric, RowsMetric) and isinstance(q := getattr(metric, "q", None), float):
-        ordered = np.sort(sample_values(metric, rows))
-        return replace(base, method="order statistics", kernel=OrderStatistic(ordered[~np.isnan(ordered)], q))
+    if isinstance(metric, RowsMetric) and isinstance(q := getattr(metric, "q", None), float):
+        return _quantile(base, sample_values(metric, rows), codes, q)
     direct = getattr(metric, "interval_rows", None)
     if codes is None and direct is not None:
         kernel = OfInterval(value, lambda confidence: direct(rows, confidence=confidence))
@@ -147,6 +146,16 @@ def _absolute(metric: Metric, rows: Array, clusters: Sequence[str | None] | None
         value, metric, (rows,), lambda found: found[0], codes=codes, seed=seed, span=_around(value, metric.bounds)
     )
     return replace(base, **tested._asdict())
+
+
+def _quantile(base: Evidence, values: Array, codes: Ints | None, q: float) -> Evidence:
+    known = ~np.isnan(values)
+    if codes is None:
+        return replace(base, method="order statistics", kernel=OrderStatistic(np.sort(values[known]), q))
+    tested = clustered_order_statistic(values[known], codes[known], q)
+    if tested is None:
+        return replace(base, note=f"{base.n_units} cluster tells no spread")
+    return replace(base, method="order statistics, clustered", kernel=tested)
 
 
 def mean_evidence(

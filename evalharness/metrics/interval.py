@@ -21,6 +21,7 @@ from evalharness.stats.bootstrap import (
 from evalharness.stats.cluster_spread import cluster_freedom, cluster_spread
 from evalharness.stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, wilson
 from evalharness.stats.leaning import bounded_mean_interval, cluster_wilson
+from evalharness.stats.one_sided_resampled import clustered_order_statistic
 
 from .base import RowsMetric
 
@@ -70,7 +71,7 @@ def summarize(
     bootstrap       `jackknife-score-t` within finite bounds (as for means, with the jackknife's standard error), else
                     `bca`; in clusters `cluster-jackknife-score-t` and `cluster-bca` (whole clusters are left out and
                     resampled). Of more than 50,000 samples (or clusters) `jackknife` takes the place of `bca`
-    quantiles       `order-statistics`; in clusters `cluster-percentile` of the weighted bootstrap
+    quantiles       `order-statistics`; in clusters `cluster-order-statistics`, at the effective sample size
     other rows      `percentile` and `cluster-percentile` of metrics that need all rows at once (adaptive_ece)
     its own         what the metric's `interval_rows` gives, under its `interval_name`; in clusters the bootstrap
     over answers    `jackknife` and `cluster-jackknife` of metrics that a resample would get wrong (distinct-n)
@@ -204,6 +205,8 @@ def _quantile(
         if len(rows) < 2:
             return NO_INTERVAL, "none"
         return Interval(*direct(rows, confidence=confidence)), name
+    if codes is not None and isinstance(q := getattr(metric, "q", None), float):
+        return _clustered_quantile(sample_values(metric, rows), codes, q, confidence)  # type: ignore[arg-type]
     n_units = len(rows) if codes is None else int(codes.max()) + 1
     # A metric whose every figure is dear says how many it will give.
     n_resamples = min(n_resamples, getattr(metric, "n_resamples", n_resamples))
@@ -217,6 +220,15 @@ def _quantile(
     if bounds.low == bounds.high == float(metric.finalize_rows(rows)):
         return _no_variation(metric, bounds.low, n_units, confidence)  # type: ignore[arg-type]
     return bounds, "percentile" if codes is None else "cluster-percentile"
+
+
+def _clustered_quantile(values: Array, codes: Ints, q: float, confidence: float) -> tuple[Interval, str]:
+    known = ~np.isnan(values)
+    tested = clustered_order_statistic(values[known], codes[known], q) if known.any() else None
+    if tested is None:
+        return NO_INTERVAL, "none"
+    tail = (1 - confidence) / 2
+    return Interval(tested.lower(tail), tested.upper(tail)), "cluster-order-statistics"
 
 
 def _within_bounds(metric: Metric, values: Array) -> bool:
