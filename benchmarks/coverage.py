@@ -29,6 +29,7 @@ from evalharness.metrics.calibration import Ece
 from evalharness.metrics.classification import Accuracy, Mcc
 from evalharness.metrics.interval import summarize
 from evalharness.metrics.match import TokenF1
+from evalharness.metrics.operations import LatencyMean, LatencyP50, LatencyP95
 from evalharness.stats.bootstrap import bca_interval, jackknife, percentile_interval, replicates
 from evalharness.stats.intervals import (
     beta_posterior,
@@ -39,7 +40,7 @@ from evalharness.stats.intervals import (
 )
 from evalharness.stats.leaning import cluster_wilson
 from evalharness.stats.paired_intervals import newcombe
-from evalharness.stats.tails import t_quantile
+from evalharness.stats.tails import normal_quantile, t_quantile
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 SIZES, SHARES = (30, 100, 300), (0.5, 0.9, 0.97)
@@ -480,12 +481,53 @@ def sizes(draws: int, seed: int) -> list[tuple[str, Tally]]:
     return found
 
 
+def times(draws: int, seed: int) -> list[tuple[str, Tally]]:
+    """Lognormal seconds: a column's spread of their logarithms stands in `SPREADS`."""
+
+    def alone(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        return rows_of(np.exp(SPREADS[p] * rng.normal(size=n)))
+
+    def in_fives(rng: np.random.Generator, n: int, p: float) -> np.ndarray:
+        # A share `ICC` of the variance is the cluster's.
+        common = np.repeat(rng.normal(size=n // CLUSTER), CLUSTER)
+        return rows_of(np.exp(SPREADS[p] * (math.sqrt(ICC) * common + math.sqrt(1 - ICC) * rng.normal(size=n))))
+
+    def resampled_quantile(q: float) -> Contrast:
+        def interval(rows: np.ndarray, codes: np.ndarray | None, draw: int) -> Interval:
+            units = rows[:, 1].reshape(-1, 1 if codes is None else CLUSTER)
+            drawn_units = units[np.random.default_rng(draw).integers(0, len(units), (RESAMPLES, len(units)))]
+            return percentile_interval(np.quantile(drawn_units.reshape(RESAMPLES, -1), q, axis=1))
+
+        return interval
+
+    def mean(p: float) -> float:
+        return math.exp(SPREADS[p] ** 2 / 2)
+
+    def p95(p: float) -> float:
+        return math.exp(SPREADS[p] * normal_quantile(0.95))
+
+    found = []
+    for where, sample, clustered in (("", alone, False), (f", in clusters of {CLUSTER}", in_fives, True)):
+        setting = {"draws": draws, "seed": seed, "clustered": clustered}
+        t = {"cluster-t" if clustered else "Student's t": t_interval}
+        found.append((f"mean{where}", drawn(LatencyMean(), sample, mean, t, **setting)))
+        for name, metric, truth, q in (
+            ("median", LatencyP50(), lambda p: 1.0, 0.5),
+            ("95th percentile", LatencyP95(), p95, 0.95),
+        ):
+            contrast = {"cluster bootstrap" if clustered else "percentile bootstrap": resampled_quantile(q)}
+            found.append((f"{name}{where}", drawn(metric, sample, truth, contrast, **setting)))
+    return found
+
+
+SPREADS = {0.5: 0.5, 0.9: 1.0, 0.97: 1.5}
 SECTIONS: dict[str, tuple[str, Callable[[int, int], list[tuple[str, Tally]]]]] = {
     "proportions": ("Proportions (all outcomes, by their probability)", proportions),
     "means": ("Means of scores between 0 and 1", means),
     "corpus": ("Corpus figures", corpus),
     "calibration": ("Calibration error", calibration),
     "clusters": (f"Samples in clusters of {CLUSTER}, intraclass correlation {ICC}", in_clusters),
+    "times": ("Lognormal times, by the spread σ of their logarithms", times),
     "sizes": ("Clusters of other sizes and correlations", sizes),
     "paired": ("Differences of two runs on the same samples", paired),
 }
@@ -501,7 +543,7 @@ def main() -> None:
     for section in args.only.split(","):
         title, tables = SECTIONS[section]
         began = time.perf_counter()
-        header = [title, *(f"n={n}, {p:g}" for n, p in CELLS)]
+        header = [title, *(f"n={n}, {f'σ {SPREADS[p]:g}' if section == 'times' else f'{p:g}'}" for n, p in CELLS)]
         rows, missed = [], []
         for name, tally in tables(args.draws, args.seed):
             rows.append([f"**{name}**", *[""] * len(CELLS)])

@@ -47,6 +47,7 @@ from ..stats.intervals import Interval, cluster_codes
 from ..stats.one_sided import Infinite, OneSided, Proportion, Scaled, Within
 from ..stats.one_sided_resampled import OfInterval, OrderStatistic, clustered_order_statistic
 from ..stats.paired_exact import PairedProportions
+from ..stats.skewed import skewed_mean
 from ..stats.tails import normal_quantile
 from .decide import Condition
 from .kernels import (
@@ -61,7 +62,6 @@ from .kernels import (
     nearer,
     note_of,
     resampled,
-    skewed_mean,
     span_of,
 )
 

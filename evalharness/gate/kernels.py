@@ -19,6 +19,7 @@ from ..stats.cluster_spread import cluster_spread
 from ..stats.nearer import Nearer
 from ..stats.one_sided import ClusteredProportion, Infinite, LessCertain, MostlyOne, OneSided, Scaled, SkewedMean
 from ..stats.one_sided_resampled import Resampled, bca_corrections
+from ..stats.skewed import of_deviations, skewed_mean
 
 __all__ = [
     "ENOUGH",
@@ -33,9 +34,7 @@ __all__ = [
     "mean_test",
     "nearer",
     "note_of",
-    "of_deviations",
     "resampled",
-    "skewed_mean",
     "span_of",
 ]
 
@@ -156,33 +155,6 @@ def mean_test(
 def nearer(apart: OneSided, mirrored: OneSided, shift: float) -> OneSided:
     """The test of a distance's change from those of two differences, both of which are `shift` too high."""
     return Nearer(apart, mirrored) if shift == 0 else Nearer(Moved(apart, -shift), Moved(mirrored, -shift))
-
-
-def skewed_mean(values: Array, codes: Ints | None, n_units: int) -> OneSided:
-    """The skew-adjusted t test of a mean; of clusters by the sums of their deviations."""
-    mean = float(values.mean())
-    if codes is None:
-        return of_deviations(mean, values - mean, n_units, len(values))
-    found = cluster_spread(values, codes)
-    # Deviations whose plain sum of squares gives the error that is corrected for the sizes of the clusters.
-    squares = float(np.sum(found.sums**2)) * n_units / max(n_units - 1, 1)
-    wider = found.error * len(values) / math.sqrt(squares) if squares > 0 else 1.0
-    return of_deviations(mean, found.sums * wider, n_units, len(values), found.freedom)
-
-
-def of_deviations(value: float, deviations: Array, n_units: int, n: int, freedom: float | None = None) -> OneSided:
-    """The skew-adjusted t test of a figure from what each of `n_units` units adds to n times its error."""
-    squares = float(np.sum(deviations * deviations))
-    # Equal but for rounding: no spread, no evidence.
-    if n_units < 2 or squares <= (1e-13 * max(1.0, abs(value))) ** 2 * n_units:
-        return Infinite()
-    error = math.sqrt(squares * n_units / (n_units - 1)) / n
-    spread = math.sqrt(squares / n_units)
-    skew = float(np.mean((deviations / spread) ** 3))
-    # A sample seldom holds the end of a long tail: of a lognormal's skewness of 3.7, 100 values show 2.4, 300 show 2.9.
-    # What is hardly skewed has no such tail.
-    unseen = 5 * min(abs(skew) / 2, 1.0) / math.sqrt(n_units)
-    return SkewedMean(value, error, skew * (1 + unseen), n_units, freedom)
 
 
 def resampled(

@@ -22,10 +22,11 @@ from ..stats.arrays import Ints
 from ..stats.bootstrap import cluster_totals, jackknife
 from ..stats.intervals import cluster_codes
 from ..stats.one_sided import Infinite, LessCertain, OneSided
+from ..stats.skewed import of_deviations
 from ..stats.tails import normal_probability, normal_quantile
 from ..suite.schema import Rule
 from .evidence import Evidence, absolute_evidence, paired_evidence
-from .kernels import ENOUGH, of_deviations
+from .kernels import ENOUGH
 from .looked_power import Looks, runs_passed
 
 __all__ = ["Pool", "Redrawn", "can_be_redrawn"]

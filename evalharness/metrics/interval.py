@@ -19,9 +19,10 @@ from evalharness.stats.bootstrap import (
     resample_weights,
 )
 from evalharness.stats.cluster_spread import cluster_freedom, cluster_spread
-from evalharness.stats.intervals import NO_INTERVAL, Interval, cluster_codes, mean_interval, wilson
+from evalharness.stats.intervals import NO_INTERVAL, Interval, cluster_codes, wilson
 from evalharness.stats.leaning import bounded_mean_interval, cluster_wilson
 from evalharness.stats.one_sided_resampled import clustered_order_statistic
+from evalharness.stats.skewed import skewed_mean
 
 from .base import RowsMetric
 
@@ -66,8 +67,9 @@ def summarize(
 
     ==============  ===============================================================================
     proportion      `wilson`; in clusters `cluster-wilson` (effective sample size, t quantile)
-    mean            `score-t` within finite bounds (Wilson's at the effective sample size, t quantile), else `t`; in
-                    clusters `cluster-score-t` and `cluster-t` (cluster-robust, at most C − 1 degrees of freedom)
+    mean            `score-t` within finite bounds (Wilson's at the effective sample size, t quantile), else `skew-t`
+                    (the wider of Student's t and Hall's transformed one at either end); in clusters
+                    `cluster-score-t` and `cluster-skew-t` (cluster-robust, at most C − 1 degrees of freedom)
     bootstrap       `jackknife-score-t` within finite bounds (as for means, with the jackknife's standard error), else
                     `bca`; in clusters `cluster-jackknife-score-t` and `cluster-bca` (whole clusters are left out and
                     resampled). Of more than 50,000 samples (or clusters) `jackknife` takes the place of `bca`
@@ -153,7 +155,10 @@ def _mean(metric: Metric, rows: Array, value: float, codes: Ints | None, *, conf
     cluster = "" if kept is None else "cluster-"
     if _within_bounds(metric, values):
         return bounded_mean_interval(values, metric.bounds, confidence=confidence, codes=kept), f"{cluster}score-t"
-    return mean_interval(values, confidence=confidence, codes=kept), f"{cluster}t"
+    if n_units < 2:
+        return NO_INTERVAL, "none"
+    tested, tail = skewed_mean(values, kept, n_units), (1 - confidence) / 2
+    return Interval(tested.lower(tail), tested.upper(tail)), f"{cluster}skew-t"
 
 
 def _bootstrap(

@@ -149,7 +149,26 @@ def test_quantiles_are_tested_by_order():
     below = int((values <= limit).sum())
     assert found.p_value(limit, "at_most") == pytest.approx(scipy_stats.binom.sf(below - 1, 200, 0.95))
     in_clusters = absolute_evidence(metric("latency_p95_s"), rows(values), clusters=clusters(200, 5))
-    assert in_clusters.method == "bootstrap of clusters"
+    assert in_clusters.method == "order statistics, clustered"
+    assert in_clusters.p_value(limit, "at_most") >= found.p_value(limit, "at_most")
+    one = absolute_evidence(metric("latency_p95_s"), rows(values), clusters=["a"] * 200)
+    assert (one.method, one.note) == ("none", "1 cluster tells no spread")
+
+
+@pytest.mark.parametrize(("name", "q"), [("latency_p95_s", 0.95), ("latency_p50_s", 0.5)])
+def test_quantiles_of_clusters_keep_the_error_and_the_bounds(name, q):
+    """At the true quantile, which is passed in one of twenty draws at most."""
+    rng, codes, wrong = np.random.default_rng(3), np.repeat(np.arange(60), 5), 0
+    truth = math.exp(scipy_stats.norm.ppf(q))
+    for _ in range(200):
+        values = np.exp(np.sqrt(0.5) * (rng.normal(size=60)[codes] + rng.normal(size=300)))
+        found = absolute_evidence(metric(name), rows(values), clusters=[str(code) for code in codes])
+        wrong += found.p_value(truth, "at_most") <= 0.05
+        low, high = found.bounds(0.05)
+        for limit, condition, inside in ((high, "at_most", -1e-9), (low, "at_least", 1e-9)):
+            if math.isfinite(limit):
+                assert found.p_value(limit, condition) <= 0.05 < found.p_value(limit + inside, condition)
+    assert wrong <= 16
 
 
 def test_functions_of_totals_are_resampled():

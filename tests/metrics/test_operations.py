@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evalharness.core.types import STATUSES, Response, Sample
+from evalharness.metrics.curves import Auroc
 from evalharness.metrics.interval import summarize
 from evalharness.metrics.operations import (
     CostMean,
@@ -42,14 +43,20 @@ def test_latency_equals_numpy():
     assert summarize(LatencyP95(), LatencyP95().sample_stats(*batch)).method == "order-statistics"
 
 
-def test_latency_in_clusters_is_resampled():
-    rng = np.random.default_rng(1)
-    times = np.repeat(rng.gamma(2, size=40), 10)
-    stats = LatencyP50().sample_stats(*responses(latency_s=times.tolist()))
-    plain = summarize(LatencyP50(), stats)
-    clustered = summarize(LatencyP50(), stats, clusters=[str(i // 10) for i in range(400)])
-    assert clustered.method == "cluster-percentile"
-    assert clustered.high - clustered.low > 1.5 * (plain.high - plain.low)
+def test_latency_in_clusters_counts_for_fewer():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(80), 5)
+    times = np.exp(rng.normal(size=80)[codes] + 0.2 * rng.normal(size=400)).tolist()
+    names = [str(code) for code in codes]
+    for metric in (LatencyP50(), LatencyP95()):
+        stats = metric.sample_stats(*responses(latency_s=times))
+        alone, clustered = summarize(metric, stats), summarize(metric, stats, clusters=names)
+        assert (alone.method, clustered.method) == ("order-statistics", "cluster-order-statistics")
+        assert clustered.low < alone.low < alone.value < alone.high < clustered.high
+        assert {clustered.low, alone.low, alone.high} < set(times)
+    few = summarize(LatencyP95(), stats[:30], clusters=names[:30])
+    assert few.high == math.inf  # six clusters tell no upper end
+    assert summarize(LatencyP95(), stats[:5], clusters=names[:5]).method == "none"
 
 
 def test_unknown_times_measure_nothing():
@@ -88,18 +95,20 @@ def test_only_states_see_failures():
     assert not any(m.counts_states for m in (LatencyMean(), OutputTokens()))
 
 
-def test_clustered_quantiles_keep_memory_bounded(monkeypatch):
+def test_orders_of_clusters_keep_memory_bounded(monkeypatch):
     """Weights of 5 clusters spread over 3,000 samples: chunks follow the samples, not the clusters."""
     monkeypatch.setattr("evalharness.stats.bootstrap._CHUNK_CELLS", 6000)
     seen = []
 
-    class Watched(LatencyP50):
+    class Watched(Auroc):
         def finalize_rows(self, stats, weights=None):
             seen.append(1 if weights is None else len(weights))
-            return LatencyP50.finalize_rows(self, stats, weights)
+            return Auroc.finalize_rows(self, stats, weights)
 
-    metric = Watched()
-    stats = metric.sample_stats(*responses(latency_s=np.random.default_rng(0).random(3000).tolist()))
+    rng = np.random.default_rng(0)
+    gold, score = rng.random(3000) < 0.5, rng.random(3000)
+    stats = np.stack([np.ones(3000), ~gold, gold, 1 - score, score], axis=1).astype(float)
+    metric = Watched(labels=("no", "yes"), positive="yes")
     summarize(metric, stats, clusters=[str(i % 5) for i in range(3000)], n_resamples=20)
     assert max(seen) == 2
     assert sum(seen) == 21
