@@ -12,7 +12,7 @@ import numpy as np
 from ..compare.paired import figure_of
 from ..core.protocols import Array, Metric
 from ..metrics.base import RowsMetric
-from ..metrics.interval import MAX_RESAMPLED
+from ..metrics.interval import ENOUGH, MAX_RESAMPLED
 from ..stats.arrays import Ints
 from ..stats.bootstrap import cluster_totals, jackknife, resample_weights
 from ..stats.cluster_spread import cluster_spread
@@ -42,8 +42,6 @@ __all__ = [
 FEW = 10
 # Clusters with less than this part of the degrees of freedom of as many of one size are of very different sizes.
 _UNEVEN = 2 / 3
-# Below so many units the bootstrap's tails are those of the few that are there.
-ENOUGH = 100
 # The tail of a step-down test of ten rules, 0.005, must hold some twenty replicates.
 N_RESAMPLES = 4_000
 TINY = 1e-12

@@ -22,13 +22,15 @@ from evalharness.stats.cluster_spread import cluster_freedom, cluster_spread
 from evalharness.stats.intervals import NO_INTERVAL, Interval, cluster_codes, wilson
 from evalharness.stats.leaning import bounded_mean_interval, cluster_wilson
 from evalharness.stats.one_sided_resampled import clustered_order_statistic
-from evalharness.stats.skewed import skewed_mean
+from evalharness.stats.skewed import of_deviations, skewed_mean
 
 from .base import RowsMetric
 
-__all__ = ["MAX_RESAMPLED", "N_RESAMPLES", "Summary", "sample_values", "summarize"]
+__all__ = ["ENOUGH", "MAX_RESAMPLED", "N_RESAMPLES", "Summary", "sample_values", "summarize"]
 
 N_RESAMPLES = 2000
+ENOUGH = 100
+"""Below so many units the bootstrap's tails are those of the few that are there."""
 # Resampling more would take seconds a figure, and from here on the normal approximation is as good.
 MAX_RESAMPLED = 50_000
 # Intervals of metrics' own that are told of clusters: a metric over all answers (distinct-n), one of pairs (flip_rate).
@@ -72,7 +74,8 @@ def summarize(
                     `cluster-score-t` and `cluster-skew-t` (cluster-robust, at most C − 1 degrees of freedom)
     bootstrap       `jackknife-score-t` within finite bounds (as for means, with the jackknife's standard error), else
                     `bca`; in clusters `cluster-jackknife-score-t` and `cluster-bca` (whole clusters are left out and
-                    resampled). Of more than 50,000 samples (or clusters) `jackknife` takes the place of `bca`
+                    resampled). Of fewer than 100 `bca-skew-t`, the wider of BCa and `skew-t` with the jackknife's error
+                    at either end, of more than 50,000 samples (or clusters) `jackknife` takes the place of `bca`
     quantiles       `order-statistics`; in clusters `cluster-order-statistics`, at the effective sample size
     other rows      `percentile` and `cluster-percentile` of metrics that need all rows at once (adaptive_ece)
     its own         what the metric's `interval_rows` gives, under its `interval_name`; in clusters the bootstrap
@@ -183,11 +186,23 @@ def _bootstrap(
     elif name == "bca":
         found = replicates(units, metric.finalize, n_resamples=n_resamples, seed=seed)
         bounds = bca_interval(found, value, left_out, confidence=confidence)
+        if len(units) < ENOUGH:
+            bounds, name = _no_narrower(bounds, value, left_out, confidence), "bca-skew-t"
     else:
         bounds = jackknife_interval(value, left_out, confidence=confidence)
     if bounds.low == bounds.high == value:
         return _no_variation(metric, value, len(units), confidence)
     return bounds, name if codes is None else f"cluster-{name}"
+
+
+def _no_narrower(bounds: Interval, value: float, left_out: Array, confidence: float) -> Interval:
+    """`bounds`, or the skew-adjusted t interval with the jackknife's error at the end where that is the wider."""
+    n = len(left_out)
+    tested, tail = of_deviations(value, (n - 1) * (left_out.mean() - left_out), n, n), (1 - confidence) / 2
+    low, high = tested.lower(tail), tested.upper(tail)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return bounds
+    return Interval(min(bounds.low, low), max(bounds.high, high))
 
 
 def _freedom(metric: Metric, rows: Array, codes: Ints) -> float:

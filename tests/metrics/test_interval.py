@@ -17,6 +17,7 @@ from evalharness.metrics.match import TokenF1
 from evalharness.stats.bootstrap import bca_interval, bounded_jackknife_interval, jackknife, replicates
 from evalharness.stats.intervals import mean_interval, wilson
 from evalharness.stats.leaning import bounded_mean_interval, cluster_wilson
+from evalharness.stats.skewed import of_deviations
 
 
 def rows(values):
@@ -157,6 +158,26 @@ def perplexity_rows(n):
     rng = np.random.default_rng(0)
     words = rng.integers(20, 200, size=n).astype(float)
     return np.stack([np.ones(n), -words * rng.gamma(16, 0.25, size=n), words], axis=1)
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_few_samples_of_a_figure_without_bounds_get_no_less_than_skew_t(n):
+    metric, stats = WordPerplexity(), perplexity_rows(n)
+    found = summarize(metric, stats)
+    resampled = bca_interval(
+        replicates(stats, metric.finalize, n_resamples=2000, seed=0), found.value, jackknife(stats, metric.finalize)
+    )
+    if n >= 100:
+        assert found[1:] == (*resampled, "bca")
+        return
+    left_out = jackknife(stats, metric.finalize)
+    tested = of_deviations(found.value, (n - 1) * (left_out.mean() - left_out), n, n)
+    assert found[1:] == (
+        min(resampled.low, tested.lower(0.025)),
+        max(resampled.high, tested.upper(0.025)),
+        "bca-skew-t",
+    )
+    assert found.high > resampled.high
 
 
 def test_seed_and_resamples():
