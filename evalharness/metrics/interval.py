@@ -161,7 +161,9 @@ def _mean(metric: Metric, rows: Array, value: float, codes: Ints | None, *, conf
     if n_units < 2:
         return NO_INTERVAL, "none"
     tested, tail = skewed_mean(values, kept, n_units), (1 - confidence) / 2
-    return Interval(tested.lower(tail), tested.upper(tail)), f"{cluster}skew-t"
+    found = Interval(tested.lower(tail), tested.upper(tail))
+    # Clusters that are all alike tell no spread.
+    return (found, f"{cluster}skew-t") if math.isfinite(found.high - found.low) else (NO_INTERVAL, "none")
 
 
 def _bootstrap(

@@ -97,6 +97,11 @@ def test_long_tails_reach_further_on_their_side(clustered):
     assert ours >= 0.925 > 0.91 > students
 
 
+def test_clusters_that_are_all_alike_tell_no_spread():
+    found = summarize(Points(), rows([1.0, 3.0] * 4), clusters=[str(i // 2) for i in range(8)])
+    assert (found.value, found.method) == (2.0, "none")
+
+
 def test_equal_samples_do_not_prove_certainty():
     """Ten perfect answers leave room for others, the same as in a proportion; ten are not a thousand."""
     few, many = (summarize(TokenF1(), rows([1.0] * n)) for n in (10, 1000))
