@@ -17,6 +17,7 @@ import os
 import platform
 import struct
 import sys
+import types
 import warnings
 from typing import Any
 
@@ -202,8 +203,11 @@ def _run(program: str) -> tuple[str, str]:
         return "out_of_memory", "MemoryError"
     except (SyntaxError, ValueError, RecursionError, OverflowError) as error:
         return "syntax_error", f"{type(error).__name__}: {error}"
+    # A module of its own: pickle, doctest, unittest and typing look classes up in sys.modules["__main__"].
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module.__dict__["__builtins__"] = __builtins__
     try:
-        exec(code, {"__name__": "__main__", "__builtins__": __builtins__})
+        exec(code, module.__dict__)
     except MemoryError:
         return "out_of_memory", "MemoryError"
     except AssertionError as error:

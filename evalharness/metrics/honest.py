@@ -17,6 +17,7 @@ from evalharness.core.errors import UsageError
 from evalharness.core.types import FAILED_STATES, Response, Sample
 
 from .base import NEEDS_NOTHING, PROPORTION, MeanMetric, answer_text, require
+from .text import whole_words
 
 __all__ = ["HonestScore"]
 
@@ -114,7 +115,8 @@ class HonestScore(MeanMetric):
 def _plain(text: str) -> str:
     """The text without accents, in one case."""
     parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(sign for sign in parts if not unicodedata.combining(sign))
+    # Put together again, for Korean syllables were taken apart too.
+    return unicodedata.normalize("NFC", "".join(sign for sign in parts if not unicodedata.combining(sign)))
 
 
 def _lemmas(path: Path, shown: str, level: str, categories: tuple[str, ...]) -> _Entries:
@@ -147,5 +149,4 @@ def _lemmas(path: Path, shown: str, level: str, categories: tuple[str, ...]) -> 
 
 @lru_cache(maxsize=8)
 def _pattern(entries: _Entries) -> re.Pattern[str]:
-    words = "|".join(re.escape(entry).replace(r"\ ", r"\s+") for entry in sorted(entries, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{words})(?!\w)")
+    return re.compile(whole_words({entry: re.escape(entry).replace(r"\ ", r"\s+") for entry in entries}))

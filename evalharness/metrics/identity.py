@@ -16,11 +16,11 @@ from evalharness.core.types import Response, Sample
 
 from .base import require
 from .explanations import ExplanationMetric, explained_column, explanation_of
+from .text import whole_words
 
 __all__ = ["IdentityMass", "mass_on_terms", "read_terms", "terms_pattern"]
 
 _OWN = Path(__file__).parent / "lexicons" / "identity_terms.txt"
-_SIGNS = "\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,11 +180,4 @@ def _chosen(path: Path, shown: str, axes: Sequence[str]) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def terms_pattern(terms: tuple[str, ...]) -> re.Pattern[str]:
     """Any of the terms, the longest first: whole words, but in scripts that write no blanks, wherever they stand."""
-
-    def written(term: str) -> str:
-        words = r"\s+".join(map(re.escape, term.split()))
-        left = "" if re.match(f"[{_SIGNS}]", term) else r"(?<!\w)"
-        right = "" if re.search(f"[{_SIGNS}]$", term) else r"(?!\w)"
-        return f"{left}{words}{right}"
-
-    return re.compile("|".join(map(written, sorted(terms, key=len, reverse=True))), re.IGNORECASE)
+    return re.compile(whole_words({t: r"\s+".join(map(re.escape, t.split())) for t in terms}), re.IGNORECASE)

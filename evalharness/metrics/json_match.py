@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -61,7 +62,8 @@ class JsonSchemaMatch(MeanMetric):
         Σ_i [answer_i is JSON and valid under the schema] / n
 
     The draft is the one that `$schema` names, else 2020-12. `format` is a remark and is not checked; nothing is
-    fetched, so `$ref` can only point into the schema itself. Whether the values are right, `json_fields` says.
+    fetched, so `$ref` can only point into the schema itself, by a path, an anchor or an `$id` that stands in it.
+    Decimals count as written: 19.99 is a multiple of 0.01. Whether the values are right, `json_fields` says.
 
     Options:
         schema: the schema, written out, or the path of its file from the suite's folder; a YAML anchor lets it be the
@@ -142,22 +144,56 @@ def _validator(text: str) -> Any:
     try:
         from jsonschema import Draft202012Validator, SchemaError, validators
         from referencing import Registry
+        from referencing.jsonschema import DRAFT202012, specification_with
     except ImportError as error:
         raise MissingExtraError("jsonschema", "json-schema", purpose="the metric json_schema_match") from error
     schema = json.loads(text)
-    for path, value in fields_of(schema):
-        if path and path[-1] in ("$ref", "$dynamicRef") and not str(value).startswith("#"):
-            raise MetricOptionError(
-                f"schema: {value!r} at {'.'.join(map(str, path))} is not in the schema, and nothing is fetched; copy "
-                "it under $defs and write #/$defs/…"
-            )
     made = validators.validator_for(schema, default=Draft202012Validator)
     try:
         made.check_schema(schema)
     except SchemaError as error:
         place = ".".join(map(str, error.absolute_path)) or "it"
         raise MetricOptionError(f"schema: {place} is wrong: {error.message}") from error
-    return made(schema, registry=Registry())
+    named = str(schema.get("$schema", "")) if isinstance(schema, dict) else ""
+    resource = specification_with(named, default=DRAFT202012).create_resource(schema)
+    for reference in _dangling(resource, Registry().resolver_with_root(resource)):
+        raise MetricOptionError(_no_such_place(schema, reference))
+    return validators.extend(made, {"multipleOf": _multiple_of})(schema, registry=Registry())
+
+
+def _dangling(resource: Any, resolver: Any) -> Iterator[str]:
+    """The references of a schema and of those in it that lead nowhere; constants and examples hold none."""
+    from referencing.exceptions import Unresolvable
+
+    contents = resource.contents if isinstance(resource.contents, dict) else {}
+    for reference in filter(None, map(contents.get, ("$ref", "$dynamicRef"))):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            yield reference
+    for inner in resource.subresources():
+        yield from _dangling(inner, resolver.in_subresource(inner))
+
+
+def _no_such_place(schema: Json, reference: str) -> str:
+    paths = (path for path, value in fields_of(schema) if path and str(path[-1]).endswith("ef") and value == reference)
+    at = ".".join(map(str, next(paths, ("$ref",))))
+    if reference.startswith("#"):
+        return f"schema: {reference!r} at {at} points to what the schema does not have"
+    return (
+        f"schema: {reference!r} at {at} is not in the schema, and nothing is fetched; copy it under $defs and write "
+        "#/$defs/…"
+    )
+
+
+def _multiple_of(validator: Any, factor: float, instance: Json, schema: Json) -> Iterator[Any]:
+    """The keyword by the decimals that were written: as floats, 19.99 is no multiple of 0.01."""
+    from jsonschema import ValidationError
+
+    if validator.is_type(instance, "number"):
+        finite = abs(instance) < float("inf")  # type: ignore[arg-type]
+        if not finite or Fraction(str(instance)) % Fraction(str(factor)):
+            yield ValidationError(f"{instance!r} is not a multiple of {factor!r}")
 
 
 def _obeys(validator: Any, value: Json) -> bool:

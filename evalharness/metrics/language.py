@@ -64,8 +64,9 @@ _SCRIPT_OF |= {"sr-latn": "Latin"}
 
 
 def _base_code(language: str) -> str:
-    """`pt` of pt-BR and pt_BR."""
-    return language.strip().lower().replace("_", "-").partition("-")[0]
+    """`pt` of pt-BR and pt_BR; the newer of two codes of one language."""
+    code = language.strip().lower().replace("_", "-").partition("-")[0]
+    return {"iw": "he", "in": "id", "ji": "yi"}.get(code, code)
 
 
 @cache
@@ -110,9 +111,10 @@ class LanguageMatch(MeanMetric):
         value = Σ_i [detected language of answer_i = expected language_i] / n
 
     The expected language is `language`, or what the sample's column `group` says, or else that of its references. An
-    answer without letters (a number, a formula) is not measured. Of answers of a few words, detectors are often wrong,
-    and near languages (Bokmål and Nynorsk, Croatian and Serbian) they tell apart badly: look at some answers before
-    you gate on it.
+    answer without letters (a number, a formula) is not measured. Where a language has a script to itself (Chinese,
+    Thai, Greek), an answer that is mostly in it is in that language, however short. Of other answers of a few words,
+    detectors are often wrong, and near languages (Bokmål and Nynorsk, Croatian and Serbian) they tell apart badly: look
+    at some answers before you gate on it.
 
     Options:
         language: the ISO 639-1 code of the language of all answers, such as de.
@@ -174,8 +176,9 @@ class LanguageMatch(MeanMetric):
             elif response.status in FAILED_STATES:
                 found.append(0.0)
             else:
-                seen = detect(answer_text(response))
-                found.append(float(seen == expected) if seen else None)
+                text = answer_text(response)
+                seen = detect(text)
+                found.append(float(seen == expected or _only_one(expected, text)) if seen else None)
         return found
 
     def _expected(self, sample: Sample, detect: Callable[[str], str]) -> str:
@@ -189,6 +192,12 @@ class LanguageMatch(MeanMetric):
             return _script_of(code) if self.detector == "script" else _base_code(code)
         except UsageError as error:
             raise UsageError(f"sample {sample.id!r}: {error}") from error
+
+
+def _only_one(language: str, text: str) -> bool:
+    """Whether a text is in the script of this language, and of no other: of few signs detectors name rare relatives."""
+    script = _SCRIPT_OF.get(language, "")
+    return _LANGUAGES_OF.get(script, "").split() == [language] and _script(text) == script
 
 
 def _script_of(language: str) -> str:

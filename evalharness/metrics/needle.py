@@ -22,6 +22,7 @@ from .base import (
     golds,
     require,
 )
+from .text import whole_words
 
 __all__ = ["EffectiveLength", "NeedleFound"]
 
@@ -34,7 +35,7 @@ def _share_found(sample: Sample, response: Response) -> float | None:
     if response.status in FAILED_STATES:
         return 0.0
     answer = _plain(answer_text(response) or response.text or "")
-    found = [re.search(rf"(?<!\w){re.escape(_plain(gold))}(?!\w)", answer) is not None for gold in references]
+    found = [re.search(whole_words({gold: re.escape(gold)}), answer) is not None for gold in map(_plain, references)]
     return sum(found) / len(found)
 
 

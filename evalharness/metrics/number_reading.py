@@ -14,15 +14,19 @@ __all__ = ["numbers_in"]
 _MOST_DIGITS = 400
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _POWER_OF_TEN = re.compile("(?<=10)[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+# A fraction stands apart from what is before it (2½ is 2 1/2), but not from its sign.
+_BEFORE_FRACTION = re.compile(r"(?<![-+−－﹣– ])[ ]*(?=[¼-¾⅐-⅞↉]|\\[dt]?frac)")
 _PLAIN = {
-    "−": "-", "－": "-", "﹣": "-", "％": "%", "٪": "%", "⁄": "/", "∕": "/", "’": "'",
+    "−": "-", "－": "-", "﹣": "-", "–": "-", "\N{NON-BREAKING HYPHEN}": "-",
+    "％": "%", "٪": "%", "⁄": "/", "∕": "/", "’": "'",
     "\N{NO-BREAK SPACE}": "\u202f", "\N{THIN SPACE}": "\u202f",
 }  # fmt: skip
 _TEX = (
-    (re.compile(r"\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}"), r" \1/\2"),
+    (_BEFORE_FRACTION, " "),
+    (re.compile(r"\\[dt]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))"), r"\1\2/\3\4 "),
     (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), "×"),
     (re.compile(r"\^\{\s*([-+]?\d+)\s*\}"), r"^\1"),
-    (re.compile(r"\{,\}"), ","),
+    (re.compile(r"\{,\}|,\\!|(?<=\d)\\,(?=\d{3}(?!\d))"), ","),
     (re.compile(r"\\([%$])"), r"\1"),
 )
 
@@ -65,6 +69,7 @@ def _plain(text: str, decimal: str) -> str:
     if text.isascii():
         return text
     text = _POWER_OF_TEN.sub(lambda match: f"^{match.group().translate(_SUPERSCRIPTS)}", text)
+    text = _BEFORE_FRACTION.sub(" ", text)
     return "".join(c if c.isascii() else _sign(c, decimal) for c in text)
 
 
@@ -77,7 +82,7 @@ def _sign(c: str, decimal: str) -> str:
     if digit is not None:
         return str(digit)
     if unicodedata.category(c) == "No" and "⁄" in (parts := unicodedata.normalize("NFKC", c)):
-        return " " + parts.replace("⁄", "/")
+        return parts.replace("⁄", "/")
     return c
 
 

@@ -23,7 +23,8 @@ class NumericMatch(MeanMetric):
         value = Σ_i max_r [|a_i − r_ir| ≤ max(absolute, relative · |r_ir|)] / n
 
     Numbers are read with thousands separators (1,234.5), as fractions (3/4, 1 1/2, ½, \frac{3}{4}), in scientific
-    notation (1.2e-3, 1.2 × 10^-3), with a sign of per cent, and in the digits of any script. They are compared as exact
+    notation (1.2e-3, 1.2 × 10^-3), with a sign of per cent, and in the digits of any script. Only a minus makes one
+    negative: brackets, as accountants write (5), are left unread. They are compared as exact
     fractions: 0.1 is 1/10, and 0.333 is not 1/3 without a tolerance. Units and currencies are left unread, so they may
     stand there or not; but 5 km is 5 m then. An answer without a number is wrong. A reference without one (`no
     solution`) is met by the same text, whatever its case.

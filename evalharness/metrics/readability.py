@@ -21,6 +21,7 @@ _QUOTE = re.compile(r"\'(?![tsd]|ve|ll|re)")
 _PUNCTUATION = re.compile(r"[^\w\s\']")
 _SENTENCE = re.compile(r"\b[^.!?]+[.!?]*")
 _SHORT_SENTENCE = 2
+_LATIN = re.compile("[A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff]")
 
 _VOWELS = re.compile(r"[aeiouyáàâäéèêëíîïóôöúûü]+")
 # Vowels that are written and not spoken: at the end, and before the endings of adverbs and nouns.
@@ -33,6 +34,12 @@ _SPLIT = re.compile(
     r"[^aeiouqgctsx]i[aou](?!n$|ns$|us|l)|[ct]ia(?=t)|eo(?!n|u)|creat|[aeiou]ing$|ism$|uou|iet|ua[lt]"
     r"|(?:[sxz]|[cs]h)'s$|[^aeiouyl]le(?:d|s)$"
 )
+
+
+def _may_be_english(text: str) -> bool:
+    """Whether no more letters are of other scripts than of Latin; numbers alone may be English too."""
+    letters = "".join(filter(str.isalpha, text))
+    return letters.isascii() or 2 * len(_LATIN.findall(letters)) >= len(letters)
 
 
 def words_of(text: str) -> list[str]:
@@ -81,7 +88,7 @@ class _Readability(BaseMetric):
         for row, response in enumerate(responses):
             text = "" if response.status in FAILED_STATES else answer_text(response)
             words = words_of(text)
-            if words:
+            if words and _may_be_english(text):
                 stats[row] = (1.0, sentence_count(text), len(words), sum(map(syllables, words)))
         return stats
 
@@ -102,6 +109,7 @@ class FleschReadingEase(_Readability):
 
     over all answers as one text: long answers count more, and a list of words without a full stop is one sentence.
     It knows nothing of sense: word salad may be easy to read. For English only; other languages have other constants.
+    Answers that are mostly in another script than Latin are left out.
 
     Words and sentences are counted as textstat does: contractions and hyphenated words are one, sentences of one or
     two words are not counted (but one always is). Syllables are counted by rule: groups of vowels, without silent
@@ -124,7 +132,8 @@ class FleschKincaidGrade(_Readability):
 
         0.39 · words/sentences + 11.8 · syllables/words − 15.59
 
-    over all answers as one text, counted as for flesch_reading_ease. For English only.
+    over all answers as one text, counted as for flesch_reading_ease. For English only; answers that are mostly in
+    another script than Latin are left out.
 
     Source: Kincaid et al. 1975; equal to textstat 0.7.13 `flesch_kincaid_grade` where the syllables agree.
     """

@@ -6,13 +6,14 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
 from typing import Any, ClassVar, Literal
 
 from evalharness.stats.arrays import NDArray, np
 
 __all__ = [
+    "UNSPACED_SIGNS",
     "TextCache",
     "Vocabulary",
     "ascii_words",
@@ -25,10 +26,18 @@ __all__ = [
     "tokenize_13a",
     "unicode_words",
     "unspaced_script",
+    "whole_words",
 ]
 
 # Scripts that put no space between words: each grapheme is a word of its own.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+UNSPACED_SIGNS = (
+    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff"
+)
+"""The blocks of the same scripts, as the inside of a set of `re`, which knows no scripts."""
+# Korean writes spaces, and particles right behind the word.
+_HANGUL = "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -87,6 +96,20 @@ def unspaced_script(texts: Iterable[str]) -> Literal["", "han", "other"]:
     if n_unspaced <= len(words.findall(joined)):
         return ""
     return "han" if len(han.findall(joined)) == n_unspaced else "other"
+
+
+def whole_words(terms: Mapping[str, str]) -> str:
+    """An expression for any of the `terms` as whole words, the longest first; each maps to what it is written as.
+
+    12 is not found in 512. Scripts without spaces have no words that could be told by their ends: their terms are found
+    wherever they stand, others also right beside such signs; and Korean ones, and others, before a particle.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for term in sorted(terms, key=len, reverse=True):
+        left = "" if re.match(f"[{UNSPACED_SIGNS}]", term) else rf"(?<![^\W{UNSPACED_SIGNS}])"
+        right = "" if re.search(rf"[{UNSPACED_SIGNS}{_HANGUL}]\Z", term) else rf"(?![^\W{UNSPACED_SIGNS}{_HANGUL}])"
+        groups.setdefault((left, right), []).append(terms[term])
+    return "|".join(f"{left}(?:{'|'.join(found)}){right}" for (left, right), found in groups.items())
 
 
 def squad_normalize(text: str) -> str:

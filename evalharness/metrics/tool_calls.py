@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -17,6 +18,8 @@ __all__ = ["ToolCall", "ToolCallMatch", "calls_in"]
 
 # OpenAI's, Anthropic's, and what Llama's models write.
 _ARGUMENTS = ("arguments", "input", "parameters")
+# What Hermes, Qwen and others write where no server reads it for them.
+_TAGGED = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 
 
 class ToolCall(NamedTuple):
@@ -27,13 +30,16 @@ class ToolCall(NamedTuple):
 
 
 def calls_in(response: Response) -> tuple[ToolCall, ...]:
-    """The calls that a response makes: those that its server named, else those that its text is, as JSON."""
+    """The calls that a response makes: those that its server named, else those that its text holds or is, as JSON."""
     given: Any = response.meta.get("tool_calls")
     if given is None and (single := response.meta.get("function_call")) is not None:
         given = [single]
-    if given is not None:
+    if given:
         return _calls(given) or ()
     text = answer_text(response)
+    if tagged := _TAGGED.findall(text):
+        # One that cannot be read is a call all the same, of no tool that there is.
+        return tuple(call for inside in tagged for call in _calls(read_json(inside)) or (ToolCall("", NOT_JSON),))
     return (_calls(found) or ()) if (found := read_json(text, fenced=True)) is not NOT_JSON else ()
 
 
@@ -71,8 +77,8 @@ class ToolCallMatch(MeanMetric):
     The task's `reference` holds the expected calls as JSON: `[{"name": "search", "arguments": {"q": "tea"}}]`, one call
     without the list, `[]` for no call at all, or the name alone for a call with any arguments. Arguments are compared
     as JSON values: 1 is 1.0, the order of keys means nothing. The calls are those that the server named; where it named
-    none, those that the text of the answer is, as JSON. Arguments are an object or its JSON text, under `arguments`,
-    `input` or `parameters`.
+    none, those that the text of the answer is, as JSON, or holds between `<tool_call>` and `</tool_call>`. Arguments
+    are an object or its JSON text, under `arguments`, `input` or `parameters`.
 
     Options:
         mode: strict wants the same calls in the same order; unordered the same calls in any order; subset those of the

@@ -122,11 +122,45 @@ def test_a_wrong_schema_is_refused(schema, message):
         JsonSchemaMatch(schema=schema)
 
 
-def test_a_reference_to_nothing_is_told(figure):
+def test_a_reference_to_nothing_is_told_before_anything_is_asked():
     pytest.importorskip("jsonschema")
-    metric = JsonSchemaMatch(schema={"$ref": "#/$defs/none"})
+    with pytest.raises(
+        MetricOptionError, match=r"'#/\$defs/none' at properties\.a\.\$ref points to what the schema does"
+    ):
+        JsonSchemaMatch(schema={"properties": {"a": {"$ref": "#/$defs/none"}}})
+
+
+def test_a_reference_in_what_is_no_schema_is_told(figure):
+    pytest.importorskip("jsonschema")
+    metric = JsonSchemaMatch(schema={"$ref": "#/parts/a", "parts": {"a": {"$ref": "#/parts/b"}}})
     with pytest.raises(UsageError, match="points to what it does not have"):
         figure(metric, *answered("1"))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$defs": {"n": {"$anchor": "whole", "type": "integer"}}, "$ref": "#whole"},
+        {"$id": "https://example.com/s", "$defs": {"n": {"$id": "n", "type": "integer"}}, "$ref": "n"},
+        {"$id": "https://example.com/s", "$defs": {"n": {"type": "integer"}}, "$ref": "https://example.com/s#/$defs/n"},
+        {"$schema": "http://json-schema.org/draft-04/schema#", "id": "x:s", "definitions": {"n": {"type": "integer"}},
+         "$ref": "#/definitions/n"},
+        {"enum": [1, {"$ref": "https://example.com/no-reference"}]},
+    ],
+)  # fmt: skip
+def test_references_into_the_schema_itself(schema, figure):
+    pytest.importorskip("jsonschema")
+    assert figure(JsonSchemaMatch(schema=schema), *answered("1")) == 1.0
+    assert figure(JsonSchemaMatch(schema=schema), *answered('"1"')) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("factor", "answer", "expected"),
+    [(0.01, "19.99", 1), (0.01, "0.07", 1), (0.01, "19.995", 0), (3, "9.0", 1), (0.5, "1e999", 0), (1e-8, "123", 1)],
+)  # fmt: skip
+def test_multiples_are_those_of_the_decimals(factor, answer, expected, figure):
+    pytest.importorskip("jsonschema")
+    assert figure(JsonSchemaMatch(schema={"items": {"multipleOf": factor}}), *answered(f"[{answer}]")) == expected
 
 
 def test_a_schema_in_a_file(tmp_path, figure):

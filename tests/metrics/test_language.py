@@ -44,6 +44,21 @@ def test_tells_languages(code):
     assert values(LanguageMatch(language=code), list(TEXTS.values())) == expected
 
 
+@pytest.mark.parametrize(
+    ("code", "text"), [("zh", "2024年"), ("zh-TW", "對"), ("el", "ο"), ("ko", "네 ok"), ("ja", "はい")]
+)
+def test_a_script_of_its_own_is_enough_for_a_short_answer(code, text):
+    """Of 2024年 py3langid makes Wu."""
+    assert values(LanguageMatch(language=code), [text]) == [1.0]
+    assert values(LanguageMatch(language="de"), [text]) == [0.0]
+
+
+def test_chinese_is_not_japanese_and_old_codes_count():
+    assert values(LanguageMatch(language="ja"), [TEXTS["zh"]]) == [0.0]
+    assert values(LanguageMatch(language="zh"), [TEXTS["ja"]]) == [0.0]
+    assert values(LanguageMatch(language="iw"), ["שלום, מה שלומך היום?"]) == [1.0]
+
+
 @pytest.mark.parametrize("code", ["ru", "zh", "ja", "ko", "ar", "th"])
 def test_the_script_tells_scripts(code):
     expected = [float(other == code) for other in TEXTS]

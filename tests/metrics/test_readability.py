@@ -81,6 +81,12 @@ def test_syllables(word, count):
     assert syllables(word) == count
 
 
+def test_answers_in_other_scripts_are_not_measured():
+    """Their words have no vowels that the rules know: each would count as one syllable, and the text as very easy."""
+    found = score(FleschReadingEase(), ["我们明天去学校。", "Это предложение.", "Go home to 北京.", "Die Größe.", "42"])
+    assert [math.isnan(value) for value in found.values] == [True, True, False, False, False]
+
+
 def test_answers_without_words_are_not_measured():
     found = score(FleschReadingEase(), ["…", "Go home."])
     assert math.isnan(found.values[0])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from evalharness.metrics.text import (
     tokenize_13a,
     unicode_words,
     unspaced_script,
+    whole_words,
 )
 
 
@@ -110,3 +113,26 @@ def test_cache_remembers_and_stays_small():
     for i in range(50):
         cache(f"text {i}", 0)
     assert len(cache._results) <= 4
+
+
+@pytest.mark.parametrize(
+    ("term", "text", "found"),
+    [
+        ("12", "512", False),
+        ("12", "12.", True),
+        ("12", "是12吗", True),
+        ("7413", "비밀번호는 7413입니다", True),
+        ("ai", "使用ai模型", True),
+        ("ai", "aim", False),
+        ("傻瓜", "你是傻瓜吗", True),
+        ("バカ", "おまえはバカだ", True),
+        ("𠮷野", "東京の𠮷野家", True),
+        ("โง่", "คุณโง่มาก", True),
+        ("바보", "바보야", True),
+        ("바보", "대바보", False),
+        ("naïve", "naïveté", False),
+        ("$5", "for $5.", True),
+    ],
+)
+def test_whole_words_of_any_script(term, text, found):
+    assert (re.search(whole_words({"zz": "zz", term: re.escape(term)}), text) is not None) == found

@@ -89,6 +89,18 @@ def test_old_function_calls_and_texts(figure):
     assert value(figure, [], text="No tool is needed.") == 1.0
 
 
+def test_calls_between_tags(figure):
+    """As Hermes and Qwen write them where no server reads them."""
+    tagged = "".join(f"<tool_call>\n{json.dumps(call)}\n</tool_call>\n" for call in plain(SEARCH, MAIL))
+    assert value(figure, plain(SEARCH, MAIL), text=f"I look it up.\n{tagged}") == 1.0
+    assert value(figure, plain(SEARCH, MAIL), calls=[], text=tagged) == 1.0
+    assert value(figure, plain(MAIL, SEARCH), text=tagged) == 0.0
+    assert value(figure, [], text=tagged) == 0.0
+    assert value(figure, plain(SEARCH), text=f"<tool_call>{json.dumps(plain(SEARCH)[0])}") == 1.0
+    assert value(figure, [], text="<tool_call>{broken</tool_call>") == 0.0
+    assert value(figure, plain(SEARCH), text=f"<tool_call>{{broken</tool_call>{tagged}", mode="subset") == 1.0
+
+
 def test_the_name_alone_is_a_call_with_any_arguments(figure):
     assert value(figure, "search", chat(SEARCH)) == 1.0
     assert value(figure, '"search"', chat(SEARCH)) == 1.0

@@ -96,6 +96,15 @@ def test_no_entry_hides_another_and_all_are_found():
         assert score("toxicity_lexicon", [f"well, {entry.rstrip('*')}."]).value == 1, entry
 
 
+def test_words_of_scripts_without_spaces_and_accents_as_they_were_typed(tmp_path):
+    (tmp_path / "words.txt").write_text("傻瓜\nバカ*\ncrétin\n바보\n", encoding="utf-8")
+    share = ToxicityLexicon(words="words.txt").for_run(base=tmp_path)
+    answers = ["你是傻瓜吗", "おまえはバカだ", "Quel cre\u0301tin !", "바보야", "你好", "crétinisme", "対バッカ"]
+    assert score(share, answers).values.tolist() == [1, 1, 1, 1, 0, 0, 0]
+    mean = ToxicityLexicon(words="words.txt", measure="mean").for_run(base=tmp_path)
+    assert score(mean, ["你是傻瓜吗", "un crétin"]).values.tolist() == [2 / 5, 1 / 2]
+
+
 def test_a_file_of_ones_own(tmp_path):
     (tmp_path / "words.txt").write_text("Blöd*   # and blöder\n\nbad  word\n# only a comment\n", encoding="utf-8")
     metric = ToxicityLexicon(words="words.txt")
