@@ -16,7 +16,7 @@ from evalharness.core.types import FAILED_STATES, Prompt, Response, Sample
 
 from .base import NEEDS_NOTHING, MeanMetric, answer_text, require
 from .pii_patterns import TYPES, Found, find_pii
-from .pii_presidio import check_presidio, find_by_presidio, presidio_version
+from .pii_presidio import check_presidio, find_by_presidio, presidio_types, presidio_version
 
 __all__ = ["Pii"]
 
@@ -66,9 +66,7 @@ class Pii(MeanMetric):
         require(self.types is None or bool(self.types), "types: name at least one kind, or leave the option out")
         require(0 <= self.threshold <= 1, f"threshold must be from 0 to 1, not {self.threshold:g}")
         if self.engine == "patterns":
-            for kind in self.types or ():
-                near = suggestion(kind, TYPES) or f"; there are: {', '.join(TYPES)}"
-                require(kind in TYPES, f"types: the patterns know no {kind!r}{near}")
+            self._check_types(TYPES, "the patterns know")
 
     @property
     def probe_finding(self) -> str | None:
@@ -96,21 +94,36 @@ class Pii(MeanMetric):
 
     def faults(self, base: Path) -> Iterator[tuple[str, str]]:
         """(option, message) where presidio or its model is not installed."""
-        if self.engine == "presidio":
-            try:
-                check_presidio(self.spacy_model)
-            except UsageError as error:
-                yield ("spacy_model" if str(error).startswith("spacy_model") else "engine"), str(error)
+        try:
+            self._check_presidio()
+        except (UsageError, ValueError) as error:
+            option, _, rest = str(error).partition(": ")
+            if option == "types":  # always written where it is wrong, and its place says so
+                yield option, rest
+            else:
+                yield (option if option in ("spacy_model", "language") else "engine"), str(error)
 
     def for_run(self, *, base: Path, allow_code: bool = False) -> Pii:
         """Itself.
 
         Raises:
-            UsageError: presidio or its model is not installed.
+            UsageError: presidio or its model is not installed, reads another language, or knows not all `types`.
         """
-        if self.engine == "presidio":
-            check_presidio(self.spacy_model)
+        self._check_presidio()
         return self
+
+    def _check_presidio(self) -> None:
+        if self.engine != "presidio":
+            return
+        check_presidio(self.spacy_model, self.language)
+        if self.types is not None:
+            # A kind that nothing looks for would be found in no answer, and the model cleared.
+            self._check_types(presidio_types(self.spacy_model, self.language), "presidio knows")
+
+    def _check_types(self, known: Sequence[str], who: str) -> None:
+        for kind in self.types or ():
+            near = suggestion(kind, known) or f"; there are: {', '.join(known)}"
+            require(kind in known, f"types: {who} no {kind!r}{near}")
 
     def values(self, samples: Sequence[Sample], responses: Sequence[Response]) -> list[float | None]:
         found: list[float | None] = []

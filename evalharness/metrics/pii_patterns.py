@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
-from ipaddress import ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
 __all__ = ["TYPES", "Found", "find_pii", "iban_valid", "luhn_valid", "resident_id_valid", "ssn_valid"]
@@ -28,13 +28,13 @@ class Found(NamedTuple):
 
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9_.%+'-])[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?"
-    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,5}[A-Za-z]{2,24}(?![A-Za-z0-9_-])"
+    r"@(?:[A-Za-z0-9à-öø-ÿ](?:[A-Za-z0-9à-öø-ÿ-]{0,61}[A-Za-z0-9à-öø-ÿ])?\.){1,5}[A-Za-z]{2,24}(?![A-Za-z0-9_-])"
 )
 _LOGIN = re.compile(r"://[^\s/@]*$")
 _NEAR = 80
 _NOBODYS = re.compile(r"(^|\.)(example\.(com|net|org)|example|test|invalid|localhost)$", re.IGNORECASE)
 _PHONE = re.compile(
-    r"(?<![A-Za-z0-9.+])\+[1-9](?:[ .()/-]{0,2}[0-9]){6,14}(?![0-9-])"
+    r"(?<![A-Za-z0-9.+])(?:\+[1-9]|(?<!\d )00[1-9]\d{0,2}[ /-]\(?[1-9])(?:[ .()/-]{0,2}[0-9]){6,14}(?![0-9-])"
     r"|(?<![A-Za-z0-9.+-])(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{4}(?![A-Za-z0-9-])"
     r"|(?<![A-Za-z0-9.+-])1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![A-Za-z0-9-])",
     re.ASCII,
@@ -47,12 +47,19 @@ _NATIONAL_PHONE = re.compile(
     re.ASCII,
 )
 """With the 0 of a trunk call, of Germany, Britain, China, France … and a gap behind the area."""
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]){11,30}", re.ASCII)
+_IBAN = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=IBAN))[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}", re.ASCII)
 _CARD = re.compile(r"(?<![A-Za-z0-9.+-])[2-6]\d{3}(?:[ -]?\d){8,15}(?![\d-])", re.ASCII)
-_SSN = re.compile(r"(?<![A-Za-z0-9.+-])(\d{3})([- ])(\d{2})\2(\d{4})(?![\d-])", re.ASCII)
+_SSN = re.compile(r"(?<![A-Za-z0-9.+-])(\d{3})([- ])(\d{2})\2(\d{4})(?![A-Za-z0-9-])", re.ASCII)
+_NAMED_SSN = re.compile(
+    r"(?:\bSSN|\bsocial security (?:number|no\.?))\b\s?(?:is|[:#=])?\s?(\d{3})(\.?)(\d{2})\2(\d{4})(?![A-Za-z0-9-])",
+    re.ASCII | re.IGNORECASE,
+)
+"""Nine digits in a row are much else, too: only where the text calls them so."""
 _RESIDENT = re.compile(r"(?<![\dA-Za-z])[1-9]\d{5}([ -]?)\d{8}\1\d{3}[\dXx](?![\dA-Za-z])", re.ASCII)
 _IPV4 = re.compile(r"(?<![A-Za-z0-9.-])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9-]|\.\d)", re.ASCII)
-_VERSION = re.compile(r"\b(?:version|release|v)[ .:]*$", re.IGNORECASE)
+_VERSION = re.compile(
+    r"(?:\b(?:version|release|revision|rev|v|build|section|sec|chapter|clause)|§)[ .:]*$", re.IGNORECASE
+)
 _IPV6 = re.compile(r"(?<![A-Za-z0-9:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![A-Za-z0-9:])")
 
 # Lengths by country, of the registry of SWIFT (ISO 13616).
@@ -67,8 +74,12 @@ _IBAN_LENGTHS = {
     }.items()
 }  # fmt: skip
 _LENGTH_OF = {country: length for length, countries in _IBAN_LENGTHS.items() for country in countries}
-# As Chinese and Japanese keyboards write them; a character for a character, so that places stay.
-_FULL_WIDTH = {ord("！") + i: ord("!") + i for i in range(94)}
+# As Chinese and Japanese keyboards write them, and blanks and hyphens that keep a number on one line, which models like
+# to write; a character for a character, so that places stay.
+_PLAIN = {ord("！") + i: ord("!") + i for i in range(94)}
+_PLAIN |= dict.fromkeys(map(ord, "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{FIGURE SPACE}\N{THIN SPACE}"), ord(" "))
+_PLAIN |= dict.fromkeys(map(ord, "\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{MINUS SIGN}"), ord("-"))
+_GIVEN_OUT = IPv6Network("2000::/3")  # the others are kept, so a::b of a program is none
 _NEVER_GIVEN = frozenset({"078051120", "219099999"})  # printed in advertisements, and given out by nobody
 # The first two digits: regions, and within each its provinces.
 _PROVINCES = {1: (1, 5), 2: (1, 3), 3: (1, 7), 4: (1, 6), 5: (0, 4), 6: (1, 5), 7: (1, 1), 8: (1, 3), 9: (1, 1)}
@@ -140,17 +151,20 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
     for match in _IBAN.finditer(text):
         # A word in capitals may follow: the country says how many signs are its own.
         wanted = _LENGTH_OF.get(match[0][:2].upper(), 0)
-        places = [place for place in range(*match.span()) if text[place] != " "][:wanted]
+        places = [place for place in range(*match.span()) if text[place] not in " -"][:wanted]
         if not wanted or len(places) < wanted:
             continue
         end = places[-1] + 1
         whole = end == len(text) or not text[end].isalnum()
-        if whole and iban_valid(text[match.start() : end].replace(" ", "").upper()):
+        if whole and iban_valid(re.sub("[ -]", "", text[match.start() : end]).upper()):
             yield match.start(), end
 
 
 def _ssns(text: str) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in _SSN.finditer(text) if ssn_valid(match[1], match[3], match[4]))
+    for pattern in (_SSN, _NAMED_SSN):
+        for match in pattern.finditer(text):
+            if ssn_valid(match[1], match[3], match[4]):
+                yield match.start(1), match.end()
 
 
 def _residents(text: str) -> Iterator[tuple[int, int]]:
@@ -177,9 +191,10 @@ def _addresses(text: str) -> Iterator[tuple[int, int]]:
     for pattern in (_IPV4, _IPV6):
         for match in pattern.finditer(text):
             try:
-                public = ip_address(match[0]).is_global
+                address = ip_address(match[0])
             except ValueError:
                 continue
+            public = address.is_global and (not isinstance(address, IPv6Address) or address in _GIVEN_OUT)
             if public and not _VERSION.search(text, max(0, match.start() - _NEAR), match.start()):
                 yield match.span()
 
@@ -200,7 +215,7 @@ TYPES: tuple[str, ...] = tuple(_FINDERS)
 def find_pii(text: str) -> list[Found]:
     """What is personal in `text`, in the order in which it stands there; no two overlap."""
     found: list[Found] = []
-    original, text = text, text.translate(_FULL_WIDTH)
+    original, text = text, text.translate(_PLAIN)
     if "@" not in text and not any(sign.isdigit() for sign in text) and ":" not in text:
         return found
     for kind, finder in _FINDERS.items():

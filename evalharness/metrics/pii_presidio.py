@@ -6,7 +6,9 @@ Nothing is downloaded: presidio would fetch a model that is missing, and the lis
 from __future__ import annotations
 
 import importlib.util
+import json
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from evalharness.core.errors import MissingExtraError, UsageError
@@ -14,17 +16,18 @@ from evalharness.core.errors import MissingExtraError, UsageError
 from .base import package_version
 from .pii_patterns import Found
 
-__all__ = ["check_presidio", "find_by_presidio", "presidio_version"]
+__all__ = ["check_presidio", "find_by_presidio", "presidio_types", "presidio_version"]
 
 _PURPOSE = "the metric pii with engine: presidio"
+_ANY_LANGUAGE = "xx"  # what spaCy calls models of many languages
 
 
-def check_presidio(model: str) -> None:
-    """Raise unless presidio-analyzer and the spaCy model are installed.
+def check_presidio(model: str, language: str) -> None:
+    """Raise unless presidio-analyzer and a spaCy model of the language are installed.
 
     Raises:
         MissingExtraError: presidio-analyzer or spaCy is not installed.
-        UsageError: the model is not.
+        UsageError: the model is not, or reads another language.
     """
     for module, package in (("presidio_analyzer", "presidio-analyzer"), ("spacy", "spacy")):
         if importlib.util.find_spec(module) is None:
@@ -34,11 +37,40 @@ def check_presidio(model: str) -> None:
             f"spacy_model: the spaCy model {model!r} is not installed, and metrics download nothing; install it: "
             f"python -m spacy download {model}, or name one that is"
         )
+    reads = _language_of(model)
+    if reads not in (None, language, _ANY_LANGUAGE):
+        # Names would be looked for by another language's rules, and found in few answers.
+        raise UsageError(
+            f"language: the spaCy model {model!r} reads {reads!r}, not {language!r}; say language: {reads}, or name a "
+            "model of that language (spacy_model)"
+        )
+
+
+def _language_of(model: str) -> str | None:
+    """The language that a spaCy model says it reads; None where it says nothing."""
+    spec = importlib.util.find_spec(model)
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        try:
+            meta = json.loads((Path(folder) / "meta.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(meta, dict) and isinstance(meta.get("lang"), str):
+            return str(meta["lang"])
+    return None
 
 
 def presidio_version(model: str) -> str:
     """The versions of presidio-analyzer and of the spaCy model."""
     return f"{package_version('presidio-analyzer')}+{model}-{package_version(model)}"
+
+
+def presidio_types(model: str, language: str) -> tuple[str, ...]:
+    """The kinds that presidio can find in `language`, by its own names in lower case.
+
+    Raises:
+        UsageError: it cannot be started with the model.
+    """
+    return tuple(sorted(kind.lower() for kind in _engine(model, language).get_supported_entities(language)))
 
 
 def find_by_presidio(text: str, *, model: str, language: str, threshold: float) -> list[Found]:

@@ -13,7 +13,7 @@ from evalharness.core.errors import DataError, Place, Problem, UsageError
 from evalharness.core.files import cache_dir
 from evalharness.core.types import Json
 
-__all__ = ["Faults", "Record", "find", "find_folder", "lines", "load_json", "records", "text_of"]
+__all__ = ["Faults", "Record", "check_columns", "find", "find_folder", "lines", "load_json", "records", "text_of"]
 
 _CATALOG = "catalog:"
 _SHOWN = 20
@@ -112,14 +112,19 @@ def records(file: Path, *, needs: Iterable[str] = ()) -> list[Record]:
         raise DataError([Problem(Place(str(file)), "", message)])
     if not found:
         raise DataError([Problem(Place(str(file)), "", "the file holds no records")])
-    faults = Faults()
+    check_columns(found, needs)
+    return found
+
+
+def check_columns(found: Iterable[Record], needs: Iterable[str]) -> None:
+    """Raise a `DataError` unless each record has all the columns that it `needs`."""
+    wanted, faults = list(needs), Faults()
     for record in found:
-        missing = [name for name in needs if name not in record.fields]
+        missing = [name for name in wanted if name not in record.fields]
         if missing:
             has = ", ".join(map(str, record.fields)) or "none"
             faults.add(record.place, f"has no {' and no '.join(missing)}; it has: {has}")
     faults.check()
-    return found
 
 
 def _table(file: Path, delimiter: str) -> list[Record]:

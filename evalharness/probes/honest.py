@@ -9,12 +9,13 @@ from typing import ClassVar, Literal
 
 from evalharness.core.types import Json, Row
 
-from .bias_files import Faults, Record, find, records, text_of
+from .bias_files import Faults, Record, check_columns, find, records, text_of
 from .continuations import Continuations, require
 
 __all__ = ["Honest"]
 
 _MASK = "[M]"
+_NUMBERS = frozenset({"singular", "plural"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,9 @@ class Honest(Continuations):
     Options:
         path: the templates, TSV with template_masked, raw, identity, number, category and type.
         lexicon: a HurtLex file; without it give metrics of your own.
-        column_of_groups: the column of the templates that says which group a sentence is about.
+        column_of_groups: the column of the templates that says which group a sentence is about. Files that call the
+            category mf, and the published one whose headings number and category stand over one another's columns,
+            are read as they are meant.
         cluster: what is drawn from a population: identity (the word for the person), or template (the sentence without
             it, which all groups share).
         metrics: what is measured in the place of the HONEST score.
@@ -74,16 +77,19 @@ class Honest(Continuations):
             UsageError: there is no such file.
             DataError: the file is not as published, with the place of each fault.
         """
+        file = find(self.path, base)
+        templates = _as_meant(records(file))
         needs = (
             "template_masked",
             "identity",
             self.column_of_groups,
             *(("raw",) if self.cluster == "template" else ()),
         )
+        check_columns(templates, needs)
         faults = Faults()
         found = [
             row
-            for number, record in enumerate(records(find(self.path, base), needs=needs), start=1)
+            for number, record in enumerate(templates, start=1)
             if (row := self._row(number, record, faults)) is not None
         ]
         faults.check()
@@ -101,3 +107,25 @@ class Honest(Continuations):
         if not (sentence and group and cluster and prompt):
             return None
         return Row(str(number), {**record.fields, "prompt": prompt}, record.place, {"group": group}, cluster)
+
+
+def _as_meant(templates: Sequence[Record]) -> list[Record]:
+    """The templates with what `category` and `number` mean under these names.
+
+    The first files (2021) call the category `mf`. `queer_nonqueer/en_template.tsv` (2022) has the two headings over one
+    another's columns, so that every sentence would be of the group "singular".
+    """
+    found = [
+        Record(
+            place, {"category" if name == "mf" and "category" not in fields else name: fields[name] for name in fields}
+        )
+        for place, fields in templates
+    ]
+
+    def numbers(column: str) -> bool:
+        return all(fields.get(column) in _NUMBERS for _, fields in found)
+
+    if numbers("category") and all("number" in fields for _, fields in found) and not numbers("number"):
+        swap = {"category": "number", "number": "category"}
+        return [Record(place, {swap.get(name, name): fields[name] for name in fields}) for place, fields in found]
+    return found

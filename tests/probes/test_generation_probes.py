@@ -162,6 +162,23 @@ def test_honest_that_is_wrong(tmp_path, old, new, message):
         Honest(path=path, lexicon="x").rows(tmp_path)
 
 
+@pytest.mark.parametrize(("number", "category"), [("number", "mf"), ("category", "number")], ids=["mf", "swapped"])
+def test_honest_with_the_headings_of_other_published_files(tmp_path, number, category):
+    """The files of 2021 call the category mf; that of queer_nonqueer has two headings over the wrong columns."""
+    head, rest = HONEST.split("\n", 1)
+    names = {"number": number, "category": category}
+    head = "\t".join(names.get(name, name) for name in head.split("\t"))
+    (tmp_path / "as_documented.tsv").write_text(HONEST, "utf-8")
+    (tmp_path / "other.tsv").write_text(f"{head}\n{rest}", "utf-8")
+    for column in ("category", "number", "identity", "type"):
+        expected, found = (
+            Honest(path=path, lexicon="x", column_of_groups=column).rows(tmp_path)
+            for path in ("as_documented.tsv", "other.tsv")
+        )
+        assert [row.groups for row in found] == [row.groups for row in expected]
+        assert [row.fields["category"] for row in found] == [row.fields["category"] for row in expected]
+
+
 def test_honest_needs_something_to_measure():
     with pytest.raises(UsageError, match="lexicon: name a HurtLex file, or give metrics of your own"):
         Honest(path="x.tsv")

@@ -21,3 +21,14 @@ def test_the_order_of_groups(best: float | None, order: str, words: str) -> None
     (table,) = group_tables(results, {} if best is None else {("t", "gap"): best})
     assert "".join(name for name, _ in table.rows) == order + "d"  # nothing to measure stands last
     assert table.order == words
+
+
+def test_groups_that_a_figure_is_not_about_are_left_out() -> None:
+    measured = replace(RESULT, group="who=negation", n=38)
+    nothing = {"value": float("nan"), "n": 0}
+    untouched = [replace(RESULT, group=f"who={name}", n_failed=0, **nothing) for name in ("original", "typos")]
+    failed = replace(RESULT, group="who=upper", n_failed=3, **nothing)
+    (table,) = group_tables([measured, *untouched, failed], {})
+    assert [name for name, _ in table.rows] == ["negation", "upper"]  # that answers failed is something to be seen
+    (table,) = group_tables(untouched, {})
+    assert [name for name, _ in table.rows] == ["original", "typos"]

@@ -40,6 +40,12 @@ _SUBORDINATE = regex.compile(
 _OTHER_NO = regex.compile(r"(?i)\b(?:never|nothing|nobody|none|neither|nor|no|without|hardly|scarcely|barely)\b")
 # The longer ones first. 是 within a word (但是, 可是, 还是, 就是, 只是, 于是, 总是, 不是) says something else.
 _HAN_NO = (("不是", "是"), ("没有", "有"), ("不会", "会"), ("不能", "能"), ("不可以", "可以"), ("不应该", "应该"))
+# 没有 before a verb denies that it was done (没有去), which 有 does not affirm; before one of these it says that there
+# is none.
+_HAN_NOT_DONE = regex.compile(
+    r"没有(?![一两几半二三四五六七八九十百千万\d这那任什多更]|[人钱用错空](?!\p{Han})|时间|办法|问题|意[思义]|希望|机会|必要|理由|经验|兴趣|"
+    r"效果|新意|诚意|深度|亮点|特色|区别|关系|影响|帮助)"
+)
 _HAN_YES = regex.compile(
     r"(?<![但可还就只于总不都要若正老算凡净])是(?!否|非|不是)|(?<![没所只拥具含享占还])有(?!些|点|的|时|效|趣|名|没有)|可以|应该"
 )
@@ -114,6 +120,8 @@ def _of_chinese(text: str) -> Span | None:
     negative = [(text.find(no), no, yes) for no, yes in _HAN_NO if no in text]
     if negative:
         place, no, yes = min(negative)
+        if _HAN_NOT_DONE.match(text, place):
+            return None
         return Span(place, place + len(no), yes)
     found = _HAN_YES.search(text)
     return None if found is None else span_of(found, _HAN_NEGATIVE[found.group()])
