@@ -29,6 +29,7 @@ __all__ = [
     "RandomisationSimilarityAbsoluteOverRandom",
     "RandomisationSimilarityOverRandom",
     "SeedStability",
+    "SeedStabilityOverRandom",
     "Sufficiency",
     "SufficiencyOverRandom",
     "explanation_of",
@@ -222,6 +223,21 @@ class SeedStability(_Quality):
     name = "seed_stability"
     of = "seed_stability"
     bounds = (-1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedStabilityOverRandom(_Quality):
+    """Likeness of the explanations by two seeds less that of shuffled values: 0 is no stabler than chance.
+
+        Σ_i (seed_stability_i − mean rank correlation with its own values in 100 random orders) / n
+
+    Source: as `seed_stability`; the orders are drawn by the task's seed.
+    """
+
+    name = "seed_stability_over_random"
+    of = "seed_stability"
+    over_random = True
+    bounds = (-2.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
