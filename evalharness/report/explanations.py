@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.language import t
-from .faithfulness import Curve, QualityRow, mean_curves, quality_rows
+from .faithfulness import FAITHFUL, Curve, QualityRow, mean_curves, quality_rows
 from .text import plural
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..record import Record
 
 __all__ = [
+    "DOUBT",
     "ExplainedText",
     "ExplanationView",
     "Piece",
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 MAX_TEXTS = 12
+DOUBT = (
+    "No figure shows these explanations to be more faithful than random ones: do not read the words below as reasons."
+)
 _MAX_PIECES = 600
 _MAX_STEPS = 10
 _MAX_WORDS = 8
@@ -111,6 +115,12 @@ class ExplanationView:
     tables: tuple[WordTable, ...]
     group_tables: tuple[WordTable, ...]
     texts: tuple[ExplainedText, ...]
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether faithfulness was measured, and none of its figures is better than chance."""
+        told = [row for row in self.quality if row.name in FAITHFUL]
+        return bool(told) and all(row.finding != "better than chance" for row in told)
 
 
 @dataclass(slots=True)

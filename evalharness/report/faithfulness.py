@@ -13,7 +13,7 @@ from .charts import Chart, curves
 if TYPE_CHECKING:
     from .explanations import ExplanationView
 
-__all__ = ["CURVES", "QUALITIES", "Curve", "QualityRow", "faith_charts", "mean_curves", "quality_rows"]
+__all__ = ["CURVES", "FAITHFUL", "QUALITIES", "Curve", "QualityRow", "faith_charts", "mean_curves", "quality_rows"]
 
 Curve = tuple[tuple[float, float], ...]
 _CONFIDENCE = 0.95
@@ -32,6 +32,8 @@ QUALITIES = (
     ("likeness to a model with random layers", "randomisation_similarity", 0),
     ("… of either sign", "randomisation_similarity_absolute", -1),
 )
+# Those that measure the model itself: how far its output follows the explanation.
+FAITHFUL = frozenset(name for name, _, _ in QUALITIES[:4])
 
 
 @dataclass(frozen=True, slots=True)

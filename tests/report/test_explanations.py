@@ -113,6 +113,24 @@ def test_findings_about_faithfulness(better, low, high, finding):
     assert QualityRow("x", 0.0, 0.0, 0.0, low, high, 5, better).finding == finding
 
 
+@pytest.mark.parametrize(("gain", "is_doubtful"), [(0.0, True), (0.4, False)])
+def test_a_report_says_where_explanations_are_no_better_than_chance(why, gain, is_doubtful):
+    from evalharness.report.explanations import explanation_views
+    from evalharness.report.page import environment
+
+    told = [
+        {"sufficiency": 0.1 * (-1) ** i - gain, "sufficiency_random": 0.0, "seed_stability": 1.0 + i / 99}
+        | {"seed_stability_random": 0.0}
+        for i in range(6)
+    ]
+    (view,) = explanation_views(why)
+    view = dataclasses.replace(view, quality=tuple(quality_rows(told)))
+    assert view.is_doubtful == is_doubtful
+    page = str(environment().get_template("explanations.j2").module.section([view]))
+    assert ("do not read the words below as reasons" in page) == is_doubtful
+    assert not dataclasses.replace(view, quality=()).is_doubtful
+
+
 def test_bars_say_in_words_what_they_draw():
     text = explained_text(explanation("a b", [0.3, -0.1]), "s")
     scale = scale_of_text(text)
