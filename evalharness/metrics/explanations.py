@@ -33,8 +33,10 @@ __all__ = [
     "Sufficiency",
     "SufficiencyOverRandom",
     "explanation_of",
+    "shown_values",
 ]
 
+_ROUNDING = 1e-6  # of an output in float32
 _ANY = (-math.inf, math.inf)
 
 
@@ -49,6 +51,19 @@ def explained_column(found: Mapping[str, Any]) -> int:
     outputs = list(found.get("outputs") or ())
     explained = found.get("explained")
     return outputs.index(explained) if explained in outputs else 0
+
+
+def shown_values(found: Mapping[str, Any]) -> list[float]:
+    """The values of an explanation for the output that it explains; those that are no more than rounding are 0.
+
+    An output that is sure of itself hardly moves, and what moves are the last digits of float32: their order and their
+    shares say nothing.
+    """
+    column = explained_column(found)
+    ends = (found.get("base_values") or (), found.get("full_values") or ())
+    least = _ROUNDING * max((abs(float(end[column])) for end in ends if len(end) > column), default=0.0)
+    values = [float(row[column]) for row in found.get("values") or ()]
+    return [value if abs(value) > least else 0.0 for value in values]
 
 
 class ExplanationMetric(MeanMetric):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.language import t
+from ..metrics.explanations import shown_values
 from .faithfulness import FAITHFUL, Curve, QualityRow, mean_curves, quality_rows
 from .text import plural
 
@@ -217,8 +218,8 @@ def _word_values(explanation: Mapping[str, Any]) -> tuple[str, dict[str, float]]
     """(output, mean value of each word in this text); a word is the same whatever its case."""
     column = column_of(explanation)
     values: dict[str, list[float]] = {}
-    for (text, _, _), row in zip(explanation["tokens"], explanation["values"], strict=True):
-        values.setdefault(" ".join(str(text).split()).casefold(), []).append(float(row[column]))
+    for (text, _, _), value in zip(explanation["tokens"], shown_values(explanation), strict=True):
+        values.setdefault(" ".join(str(text).split()).casefold(), []).append(value)
     return str(explanation["outputs"][column]), {word: math.fsum(all_) / len(all_) for word, all_ in values.items()}
 
 
@@ -250,7 +251,7 @@ def explained_text(explanation: Mapping[str, Any], sample_id: str, target: str |
     """One explanation as it is shown."""
     column = column_of(explanation)
     tokens = [(str(text), int(start), int(end)) for text, start, end in explanation["tokens"]]
-    values = [float(row[column]) for row in explanation["values"]]
+    values = shown_values(explanation)
     base, full = float(explanation["base_values"][column]), float(explanation["full_values"][column])
     text = str(explanation.get("text") or "")
     pieces = list(_pieces(text, tokens, values))

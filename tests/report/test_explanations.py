@@ -59,6 +59,16 @@ def test_every_character_of_a_text_is_in_one_piece_and_the_largest_value_has_the
     assert (found.base, found.full, found.target) == (0.5, pytest.approx(0.31), "pos")
 
 
+def test_rounding_has_no_colour_and_no_place_among_the_words():
+    from evalharness.report.explanations import _word_values
+
+    sure = explanation("a good film", [2e-9, -1e-9, 1e-9], base_values=[1.0], full_values=[1.0])
+    found = explained_text(sure, "s")
+    assert {piece.level for piece in found.pieces} == {0}
+    assert set(_word_values(sure)[1].values()) == {0.0}
+    assert word_means([_word_values(sure)[1]]) == ()
+
+
 def test_a_waterfall_goes_from_base_to_full_whatever_is_left_over():
     names = [f"w{i}" for i in range(30)]
     values = [(-1) ** i * i / 100 for i in range(30)]
