@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalharness.core.errors import EvalHarnessError
+from evalharness.core.types import Sampling
 
 if TYPE_CHECKING:
     from evalharness.core.types import Request, Response
 
-__all__ = ["PROBE_TOKENS", "ask", "is_served", "redacted", "short", "short_of"]
+__all__ = ["PROBE_TOKENS", "ask", "asked_of_model", "is_served", "redacted", "short", "short_of"]
 
 # What a probe of a server may cost: OpenAI's Responses API takes no smaller max_output_tokens.
 PROBE_TOKENS = 16
@@ -21,6 +22,17 @@ _PROBE_TEXT = 200
 def is_served(spec: object) -> bool:
     """Whether a server answers, which may cost money."""
     return hasattr(spec, "timeout_s")
+
+
+def asked_of_model(request: Request) -> Request:
+    """What `request` asks of the model itself: an explanation or an attack asks for labels or likelihoods of texts."""
+    import json
+
+    if request.kind != "study":
+        return request
+    options = json.loads(request.sampling.study or "{}")
+    is_labelled = options.get("asks", "classify") == "classify"
+    return replace(request, kind="classify" if is_labelled else "loglikelihood", sampling=Sampling())
 
 
 def short_of(request: Request) -> Request:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.errors import DataError, EvalHarnessError, SuiteError, UsageError
 
-from .live import PROBE_TOKENS, ask, is_served, redacted, short, short_of
+from .live import PROBE_TOKENS, ask, asked_of_model, is_served, redacted, short, short_of
 from .run import add_suite_arguments
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class _Validation:
         first: dict[str, list[Request]] = {}
         for planned in self.planned:
             kinds = {request.kind for request in first.get(planned.model, ())}
-            for request in planned.requests:
+            for request in map(asked_of_model, planned.requests):
                 if request.kind not in kinds:
                     kinds.add(request.kind)
                     short = short_of(request) if is_served(suite.models[planned.model]) else request

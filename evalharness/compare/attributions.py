@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..core.errors import UsageError
-from ..metrics.explanations import explained_column, explanation_of
+from ..metrics.explanations import explanation_of, shown_values
 from ..metrics.identity import IdentityMass, mass_on_terms, terms_pattern
 
 if TYPE_CHECKING:
@@ -180,10 +180,10 @@ def drift_of(
 
 
 def _spans(text: _Text) -> dict[tuple[int, int], tuple[str, float]]:
-    column = explained_column(text.explanation)
+    values = shown_values(text.explanation)
     return {
-        (int(start), int(end)): (str(name), float(row[column]))
-        for (name, start, end), row in zip(text.explanation["tokens"], text.explanation["values"], strict=True)
+        (int(start), int(end)): (str(name), value)
+        for (name, start, end), value in zip(text.explanation["tokens"], values, strict=True)
     }
 
 

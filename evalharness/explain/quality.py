@@ -62,7 +62,8 @@ class Faithfulness:
 
     Higher is better for `comprehensiveness` and `insertion_auc`, lower for `sufficiency` and `deletion_auc`. The
     curves (n + 1,) are the values with the first 0, 1, … n players masked, or alone kept; those of more than
-    `MOST_STEPS` players are taken at so many even steps (`MOST_STEPS` + 1,).
+    `MOST_STEPS` players are taken at so many even steps (`MOST_STEPS` + 1,). The random curves are the means of those
+    of the random orders, NaN without any.
     """
 
     output: str
@@ -72,6 +73,8 @@ class Faithfulness:
     insertion_auc: Score
     deletion_curve: Floats
     insertion_curve: Floats
+    deletion_random_curve: Floats
+    insertion_random_curve: Floats
 
     def as_json(self) -> dict[str, Json]:
         """Plain JSON, as it stands in a record."""
@@ -83,6 +86,8 @@ class Faithfulness:
             "insertion_auc": self.insertion_auc.as_json(),
             "deletion_curve": self.deletion_curve.tolist(),
             "insertion_curve": self.insertion_curve.tolist(),
+            "deletion_random_curve": _numbers(self.deletion_random_curve),
+            "insertion_random_curve": _numbers(self.insertion_random_curve),
         }
 
 
@@ -121,6 +126,8 @@ def faithfulness(
         insertion_auc=insertion_auc,
         deletion_curve=found.deletion[0],
         insertion_curve=found.insertion[0],
+        deletion_random_curve=_mean_curve(found.deletion[1:]),
+        insertion_random_curve=_mean_curve(found.insertion[1:]),
     )
 
 
@@ -179,8 +186,9 @@ def rank_agreement(first: Floats, second: Floats) -> float:
     """Spearman's correlation of two attributions (n_players, n_outputs), the mean over the outputs where it is defined.
 
     Stability is that of two seeds of one method. Of the explanations of a model and of the same model with its upper
-    layers drawn anew, it should be near that of random attributions (`random_agreement`): an explanation that does not
-    change with the model explains the text alone (Adebayo et al. 2018). NaN where no output's values vary.
+    layers drawn anew, it should be near that of random attributions: an explanation that does not change with the model
+    explains the text alone (Adebayo et al. 2018). Beside both stands that of random attributions, `random_agreement`.
+    NaN where no output's values vary.
     """
     if first.shape != second.shape:
         raise ValueError(f"two attributions of the same players are needed; got shapes {first.shape}, {second.shape}")
@@ -199,5 +207,14 @@ def _mean(values: Floats) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
+def _mean_curve(curves: Floats) -> Floats:
+    """(m,) the mean of `curves` (r, m); NaN for none."""
+    return curves.mean(axis=0) if len(curves) else np.full(curves.shape[1], np.nan)
+
+
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else value
+
+
+def _numbers(values: Floats) -> list[Json]:
+    return [_number(value) for value in values.tolist()]

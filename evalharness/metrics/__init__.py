@@ -148,6 +148,7 @@ BUILTIN: dict[str, str] = {
     "insertion_auc": "evalharness.metrics.explanations:InsertionAuc",
     "insertion_auc_over_random": "evalharness.metrics.explanations:InsertionAucOverRandom",
     "seed_stability": "evalharness.metrics.explanations:SeedStability",
+    "seed_stability_over_random": "evalharness.metrics.explanations:SeedStabilityOverRandom",
     "randomisation_similarity": "evalharness.metrics.explanations:RandomisationSimilarity",
     "randomisation_similarity_absolute": "evalharness.metrics.explanations:RandomisationSimilarityAbsolute",
     "randomisation_similarity_absolute_over_random": (

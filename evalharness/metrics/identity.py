@@ -15,7 +15,7 @@ from evalharness.core.registry import suggestion
 from evalharness.core.types import Response, Sample
 
 from .base import require
-from .explanations import ExplanationMetric, explained_column, explanation_of
+from .explanations import ExplanationMetric, explanation_of, shown_values
 from .text import whole_words
 
 __all__ = ["IdentityMass", "mass_on_terms", "read_terms", "terms_pattern"]
@@ -32,7 +32,7 @@ class IdentityMass(ExplanationMetric):
     It says what the model looks at, not whether it does harm with it: a text about a church is rightly read by its
     church. What counts is where it should not matter, and the change between releases (a gate against a baseline). A
     word counts as a whole, whatever its case; in Chinese and Japanese the signs themselves are looked for. Texts
-    without a term, and explanations that are 0 everywhere, are left out.
+    without a term, and explanations that are 0 everywhere but for rounding, are left out.
 
     Options:
         words: the terms themselves, instead of a list from a file.
@@ -124,9 +124,8 @@ def mass_on_terms(explanation: Mapping[str, Any], pattern: re.Pattern[str]) -> f
     """The share of the absolute attribution that lies on players within a match of `pattern`; None where none is."""
     text = str(explanation.get("text") or "")
     spans = [match.span() for match in pattern.finditer(text)]
-    column = explained_column(explanation)
-    tokens, values = explanation.get("tokens") or (), explanation.get("values") or ()
-    sizes = [abs(float(row[column])) for row in values]
+    tokens = explanation.get("tokens") or ()
+    sizes = [abs(value) for value in shown_values(explanation)]
     total = sum(sizes)
     if not spans or not total:
         return None

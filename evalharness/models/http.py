@@ -4,7 +4,8 @@ The strings of `body`, at any depth, are templates over prompt, messages, sampli
 exactly one expression, `"{{ messages }}"`, keeps the type of its value. With GET the fields of the body become the
 query. `response` says where the answer stands in the reply: `text`, `choices.0.text`, `$.data[0].text`, or `.` for
 the whole reply, which may then be plain text. An answer that is no text is taken as JSON text. `keep` names further
-places, whose values become part of the response's meta: the documents that an answer was made from.
+places, whose values become part of the response's meta: the documents that an answer was made from. With
+`kind: classify` the answer is a label, `{label: probability}`, or a list of `{label, score}`.
 
 With `stream` the reply is a stream of events, and `response` says where a piece of the answer stands in each of them;
 events without one are passed over. So the answer depends on it, and it is part of the identity.
@@ -16,6 +17,7 @@ import contextlib
 import json
 import secrets as random_secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -32,7 +34,7 @@ from .endpoint import Endpoint, EndpointSpec, parsed
 from .http_streams import HttpStream
 from .jsonpath import WHOLE, find, parse_path
 from .limits import Flow
-from .outputs import request_values, shown
+from .outputs import label_response, request_values, shown
 from .retry import RetryPolicy, Timing
 from .streams import with_ttft
 from .transport import AiohttpTransport, HttpReply, HttpRequest, Transport
@@ -67,6 +69,11 @@ class Spec(EndpointSpec, Protocol):
         ...
 
     @property
+    def kind(self) -> Literal["generate", "classify"]:
+        """Whether the answer is a text, or a label with its probability."""
+        ...
+
+    @property
     def keep(self) -> Mapping[str, str]:
         """What else is kept of the reply: a name for each place in it."""
         ...
@@ -89,8 +96,6 @@ Filler = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
 class HttpModel(ConcurrentModel):
     """A model behind any JSON endpoint; see the module."""
 
-    capabilities = frozenset({"generate"})
-
     def __init__(
         self,
         name: str,
@@ -105,6 +110,7 @@ class HttpModel(ConcurrentModel):
         secrets = Secrets(environ, spec.url, spec.headers, spec.body)
         super().__init__(name, concurrency=concurrency, secrets=secrets)
         self._spec = spec
+        self.capabilities = frozenset({spec.kind})
         place = f"models.{name}"
         check_secrets(place, url=spec.url, headers=spec.headers)
         if not PLACEHOLDER.search(spec.url):
@@ -145,6 +151,7 @@ class HttpModel(ConcurrentModel):
             "by_sample_id": any("sample_id" in text for text in strings_in(spec.body)),
             **({"stream": True, "stream_end": spec.stream_end} if spec.stream else {}),
             **({"keep": dict(spec.keep)} if spec.keep else {}),
+            **({"kind": spec.kind} if spec.kind != "generate" else {}),
         }
 
     async def open(self) -> None:
@@ -173,7 +180,11 @@ class HttpModel(ConcurrentModel):
         exchange = await self._endpoint.ask(sent)
         tries: dict[str, Any] = {"n_retries": exchange.n_retries, "latency_s": exchange.latency_s}
         try:
-            found = Response(key=request.key, text=self._read(exchange.reply), meta=self._kept(exchange.reply), **tries)
+            if spec.kind == "classify":
+                answer = label_response(request.key, self._labels(exchange.reply))
+            else:
+                answer = Response(key=request.key, text=self._read(exchange.reply))
+            found = replace(answer, meta=self._kept(exchange.reply), **tries)
         except RequestFailed as failure:
             raise RequestFailed(str(failure), **tries) from failure
         return with_ttft(found, exchange.reply)
@@ -185,6 +196,27 @@ class HttpModel(ConcurrentModel):
             with contextlib.suppress(RequestFailed):
                 found[name] = find(parsed(reply, self._secrets), path)
         return found
+
+    def _labels(self, reply: HttpReply) -> Any:
+        """A label, or `{label: probability}`; servers also list them as `{label, score}`, perhaps in a list of one."""
+        if self._path == WHOLE and "json" not in reply.headers.get("content-type", ""):
+            return reply.text()
+        found = find(parsed(reply, self._secrets), self._path)
+        while isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
+            found = found[0]
+        if not isinstance(found, list):
+            return found
+        scores: dict[str, Any] = {}
+        for one in found:
+            match one:
+                case {"label": str(label), "score": score} if label not in scores:
+                    scores[label] = score
+                case _:
+                    raise RequestFailed(
+                        f"the list at {self._spec.response!r} must have a label and a score in each place, no label "
+                        f"twice; got {shown(one)}"
+                    )
+        return scores
 
     def _read(self, reply: HttpReply) -> str:
         if self._reader is not None:

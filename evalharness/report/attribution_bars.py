@@ -15,6 +15,7 @@ __all__ = ["largest_of", "reach_of", "scale_of_text", "signed", "step_bar", "wor
 
 _HEAD = Markup('<svg class="bar {}" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{}">')
 _MIDDLE = 50.0
+_MOST_REACH = 2.5
 
 
 def signed(value: float, like: float | None = None) -> str:
@@ -45,9 +46,14 @@ def step_bar(step: Step, scale: Scale) -> Markup:
 
 
 def reach_of(table: WordTable) -> float:
-    """The largest value that the bars of `table` show, on either side of 0."""
-    seen = [v for row in table.rows for v in (row.mean, row.low, row.high) if math.isfinite(v)]
-    return max((abs(v) for v in seen), default=0.0)
+    """The largest value that the bars of `table` show, on either side of 0.
+
+    A few texts have intervals so wide that nothing else could be seen: those end in an arrow, at `_MOST_REACH` times
+    the largest mean.
+    """
+    means = max((abs(row.mean) for row in table.rows), default=0.0)
+    seen = [abs(v) for row in table.rows for v in (row.mean, row.low, row.high) if math.isfinite(v)]
+    return min(max(seen, default=0.0), _MOST_REACH * means)
 
 
 def word_bar(row: WordMean, reach: float) -> Markup:
@@ -64,6 +70,11 @@ def word_bar(row: WordMean, reach: float) -> Markup:
             high=figure(row.high, like=row.mean),
         )
         low, high = scale.x(row.low), scale.x(row.high)
-        parts.append(f'<path class="whisker" d="M{low:.2f} 10h{max(high - low, 0.01):.2f}"/>')
+        path = f"M{low:.2f} 10h{max(high - low, 0.01):.2f}"
+        if row.low < scale.low:
+            path += f"M{low + 2:.2f} 6L{low:.2f} 10L{low + 2:.2f} 14"
+        if row.high > scale.high:
+            path += f"M{high - 2:.2f} 6L{high:.2f} 10L{high - 2:.2f} 14"
+        parts.append(f'<path class="whisker" d="{path}"/>')
     parts.append(f'<path class="zero" d="M{_MIDDLE:.2f} 1v18"/>')
     return _HEAD.format("word", safe(label)) + Markup("".join(parts) + "</svg>")

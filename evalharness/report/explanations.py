@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.language import t
-from .faithfulness import Curve, QualityRow, mean_curves, quality_rows
+from ..metrics.explanations import shown_values
+from .faithfulness import FAITHFUL, Curve, QualityRow, mean_curves, quality_rows
 from .text import plural
 
 if TYPE_CHECKING:
+    from ..core.types import Sample
     from ..record import Record
 
 __all__ = [
+    "DOUBT",
     "ExplainedText",
     "ExplanationView",
     "Piece",
@@ -30,6 +34,9 @@ __all__ = [
 ]
 
 MAX_TEXTS = 12
+DOUBT = (
+    "No figure shows these explanations to be more faithful than random ones: do not read the words below as reasons."
+)
 _MAX_PIECES = 600
 _MAX_STEPS = 10
 _MAX_WORDS = 8
@@ -105,10 +112,16 @@ class ExplanationView:
     n_texts: int
     n_failed: int
     quality: tuple[QualityRow, ...]
-    curves: Mapping[str, Curve]
+    curves: Mapping[str, Mapping[str, Curve]]
     tables: tuple[WordTable, ...]
     group_tables: tuple[WordTable, ...]
     texts: tuple[ExplainedText, ...]
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether faithfulness was measured, and none of its figures is better than chance."""
+        told = [row for row in self.quality if row.name in FAITHFUL]
+        return bool(told) and all(row.finding != "better than chance" for row in told)
 
 
 @dataclass(slots=True)
@@ -121,7 +134,9 @@ class _Gathered:
     texts: list[ExplainedText] = field(default_factory=list)
     words: dict[tuple[str, str | None], list[dict[str, float]]] = field(default_factory=dict)
     quality: list[Mapping[str, Any]] = field(default_factory=list)
+    clusters: list[str | None] = field(default_factory=list)
     n_texts: int = 0
+    asks: str = ""
 
 
 def explanation_views(record: Record, *, max_texts: int = MAX_TEXTS) -> tuple[ExplanationView, ...]:
@@ -146,8 +161,10 @@ def _view(record: Record, task: str, model: str, max_texts: int) -> ExplanationV
         if not isinstance(explanation, Mapping):
             found.n_failed += 1
             continue
-        _gather(found, explanation, row.sample.id, row.sample.target, row.sample.groups, max_texts)
-    tables = [WordTable(output, group, len(texts), word_means(texts)) for (output, group), texts in found.words.items()]
+        found.asks = found.asks or str(json.loads(row.request.sampling.study or "{}").get("asks", ""))
+        _gather(found, explanation, row.sample, max_texts)
+    texts_of = _together(found)
+    tables = [WordTable(output, group, len(texts), word_means(texts)) for (output, group), texts in texts_of.items()]
     return ExplanationView(
         task=task,
         model=model,
@@ -155,7 +172,7 @@ def _view(record: Record, task: str, model: str, max_texts: int) -> ExplanationV
         unit=found.unit,
         n_texts=found.n_texts,
         n_failed=found.n_failed,
-        quality=tuple(quality_rows(found.quality)),
+        quality=tuple(quality_rows(found.quality, found.clusters)),
         curves=mean_curves(found.quality),
         tables=tuple(table for table in tables if table.group is None),
         group_tables=tuple(sorted((t for t in tables if t.group is not None), key=lambda t: (t.output, t.group or ""))),
@@ -163,26 +180,32 @@ def _view(record: Record, task: str, model: str, max_texts: int) -> ExplanationV
     )
 
 
-def _gather(
-    found: _Gathered,
-    explanation: Mapping[str, Any],
-    sample_id: str,
-    target: str | None,
-    groups: Mapping[str, str],
-    max_texts: int,
-) -> None:
+def _together(found: _Gathered) -> dict[tuple[str, str | None], list[dict[str, float]]]:
+    """The words' values by (output, group): where nearly each text has an answer of its own, those of all answers."""
+    n_outputs = sum(group is None for _, group in found.words)
+    if found.asks in ("", "classify") or n_outputs < 2 or 2 * n_outputs <= found.n_texts:
+        return found.words
+    name = t("an answer rather than another") if found.asks == "margin" else t("an answer")
+    pooled: dict[tuple[str, str | None], list[dict[str, float]]] = {}
+    for (_, group), texts in found.words.items():
+        pooled.setdefault((name, group), []).extend(texts)
+    return pooled
+
+
+def _gather(found: _Gathered, explanation: Mapping[str, Any], sample: Sample, max_texts: int) -> None:
     found.n_texts += 1
     found.method = str(explanation.get("method") or "")
     meta = explanation.get("meta")
     found.unit = str(meta.get("output") or "") if isinstance(meta, Mapping) else ""
     if len(found.texts) < max_texts:
-        found.texts.append(explained_text(explanation, sample_id, target))
+        found.texts.append(explained_text(explanation, sample.id, sample.target))
     output, means = _word_values(explanation)
-    for group in (None, *(f"{column}={value}" for column, value in groups.items())):
+    for group in (None, *(f"{column}={value}" for column, value in sample.groups.items())):
         found.words.setdefault((output, group), []).append(means)
     quality = explanation.get("quality")
     if isinstance(quality, Mapping):
         found.quality.append(quality)
+        found.clusters.append(sample.cluster)
 
 
 def column_of(explanation: Mapping[str, Any]) -> int:
@@ -195,8 +218,8 @@ def _word_values(explanation: Mapping[str, Any]) -> tuple[str, dict[str, float]]
     """(output, mean value of each word in this text); a word is the same whatever its case."""
     column = column_of(explanation)
     values: dict[str, list[float]] = {}
-    for (text, _, _), row in zip(explanation["tokens"], explanation["values"], strict=True):
-        values.setdefault(" ".join(str(text).split()).casefold(), []).append(float(row[column]))
+    for (text, _, _), value in zip(explanation["tokens"], shown_values(explanation), strict=True):
+        values.setdefault(" ".join(str(text).split()).casefold(), []).append(value)
     return str(explanation["outputs"][column]), {word: math.fsum(all_) / len(all_) for word, all_ in values.items()}
 
 
@@ -228,7 +251,7 @@ def explained_text(explanation: Mapping[str, Any], sample_id: str, target: str |
     """One explanation as it is shown."""
     column = column_of(explanation)
     tokens = [(str(text), int(start), int(end)) for text, start, end in explanation["tokens"]]
-    values = [float(row[column]) for row in explanation["values"]]
+    values = shown_values(explanation)
     base, full = float(explanation["base_values"][column]), float(explanation["full_values"][column])
     text = str(explanation.get("text") or "")
     pieces = list(_pieces(text, tokens, values))

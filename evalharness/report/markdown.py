@@ -266,7 +266,7 @@ def _groups(table: GroupTable) -> list[str]:
 def _explanations(record: Record) -> list[str]:
     """Faithfulness and words; single texts stand in the page, where colours can."""
     from .attribution_bars import signed
-    from .explanations import explanation_views
+    from .explanations import DOUBT, explanation_views
 
     views = explanation_views(record, max_texts=0)
     lines = ["## Explanations", ""] if views else []
@@ -287,6 +287,7 @@ def _explanations(record: Record) -> list[str]:
         ]
         head = ["figure", "explanations", "random ones", "difference", "interval", "finding"]
         lines += markdown_table(head, rows, right=(1, 2, 3, 4)) if rows else []
+        lines += [f"**{DOUBT}**", ""] if view.is_doubtful else []
         for table in (*view.tables, *view.group_tables):
             where = f", {_e(table.group)}" if table.group else ""
             lines += [f"Mean contribution of words to {_e(table.output)}{where} ({amount(table.n_texts)} texts):", ""]

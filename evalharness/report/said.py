@@ -23,7 +23,7 @@ WORDS: Final = (
     *(word for _, word in BANNER.values()),
     *(title for _, title in SECTIONS),
     *OUTCOMES.values(),
-    *CURVES,
+    *dict.fromkeys(name for named in CURVES.values() for name in named),
     *(name for name, _, _ in QUALITIES),
     *KINDS.values(),
     *STATES.values(),

@@ -18,6 +18,8 @@ _TOKENS_PER_TURN = 4
 # Words of which all sets are looked at, at most; and the orders, its own and random ones, there and back, in which
 # words are masked one by one to measure the quality.
 _MOST_EXACT = 12
+_ENDS, _STEPS = 2, 32
+_DRAWS = frozenset({"permutation", "lime"})  # what a seed changes, which is explained with another one as well
 _RANKINGS = 8
 # At so many places, at most: a hundred steps, and the shares at which comprehensiveness and sufficiency are taken.
 _MOST_PLACES = 106
@@ -55,9 +57,11 @@ def estimate(request: Request, *, most_output: int | None = None) -> Tokens:
 def model_calls(request: Request) -> int:
     """How often a model is asked, at most, for `request`: once, but for studies.
 
-    An explanation asks as often as `max_evals` lets it, or about each word (occlusion) or set of words (exact) once;
-    its quality takes another explanation with another seed, one of the model with random weights where that is asked
-    for, and each text masked word by word in some orders. An attack asks as often as `max_queries` lets it.
+    An explanation asks as often as `max_evals` lets it, about each word (occlusion) or set of words (exact) once, about
+    the text and the masked text (attention), and about places on the way between them (integrated gradients); its
+    quality takes another explanation with another seed where the method draws, one of the model with random weights
+    where that is asked for, and each text masked word by word in some orders. An attack asks as often as `max_queries`
+    lets it.
     """
     if request.kind != "study":
         return 1
@@ -69,11 +73,15 @@ def model_calls(request: Request) -> int:
     most = int(options.get("max_evals", 1))
     if options.get("method") == "occlusion":
         most = n_words + 2
+    elif options.get("method") == "attention":
+        most = _ENDS + 1
+    elif options.get("method") == "integrated_gradients":
+        most = _ENDS + int((options.get("options") or {}).get("steps", _STEPS))
     elif options.get("method") == "exact":
         most = 2 ** min(n_words, int((options.get("options") or {}).get("max_players", _MOST_EXACT)))
     if not options.get("quality"):
         return most
-    n_explanations = 3 if options.get("randomisation") else 2
+    n_explanations = 1 + (options.get("method") in _DRAWS) + bool(options.get("randomisation"))
     return n_explanations * most + _RANKINGS * min(n_words + 1, _MOST_PLACES)
 
 

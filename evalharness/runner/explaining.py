@@ -17,6 +17,7 @@ __all__ = ["explain_sample"]
 
 _N_RANDOM = 3  # attributions that say nothing, of each text
 _N_SHUFFLED = 100  # and such as are only held against the explanation itself, which asks no model
+_CURVES = ("", "_random")
 
 
 def explain_sample(
@@ -77,20 +78,22 @@ def _quality(
     game: Game, found: Explanation, output: int, options: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     from evalharness.explain.methods import explain_game, option_names
-    from evalharness.explain.quality import faithfulness, rank_agreement
+    from evalharness.explain.quality import faithfulness, random_agreement, rank_agreement
 
     seed = int(options["seed"])
     scores: Mapping[str, Any] = faithfulness(game, found.values, output=output, n_random=_N_RANDOM, seed=seed).as_json()
     quality: dict[str, Any] = {}
     for name in ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc"):
         quality[name], quality[f"{name}_random"] = scores[name]["value"], scores[name]["random_mean"]
-    # What a report draws: the output with the first 0, 1, … n players masked, or alone kept.
-    quality |= {name: scores[name] for name in ("deletion_curve", "insertion_curve")}
-    stability = 1.0
+    # What a report draws: the output with the first 0, 1, … n players masked, or alone kept, by value and at random.
+    quality |= {f"{way}{of}_curve": scores[f"{way}{of}_curve"] for way in ("deletion", "insertion") for of in _CURVES}
+    own, stability = found.values[:, [output]], 1.0
     if "seed" in option_names(found.method):
         again = explain_game(game, found.method, **{**given, "seed": seed + 1})
-        stability = rank_agreement(found.values[:, [output]], again.values[:, [output]])
+        stability = rank_agreement(own, again.values[:, [output]])
+    chance = float(random_agreement(own, n_random=_N_SHUFFLED, seed=seed).mean())
     quality["seed_stability"] = None if math.isnan(stability) else stability
+    quality["seed_stability_random"] = None if math.isnan(chance) else chance
     return quality
 
 

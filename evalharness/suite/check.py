@@ -35,6 +35,7 @@ from .schema import (
     DataTask,
     FakeModel,
     Generation,
+    HttpModel,
     LmEvalTask,
     OpenAIModel,
     PluginModel,
@@ -325,6 +326,8 @@ def incapable(suite: Suite, index: int, task: Task, kind: Kind) -> Iterator[tupl
         remedy = f"use {', '.join(map(repr, able[:5]))}" if able else "use a model of another backend"
         if isinstance(spec, OpenAIModel) and kind in CAPABILITIES["openai"]:
             remedy += ", or set `api: completions` for it if its server tells the log-probabilities of a prompt"
+        if isinstance(spec, HttpModel) and kind == "classify":
+            remedy += ", or set `kind: classify` for it if its endpoint answers with labels"
         if kind == "loglikelihood" and isinstance(task, PromptTask) and "generate" in can:
             remedy += ", or let it write its choice: `choice_by: generation`"
         if task.model is None:

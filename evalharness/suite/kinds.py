@@ -10,6 +10,7 @@ from .schema import (
     ClassifyTask,
     DataTask,
     FakeModel,
+    HttpModel,
     OpenAIModel,
     PerplexityTask,
     PluginModel,
@@ -26,7 +27,7 @@ CAPABILITIES: Mapping[str, frozenset[Kind]] = {
     "hf-masked": frozenset({"loglikelihood", "loglikelihood_rolling"}),
     "openai": frozenset({"generate", "loglikelihood", "loglikelihood_rolling"}),
     "anthropic": frozenset({"generate"}),
-    "http": frozenset({"generate"}),
+    "http": frozenset({"generate", "classify"}),
     "replay": frozenset({"generate", "classify"}),
     "fake": frozenset(KINDS) - {"study"},
 }
@@ -71,7 +72,7 @@ def capabilities_of(spec: object) -> frozenset[Kind] | None:
     """What the backend of a model spec can do; None for an installed plug-in, which says so itself when it is made."""
     if isinstance(spec, PluginModel):
         return None
-    if isinstance(spec, PythonModel):
+    if isinstance(spec, PythonModel | HttpModel):
         return frozenset({spec.kind})
     if isinstance(spec, OpenAIModel) and spec.api != "completions":
         # The other endpoints do not tell the log-probabilities of what they read.

@@ -218,6 +218,10 @@ class HttpModel(_Model):
         description="JSON body; strings are templates over prompt, messages, sampling and sample_id.",
     )
     response: Text = Field("text", description="Where the answer stands in the JSON that comes back: `choices.0.text`.")
+    kind: Literal["generate", "classify"] = Field(
+        "generate",
+        description="classify: `response` has a label, `{label: probability}`, or a list of `{label, score}`.",
+    )
     keep: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Text] = Field(
         default_factory=dict,
         description="What else is kept of the JSON that comes back, for metrics: {docs: sources} is at `meta.docs`.",
@@ -245,6 +249,8 @@ class HttpModel(_Model):
             only_with(self.model_fields_set, ("stream_end",), "stream: true")
         elif self.keep:
             raise ValueError("keep has no effect with stream: true, whose events are not kept; remove one of them")
+        elif self.kind == "classify":
+            raise ValueError("kind: classify reads labels of a whole reply, and a stream has pieces; remove stream")
         if taken := sorted(_OUR_META & self.keep.keys()):
             raise ValueError(f"keep: the name {taken[0]!r} is one of ours; choose another")
         return self

@@ -214,6 +214,8 @@ def _capabilities() -> Iterator[str]:
     for backend, can in CAPABILITIES.items():
         # Only one of OpenAI's endpoints tells log-probabilities of what it reads.
         scored = "with `api: completions`" if backend == "openai" else "yes"
+        if backend == "http":
+            scored = "with `kind: classify`"
         cells = [("yes" if kind == "generate" else scored) if kind in can else "" for kind in kinds]
         yield f"| {backend} | " + " | ".join(cells) + " |"
     yield "| python | by its `kind` | by its `kind` | | by its `kind` |\n"

@@ -23,6 +23,7 @@ _EXPLAINED_WELL: tuple[MetricSpec, ...] = (
     "insertion_auc",
     "insertion_auc_over_random",
     "seed_stability",
+    "seed_stability_over_random",
     *_EXPLAINED,
 )
 """The figures of an explanation whose quality is measured."""

@@ -123,6 +123,37 @@ def test_live_asks_each_model_once_for_each_kind(validate: Callable[..., Result]
     assert result.out.endswith("✓ models      1 model answered\nlevel reached: models\n")
 
 
+def test_live_asks_what_an_explanation_asks_of_its_model(validate: Callable[..., Result]) -> None:
+    text = """
+version: 1
+name: s
+models: {m: {backend: fake, reply: "x"}}
+datasets: {d: {rows: [{q: one, a: x}]}}
+tasks:
+  - {id: sort, dataset: d, model: m, classify: "{{ q }}"}
+  - {id: ask, dataset: d, prompt: "{{ q }}", reference: "{{ a }}"}
+"""
+    for of, kind in (("sort", "classify"), ("ask", "loglikelihood")):
+        result = validate(f"{text}  - {{id: why, explain: shap, of: {of}}}\n", "--live")
+        assert result.code == 0, result.err
+        assert f"m ({kind}): " in result.out
+        assert "(study)" not in result.out
+
+
+def test_a_server_is_told_how_it_may_classify(validate: Callable[..., Result]) -> None:
+    text = """
+version: 1
+name: s
+models: {m: {backend: http, url: "http://127.0.0.1:9/score", response: scores}}
+datasets: {d: {rows: [{q: one}]}}
+tasks: [{id: sort, dataset: d, classify: "{{ q }}"}]
+"""
+    assert "set `kind: classify` for it if its endpoint answers with labels" in validate(text).err
+    text = text.replace("response:", "kind: classify, response:")
+    assert validate(text, "--level", "references").code == 0
+    assert "a stream has pieces" in validate(text.replace("response:", "stream: true, response:")).err
+
+
 def test_live_reports_a_model_that_cannot_be_reached(
     validate: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

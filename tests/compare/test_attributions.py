@@ -86,6 +86,15 @@ def test_no_drift_is_found_in_noise_more_often_than_said():
     assert n_found <= 18  # the 98 % quantile of a binomial of 200 at 5 %
 
 
+def test_explanations_of_outputs_that_do_not_move_are_not_compared():
+    sure = text(["she", "is", "good"], [2e-9, 1e-9, -1e-9])
+    sure.explanation.update(base_values=[1.0], full_values=[1.0])
+    plain = text(["she", "is", "good"], [0.2, 0.1, 0.3])
+    found = drift([(sure, plain), (plain, plain)])
+    assert (found.n, found.n_mass) == (2, 1)
+    assert found.spearman == pytest.approx(1.0)
+
+
 def test_texts_of_a_cluster_count_as_one():
     words = ["she", "sings"]
     pairs = [(text(words, [2, 1], cluster="c"), text(words, [1, 1], cluster="c")) for _ in range(12)]

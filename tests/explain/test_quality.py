@@ -43,6 +43,9 @@ def test_figures_are_those_of_one_coalition_at_a_time(n, table_game):
     for score, column in zip(scores, zip(*drawn, strict=True), strict=True):
         assert score.random_values == pytest.approx(column, abs=1e-12)
         assert score.gain == pytest.approx(score.value - np.mean(column))
+    curves = (found.deletion_random_curve, found.insertion_random_curve)
+    for score, curve in zip(scores[2:], curves, strict=True):
+        assert np.trapezoid(curve, dx=1 / n) == pytest.approx(score.random_mean)
     assert found.output == "y1"
     assert found.deletion_curve[0] == found.insertion_curve[-1] == game.value(np.ones((1, n), dtype=bool))[0, 1]
 

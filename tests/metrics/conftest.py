@@ -84,7 +84,10 @@ def explained(i):
     share = (1 + i % 4) / 8
     names = ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc")
     quality = {name: share - 0.1 * place for place, name in enumerate(names)}
-    quality |= {f"{name}_random": 0.3 - share for name in names} | {"seed_stability": 1 - share}
+    quality |= {f"{name}_random": 0.3 - share for name in names} | {
+        "seed_stability": 1 - share,
+        "seed_stability_random": 0.02 * i,
+    }
     quality |= {"randomisation_similarity": share - 0.2, "randomisation_similarity_random": 0.01 * i}
     quality |= {"randomisation_similarity_absolute": abs(share - 0.2), "randomisation_similarity_absolute_random": 0.1}
     return {

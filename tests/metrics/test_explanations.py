@@ -65,6 +65,16 @@ def test_identity_mass_is_the_share_of_what_lies_on_terms():
     assert math.isnan(value(metric, answer("she", [0.0])))
 
 
+def test_what_rounding_moves_of_a_sure_output_is_no_explanation():
+    sure = {"base_values": [0.0, 1.0], "full_values": [0.0, 1.0]}
+    metric = IdentityMass(words=("she",))
+    assert math.isnan(value(metric, answer("she waits", [1e-8, 2e-8], **sure)))
+    assert value(metric, answer("she waits", [1e-8, 2e-3], **sure)) == 0.0
+    # Of a label that is hardly likely, as small a change is one.
+    rare = {"base_values": [1.0, 1e-8], "full_values": [1.0, 4e-8]}
+    assert value(metric, answer("she waits", [1e-8, 2e-8], **rare)) == pytest.approx(1 / 3)
+
+
 def test_identity_mass_finds_chinese_terms_within_a_text():
     metric = IdentityMass(axes=("gender",))
     text = "这位女士很好"

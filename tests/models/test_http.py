@@ -108,6 +108,49 @@ def test_plain_text_is_the_whole_reply_in_its_own_encoding(kit: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "content", "probabilities"),
+    [
+        ("scores", {"scores": {"pos": 0.25, "neg": 0.75}}, {"pos": 0.25, "neg": 0.75}),
+        (".", [[{"label": "neg", "score": 0.75}, {"label": "pos", "score": 0.25}]], {"neg": 0.75, "pos": 0.25}),
+        ("label", {"label": " neg "}, {}),
+    ],
+)
+def test_labels_and_their_scores(kit: Any, path: str, content: Any, probabilities: dict[str, float]) -> None:
+    import json
+
+    model = kit.api_model(
+        {**ENTRY, "kind": "classify", "response": path, "keep": {}},
+        kit.FakeTransport([kit.reply(json.dumps(content), content_type="application/json")]),
+    )
+    assert model.capabilities == {"classify"}
+    assert model.identity()["kind"] == "classify"
+    found = kit.answer(model, kit.request(kind="classify"))
+    assert (found.status, found.answer, dict(found.label_probabilities or {})) == ("ok", "neg", probabilities)
+    assert "kind" not in kit.api_model(ENTRY, kit.FakeTransport([])).identity()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([{"label": "a", "score": 0.5}, {"label": "a", "score": 0.5}], "no label twice"),
+        ([{"name": "a"}], "must have a label and a score"),
+        ({"a": 7}, "7"),
+        ({"a": "x"}, "x"),
+        ([], "expected a label, or a mapping of label to probability"),
+        (None, "expected a label"),
+    ],
+)
+def test_what_are_no_labels_is_an_error(kit: Any, content: Any, said: str) -> None:
+    import json
+
+    reply = kit.reply(json.dumps({"at": content}), content_type="application/json")
+    model = kit.api_model({**ENTRY, "kind": "classify", "response": "at"}, kit.FakeTransport([reply]))
+    found = kit.answer(model, kit.request(kind="classify"))
+    assert found.status == "error"
+    assert said in found.error
+
+
+@pytest.mark.parametrize(
     ("path", "reply_body", "said"),
     [
         ("text", "Hello, I am text.", "(HTTP 200, text/html) is not JSON: Hello, I am text."),

@@ -18,7 +18,7 @@ from evalharness.report.explanations import (
     steps_of,
     word_means,
 )
-from evalharness.report.faithfulness import QualityRow
+from evalharness.report.faithfulness import QualityRow, mean_curves, quality_rows
 
 
 def explanation(text, values, **more):
@@ -57,6 +57,16 @@ def test_every_character_of_a_text_is_in_one_piece_and_the_largest_value_has_the
     ]
     assert pieces_with_values(found)[1] == ("warm,", 0.2)
     assert (found.base, found.full, found.target) == (0.5, pytest.approx(0.31), "pos")
+
+
+def test_rounding_has_no_colour_and_no_place_among_the_words():
+    from evalharness.report.explanations import _word_values
+
+    sure = explanation("a good film", [2e-9, -1e-9, 1e-9], base_values=[1.0], full_values=[1.0])
+    found = explained_text(sure, "s")
+    assert {piece.level for piece in found.pieces} == {0}
+    assert set(_word_values(sure)[1].values()) == {0.0}
+    assert word_means([_word_values(sure)[1]]) == ()
 
 
 def test_a_waterfall_goes_from_base_to_full_whatever_is_left_over():
@@ -113,6 +123,24 @@ def test_findings_about_faithfulness(better, low, high, finding):
     assert QualityRow("x", 0.0, 0.0, 0.0, low, high, 5, better).finding == finding
 
 
+@pytest.mark.parametrize(("gain", "is_doubtful"), [(0.0, True), (0.4, False)])
+def test_a_report_says_where_explanations_are_no_better_than_chance(why, gain, is_doubtful):
+    from evalharness.report.explanations import explanation_views
+    from evalharness.report.page import environment
+
+    told = [
+        {"sufficiency": 0.1 * (-1) ** i - gain, "sufficiency_random": 0.0, "seed_stability": 1.0 + i / 99}
+        | {"seed_stability_random": 0.0}
+        for i in range(6)
+    ]
+    (view,) = explanation_views(why)
+    view = dataclasses.replace(view, quality=tuple(quality_rows(told)))
+    assert view.is_doubtful == is_doubtful
+    page = str(environment().get_template("explanations.j2").module.section([view]))
+    assert ("do not read the words below as reasons" in page) == is_doubtful
+    assert not dataclasses.replace(view, quality=()).is_doubtful
+
+
 def test_bars_say_in_words_what_they_draw():
     text = explained_text(explanation("a b", [0.3, -0.1]), "s")
     scale = scale_of_text(text)
@@ -129,6 +157,41 @@ def test_bars_say_in_words_what_they_draw():
     assert signed(0.25) == "+0.250"
     assert signed(-0.25) == "−0.250"
     assert signed(0.0) == "0.000"
+
+
+def test_an_interval_of_few_texts_does_not_hide_the_means():
+    rows = (WordMean("x", 0.1, -4.0, 4.2, 2), WordMean("y", -0.08, -0.1, -0.06, 9))
+    reach = reach_of(WordTable("pos", None, 9, rows))
+    assert reach == pytest.approx(0.25)
+    wide, narrow = (word_bar(row, reach) for row in rows)
+    assert wide.count("L") == 2 * 2  # an arrow at either end
+    assert "interval −4.000 to 4.200" in wide
+    assert "L" not in narrow
+
+
+def test_texts_of_a_cluster_count_as_one_for_the_interval():
+    told = [{"comprehensiveness": 0.1 * i, "comprehensiveness_random": 0.05} for i in range(8)]
+    (alone,) = quality_rows(told)
+    (paired,) = quality_rows(told, [str(i // 2) for i in range(8)])
+    pairs = [0.1 * (2 * i + 0.5) - 0.05 for i in range(4)]
+    expected = reference.t.interval(0.95, 3, loc=np.mean(pairs), scale=reference.sem(pairs))
+    assert (paired.low, paired.high) == pytest.approx(expected)
+    assert paired.high - paired.low > alone.high - alone.low
+    assert paired.gain == pytest.approx(alone.gain)
+
+
+def test_curves_stand_beside_those_of_random_orders_of_the_same_text():
+    told = [
+        {"deletion_curve": [1.0, 0.2, 0.0], "deletion_random_curve": [1.0, 0.6, 0.0]},
+        {"deletion_curve": [0.0, 0.0], "deletion_random_curve": [0.0, None]},  # without any random order
+        {"deletion_curve": [1.0, 0.0]},  # of a record from before there were random curves
+    ]
+    found = mean_curves(told[:1])
+    assert list(found) == ["deletion"]
+    assert dict(found["deletion"]["explanation"])[0.5] == pytest.approx(0.2)
+    assert dict(found["deletion"]["random order"])[0.5] == pytest.approx(0.6)
+    # Means of different texts say nothing beside each other.
+    assert list(mean_curves(told)["deletion"]) == ["explanation"]
 
 
 def test_no_text_acts_on_the_page():
@@ -195,7 +258,15 @@ def test_the_report_has_a_section_with_all_of_it(why):
     (positive,) = [table for table in view.tables if table.output == "pos"]
     assert positive.rows[0].word == "great"
     assert positive.rows[0].n == 2
-    assert [row.name for row in view.quality] == ["comprehensiveness", "sufficiency", "deletion area", "insertion area"]
+    assert [row.name for row in view.quality] == [
+        "comprehensiveness",
+        "sufficiency",
+        "deletion area",
+        "insertion area",
+        "stability over seeds",
+    ]
+    for named in view.curves.values():
+        assert list(named) == ["explanation", "random order"]
     for row in view.quality:
         assert np.isclose(row.gain, row.value - row.random)
     page = render_html(why)
@@ -206,6 +277,37 @@ def test_the_report_has_a_section_with_all_of_it(why):
     assert "## Explanations" in text
     assert "Mean contribution of words to pos" in text
     assert dataclasses.is_dataclass(view)
+
+
+@pytest.mark.parametrize(
+    ("asks", "outputs", "expected"),
+    [
+        ("answer", ["a", "b", "c"], {"an answer": 3}),
+        ("margin", ["a rather than b", "c rather than d", "a rather than b"], {"an answer rather than another": 3}),
+        ("answer", ["yes", "no", "yes", "yes"], {"yes": 3, "no": 1}),
+        ("answer", ["yes"], {"yes": 1}),
+        ("classify", ["a", "b", "c"], {"a": 1, "b": 1, "c": 1}),
+    ],
+)
+def test_answers_of_one_text_each_share_a_table(asks, outputs, expected, monkeypatch):
+    from types import SimpleNamespace as Made
+
+    from evalharness.report.explanations import explanation_views
+
+    rows = [
+        Made(
+            request=Made(sampling=Made(study=f'{{"procedure":"explain","asks":"{asks}"}}')),
+            response=Made(meta={"explanation": explanation("good x", [0.5, 0.1], outputs=[name], explained=name)}),
+            sample=Made(id=str(i), target=None, groups={"lang": "en"}, cluster=None),
+        )
+        for i, name in enumerate(outputs)
+    ]
+    tasks = [Made(id="why", model="m", kind="study")]
+    (view,) = explanation_views(Made(manifest=Made(tasks=tasks), iter_samples=lambda **_: iter(rows)))
+    assert {table.output: table.n_texts for table in view.tables} == expected
+    assert {table.output: table.n_texts for table in view.group_tables} == expected
+    if len(expected) == 1:
+        assert {row.word: row.n for row in view.tables[0].rows} == {"good": len(outputs), "x": len(outputs)}
 
 
 @pytest.mark.browser

@@ -93,7 +93,7 @@ def test_other_pages_are_in_chinese() -> None:
 def test_explanations_attacks_and_probes_are_in_chinese() -> None:
     quality = dict.fromkeys(
         f"{name}{end}"
-        for name in ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc", "randomisation_similarity")
+        for name in ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc", "seed_stability")
         for end in ("", "_random")
     )
     told = [{name: 0.1 * (i + len(name)) for name in quality} for i in range(3)]
@@ -106,7 +106,9 @@ def test_explanations_attacks_and_probes_are_in_chinese() -> None:
         n_texts=30,
         n_failed=2,
         quality=tuple(quality_rows(told)),
-        curves=mean_curves([{"deletion_curve": [1.0, 0.4, 0.1], "insertion_curve": [0.1, 0.4, 1.0]}]),
+        curves=mean_curves(
+            [{f"{way}{of}_curve": [1.0, 0.4, 0.1] for way in ("deletion", "insertion") for of in ("", "_random")}]
+        ),
         tables=(),
         group_tables=(),
         texts=(explained_text(one, "s1"),),

@@ -159,6 +159,8 @@ def test_every_method_that_reads_texts_finds_the_word(folder, method):
     stability = [one["quality"]["seed_stability"] for one in explanations(record).values()]
     # LIME alone depends on what it draws here: orders taken there and back are exact for so little interaction.
     assert (min(stability) < 0.999) == (method == "lime")
+    chance = [one["quality"]["seed_stability_random"] for one in explanations(record).values()]
+    assert max(map(abs, chance)) < 0.3
 
 
 def test_the_target_or_a_label_can_be_explained(folder):
@@ -271,7 +273,7 @@ def test_the_plan_tells_how_many_texts_a_model_is_asked_about(folder, capsys):
     assert "why on clf explains 4 texts: up to " in said
     work = {one.task: one for one in forecast("suite.yaml", allow_code=True).work}
     assert work["triage"].most_calls == 4
-    assert work["why"].most_calls > 4 * 50
+    assert work["why"].most_calls >= 4 * 50
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,12 @@ def test_the_plan_tells_how_many_texts_a_model_is_asked_about(folder, capsys):
         ({"method": "shap", "max_evals": 90}, 90),
         ({"method": "occlusion", "max_evals": 90}, 5),
         ({"method": "exact", "max_evals": 90}, 8),
-        ({"method": "shap", "max_evals": 90, "quality": True}, 2 * 90 + 8 * 4),
+        ({"method": "shap", "max_evals": 90, "quality": True}, 90 + 8 * 4),
+        ({"method": "lime", "max_evals": 90, "quality": True}, 2 * 90 + 8 * 4),
+        ({"method": "permutation", "max_evals": 90, "quality": True, "randomisation": True}, 3 * 90 + 8 * 4),
+        ({"method": "attention", "max_evals": 90}, 3),
+        ({"method": "integrated_gradients", "max_evals": 90}, 2 + 32),
+        ({"method": "integrated_gradients", "max_evals": 90, "options": {"steps": 8}}, 2 + 8),
     ],
 )
 def test_model_calls(study, calls):

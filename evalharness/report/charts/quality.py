@@ -150,25 +150,30 @@ def reliability_chart(bins: Sequence[Bin], *, title: str) -> Chart:
 def curves(
     series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x: str, y: str, x_percent: bool = False
 ) -> Chart:
-    """A line for each of at most six series, with its name at its end; every second one is dashed."""
+    """A line for each of at most six series, every second one dashed; above them what each is, if several."""
     names = list(series)[: len(SERIES)]
     values = [{"of": clip(name, _LABEL), "x": number(a), "y": number(b)} for name in names for a, b in series[name]]
-    ends = [
-        {"of": clip(name, _LABEL), "x": series[name][-1][0], "y": series[name][-1][1]} for name in names if series[name]
-    ]
+    domain = [clip(name, _LABEL) for name in names]
+    # Not at the ends of the lines, where curves of one text meet.
+    legend = {"orient": "top", "symbolType": "stroke"} if len(names) > 1 else None
     colour = {
         "field": "of",
         "type": "nominal",
-        "scale": {"domain": [clip(name, _LABEL) for name in names], "range": list(SERIES[: len(names)])},
-        "legend": None,
+        "scale": {"domain": domain, "range": list(SERIES[: len(names)])},
+        "legend": legend,
     }
-    axis = {"title": x, "tickCount": 5, **({"format": "~%"} if x_percent else {})}
+    axis = {"title": x, "tickCount": 5, "labelFlush": False, **({"format": "~%"} if x_percent else {})}
     place = {
         "x": {"field": "x", "type": "quantitative", "axis": axis, "scale": {"nice": False}},
         "y": {"field": "y", "type": "quantitative", "axis": {"title": y, "tickCount": 4}, "scale": {"zero": False}},
         "color": colour,
     }
-    dash = {"field": "of", "type": "nominal", "legend": None, "scale": {"range": [[1, 0], [5, 3]]}}
+    dash = {
+        "field": "of",
+        "type": "nominal",
+        "legend": legend,
+        "scale": {"domain": domain, "range": [[1, 0], [5, 3]]},
+    }
     return Chart(
         title,
         t("; ").join(
@@ -183,14 +188,9 @@ def curves(
         {
             "width": NARROW - 80,
             "height": 140,
-            "layer": [
-                {"data": {"values": values}, "mark": {"type": "line"}, "encoding": {**place, "strokeDash": dash}},
-                {
-                    "data": {"values": ends},
-                    "mark": {"type": "text", "align": "left", "dx": 5},
-                    "encoding": {**place, "text": {"field": "of"}},
-                },
-            ],
+            "data": {"values": values},
+            "mark": {"type": "line"},
+            "encoding": {**place, "strokeDash": dash},
         },
         (Column(t("series"), is_number=False), Column(x), Column(y)),
         rows_of((name, figure(a), figure(b)) for name in names for a, b in series[name]),
