@@ -273,3 +273,17 @@ def test_marks_of_alerts_and_deployments_stay_when_a_chart_is_explored(world: Wo
     assert above
     assert not [said for is_clipped, said in above if is_clipped]
     assert "prompt v12" in [said for _, said in above]
+    # The first and last points of the line lie whole within what may be seen.
+    frame = figure.locator("svg .mark-group.role-frame .background").first.bounding_box()
+    points = [
+        mark
+        for mark in figure.locator(".mark-symbol.role-mark path").all()
+        if mark.evaluate("n => !n.__data__.datum?.name")
+    ]
+    boxes = [box for mark in points if (box := mark.bounding_box())]
+    assert frame
+    assert len(boxes) == 3
+    assert min(box["x"] for box in boxes) >= frame["x"]
+    assert max(box["x"] + box["width"] for box in boxes) <= frame["x"] + frame["width"]
+    assert min(box["y"] for box in boxes) >= frame["y"]
+    assert max(box["y"] + box["height"] for box in boxes) <= frame["y"] + frame["height"]
