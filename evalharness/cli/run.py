@@ -114,7 +114,9 @@ def run(args: argparse.Namespace) -> int:
         allow_code=args.allow_code,
         registry_url=args.registry,
         progress=ShownProgress(
-            OnFirstAnswer(progress_for(quiet=args.quiet), _load_what_follows), args.reports, Path(args.suite).name
+            OnFirstAnswer(progress_for(quiet=args.quiet), _load_what_follows),
+            args.reports,
+            " · ".join(filter(None, (Path(args.suite).name, args.name))),
         ),
         decide=_decide_looks(args),
     )

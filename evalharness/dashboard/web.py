@@ -140,7 +140,7 @@ def go_to(path: str, **query: str) -> RedirectResponse:
 def _environment() -> Environment:
     made = make_environment("evalharness.dashboard")
     made.filters.update(when=_when, part=_part, query=_query, ago=_ago, span=_span, p=_p)
-    made.filters.update(json_block=embed_json, svg=lambda chart: Drawn.of(chart))
+    made.filters.update(clock=_clock, json_block=embed_json, svg=lambda chart: Drawn.of(chart))
     return made
 
 
@@ -156,6 +156,11 @@ def _when(moment: datetime | None, seconds: bool = False) -> Markup:
     at = moment.astimezone(UTC)
     shown = f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), shown)
+
+
+def _clock(since_1970_s: float) -> str:
+    """A time of day in UTC, of seconds since 1970."""
+    return f"{datetime.fromtimestamp(since_1970_s, UTC):%H:%M:%S}"
 
 
 def _span(row: Any) -> Markup:

@@ -161,6 +161,23 @@ def test_what_runs_is_seen_while_it_runs(world: World, served: Any, visit: Any) 
     page.locator("[data-live=running]").wait_for(state="hidden")
 
 
+def test_a_page_says_when_it_hears_nothing_more(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), "/schedule")
+    asked: list[Any] = []
+    # Refused, as to somebody who was logged out or where too many listen: browsers do not come back by themselves.
+    page.route("**/live", lambda route: (asked.append(route), route.fulfill(status=204))[0])
+    page.clock.install()
+    page.reload()
+    page.wait_for_timeout(300)
+    assert page.locator("#lost").is_hidden()
+    page.clock.fast_forward(9_000)
+    page.get_by_text("Not connected: what stands here may be old.").wait_for()
+    page.unroute("**/live")
+    page.clock.fast_forward(2_000)
+    page.locator("#lost").wait_for(state="hidden")
+    assert len(asked) == 1
+
+
 def test_pages_work_without_script(world: World, served: Any, visit: Any) -> None:
     page = visit(served(world, no_login=True), "/trend?suite=demo", java_script_enabled=False)
     assert page.locator("figure svg").count() == 1

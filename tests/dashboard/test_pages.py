@@ -247,6 +247,38 @@ def test_a_run_shows_itself_while_it_goes_on(tmp_path: Any) -> None:
     assert list((tmp_path / "running").iterdir()) == []
 
 
+def test_a_run_is_heard_of_while_it_waits(tmp_path: Any) -> None:
+    file = RunningFile(tmp_path, "slow", beat_s=0.01)
+    file.start("asking", 400)
+    (first,) = running(tmp_path, now_s=time.time())
+    file.advance(399)  # too soon to be written: nobody asks for the last one for long
+    for _ in range(500):
+        (one,) = running(tmp_path, now_s=time.time())
+        if one.done == 399:
+            break
+        time.sleep(0.01)
+    assert (one.done, one.updated_s > first.updated_s) == (399, True)
+    file.remove()
+    time.sleep(0.05)
+    assert list((tmp_path / "running").iterdir()) == []
+
+
+def test_a_run_that_was_killed_is_not_said_to_go_on(tmp_path: Any) -> None:
+    from starlette.testclient import TestClient
+
+    from evalharness.dashboard.app import make_app
+
+    world = make_world(tmp_path)
+    for name, ago_s in (("killed", 40.0), ("alive", 5.0)):
+        RunningFile(world.reports, name, clock=lambda ago_s=ago_s: time.time() - ago_s, beat_s=60).start("asking", 10)
+    with TestClient(make_app(world.settings(no_login=True)), base_url="http://testserver") as client:
+        page = client.get("/").text
+        line = {name: re.search(rf"<li><bdi>{name}</bdi>.*?</li>", page, re.S) for name in ("killed", "alive")}
+        assert "it may have been killed" in line["killed"][0]  # type: ignore[index]
+        assert "it may have been killed" not in line["alive"][0]  # type: ignore[index]
+    world.registry.close()
+
+
 ODD = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1>{{7*7}}\u202e\x1b[31m\x00"
 
 
