@@ -162,7 +162,7 @@ def curves(
         "scale": {"domain": [clip(name, _LABEL) for name in names], "range": list(SERIES[: len(names)])},
         "legend": None,
     }
-    axis = {"title": x, "tickCount": 5, **({"format": "~%"} if x_percent else {})}
+    axis = {"title": x, **({"format": "~%", "values": [0, 0.25, 0.5, 0.75, 1]} if x_percent else {"tickCount": 5})}
     place = {
         "x": {"field": "x", "type": "quantitative", "axis": axis, "scale": {"nice": False}},
         "y": {"field": "y", "type": "quantitative", "axis": {"title": y, "tickCount": 4}, "scale": {"zero": False}},
