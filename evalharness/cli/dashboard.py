@@ -256,6 +256,9 @@ def _introduce(args: argparse.Namespace, access: Access, address: str, n_users: 
     print("Ctrl-C ends it", flush=True)
 
 
+_OF_SCHEDULES = ("name", "schedule", "timezone", "interval", "lateness_s", "jitter_s")
+
+
 def next_due(definition: Mapping[str, Any], after: datetime) -> datetime | None:
     """When the interval after `after` of a recorded monitor is due; None where its definition says nothing of it."""
     from pydantic import ValidationError
@@ -264,8 +267,10 @@ def next_due(definition: Mapping[str, Any], after: datetime) -> datetime | None:
     from evalharness.monitor.schedule import Schedule
     from evalharness.suite.monitor_entry import Monitor
 
+    # A definition is recorded whole, with what was left out of it, and is no longer one that somebody could write.
+    own = {key: definition[key] for key in _OF_SCHEDULES if key in definition}
     try:
-        schedule = Schedule.of(Monitor.model_validate(dict(definition)))
+        schedule = Schedule.of(Monitor.model_validate({**own, "source": {"path": "responses.jsonl"}}))
         return schedule.next_due(after + schedule.lag)
     except (ValidationError, EvalHarnessError, ValueError):
         return None
