@@ -111,6 +111,14 @@ def test_nothing_of_the_data_runs_and_no_page_is_wider_than_the_screen(
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_a_long_segment_moves_no_figure_off_the_screen(odd: World, served: Any, visit: Any) -> None:
+    path = f"/monitors/{quote(odd.monitor, safe='')}/intervals/{odd.interval}"
+    page = visit(served(odd, no_login=True), path, width=1280)
+    segment = page.locator("td.of", has_text="language=").first
+    table = segment.locator("xpath=ancestor::div[contains(@class, 'scroll')]")
+    assert table.evaluate("n => n.scrollWidth <= n.clientWidth")
+
+
 @pytest.mark.parametrize("width", [360, 1200])
 def test_nothing_moves_while_a_page_loads(odd: World, served: Any, visit: Any, width: int) -> None:
     address = served(odd, no_login=True)

@@ -207,6 +207,21 @@ def test_what_pages_share_with_reports_speaks_it_too(admin: Any, world: World) -
     assert "intervals are 95 % of the paired difference. P-values" in admin.get(path).text
 
 
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("window 2026-11-18T00:00:00Z/2026-11-20T00:00:00Z", "2026-11-18 – 2026-11-20"),
+        ("window 2026-11-18T09:30:00Z/2026-11-20T00:00:15Z", "2026-11-18 09:30 – 2026-11-20 00:00:15"),
+        ("run rich@production", "run rich@production"),
+        ("window <b>/</b>", "window <b>/</b>"),
+    ],
+)
+def test_a_window_is_said_shortly(reference: str, shown: str) -> None:
+    from evalharness.dashboard.web import _window
+
+    assert _window(reference) == shown
+
+
 def test_running_files(tmp_path: Any) -> None:
     now = [100.0]
     file = RunningFile(tmp_path, "suite.yaml", clock=lambda: now[0])
