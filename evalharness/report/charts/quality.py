@@ -65,7 +65,7 @@ def intervals(
     told = t("; the line is %(name)s, %(value)s", name=rule[0], value=figure(rule[1])) if rule else ""
     return Chart(
         title,
-        "; ".join(f"{name} {figure(v)}" for name, v, _, _ in rows) + told,
+        t("; ").join(f"{name} {figure(v)}" for name, v, _, _ in rows) + told,
         {
             "width": NARROW - 60,
             "height": {"step": _STEP},
