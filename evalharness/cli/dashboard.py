@@ -180,6 +180,7 @@ def _serve(args: argparse.Namespace) -> int:
     import uvicorn
 
     from evalharness.core.secrets import Redactor
+    from evalharness.core.visible import safe
     from evalharness.dashboard.app import make_app
     from evalharness.dashboard.settings import Settings, require_protection
     from evalharness.dashboard.users import count_users
@@ -198,7 +199,7 @@ def _serve(args: argparse.Namespace) -> int:
             hosts=hosts,
             is_https=args.https,
             next_due=next_due,
-            report=lambda message: print(f"evalharness: {hide(message)}", file=sys.stderr, flush=True),
+            report=lambda message: print(f"evalharness: {safe(hide(message))}", file=sys.stderr, flush=True),
         )
         with contextlib.closing(listening_on(args.host, args.port)) as listening:
             _introduce(args, access, address_of(listening), n_users)
