@@ -51,7 +51,7 @@ gates:
 """
 MONITOR = """\
 name: support-bot
-source: {path: traffic.jsonl, format: response.v1, content: true}
+source: {path: traffic.jsonl, format: response.v1, content: true, attributes: [language]}
 schedule: "0 0 * * *"
 segments: [language]
 reference: {window: 2026-11-02/2026-11-04}
@@ -101,7 +101,7 @@ def traffic(draw: random.Random) -> list[dict[str, object]]:
                 "id": f"r{i}",
                 "event_time": at.isoformat(),
                 "model": "bot-2",
-                "language": draw.choice(("en", "de")),
+                "attributes": {"language": draw.choice(("en", "de"))},
                 "input": f"I have a question about my {topic}",
                 "output": " ".join(["Please look at your", topic, "page."] + ["Thank you."] * draw.randrange(3)),
                 "latency_s": round(draw.lognormvariate(-0.5 + 0.6 * late, 0.4), 3),

@@ -180,6 +180,7 @@ def _serve(args: argparse.Namespace) -> int:
     import uvicorn
 
     from evalharness.core.secrets import Redactor
+    from evalharness.core.visible import safe
     from evalharness.dashboard.app import make_app
     from evalharness.dashboard.settings import Settings, require_protection
     from evalharness.dashboard.users import count_users
@@ -198,7 +199,7 @@ def _serve(args: argparse.Namespace) -> int:
             hosts=hosts,
             is_https=args.https,
             next_due=next_due,
-            report=lambda message: print(f"evalharness: {hide(message)}", file=sys.stderr, flush=True),
+            report=lambda message: print(f"evalharness: {safe(hide(message))}", file=sys.stderr, flush=True),
         )
         with contextlib.closing(listening_on(args.host, args.port)) as listening:
             _introduce(args, access, address_of(listening), n_users)
@@ -256,6 +257,9 @@ def _introduce(args: argparse.Namespace, access: Access, address: str, n_users: 
     print("Ctrl-C ends it", flush=True)
 
 
+_OF_SCHEDULES = ("name", "schedule", "timezone", "interval", "lateness_s", "jitter_s")
+
+
 def next_due(definition: Mapping[str, Any], after: datetime) -> datetime | None:
     """When the interval after `after` of a recorded monitor is due; None where its definition says nothing of it."""
     from pydantic import ValidationError
@@ -264,8 +268,10 @@ def next_due(definition: Mapping[str, Any], after: datetime) -> datetime | None:
     from evalharness.monitor.schedule import Schedule
     from evalharness.suite.monitor_entry import Monitor
 
+    # A definition is recorded whole, with what was left out of it, and is no longer one that somebody could write.
+    own = {key: definition[key] for key in _OF_SCHEDULES if key in definition}
     try:
-        schedule = Schedule.of(Monitor.model_validate(dict(definition)))
+        schedule = Schedule.of(Monitor.model_validate({**own, "source": {"path": "responses.jsonl"}}))
         return schedule.next_due(after + schedule.lag)
     except (ValidationError, EvalHarnessError, ValueError):
         return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.core.errors import EvalHarnessError
 from evalharness.core.types import Sampling
+from evalharness.core.visible import safe
 
 if TYPE_CHECKING:
     from evalharness.core.types import Request, Response
@@ -102,5 +103,5 @@ def redacted(text: str, models: Mapping[str, object]) -> str:
 
 def short(text: str, most: int) -> str:
     """`text` on one line, cut to `most` characters."""
-    line = text.replace("\n", "\\n").replace("\x1b", "\\x1b")
+    line = safe(text.replace("\n", "\\n"))
     return line if len(line) <= most else f"{line[: most - 1]}…"

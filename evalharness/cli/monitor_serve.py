@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve; returns the exit code."""
     from evalharness.core.errors import UsageError
+    from evalharness.core.visible import safe
     from evalharness.monitor.assemble import deliverer, system_clock, tools_of
     from evalharness.monitor.daemon import Daemon
     from evalharness.monitor.schedule import utc_text
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"two of the monitors are called {name!r}; names must differ, as intervals go by them")
 
     def log(line: str) -> None:
-        print(f"{utc_text(system_clock().replace(microsecond=0))} {line}", file=sys.stderr, flush=True)
+        print(f"{utc_text(system_clock().replace(microsecond=0))} {safe(line)}", file=sys.stderr, flush=True)
 
     with open_registry(args) as registry:
         tools = tools_of(registry, allow_code=args.allow_code)

@@ -114,7 +114,9 @@ def run(args: argparse.Namespace) -> int:
         allow_code=args.allow_code,
         registry_url=args.registry,
         progress=ShownProgress(
-            OnFirstAnswer(progress_for(quiet=args.quiet), _load_what_follows), args.reports, Path(args.suite).name
+            OnFirstAnswer(progress_for(quiet=args.quiet), _load_what_follows),
+            args.reports,
+            " · ".join(filter(None, (Path(args.suite).name, args.name))),
         ),
         decide=_decide_looks(args),
     )
@@ -186,7 +188,8 @@ def _say_errors(record: Record) -> None:
         rows = record.iter_samples(task=entry.id, model=entry.model)
         first = next(row for row in rows if state_of(row.response) in FAILED_STATES)
         text = single_line(first.response.error or failed_verdict(first.response) or first.response.status)
-        print(f"{entry.id} on {entry.model}: {n_failed} failed; sample {first.sample.id}: {text}", file=sys.stderr)
+        sample = single_line(first.sample.id)
+        print(f"{entry.id} on {entry.model}: {n_failed} failed; sample {sample}: {text}", file=sys.stderr)
 
 
 def _decide(record: Record, args: argparse.Namespace) -> GateOutcome | None:

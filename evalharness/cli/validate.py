@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from evalharness.core.errors import DataError, EvalHarnessError, SuiteError, UsageError
+from evalharness.core.visible import safe
 
 from .live import PROBE_TOKENS, ask, asked_of_model, is_served, redacted, short, short_of
 from .run import add_suite_arguments
@@ -335,7 +336,8 @@ def _line(good: bool, level: str, text: str) -> None:
 
 
 def _say(text: str) -> None:
-    """Print, also where the terminal cannot show every character."""
+    """Print, also where the terminal cannot show every character; nothing in the text acts on it."""
+    text = safe(text)
     encoding = sys.stdout.encoding or "utf-8"
     try:
         text.encode(encoding)

@@ -24,6 +24,7 @@ from ..report.page import embed_json
 __all__ = ["Drawn", "untitled", "vega_bundle"]
 
 _KEPT: Final = 400
+_ROOM: Final = 8
 _lock = threading.Lock()
 _drawn: OrderedDict[str, Markup] = OrderedDict()
 
@@ -72,6 +73,10 @@ def interactive(chart: Chart) -> dict[str, Any]:
     lines = [one for one in layers if isinstance(one.get("mark"), dict) and one["mark"].get("type") == "line"]
     if lines and lines[0].get("encoding", {}).get("x", {}).get("type") == "temporal":
         lines[0]["params"] = [{"name": "view", "select": {"type": "interval", "encodings": ["x"]}, "bind": "scales"}]
+        # What can be moved aside is cut off at the axes: the outermost points need room within them.
+        for place in (layer.get("encoding", {}).get(axis) for layer in layers for axis in ("x", "y")):
+            if place is not None and "field" in place:
+                place["scale"] = {**place.get("scale", {}), "padding": _ROOM}
     return spec
 
 

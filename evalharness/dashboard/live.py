@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from ..record.database import reading
-from ..record.running import running
+from ..record.running import SILENT_S, running
 from .access import Refused, Visitor, needs, visitor_of
 from .queries.alerts import count_open
 from .settings import Settings
@@ -84,5 +84,5 @@ def _state(settings: Settings) -> dict[str, Any]:
     runs = []
     for one in running(settings.registry.reports, now_s=now_s):
         asked, took = one.done - one.from_store, max(one.updated_s - one.began_s, 1e-9)
-        runs.append(asdict(one) | {"per_s": round(asked / took, 2)})
+        runs.append(asdict(one) | {"per_s": round(asked / took, 2), "is_silent": now_s - one.updated_s >= SILENT_S})
     return {"alerts": n_open, "running": runs}

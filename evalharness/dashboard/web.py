@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -47,6 +48,8 @@ __all__ = [
 
 LANGUAGE_COOKIE: Final = "evalharness_language"
 _YEAR_S: Final = 365 * 86_400
+_WINDOW: Final = re.compile(r"window ([0-9T:Z+.-]+)/([0-9T:Z+.-]+)")
+_MIDNIGHT: Final = re.compile(r"T00:00:00Z$|(?<=:\d\d):00Z$|Z$")
 
 NAVIGATION: Final = (
     ("overview", "/", "Overview"),
@@ -140,7 +143,7 @@ def go_to(path: str, **query: str) -> RedirectResponse:
 def _environment() -> Environment:
     made = make_environment("evalharness.dashboard")
     made.filters.update(when=_when, part=_part, query=_query, ago=_ago, span=_span, p=_p)
-    made.filters.update(json_block=embed_json, svg=lambda chart: Drawn.of(chart))
+    made.filters.update(clock=_clock, window=_window, json_block=embed_json, svg=lambda chart: Drawn.of(chart))
     return made
 
 
@@ -156,6 +159,19 @@ def _when(moment: datetime | None, seconds: bool = False) -> Markup:
     at = moment.astimezone(UTC)
     shown = f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), shown)
+
+
+def _window(reference: str) -> str:
+    """What an interval was compared with, a window of time as short as it can be said."""
+    whole = _WINDOW.fullmatch(reference)
+    return (
+        reference if whole is None else " – ".join(_MIDNIGHT.sub("", end).replace("T", " ") for end in whole.groups())
+    )
+
+
+def _clock(since_1970_s: float) -> str:
+    """A time of day in UTC, of seconds since 1970."""
+    return f"{datetime.fromtimestamp(since_1970_s, UTC):%H:%M:%S}"
 
 
 def _span(row: Any) -> Markup:

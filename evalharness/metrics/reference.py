@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from evalharness.core.nulls import best_between
 from evalharness.core.registry import registry
 
 __all__ = ["Explanation", "Option", "explain", "markdown", "option_lines", "options_of", "plain"]
@@ -221,9 +222,10 @@ def _facts(cls: Any) -> dict[str, str]:
     interval = own if hasattr(metric, "interval_rows") else "levels" if hasattr(metric, "disparity") else by_rows
     if interval in ("mean", "bootstrap") and all(map(math.isfinite, metric.bounds)):
         interval = f"bounded {interval}"
+    best = best_between(metric)
+    better = "nearer to " + _number(best) if best is not None else "higher" if metric.higher_is_better else "lower"
     return {
-        "range": f"{_number(metric.bounds[0])} to {_number(metric.bounds[1])}, "
-        f"{'higher' if metric.higher_is_better else 'lower'} is better",
+        "range": f"{_number(metric.bounds[0])} to {_number(metric.bounds[1])}, {better} is better",
         "for": "every task" if len(kinds) == len(_KINDS) else ", ".join(kinds),
         "needs": ", ".join(_NEEDS[need] for need in sorted(metric.needs)) or "nothing of a sample",
         "interval": _INTERVALS[interval],

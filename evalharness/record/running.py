@@ -1,7 +1,7 @@
 """Runs that are going on: a small file beside the records, which says how far each of them is.
 
-Whoever runs a suite writes it now and then, and takes it away at the end; a dashboard reads it. Nothing rests on it: it
-may be missing, late, or left behind by a process that was killed, which its age tells.
+Whoever runs a suite writes it, every ten seconds at least, and takes it away at the end; a dashboard reads it. Nothing
+rests on it: it may be missing, late, or left behind by a process that was killed, which its age tells.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -18,10 +19,13 @@ from typing import Final
 
 from ..core.files import write_atomic
 
-__all__ = ["GONE_S", "Running", "RunningFile", "running"]
+__all__ = ["GONE_S", "SILENT_S", "Running", "RunningFile", "running"]
 
 GONE_S: Final = 900.0
 """A file that nobody has written for so long is of a process that is gone."""
+SILENT_S: Final = 30.0
+"""A run that has written nothing for so long was most likely killed: no slow model keeps it from writing."""
+_BEAT_S: Final = 10.0
 _LARGEST: Final = 16_384
 _EVERY_S: Final = 1.0
 
@@ -63,20 +67,33 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {"str": (str,), "int": (int,), "flo
 
 
 class RunningFile:
-    """The file of one run; it is written once a second at most, and a disk that is full stops no run."""
+    """The file of one run; it is written once a second at most, and a disk that is full stops no run.
 
-    def __init__(self, reports: Path, suite: str, *, clock: Callable[[], float] = time.time) -> None:
+    From its start on a thread writes it every `beat_s` seconds too: an answer may take long, and the last of many that
+    came at once were not written.
+    """
+
+    def __init__(
+        self, reports: Path, suite: str, *, clock: Callable[[], float] = time.time, beat_s: float = _BEAT_S
+    ) -> None:
         self._key = f"{os.getpid()}-{secrets.token_hex(6)}"
         self._path = reports / "running" / f"{self._key}.json"
         self._suite, self._clock = suite, clock
         self._began_s = clock()
         self._last_s = float("-inf")
         self._label, self._total, self._done, self._from_store, self._failed = "", 0, 0, 0, 0
+        self._beat_s = beat_s
+        self._has_ended = threading.Event()
+        self._writing = threading.Lock()
+        self._beats: threading.Thread | None = None
 
     def start(self, label: str, total: int, *, done: int = 0) -> None:
         """A stretch of `total` requests begins, of which `done` were answered from the store."""
         self._label, self._total, self._done, self._from_store, self._failed = label, total, done, done, 0
         self._write(self._clock())
+        if self._beats is None:
+            self._beats = threading.Thread(target=self._beat, name="evalharness-running", daemon=True)
+            self._beats.start()
 
     def advance(self, n: int, *, failed: int = 0) -> None:
         """`n` more answers are kept, `failed` of them without a usable answer."""
@@ -88,8 +105,13 @@ class RunningFile:
 
     def remove(self) -> None:
         """The run has ended, one way or the other."""
-        with contextlib.suppress(OSError):
+        self._has_ended.set()
+        with self._writing, contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._has_ended.wait(self._beat_s):
+            self._write(self._clock())
 
     def _write(self, now_s: float) -> None:
         self._last_s = now_s
@@ -104,5 +126,6 @@ class RunningFile:
             self._began_s,
             now_s,
         )
-        with contextlib.suppress(OSError):
-            write_atomic(self._path, json.dumps(asdict(one), ensure_ascii=False))
+        with self._writing, contextlib.suppress(OSError):
+            if not self._has_ended.is_set():
+                write_atomic(self._path, json.dumps(asdict(one), ensure_ascii=False))

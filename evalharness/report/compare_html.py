@@ -55,6 +55,7 @@ def _page(comparison: Comparison) -> str:
         summary=summary_text(comparison),
         differs=differs_text(comparison),
         how=how_text(comparison),
+        has_two_sided=any(one.best is not None for one in comparison.figures),
         facts=_facts(comparison),
         kept_heads=compression_text(comparison)[0],
         kept=compression_text(comparison)[1],

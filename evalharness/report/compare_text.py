@@ -89,14 +89,15 @@ def _row(one: ComparedFigure, *, several: bool, models: bool) -> Row:
     candidate = one.candidate if several else ""
     if models and one.model not in candidate:
         candidate = f"{candidate} · {one.model}" if candidate else one.model
+    larger = max((abs(v) for v in (one.value, one.baseline) if math.isfinite(v)), default=0.0)
     return Row(
         of=one,
         task=one.task,
         metric=one.metric if one.group is None else f"{one.metric} · {one.group}",
         candidate=candidate,
         way=f"→ {one.best:g}" if one.best is not None else "↑" if one.higher_is_better else "↓",
-        baseline=figure(one.baseline, like=one.value),
-        value=figure(one.value),
+        baseline=figure(one.baseline, like=larger),
+        value=figure(one.value, like=larger),
         difference=signed(one.difference, like=_scale(one)),
         interval=interval(one.low, one.high, like=_scale(one)),
         p=p_text(one.adjusted_p),
@@ -115,7 +116,9 @@ def _row(one: ComparedFigure, *, several: bool, models: bool) -> Row:
 
 def _scale(one: ComparedFigure) -> float:
     """What decides the decimals of a difference: about those of the figure itself, of nothing those of its interval."""
-    by_figure = max((abs(v) for v in (one.difference, one.value / 3) if math.isfinite(v)), default=0.0)
+    by_figure = max(
+        (abs(v) for v in (one.difference, one.value / 3, one.low / 3, one.high / 3) if math.isfinite(v)), default=0.0
+    )
     return by_figure or max((abs(v) for v in (one.low, one.high, 1e-9) if math.isfinite(v)), default=0.0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ def print_verdicts(gate: GateOutcomeLike | Mapping[str, Any], *, console: Consol
 def _figures(view: ReportView, out: _Printer) -> None:
     """One table of all figures; on a narrow terminal one a task and model, under its name."""
     results = [r for task in view.tasks for r in task.results]
-    shape = _Shape.of(results, out.console.width)
+    shape = _Shape.of(results, out.console.width, view.way)
     if out.console.width >= _NARROW:
         table = shape.table("task", "metric", "model")
         task = metric = ""
@@ -114,15 +114,15 @@ def _figures(view: ReportView, out: _Printer) -> None:
 class _Shape:
     """Which columns a table of figures has."""
 
-    def __init__(self, interval: str | None, *, failed: bool) -> None:
-        self.interval, self.failed = interval, failed
+    def __init__(self, interval: str | None, way: Callable[[MetricResult], str], *, failed: bool) -> None:
+        self.interval, self.way, self.failed = interval, way, failed
 
     @classmethod
-    def of(cls, results: Sequence[MetricResult], width: int) -> _Shape:
+    def of(cls, results: Sequence[MetricResult], width: int, way: Callable[[MetricResult], str]) -> _Shape:
         levels = {r.confidence for r in results}
         name = f"{100 * levels.pop():g} % interval" if len(levels) == 1 else "interval"
         failed = width >= _MEDIUM or (width >= _WITH_INTERVAL and any(r.n_failed for r in results))
-        return cls(name if width >= _WITH_INTERVAL else None, failed=failed)
+        return cls(name if width >= _WITH_INTERVAL else None, way, failed=failed)
 
     def table(self, *names: str) -> Table:
         columns = [*((name, "left") for name in names), ("", "center"), ("value", "right")]
@@ -132,7 +132,7 @@ class _Shape:
 
     def cells(self, result: MetricResult) -> list[Text]:
         cells = [
-            _text("↑" if result.higher_is_better else "↓", "dim"),
+            _text(self.way(result), "dim"),
             _text(figure(result.value), "bold"),
         ]
         if self.interval:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from ..core.types import MetricResult
 
-if TYPE_CHECKING:
-    from ..record import RunManifest
-
-__all__ = ["GroupTable", "best_between", "group_tables", "is_between_groups"]
+__all__ = ["GroupTable", "group_tables", "is_between_groups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +50,8 @@ class GroupTable:
         return max(values) - min(values) if len(values) > 1 else math.nan
 
 
-def best_between(manifest: RunManifest) -> dict[tuple[str, str], float]:
-    """By task and figure, the value that is best of figures of probes that may lie on either side of it."""
-    tasks: Any = manifest.suite.get("tasks") or ()
-    origins = ((task["id"], task.get("origin")) for task in tasks)
-    return {
-        (task, name): held["null"]
-        for task, origin in origins
-        if isinstance(origin, Mapping)
-        for name, held in (origin.get("findings") or {}).items()
-        if not held.get("one_sided", False)
-    }
-
-
 def group_tables(results: Sequence[MetricResult], best: Mapping[tuple[str, str], float]) -> tuple[GroupTable, ...]:
-    """The tables of the figures of groups in `results`; `best` is what `best_between` found."""
+    """The tables of the figures of groups in `results`; `best` is what `ways.best_between` found."""
     overall = {(r.task, r.model, r.metric): r for r in results if r.group is None}
     tables: dict[tuple[str, str, str, str], list[tuple[str, MetricResult]]] = {}
     for result in results:

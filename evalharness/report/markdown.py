@@ -74,7 +74,7 @@ def render_markdown(
     lines += ["## Results", ""]
     charts = {} if pictures is None else task_charts(record, view)
     for task in view.tasks:
-        lines += _task(task)
+        lines += _task(task, view)
         lines += _pictures(charts.get(task.id, ()), pictures)
     lines += _explanations(record)
     lines += _attacks(record)
@@ -152,11 +152,11 @@ def _gate(gate: GateView) -> list[str]:
     )
 
 
-def _task(task: TaskView) -> list[str]:
+def _task(task: TaskView, view: ReportView) -> list[str]:
     lines = [f"### {_e(task.id)}", ""]
     rows = [
         [
-            f"{_e(r.metric)} {'↑' if r.higher_is_better else '↓'}",
+            f"{_e(r.metric)} {view.way(r)}",
             _e(r.model if r.task == task.id else f"{r.task} · {r.model}"),
             figure(r.value),
             interval(r.ci_low, r.ci_high, like=r.value),

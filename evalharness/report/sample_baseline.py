@@ -86,9 +86,12 @@ def _key(digest: str, number: int) -> bytes:
 
 
 def change_of(
-    entry: Mapping[str, Any], before: Mapping[str, Any] | None, up: Sequence[bool], decides: int | None
+    entry: Mapping[str, Any], before: Mapping[str, Any] | None, up: Sequence[bool | None], decides: int | None
 ) -> Change:
-    """How an answer differs from the baseline's: by the figure that tells right from wrong, else by the first one."""
+    """How an answer differs from the baseline's: by the figure that tells right from wrong, else by the first one.
+
+    `up` says of each figure whether higher is better; None of one that is neither, sample by sample: a bias score.
+    """
     if before is None:
         return "new"
     failed, failed_before = entry["s"] in FAILED_STATES, before["s"] in FAILED_STATES
@@ -97,6 +100,8 @@ def change_of(
     pairs = zip(range(len(up)), entry["sc"], before["sc"], strict=True)
     both = {i: a - b for i, a, b in pairs if isinstance(a, int | float) and isinstance(b, int | float)}
     place = decides if decides in both else min(both, default=None)
+    if place is not None and up[place] is None and abs(both[place]) > _LEAST:
+        return "changed"
     gain = 0.0 if place is None else both[place] if up[place] else -both[place]
     if abs(gain) > _LEAST:
         return "better" if gain > 0 else "worse"

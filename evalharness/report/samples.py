@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from .sample_rows import SharedTexts, sample_entry, size_of
 from .sample_scores import are_right_or_wrong, may_tell_right, scores_of_samples
 from .text import clip, safe, single_line
 from .view import asked_results
+from .ways import best_between, is_best_between
 
 if TYPE_CHECKING:
     from ..record import Record, SampleRow
@@ -91,6 +92,12 @@ class _Part:
     numbers: Ints | None = None
     scores: dict[str, Array] = field(default_factory=dict)
     decides: int | None = None
+    best: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def ups(self) -> list[bool | None]:
+        """Of each figure whether higher is better; None where the best lies between: no sample alone is better."""
+        two_sided = [is_best_between(r, self.best.get((r.task, r.metric))) for r in self.metrics]
+        return [None if two else r.higher_is_better for r, two in zip(self.metrics, two_sided, strict=True)]
 
     def note(self, sample_ids: Sequence[str], states: Sequence[str], decides: Array | None) -> None:
         """Add some rows; `decides` holds for each sample whether it is right (1) or not, if anything tells that."""
@@ -150,9 +157,7 @@ def bundle_samples(
     errors: Counter[str] = Counter()
     for part, quotas, own in zip(parts, _quotas(parts, limit), entries, strict=True):
         place = {"t": _index(bundle.tasks, safe(part.task)), "m": _index(bundle.models, safe(part.model))}
-        bundle.metrics.append(
-            {**place, "names": [safe(r.metric) for r in part.metrics], "up": [r.higher_is_better for r in part.metrics]}
-        )
+        bundle.metrics.append({**place, "names": [safe(r.metric) for r in part.metrics], "up": part.ups()})
         chosen = _chosen(part, quotas)
         part.take_scores(record, chosen)
         answers = _answers(baseline, against.get((part.task, part.model)), part)
@@ -191,7 +196,7 @@ def _entries(
     """Outcome and entry of the rows at the places `chosen`, which ascend."""
     shared.learn(_at(_prompts(record, part), chosen))
     before = None if answers is None else _at(answers.of_each(_digests(record, part)), chosen)
-    up = [r.higher_is_better for r in part.metrics]
+    up = part.ups()
     for index, row in zip(chosen, _rows(record, part, chosen), strict=True):
         entry = sample_entry(row, part.scores_of(index), shared)
         if before is not None:
@@ -247,7 +252,7 @@ def _part(record: Record, task: str, model: str) -> _Part:
     # Few columns are read here, not whole rows: most of a large record's rows are not needed.
     path, where = record.folder / SAMPLES, {"task": task, "model": model}
     index = KeyIndex(sample_id for (ids,) in iter_columns(path, where, ["sample_id"]) for sample_id in ids)
-    part = _Part(task, model, results, index)
+    part = _Part(task, model, results, index, best=best_between(record.manifest))
     columns = ((i, scores_of_samples(record, r, index)) for i, r in enumerate(results) if may_tell_right(r))
     part.decides, decides = next(((i, values) for i, values in columns if are_right_or_wrong(values)), (None, None))
     for ids, states in _states(record, task, model):

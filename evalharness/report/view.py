@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.types import FAILED_STATES, STATUSES, MetricResult
 from .gateview import GateOutcomeLike, GateView, VerdictView
 from .grid import Grid, grid_of
-from .group_tables import GroupTable, best_between, group_tables, is_between_groups
+from .group_tables import GroupTable, group_tables, is_between_groups
 from .probes import Question, questions_of
 from .reliability import Reliability, reliability_of
+from .ways import best_between, way_of
 
 if TYPE_CHECKING:
     from ..record import Rating, Record, RunManifest, TaskSummary
@@ -77,7 +78,10 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """Everything but the samples; `people` is what people's ratings of the run say, `probes` what probes found."""
+    """Everything but the samples; `people` is what people's ratings of the run say, `probes` what probes found.
+
+    `best` are the values that are best of figures that may lie on either side of them, by task and figure.
+    """
 
     manifest: RunManifest
     gate: GateView | None
@@ -86,6 +90,16 @@ class ReportView:
     total_states: Mapping[str, int]
     people: tuple[PeopleView, ...] = ()
     probes: tuple[Question, ...] = ()
+    best: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def way(self, result: MetricResult) -> str:
+        """The sign of the way in which a figure is better: `↑`, `↓`, or `→ 0.5`."""
+        return way_of(result, self.best.get((result.task, result.metric)))
+
+    @property
+    def has_two_sided(self) -> bool:
+        """Whether a figure in a table of a task is best between its bounds."""
+        return any(self.way(result).startswith("→") for task in self.tasks for result in task.figures)
 
     @property
     def verdicts(self) -> tuple[VerdictView, ...]:
@@ -195,6 +209,7 @@ def build_view(
         total_states=_by_status(total),
         people=_people(ratings, confidence=results[0].confidence if results else 0.95),
         probes=questions_of(manifest, results),
+        best=best,
     )
 
 

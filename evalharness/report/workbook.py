@@ -24,7 +24,10 @@ __all__ = ["write_workbook"]
 # What a sheet and a cell of the format hold at most.
 _MAX_ROWS, _MAX_CHARS = 1_048_576, 32_767
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_WIDEST, _NARROWEST = 60, 8
+_WIDEST, _NARROWEST, _FIGURE = 60, 8, 12
+_LINE = 15.0  # points
+# Sheets that are read, and printed: each as wide as a page, long texts in several lines. The others are worked with.
+_READ = frozenset({"verdict", "run", "rules"})
 
 
 def write_workbook(
@@ -125,15 +128,39 @@ def _cell(value: Any) -> Any:
 
 
 def _finish(sheet: Any, frame: pd.DataFrame) -> None:
-    """Columns as wide as what stands in them, a filter over the heads, and every text stored as text."""
+    """Columns as wide as what stands in them, a filter over the heads, and every text stored as text.
+
+    Figures keep all their digits, of which a column shows as many as it has room for.
+    """
+    from openpyxl.styles import Alignment, Border, Font, Side
     from openpyxl.utils import get_column_letter
 
     for index, column in enumerate(frame.columns, start=1):
-        longest = max([len(str(column)), *(len(str(cell)) for cell in frame[column].head(200))])
+        cells = frame[column].head(200)
+        longest = max(
+            [len(str(column)), *(_FIGURE - 2 if isinstance(cell, float) else len(str(cell)) for cell in cells)]
+        )
         sheet.column_dimensions[get_column_letter(index)].width = min(max(longest + 2, _NARROWEST), _WIDEST)
-    for row in sheet.iter_rows():
+    is_read = sheet.title in _READ
+    bold, line = Font(name="Calibri", bold=True), Border(bottom=Side(style="thin"))
+    folded = Alignment(wrap_text=True, vertical="top")
+    for number, row in enumerate(sheet.iter_rows()):
         for cell in row:
             if isinstance(cell.value, str):
                 cell.data_type = "s"
+            if number == 0 and cell.column <= frame.shape[1]:
+                numbers = frame.iloc[:, cell.column - 1].dropna().head(50)
+                is_number = len(numbers) > 0 and all(isinstance(n, int | float) for n in numbers)
+                cell.font, cell.border = bold, line
+                cell.alignment = Alignment(horizontal="right" if is_number else "left")
+            elif is_read:
+                cell.alignment = folded
+        if number and is_read:
+            lines = max(1 + len(str(cell.value)) // _WIDEST for cell in row)
+            sheet.row_dimensions[number + 1].height = _LINE * lines
+    if is_read:
+        sheet.sheet_properties.pageSetUpPr.fitToPage = True
+        sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.print_title_rows = "1:1"
     if len(frame):
         sheet.auto_filter.ref = sheet.dimensions

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from evalharness.cli.main import main
+from evalharness.record import RunRegistry
+from evalharness.record.monitor_tables import MONITORS
 
 pytest.importorskip("fastapi", reason="needs the dashboard extra")
 
@@ -71,3 +74,20 @@ def test_when_the_next_interval_of_a_definition_is_due() -> None:
     after = datetime(2026, 3, 1, 10, tzinfo=UTC)
     assert next_due(definition, after) == datetime(2026, 3, 1, 11, 10, tzinfo=UTC)
     assert next_due({"schedule": "nonsense"}, after) is None
+
+
+def test_of_a_recorded_monitor_it_is_known_too(tmp_path: Path) -> None:
+    pytest.importorskip("cronsim", reason="needs the monitor extra")
+    from evalharness.cli.dashboard import next_due
+
+    row = {"id": "r1", "event_time": "2026-03-01T09:30:00Z", "output": "x", "latency_s": 1.0}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    text = "name: bot\nsource: {path: rows.jsonl, format: response.v1}\nlateness_s: 600\nreference: previous\n"
+    (tmp_path / "monitor.yaml").write_text(text, encoding="utf-8")
+    reports = tmp_path / "reports"
+    span = ["--span", "2026-03-01T09:00Z/2026-03-01T10:00Z", "--reports", str(reports)]
+    assert main(["monitor", "backfill", str(tmp_path / "monitor.yaml"), *span]) in (0, 4)
+    with RunRegistry.open(reports=reports, environ={}) as registry, registry.engine.connect() as connection:
+        (definition,) = connection.execute(select(MONITORS.c.definition)).scalars()
+    after = datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert next_due(json.loads(definition), after) == datetime(2026, 3, 1, 11, 10, tzinfo=UTC)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +59,34 @@ def test_no_error_acts(capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("evalharness.cli.doctor.run", fail)
     assert main(["doctor"]) == 3
     assert ACTS.findall(capsys.readouterr().err) == []
+
+
+SUITE = """
+version: 1
+name: odd
+models:
+  m: {backend: replay, path: answers.jsonl}
+datasets:
+  d: {path: rows.jsonl, id: id, groups: [g]}
+tasks:
+  - {id: t, dataset: d, prompt: "{{ q }}", reference: "{{ a }}", metrics: [exact_match]}
+execution: {on_error: exclude}
+"""
+
+
+@pytest.mark.parametrize("verb", ["run", "validate", "plan"])
+def test_no_text_of_a_dataset_acts_on_the_terminal(
+    verb: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = "\x1b[31m\x1b]0;own\x07\u202e\u2066\x9b31m\r\b"
+    rows = [{"id": f"s{i}{odd}", "q": f"q{i}{odd}", "a": f"x{odd}", "g": f"g{i % 2}{odd}"} for i in range(4)]
+    Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    # One answer is missing: the run names its sample.
+    answers = [{"id": row["id"], "output": f"x{odd}"} for row in rows[1:]]
+    Path("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers), encoding="utf-8")
+    Path("suite.yaml").write_text(SUITE, encoding="utf-8")
+    assert main([verb, "suite.yaml"]) in (0, 2, 3)
+    said = "".join(capsys.readouterr())
+    assert ACTS.findall(said) == []
+    assert verb == "plan" or "␛[31m" in said

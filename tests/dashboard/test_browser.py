@@ -111,6 +111,14 @@ def test_nothing_of_the_data_runs_and_no_page_is_wider_than_the_screen(
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_a_long_segment_moves_no_figure_off_the_screen(odd: World, served: Any, visit: Any) -> None:
+    path = f"/monitors/{quote(odd.monitor, safe='')}/intervals/{odd.interval}"
+    page = visit(served(odd, no_login=True), path, width=1280)
+    segment = page.locator("td.of", has_text="language=").first
+    table = segment.locator("xpath=ancestor::div[contains(@class, 'scroll')]")
+    assert table.evaluate("n => n.scrollWidth <= n.clientWidth")
+
+
 @pytest.mark.parametrize("width", [360, 1200])
 def test_nothing_moves_while_a_page_loads(odd: World, served: Any, visit: Any, width: int) -> None:
     address = served(odd, no_login=True)
@@ -159,6 +167,23 @@ def test_what_runs_is_seen_while_it_runs(world: World, served: Any, visit: Any) 
     finally:
         file.remove()
     page.locator("[data-live=running]").wait_for(state="hidden")
+
+
+def test_a_page_says_when_it_hears_nothing_more(world: World, served: Any, visit: Any) -> None:
+    page = visit(served(world, no_login=True), "/schedule")
+    asked: list[Any] = []
+    # Refused, as to somebody who was logged out or where too many listen: browsers do not come back by themselves.
+    page.route("**/live", lambda route: (asked.append(route), route.fulfill(status=204))[0])
+    page.clock.install()
+    page.reload()
+    page.wait_for_timeout(300)
+    assert page.locator("#lost").is_hidden()
+    page.clock.fast_forward(9_000)
+    page.get_by_text("Not connected: what stands here may be old.").wait_for()
+    page.unroute("**/live")
+    page.clock.fast_forward(2_000)
+    page.locator("#lost").wait_for(state="hidden")
+    assert len(asked) == 1
 
 
 def test_pages_work_without_script(world: World, served: Any, visit: Any) -> None:
@@ -273,3 +298,17 @@ def test_marks_of_alerts_and_deployments_stay_when_a_chart_is_explored(world: Wo
     assert above
     assert not [said for is_clipped, said in above if is_clipped]
     assert "prompt v12" in [said for _, said in above]
+    # The first and last points of the line lie whole within what may be seen.
+    frame = figure.locator("svg .mark-group.role-frame .background").first.bounding_box()
+    points = [
+        mark
+        for mark in figure.locator(".mark-symbol.role-mark path").all()
+        if mark.evaluate("n => !n.__data__.datum?.name")
+    ]
+    boxes = [box for mark in points if (box := mark.bounding_box())]
+    assert frame
+    assert len(boxes) == 3
+    assert min(box["x"] for box in boxes) >= frame["x"]
+    assert max(box["x"] + box["width"] for box in boxes) <= frame["x"] + frame["width"]
+    assert min(box["y"] for box in boxes) >= frame["y"]
+    assert max(box["y"] + box["height"] for box in boxes) <= frame["y"] + frame["height"]

@@ -207,6 +207,21 @@ def test_what_pages_share_with_reports_speaks_it_too(admin: Any, world: World) -
     assert "intervals are 95 % of the paired difference. P-values" in admin.get(path).text
 
 
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("window 2026-11-18T00:00:00Z/2026-11-20T00:00:00Z", "2026-11-18 – 2026-11-20"),
+        ("window 2026-11-18T09:30:00Z/2026-11-20T00:00:15Z", "2026-11-18 09:30 – 2026-11-20 00:00:15"),
+        ("run rich@production", "run rich@production"),
+        ("window <b>/</b>", "window <b>/</b>"),
+    ],
+)
+def test_a_window_is_said_shortly(reference: str, shown: str) -> None:
+    from evalharness.dashboard.web import _window
+
+    assert _window(reference) == shown
+
+
 def test_running_files(tmp_path: Any) -> None:
     now = [100.0]
     file = RunningFile(tmp_path, "suite.yaml", clock=lambda: now[0])
@@ -247,6 +262,38 @@ def test_a_run_shows_itself_while_it_goes_on(tmp_path: Any) -> None:
     assert list((tmp_path / "running").iterdir()) == []
 
 
+def test_a_run_is_heard_of_while_it_waits(tmp_path: Any) -> None:
+    file = RunningFile(tmp_path, "slow", beat_s=0.01)
+    file.start("asking", 400)
+    (first,) = running(tmp_path, now_s=time.time())
+    file.advance(399)  # too soon to be written: nobody asks for the last one for long
+    for _ in range(500):
+        (one,) = running(tmp_path, now_s=time.time())
+        if one.done == 399:
+            break
+        time.sleep(0.01)
+    assert (one.done, one.updated_s > first.updated_s) == (399, True)
+    file.remove()
+    time.sleep(0.05)
+    assert list((tmp_path / "running").iterdir()) == []
+
+
+def test_a_run_that_was_killed_is_not_said_to_go_on(tmp_path: Any) -> None:
+    from starlette.testclient import TestClient
+
+    from evalharness.dashboard.app import make_app
+
+    world = make_world(tmp_path)
+    for name, ago_s in (("killed", 40.0), ("alive", 5.0)):
+        RunningFile(world.reports, name, clock=lambda ago_s=ago_s: time.time() - ago_s, beat_s=60).start("asking", 10)
+    with TestClient(make_app(world.settings(no_login=True)), base_url="http://testserver") as client:
+        page = client.get("/").text
+        line = {name: re.search(rf"<li><bdi>{name}</bdi>.*?</li>", page, re.S) for name in ("killed", "alive")}
+        assert "it may have been killed" in line["killed"][0]  # type: ignore[index]
+        assert "it may have been killed" not in line["alive"][0]  # type: ignore[index]
+    world.registry.close()
+
+
 ODD = "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=1>{{7*7}}\u202e\x1b[31m\x00"
 
 
@@ -283,7 +330,7 @@ def test_an_alert_of_a_backfill_is_marked_where_its_interval_lies(admin: Any, wo
             ends = {"window_start_utc": end - timedelta(hours=1), "window_end_utc": end, "note": name}
             connection.execute(insert(ALERT_EVENTS).values(event | ends))
     page = admin.get("/monitors/bot").text
-    assert "alert at 2026-03-02T10:00:00+00:00: the first interval&#39;s" in page
+    assert "alert at 2026-03-02 10:00: the first interval&#39;s" in page
     assert "too old" not in page
 
 
@@ -291,7 +338,7 @@ def test_a_deployment_is_noted_shown_and_taken_back(admin: Any, world: World) ->
     body = admin.get("/api/v1/monitors/bot/deployments").json()
     assert [(one["text"], one["at_utc"]) for one in body] == [("prompt v12", "2026-03-02T10:30:00Z")]
     page = admin.get("/monitors/bot").text
-    assert "deploy at 2026-03-02T10:30:00+00:00: prompt v12" in page
+    assert "deploy at 2026-03-02 10:30: prompt v12" in page
     assert "Take back prompt v12" in page
     post = partial(admin.post, headers={"x-csrf-token": csrf_of(admin.cookies["evalharness_visit"])})
     said = {"text": " model  m2 ", "at": "2026-03-02T11:30"}

@@ -138,11 +138,17 @@ def test_people(make_record, open_page):
 
 
 def test_paper(make_record, open_page):
-    page = open_page(render_html(make_record(), GATE))
+    page = open_page(render_html(make_record(models=("a-small-model", "a-larger-model")), GATE))
     page.emulate_media(media="print")
     assert not page.locator("nav.toc").is_visible()
     assert not page.locator("#explorer").is_visible()
     assert page.locator("#results").is_visible()
+    # Paper is not scrolled: what does not fit is lost.
+    page.set_viewport_size({"width": 480, "height": 1000})
+    outside = "nodes => nodes.filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.getAttribute('aria-label'))"
+    assert page.locator(".scroll").evaluate_all(outside) == []
+    task = page.locator("#operations tbody th", has_text="sentiment").first
+    assert task.bounding_box()["width"] > 50, "the name of a task is not broken within a word"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

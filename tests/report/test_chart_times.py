@@ -7,7 +7,7 @@ import re
 import pytest
 
 from evalharness.report.charts.render import svg_of
-from evalharness.report.charts.trends import Point, trend
+from evalharness.report.charts.trends import Mark, Point, trend
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ def test_times_are_told_by_the_clock_of_the_page(times, labels, monkeypatch):
     found = set(re.findall(r">([^<>]+)</text>", str(svg_of(chart))))
     assert labels <= found
     assert not any("AM" in text or "PM" in text for text in found)
+
+
+def test_times_are_said_shortly():
+    points = [Point("2026-11-01T00:00:00+00:00", 0.8), Point("2026-11-02T09:30:00+02:00", 0.9), Point("later", 0.7)]
+    chart = trend(points, title="t", of="accuracy", marks=[Mark("2026-11-02T05:00:00Z", "deploy", "v2")])
+    assert [row[0] for row in chart.rows] == ["2026-11-01", "2026-11-02 07:30", "later", "2026-11-02 05:00"]
+    assert "0.800 at 2026-11-01" in chart.description
+    assert "deploy at 2026-11-02 05:00: v2" in chart.description
+    assert trend(points, title="t", of="accuracy", is_time=False).rows[0][0] == points[0].at

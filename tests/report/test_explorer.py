@@ -177,6 +177,8 @@ def answer(score=1.0, status="ok", text="a"):
         (answer(None, "error"), answer(None, "error"), True, "same"),
         (answer(status="truncated"), answer(), True, "changed"),
         (answer(), None, True, "new"),
+        (answer(0.0), answer(1.0), None, "changed"),  # one sample of a bias score is neither better nor worse
+        (answer(), answer(), None, "same"),
     ],
 )
 def test_changes(now, before, up, expected):

@@ -216,6 +216,24 @@ def test_a_workbook_holds_all_that_the_report_is_made_of(make_record, tmp_path):
     assert len(sheets["samples"]) == 8
 
 
+def test_a_workbook_reads_well(make_record, tmp_path):
+    import openpyxl
+
+    record = make_record()
+    write_workbook(record, tmp_path / "r.xlsx", {"state": "fail", "reason": "Too low.", "verdicts": []})
+    book = openpyxl.load_workbook(tmp_path / "r.xlsx")
+    assert all(cell.font.bold for sheet in book for cell in sheet[1] if cell.value)
+    assert book["rules"].sheet_properties.pageSetUpPr.fitToPage
+    assert not book["samples"].sheet_properties.pageSetUpPr.fitToPage
+    metrics = book["metrics"]
+    heads = {cell.value: cell for cell in metrics[1]}
+    # All digits are kept, and no column is as wide as they are.
+    value = heads["value"]
+    assert metrics.column_dimensions[value.column_letter].width == 12
+    assert metrics[f"{value.column_letter}2"].value == next(iter(record.results)).value
+    assert (value.alignment.horizontal, heads["metric"].alignment.horizontal) == ("right", "left")
+
+
 def test_what_a_cell_cannot_hold_is_cut_and_said(make_record, tmp_path):
     record = make_record(n=2, odd="x" * 40_000 + "\x00")
     said = write_workbook(record, tmp_path / "r.xlsx")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from ...record.database import reading
-from ...record.running import running
+from ...record.running import SILENT_S, running
 from ...record.silences import silences
 from ..access import Visitor, needs
 from ..queries.alerts import alerts_page
@@ -26,7 +26,7 @@ _MOST = 30
 def overview(request: Request, visitor: Annotated[Visitor, Depends(needs("viewer"))]) -> Response:
     """Models, the latest verdict of each suite, monitors, open alerts, what is running."""
     settings = settings_of(request)
-    now = settings.clock()
+    now, now_s = settings.clock(), time.time()
     with reading(settings.registry.engine) as connection:
         runs = latest_of_suites(connection, limit=_MOST)
         return page(
@@ -37,5 +37,6 @@ def overview(request: Request, visitor: Annotated[Visitor, Depends(needs("viewer
             models=models_of(connection, [run.id for run in runs], limit=_MOST),
             monitors=monitors(connection),
             alerts=alerts_page(connection, limit=5, silences=silences(connection, now), now=now),
-            running=running(settings.registry.reports, now_s=time.time()),
+            running=running(settings.registry.reports, now_s=now_s),
+            silent_since_s=now_s - SILENT_S,
         )

@@ -16,6 +16,7 @@ from ...record.database import reading
 from ...report.bars import bar, scale_of
 from ...report.facts import repeat_command
 from ...report.gatefile import read_gate
+from ...report.ways import best_between, way_of
 from ..access import Visitor, needs
 from ..queries.runs import FigureRow, RunFilter, figures_of, run_folder, run_of, runs_page, suites
 from ..web import NotFound, checked_after, found, page, settings_of
@@ -150,6 +151,7 @@ def _tasks(figures: tuple[FigureRow, ...], record: Record | None) -> list[dict[s
     """The figures of all samples, task by task, each drawn on the scale of its metric."""
     known = {(r.task, r.model, r.metric): r for r in record.results if r.group is None} if record else {}
     tasks: dict[str, list[dict[str, Any]]] = {}
+    best = best_between(record.manifest) if record else {}
     drawn = list(known.values())
     scales = {
         key: scale_of(r for r in drawn if (r.task, r.metric) == key) for key in {(r.task, r.metric) for r in drawn}
@@ -158,7 +160,8 @@ def _tasks(figures: tuple[FigureRow, ...], record: Record | None) -> list[dict[s
         if row.group is None:
             result: MetricResult | None = known.get((row.task, row.model, row.metric))
             line = "" if result is None else bar(result, scales[row.task, row.metric])
-            tasks.setdefault(row.task, []).append({"row": row, "bar": line, "result": result})
+            way = "" if result is None else way_of(result, best.get((row.task, row.metric)))
+            tasks.setdefault(row.task, []).append({"row": row, "bar": line, "result": result, "way": way})
     states: dict[str, list[TaskSummary]] = {}
     for summary in record.manifest.tasks if record else ():
         states.setdefault(summary.id, []).append(summary)

@@ -4,7 +4,7 @@
 const main = document.getElementById("main");
 const number = new Intl.NumberFormat("en");
 
-function line(run) {
+function line(run, silent) {
   const item = document.createElement("li");
   const name = document.createElement("bdi");
   name.textContent = run.suite;
@@ -17,13 +17,19 @@ function line(run) {
   bar.setAttribute("aria-label", run.suite);
   const count = document.createElement("span");
   count.className = "num";
-  count.textContent = `${number.format(run.done)}/${number.format(run.total)} · ${run.per_s}/s`;
+  count.textContent = `${number.format(run.done)}/${number.format(run.total)} ` + (run.is_silent ? "" : ` · ${run.per_s}/s`);
   item.append(name, label, bar, count);
   if (run.failed) {
     const failed = document.createElement("span");
     failed.className = "some";
     failed.textContent = `✗ ${number.format(run.failed)}`;
     item.append(failed);
+  }
+  if (run.is_silent) {
+    const word = document.createElement("span");
+    word.className = "some";
+    word.textContent = silent.replace("{}", new Date(run.updated_s * 1000).toISOString().slice(11, 19));
+    item.append(word);
   }
   return item;
 }
@@ -34,21 +40,45 @@ function show(state) {
     place.hidden = state.alerts === 0;
   }
   for (const place of document.querySelectorAll("[data-live=running]")) {
-    place.querySelector("ul").replaceChildren(...state.running.map(line));
+    place.querySelector("ul").replaceChildren(...state.running.map((run) => line(run, place.dataset.silent)));
     place.hidden = state.running.length === 0;
   }
 }
 
 if (main && main.dataset.liveFrom && window.EventSource) {
   let source = null;
+  let waiting = null;
+  const lost = document.getElementById("lost");
+  const isLost = (yes) => {
+    if (yes) {
+      // A stream that ends by itself is opened again within seconds, of which nobody needs to hear.
+      waiting ??= setTimeout(() => { lost.hidden = false; }, 8_000);
+    } else {
+      clearTimeout(waiting);
+      waiting = null;
+      lost.hidden = true;
+    }
+  };
   // A page in the background holds no connection: browsers have few of them for one server.
   const follow = () => {
     if (document.hidden) {
       source?.close();
       source = null;
     } else if (!source) {
-      source = new EventSource(main.dataset.liveFrom);
-      source.addEventListener("state", (event) => show(JSON.parse(event.data)));
+      const opened = (source = new EventSource(main.dataset.liveFrom));
+      opened.addEventListener("state", (event) => {
+        isLost(false);
+        show(JSON.parse(event.data));
+      });
+      opened.addEventListener("error", () => {
+        isLost(true);
+        // Browsers come back by themselves where the connection broke, and give up where they were refused.
+        if (opened.readyState === EventSource.CLOSED) {
+          setTimeout(() => {
+            if (source === opened) { source = null; follow(); }
+          }, 10_000);
+        }
+      });
     }
   };
   document.addEventListener("visibilitychange", follow);

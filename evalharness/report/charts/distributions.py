@@ -89,7 +89,7 @@ def bars(labels: Sequence[str], counts: Sequence[float], *, title: str, of: str,
     x = {"field": "n", "type": "quantitative", "axis": None}
     return Chart(
         title,
-        "; ".join(f"{name} {amount(n)}" for name, n in rows[:_MOST_CLASSES]),
+        t("; ").join(f"{name} {amount(n)}" for name, n in rows[:_MOST_CLASSES]),
         {
             "width": NARROW - 60,
             "height": {"step": _STEP},
@@ -161,7 +161,9 @@ def two_bars(
     labels: Sequence[str], reference: Sequence[float], current: Sequence[float], *, title: str, of: str
 ) -> Chart:
     """Shares of classes in the reference and now, those that moved most first."""
-    rows = sorted(zip(labels, reference, current, strict=True), key=lambda row: -abs(row[2] - row[1]))
+    # What drift calls the classes that it does not count one by one.
+    names = [t("others") if label == "others" else label for label in labels]
+    rows = sorted(zip(names, reference, current, strict=True), key=lambda row: -abs(row[2] - row[1]))
     values = [
         {"place": i, "name": clip(str(name), _LABEL), "of": side, "share": number(value), "side": number(j)}
         for i, (name, before, now) in enumerate(rows[:_MOST_CLASSES])
@@ -180,7 +182,7 @@ def two_bars(
     x = {"field": "share", "type": "quantitative", "axis": None}
     return Chart(
         title,
-        "; ".join(f"{row['name']} {row['told']}" for row in ends),
+        t("; ").join(f"{row['name']} {row['told']}" for row in ends),
         {
             "width": NARROW - 100,
             "height": {"step": _STEP, "for": "position"},

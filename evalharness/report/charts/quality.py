@@ -65,7 +65,7 @@ def intervals(
     told = t("; the line is %(name)s, %(value)s", name=rule[0], value=figure(rule[1])) if rule else ""
     return Chart(
         title,
-        "; ".join(f"{name} {figure(v)}" for name, v, _, _ in rows) + told,
+        t("; ").join(f"{name} {figure(v)}" for name, v, _, _ in rows) + told,
         {
             "width": NARROW - 60,
             "height": {"step": _STEP},
@@ -162,7 +162,8 @@ def curves(
         "scale": {"domain": domain, "range": list(SERIES[: len(names)])},
         "legend": legend,
     }
-    axis = {"title": x, "tickCount": 5, "labelFlush": False, **({"format": "~%"} if x_percent else {})}
+    ticks = {"format": "~%", "values": [0, 0.25, 0.5, 0.75, 1]} if x_percent else {"tickCount": 5}
+    axis = {"title": x, "labelFlush": False, **ticks}
     place = {
         "x": {"field": "x", "type": "quantitative", "axis": axis, "scale": {"nice": False}},
         "y": {"field": "y", "type": "quantitative", "axis": {"title": y, "tickCount": 4}, "scale": {"zero": False}},

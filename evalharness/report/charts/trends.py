@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from ...core.language import t
@@ -47,6 +48,16 @@ _UTC_LABEL = (
     "utcmonth(datum.value) == 0 && utcdate(datum.value) == 1 ? utcFormat(datum.value, '%Y') : "
     "utcFormat(datum.value, '%-d %b')"
 )
+
+
+def _moment(at: str) -> str:
+    """An ISO time in UTC as short as it can be said; what is none stays as it is."""
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return at
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%d}" if (moment.hour, moment.minute) == (0, 0) else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def trend(
@@ -125,20 +136,22 @@ def trend(
                     "encoding": {"x": at},
                 }
             )
+    told_at = _moment if is_time else str
     said = [
-        t("%(value)s at %(time)s", value=figure(p.value), time=p.at)
+        t("%(value)s at %(time)s", value=figure(p.value), time=told_at(p.at))
         for p in (points[:1] if len(points) < 2 else (points[0], points[-1]))
     ]
-    told = [t("%(kind)s at %(time)s: %(name)s", kind=t(m.kind), time=m.at, name=m.name) for m in marks[:20]]
+    told = [t("%(kind)s at %(time)s: %(name)s", kind=t(m.kind), time=told_at(m.at), name=m.name) for m in marks[:20]]
     notes: dict[str, str] = {}
     for m in marks:
         note = f"{t(m.kind)}: {m.name}"
         notes[m.at] = f"{notes[m.at]}; {note}" if m.at in notes else note
     rows = [
-        (p.at, figure(p.value), interval(p.low, p.high, like=p.value), p.note or notes.get(p.at, "")) for p in points
+        (told_at(p.at), figure(p.value), interval(p.low, p.high, like=p.value), p.note or notes.get(p.at, ""))
+        for p in points
     ]
     seen = {p.at for p in points}
-    rows += [(when, "", "", note) for when, note in notes.items() if when not in seen]
+    rows += [(told_at(when), "", "", note) for when, note in notes.items() if when not in seen]
     return Chart(
         title,
         t("; ").join([t(" to ").join(said), *told]),

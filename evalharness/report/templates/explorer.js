@@ -50,7 +50,7 @@
     id: () => column("id").map(padded),
     score: () => {
       const of = scoreOf();
-      return column("id").map((_, i) => { const score = of(i); return score && typeof score.value === "number" ? (score.up ? score.value : -score.value) : null; });
+      return column("id").map((_, i) => { const score = of(i); return score && typeof score.value === "number" ? (score.up === false ? -score.value : score.value) : null; });
     },
     latency: () => column("la"), tokens: () => column("to"), cost: () => column("co"), length: () => column("lx"),
   };

@@ -128,7 +128,7 @@ const drawing = (() => {
   };
   const figures = (row) => {
     const before = row.b;
-    const own = scores(row.number).map(({ name, up, value }, i) => [`${name} ${up ? "↑" : "↓"}`, number(value), ...(before ? [number(before.sc[i])] : [])]).filter((cells) => cells.slice(1).some((value) => value !== "—"));
+    const own = scores(row.number).map(({ name, up, value }, i) => [`${name} ${up === null ? "" : up ? "↑" : "↓"}`.trim(), number(value), ...(before ? [number(before.sc[i])] : [])]).filter((cells) => cells.slice(1).some((value) => value !== "—"));
     const cell = (name) => samples.cell(name, row.number) ?? undefined;
     const extra = before ? [[t("latency"), seconds(cell("la")), seconds(before.la)], [t("input tokens"), cell("ti"), before.ti], [t("output tokens"), cell("to"), before.to], [t("cost"), dollars(cell("co")), dollars(before.co)]].filter(([, a, b]) => a !== undefined || b !== undefined).map((cells) => cells.map((value) => value ?? "—")) : [];
     return own.length || extra.length ? table([[t("Figure"), ""], [before ? t("this run") : t("value"), "num"], ...(before ? [[t("baseline"), "num"]] : [])], [...own, ...extra]) : null;
