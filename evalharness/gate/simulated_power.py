@@ -32,7 +32,7 @@ __all__ = ["Pool", "Redrawn", "can_be_redrawn"]
 
 # Of so many independent units the mean is normal enough, and more are what these are by the square root.
 _MOST_UNITS = 1_000
-_RUNS, _WORK, _FEWEST_RUNS = 2_000, 2_000_000, 300
+_RUNS, _WORK, _FEWEST_RUNS = 4_000, 2_000_000, 300
 # A power is known to a point or so.
 _NOISE, _STEPS = 0.015, 25
 
@@ -202,17 +202,22 @@ class Redrawn:
 
     def _reach_of(self, evidence: Evidence, level: float, below: float) -> tuple[float, float]:
         """How far beyond the limit passes at `level`, and how far is given up below `below`."""
-        hopeless = normal_probability(below)
-        passes, futile = math.inf, -math.inf
-        low, high = evidence.bounds(level) if level > 0 else (-math.inf, math.inf)
-        least, most = evidence.bounds(hopeless) if hopeless > 0 else (-math.inf, math.inf)
-        above, under = self._truth - low, high - self._truth
+        kernel, truth, hopeless = evidence.kernel, self._truth, normal_probability(below)
+
+        # Each bound is searched for: those of the other side are left out where the rule has one side only.
+        def low(alpha: float) -> float:
+            return kernel.lower(alpha) if alpha > 0 else -math.inf
+
+        def high(alpha: float) -> float:
+            return kernel.upper(alpha) if alpha > 0 else math.inf
+
         if self.rule.kind == "equivalent":
-            passes, futile = max(above, under), max(self._truth - most, least - self._truth)
+            passes = max(truth - low(level), high(level) - truth)
+            futile = max(truth - high(hopeless), low(hopeless) - truth)
         elif self.rule.kind == "at_most":
-            passes, futile = under, least - self._truth
+            passes, futile = high(level) - truth, low(hopeless) - truth
         else:
-            passes, futile = above, self._truth - most
+            passes, futile = truth - low(level), truth - high(hopeless)
         return passes, futile
 
 
