@@ -7,7 +7,7 @@
 Error: releases are drawn whose truth lies exactly at the margin (the worst case of "it is violated"), and decided by
 the gate's own pure functions (`gate.evidence`, `gate.verdicts`); the share that passes must not exceed alpha, but for
 the noise of the simulation. Power: releases as good as the baseline are drawn in the number that `stats.power` asks
-for.
+for, beside what `evalharness plan` promises of that number (`gate.power_plan.found_power`).
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from _table import machine, markdown_table, replace_section
 
+from evalharness.compare.planned import PlannedFigure
 from evalharness.core.registry import registry
 from evalharness.gate.evidence import absolute_evidence, paired_evidence
+from evalharness.gate.power_plan import RuleTest, found_power
+from evalharness.gate.simulated_power import Pool
+from evalharness.gate.spread import Spread
 from evalharness.gate.verdicts import Asked, Question, settle
-from evalharness.stats.one_sided import power_of_share
-from evalharness.stats.paired_exact import power_of_pairs
-from evalharness.stats.power import pairs_for_margin, power_of, samples_for_proportion
+from evalharness.stats.power import pairs_for_margin, samples_for_proportion
+from evalharness.suite.schema import Rule
 
 ALPHA = 0.05
 Rng = np.random.Generator
@@ -69,6 +72,15 @@ def non_inferior(margin: float) -> Question:
     return Question(((-margin, "at_least"),))
 
 
+def planned(name: str, n: int, distance: float, spread: Spread, **rule: Any) -> float:
+    """The power that the plan promises `rule` on `n` samples of the metric `name`, `distance` beyond its limit."""
+    asked = Rule.model_validate({"metric": f"t.{name}", **rule})
+    figure = PlannedFigure("t", "m", name, metric(name), n)
+    power = found_power(asked, figure, n, spread, RuleTest(ALPHA, 1, None), distance=distance).power
+    assert power is not None
+    return power
+
+
 # ── pairs of right and wrong answers ──────────────────────────────────────────────────────────────────────────────────
 
 _SEEN: dict[tuple[int, int, int, float], bool] = {}
@@ -100,7 +112,9 @@ def of_pairs() -> Iterator[Scenario]:
         n = pairs_for_margin(margin, discordance, alpha=ALPHA, power=0.8)
         draw = partial(paired_binary, n=n, discordance=discordance, margin=margin, difference=0.0)
         name = f"pairs, {discordance:.0%} differ, n = {n:,}, margin {margin:.0%}"
-        yield Scenario("power", name, draw, power_of_pairs(n, margin, discordance, alpha=ALPHA))
+        known = Spread(discordance, "", True, 0.0, discordance=discordance)
+        promised = planned("exact_match", n, margin, known, non_inferior={"margin": margin})
+        yield Scenario("power", name, draw, promised)
 
 
 # ── one share ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +139,8 @@ def of_shares() -> Iterator[Scenario]:
             yield Scenario("error", f"share {truth:g}, n = {n:,}", partial(share, n=n, truth=truth, limit=truth), ALPHA)
     for truth, limit in ((0.85, 0.8), (0.95, 0.93), (0.9, 0.85)):
         n = samples_for_proportion(truth, limit, alpha=ALPHA, power=0.8)
-        promised = power_of_share(n, truth, limit, alpha=ALPHA)
+        known = Spread(truth * (1 - truth), "", True, truth)
+        promised = planned("exact_match", n, truth - limit, known, at_least=limit)
         name = f"share {truth:g}, at least {limit:g}, n = {n:,}"
         yield Scenario("power", name, partial(share, n=n, truth=truth, limit=limit), promised)
 
@@ -162,11 +177,17 @@ def mean_at_most(rng: Rng, *, n: int) -> bool:
 
 
 def rouge_pairs(rng: Rng, *, n: int, margin: float, difference: float, changed: float = 0.4) -> bool:
-    """Scores of which a share changes by some 0.1, and which moved by `difference` on average."""
+    """The rule `non_inferior` on pairs of `changed_scores`."""
+    after, before = changed_scores(rng, n, difference, changed)
+    return passes(non_inferior(margin), paired_evidence(metric("token_f1"), after, before))
+
+
+def changed_scores(rng: Rng, n: int, difference: float = 0.0, changed: float = 0.4) -> tuple[Any, Any]:
+    """Rows of which a share changes by some 0.1, and which moved by `difference` on average; and those before."""
     before = rng.beta(4, 4, n) * 0.6 + 0.2
     moved = rng.random(n) < changed
     after = before + np.where(moved, rng.uniform(-0.17, 0.17, n) + difference / changed, 0.0)
-    return passes(non_inferior(margin), paired_evidence(metric("token_f1"), rows_of(after), rows_of(before)))
+    return rows_of(after), rows_of(before)
 
 
 def rare_losses(rng: Rng, *, n: int, margin: float, rate: float) -> bool:
@@ -198,7 +219,10 @@ def of_means() -> Iterator[Scenario]:
     variance = 0.4 * 0.17**2 / 3
     n = pairs_for_margin(0.005, variance, alpha=ALPHA, power=0.8)
     draw = partial(rouge_pairs, n=n, margin=0.005, difference=0.0)
-    promised = power_of(n, 0.005, variance, alpha=ALPHA)
+    # What an earlier run of 10,000 such pairs would tell.
+    after, before = changed_scores(np.random.default_rng(12345), 10_000)
+    known = Spread(variance, "", True, 0.0, pool=Pool(after, before, (None,) * 10_000))
+    promised = planned("token_f1", n, 0.005, known, non_inferior={"margin": 0.005})
     yield Scenario("power", f"paired scores, 60 % ties, n = {n:,}, margin 0.005", draw, promised)
 
 
@@ -347,6 +371,7 @@ def of_families() -> Iterator[Scenario]:
 # ── the whole ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@cache
 def scenarios() -> list[Scenario]:
     """All of them, the same at every call."""
     parts = (of_pairs, of_shares, of_means, of_clusters, of_functions, of_families)
@@ -404,7 +429,7 @@ def report(chosen: list[Scenario], found: list[tuple[int, int]], releases: int) 
             markdown_table(["scenario", "releases", "passed", "within alpha"], errors),
             "",
             "Passed where candidate and baseline are equally good (or the figure as good as named), in the number of "
-            "samples that the normal approximation asks for; promised is what planning says of that number:",
+            "samples that the normal approximation asks for; promised is what `evalharness plan` says of that number:",
             "",
             markdown_table(["scenario", "releases", "promised", "passed", "points"], powers),
         ]

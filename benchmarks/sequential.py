@@ -11,7 +11,6 @@ release must not pass more often than alpha. Several rules: the chance that any 
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -25,7 +24,8 @@ from evalharness.gate.paired_cases import question_of
 from evalharness.gate.power_plan import RuleTest
 from evalharness.metrics.match import ExactMatch
 from evalharness.stats.paired_exact import score_of_margin
-from evalharness.stats.power import paired_variance, pairs_for_margin
+from evalharness.stats.paired_power import power_of_exact_pairs
+from evalharness.stats.power import pairs_for_margin
 from evalharness.stats.sequential import boundaries, futility
 from evalharness.stats.tails import normal_probability, normal_quantile
 from evalharness.suite.schema import Rule, StopWhenDecided
@@ -121,11 +121,16 @@ def simulate(
 
 
 def promised(difference: float, discordance: float, n: int, spending: Spending, gives_up: bool) -> tuple[str, str]:
-    """The power that `evalharness plan` promises with the true variance: of all looks together, and of one."""
-    variance = paired_variance(discordance, difference)
-    eta = (difference + MARGIN) / math.sqrt(variance / n)
+    """The power that `evalharness plan` finds for such a truth: of all looks together, and of one.
+
+    It promises that of a candidate as good as the baseline (`gate.share_power.PairsPower`), by these two functions.
+    """
     stop = StopWhenDecided(looks=len(FRACTIONS), spending=spending, futility=gives_up)
-    return percent(RuleTest(ALPHA, 1, stop).power(eta)), percent(RuleTest(ALPHA, 1, None).power(eta))
+    looks = RuleTest(ALPHA, 1, stop).looks
+    assert looks is not None
+    together = looks.power_of_pairs(n, MARGIN, discordance, difference, both=False)
+    once = power_of_exact_pairs(n, MARGIN, discordance, alpha=ALPHA, difference=difference)
+    return percent(together), percent(once)
 
 
 def family(differences: Sequence[float], discordance: float, n: int, releases: int, correlation: float) -> float:

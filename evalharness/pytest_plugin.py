@@ -98,6 +98,7 @@ def assert_gate(
         raise TypeError("assert_gate takes a suite or record=…, one of the two")
     _check(overrides, inconclusive)
     evaluation = _evaluation(suite, record, policy, baseline, overrides, limit, allow_code)
+    _name(evaluation)
     _require(evaluation, inconclusive)
     return evaluation
 
@@ -188,10 +189,12 @@ def evaluation(request: pytest.FixtureRequest) -> Evaluation:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Hold the gate against a decorated test as it is called: one that fails is a failure and no error of a fixture."""
     mark = pyfuncitem.get_closest_marker(_MARK)
-    if mark is not None and mark.kwargs["gate"]:
+    if mark is not None:
         found = pyfuncitem.funcargs["evaluation"]
         assert isinstance(found, Evaluation)  # the decorator asks for the fixture
-        _require(found, mark.kwargs["inconclusive"])
+        _name(found)
+        if mark.kwargs["gate"]:
+            _require(found, mark.kwargs["inconclusive"])
 
 
 def _check(overrides: Sequence[str], inconclusive: object) -> None:
@@ -337,6 +340,13 @@ def _note(record: Record, outcome: GateOutcome, reports: Path, url: str | None) 
         register(record, url, reports=reports, verdict=outcome.state)
 
 
+def _name(evaluation: Evaluation) -> None:
+    """Name the run and its verdict in pytest's own JUnit XML."""
+    if _now:
+        state = "none" if evaluation.outcome is None else evaluation.outcome.state
+        _now[-1].user_properties += [("evalharness_run", evaluation.record.id), ("evalharness_verdict", state)]
+
+
 def _require(evaluation: Evaluation, inconclusive: _Undecided | None) -> None:
     __tracebackhide__ = True
     record, outcome = evaluation.record, evaluation.outcome
@@ -346,9 +356,6 @@ def _require(evaluation: Evaluation, inconclusive: _Undecided | None) -> None:
             "take gate=False and look at the figures",
             pytrace=False,
         )
-    if _now:
-        # They stand in pytest's own JUnit XML.
-        _now[-1].user_properties += [("evalharness_run", record.id), ("evalharness_verdict", outcome.state)]
     if outcome.state == "pass":
         return
     message = _message(evaluation, outcome)

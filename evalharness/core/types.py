@@ -209,8 +209,8 @@ class Verdict:
     """What one gate rule decided, on which figure, and why, in one sentence.
 
     Where bounds decide, `p_value` is that of "the rule is violated", `alpha` what it was held against (Holm's step),
-    and `method` the test. `further_samples` says about how many more samples would settle an inconclusive one; None
-    where no number would.
+    and `method` the test. `further_samples` says about how many more samples would settle an inconclusive one with
+    a probability of 80 %; None where no number would.
     """
 
     rule: str

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..compare.planned import PlannedFigure
+from ..core.nulls import best_between
 from ..stats.one_sided_resampled import OrderStatistic
 from ..suite.schema import Rule
 from .decide import show
 from .evidence import Condition, Evidence, mean_evidence, paired_values_evidence
+from .kernels import nearer
 from .paired_cases import question_of
 from .verdicts import Question
 
@@ -56,6 +59,9 @@ def best_case(rule: Rule, figure: PlannedFigure, n: int, *, clustered: bool = Fa
         question = question_of(rule, metric)
         same = np.full(n, high if metric.interval == "proportion" else (low + high) / 2)
         evidence = paired_values_evidence(same, same, metric)
+        if (best := best_between(metric)) is not None:
+            mirrored = paired_values_evidence(same, 2 * best - same, metric)
+            evidence = replace(evidence, kernel=nearer(evidence.kernel, mirrored.kernel, 0.0))
         return BestCase(question, evidence, "answers that all equal the baseline's")
     return None
 

@@ -57,6 +57,7 @@ from .kernels import (
     clustered_share,
     count_units,
     few_differ,
+    leaving_out,
     left_out,
     mean_test,
     nearer,
@@ -265,7 +266,8 @@ def _difference_evidence(
     n_changed = int(changed.sum()) if codes is None else len(np.unique(codes[changed]))
     if mirror is None and n_changed < FEW:
         seen = span_of(np.concatenate([ours, theirs]), span)
-        kernel = few_differ(float(slack([figures[1]] * 2)), seen, n_changed, base.n_units)
+        beyond = leaving_out(base.value, metric, (current, baseline), slack, codes=codes) if n_changed else None
+        kernel = few_differ(float(slack([figures[1]] * 2)), seen, n_changed, base.n_units, beyond)
         return replace(base, method=_pairs_name(n_changed, plain.regression), kernel=kernel, note=note_of(kernel))
     if over_levels is not None:
         # A resample of the highest less the lowest is too high where levels are alike: 9 % error instead of 5 %.

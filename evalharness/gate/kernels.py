@@ -30,6 +30,7 @@ __all__ = [
     "clustered_share",
     "count_units",
     "few_differ",
+    "leaving_out",
     "left_out",
     "mean_test",
     "nearer",
@@ -123,9 +124,30 @@ def clustered_share(values: Array, codes: Ints, n_units: int) -> OneSided:
     return found
 
 
-def few_differ(mode: float, reach: float, n_few: int, n_units: int) -> MostlyOne:
-    """The test of a figure of which all but `n_few` units say `mode`, and those may move it by `reach` either way."""
-    return MostlyOne(mode, mode - reach, mode + reach, n_few, n_few, n_units)
+def few_differ(mode: float, reach: float, n_few: int, n_units: int, beyond: OneSided | None = None) -> MostlyOne:
+    """The test of a figure of which all but `n_few` units say `mode`, and those may move it by `reach` either way.
+
+    `beyond` is what is tested where enough differ.
+    """
+    # Which way they move it is not told, so that they are counted on both sides.
+    return MostlyOne(mode, mode - reach, mode + reach, n_few, n_few, n_units, 2 * FEW, beyond if n_few else None)
+
+
+def leaving_out(
+    value: float,
+    metric: Metric,
+    runs: tuple[Array, ...],
+    combine: Callable[[Sequence[Array]], Array],
+    *,
+    codes: Ints | None,
+) -> OneSided | None:
+    """The skew-adjusted t test of what `combine` makes of the runs' figures, with the jackknife's error; or None."""
+    if isinstance(metric, RowsMetric):
+        return None
+    units = runs if codes is None else tuple(cluster_totals(run, codes) for run in runs)
+    n = len(units[0])
+    found = combine([jackknife(run, metric.finalize) for run in units])
+    return of_deviations(value, (n - 1) * (found.mean() - found), n, n) if np.isfinite(found).all() else None
 
 
 def mean_test(

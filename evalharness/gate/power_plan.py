@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..compare.planned import PlannedFigure, figures_planned
 from ..compare.sequential import Design
+from ..core.nulls import best_between
 from ..stats.sequential import boundaries, crossings, drift, futility
 from ..stats.tails import normal_probability, normal_quantile
 from ..suite.names import covers
@@ -122,7 +123,7 @@ def _planned(
     first, last = (RuleTest(gates.alpha, m, looked) for m in (among, 1))
     own = gates.baseline.model if isinstance(gates.baseline, BaselineModel) else None
     spread = spread_of(rule, figure, baseline, past, of_model=own)
-    distance = _distance(rule, spread)
+    distance = _distance(rule, spread, best_between(figure.metric))
     least = least_samples(rule, figure, first.level)
     found = Found()
     if n > 0 and (spread.variance > 0 or spread.values is not None):
@@ -168,11 +169,15 @@ def found_power(
     if spread.values is not None:
         return found_quantile(rule, figure.metric, spread.values, n, test.level, least, looks=test.looks)
     is_share = figure.metric.interval == "proportion" and figure.repeats == 1
+    best = best_between(figure.metric) if rule.is_paired else None
     if is_share and rule.is_paired and not spread.clustered:
-        return found_pairs(rule, spread, n, test.level, distance, least, looks=test.looks)
+        return found_pairs(rule, spread, n, test.level, distance, least, looks=test.looks, best=best)
     if is_share and not rule.is_paired and 0 < rule.number < 1 and (not spread.clustered or spread.pool is None):
         return found_share(rule, spread, n, test.level, least, looks=test.looks)
     both = rule.kind == "equivalent"
+    if best is not None and (spread.pool is None or not can_be_redrawn(figure.metric, spread.pool)):
+        # On which side of the best value a figure lies is not known before: two tests, each at half of alpha.
+        test = RuleTest(test.alpha / 2, test.among, test.stop)
     eta = test.drift((1 + POWER) / 2 if both else POWER)
     guess = None
     if distance is not None and distance > 0:
@@ -242,8 +247,11 @@ class RuleTest:
         return float(crossings(upper, self._shares, lower=lower, drift=eta).upper.sum())
 
 
-def _distance(rule: Rule, spread: Spread) -> float | None:
-    """How far on the good side of its limit the truth is believed to lie: of candidates as good as the baseline."""
+def _distance(rule: Rule, spread: Spread, best: float | None) -> float | None:
+    """How far on the good side of its limit the truth is believed to lie: of candidates as good as the baseline.
+
+    `best` is the value that is best of a figure that may lie on either side of it.
+    """
     match rule.kind:
         case "at_least":
             return None if spread.expected is None else spread.expected - rule.number
@@ -252,7 +260,7 @@ def _distance(rule: Rule, spread: Spread) -> float | None:
         case "superior":
             return None  # a candidate as good as the baseline should not pass
         case "max_relative_drop":
-            return None if spread.baseline_value is None else rule.number * abs(spread.baseline_value)
+            return None if spread.baseline_value is None else rule.number * abs(spread.baseline_value - (best or 0.0))
     return rule.number
 
 
@@ -288,7 +296,10 @@ def _warnings(
             "5 % are 0.05"
         )
         return
-    if rule.kind == "max_relative_drop" and spread.baseline_value is not None and spread.baseline_value <= 0:
+    nothing = spread.baseline_value is not None and spread.baseline_value <= 0
+    if best_between(figure.metric) is not None:
+        nothing = spread.baseline_value == best_between(figure.metric)
+    if rule.kind == "max_relative_drop" and spread.baseline_value is not None and nothing:
         yield (
             f"{name}: cannot be won: the baseline's figure is {show(spread.baseline_value)}, and a share of that is no "
             "drop that could be allowed; use max_regression for this figure"

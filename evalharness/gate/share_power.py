@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..core.protocols import Array, Metric
 from ..stats.one_sided import bisected, power_of_share
 from ..stats.paired_power import power_of_exact_pairs
 from ..stats.power import pairs_for_margin, samples_for_proportion
+from ..stats.tails import normal_probability, normal_quantile
 from ..suite.schema import Rule
 from .looked_power import Looks
 from .spread import Spread
@@ -34,6 +35,8 @@ __all__ = [
 
 POWER = 0.8
 _MOST_SAMPLES = 10_000_000
+# The middles of seven equal parts of a normal distribution.
+_SEVENTHS = tuple(normal_quantile((2 * i + 1) / 14) for i in range(7))
 # A margin is told to a ten-thousandth or so.
 _STEPS = 14
 
@@ -79,17 +82,39 @@ class SharePower:
 class PairsPower:
     """Of pairs of 0/1 answers of which the share `discordance` differ, at `alpha`, the candidate as good.
 
-    `both`: that it is neither worse nor better by more than the margin.
+    `both`: that it is neither worse nor better by more than the margin. `away`, of a share that is best at one half, is
+    how far the baseline's lies from it, infinite where that is not known: the gate then makes two tests at half of
+    alpha (`stats.nearer`). Near one half this is a little less than there is.
     """
 
     discordance: float
     alpha: float
     both: bool = False
     looks: Looks | None = None
+    away: float | None = None
 
     def power(self, n: int, margin: float) -> float:
         """The chance that `n` pairs show no loss of more than `margin`."""
-        return self._power(n, margin, self.discordance, 0.0)
+        if self.away is None:
+            return self._power(n, margin, self.discordance, 0.0)
+        # Not farther on its own side, by the difference; nor on the other side, by that or by the sum of both shares,
+        # whose variance is what pairs that agree have.
+        half = self._at_half
+        other = replace(half, both=False).power(n, margin)
+        sums = 1 - 4 * self.away**2 - self.discordance
+        if sums <= 0:
+            other = 1.0
+        else:
+            z = (margin + 2 * self.away) / math.sqrt(sums / n)
+            other = max(other, normal_probability(z + normal_quantile(half.alpha)))
+        return max(half.power(n, margin) + other - 1, 0.0)
+
+    @property
+    def _at_half(self) -> PairsPower:
+        looks = self.looks
+        if looks is not None:
+            looks = replace(looks, looks=tuple(replace(look, level=look.level / 2) for look in looks.looks))
+        return replace(self, alpha=self.alpha / 2, looks=looks, away=None)
 
     def _power(self, n: int, margin: float, discordance: float, difference: float) -> float:
         if self.looks is not None:
@@ -104,6 +129,8 @@ class PairsPower:
 
     def gain(self, n: int, power: float) -> float | None:
         """The least improvement that is shown to be one with this power; None where none is."""
+        if self.away is not None:
+            return self._at_half.gain(n, power)
 
         def is_shown(gain: float) -> bool:
             differ = min(max(self.discordance, gain), 1.0)
@@ -135,18 +162,35 @@ def found_pairs(
     least: int | None,
     *,
     looks: Looks | None = None,
+    best: float | None = None,
 ) -> Found:
-    """Of pairs of right and wrong answers: the candidate is as good, and `distance` the loss that is allowed."""
+    """Of pairs of right and wrong answers: the candidate is as good, and `distance` the loss that is allowed.
+
+    `best` is the value that is best of a share that may lie on either side of it.
+    """
     differ = min(spread.variance, 1.0) if spread.discordance is None else spread.discordance
-    test = PairsPower(differ, alpha, rule.kind == "equivalent", looks)
+    away = None
+    if best is not None:
+        away = math.inf if spread.baseline_value is None else abs(spread.baseline_value - best)
+    test = PairsPower(differ, alpha, rule.kind == "equivalent", looks, away)
     if distance is None:
         return Found(test.gain(n, POWER))
-    detectable, power = test.detectable(n, POWER), test.power(n, distance)
+
+    def power_of(m: int) -> float:
+        if best is None or rule.kind != "max_relative_drop" or spread.baseline_value is None:
+            return test.power(m, distance)
+        # What is allowed is a share of a distance that is measured, too, on the same pairs: of two runs that are alike
+        # the baseline's errors and those of the difference have half of the difference's variance in common.
+        r, before = rule.number, spread.baseline_value
+        error = math.sqrt((r * r * before * (1 - before) + r * differ) / m)
+        return sum(test.power(m, max(distance + error * z, 0.0)) for z in _SEVENTHS) / len(_SEVENTHS)
+
+    detectable, power = test.detectable(n, POWER), power_of(n)
     if distance <= 0:
         return Found(detectable, power)
     asked = (1 + POWER) / 2 if test.both else POWER
     guess = max(pairs_for_margin(distance, differ, alpha=alpha, power=asked), least or 0)
-    return Found(detectable, power, _at_least(_bisected_samples(guess, lambda m: test.power(m, distance)), least))
+    return Found(detectable, power, _at_least(_bisected_samples(guess, power_of), least))
 
 
 def _bisected_samples(guess: int, power_at: Callable[[int], float]) -> int | None:

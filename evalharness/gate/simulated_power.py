@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from ..compare.paired import figure_of
+from ..core.nulls import best_between, direction
 from ..core.protocols import Array, Metric
 from ..metrics.base import RowsMetric
 from ..stats.arrays import Ints
@@ -26,14 +28,14 @@ from ..stats.skewed import of_deviations
 from ..stats.tails import normal_probability, normal_quantile
 from ..suite.schema import Rule
 from .evidence import Evidence, absolute_evidence, paired_evidence
-from .kernels import ENOUGH
+from .kernels import ENOUGH, nearer
 from .looked_power import Looks, runs_passed
 
 __all__ = ["Pool", "Redrawn", "can_be_redrawn"]
 
 # Of so many independent units the mean is normal enough, and more are what these are by the square root.
 _MOST_UNITS = 1_000
-_RUNS, _WORK, _FEWEST_RUNS = 2_000, 2_000_000, 300
+_RUNS, _WORK, _FEWEST_RUNS = 4_000, 2_000_000, 300
 # A power is known to a point or so.
 _NOISE, _STEPS = 0.015, 25
 
@@ -128,13 +130,26 @@ class Redrawn:
         before = None if self.pool.baseline is None else self.pool.baseline[rows]
         relative = self.rule.number if self.rule.kind == "max_relative_drop" else 0.0
         if self.metric.interval == "bootstrap" and not isinstance(self.metric, RowsMetric):
-            return self._jackknifed(current, before, clusters, relative)
+            best = best_between(self.metric) if before is not None else None
+            apart = self._jackknifed(current, before, clusters, relative)
+            if best is None or before is None:
+                return apart
+            # As `paired_evidence`: beside the baseline, and beside its mirror image.
+            mirrored = self._jackknifed(current, before, clusters, relative, best)
+            after, then = (figure_of(self.metric, rows) for rows in (current, before))
+            value = float((1 + relative) * abs(then - best) - abs(after - best))
+            return replace(apart, value=value, kernel=nearer(apart.kernel, mirrored.kernel, relative * best))
         if before is None:
             return absolute_evidence(self.metric, current, clusters=clusters)
         return paired_evidence(self.metric, current, before, clusters=clusters, relative=relative)
 
     def _jackknifed(
-        self, current: Array, before: Array | None, clusters: Sequence[str | None] | None, relative: float
+        self,
+        current: Array,
+        before: Array | None,
+        clusters: Sequence[str | None] | None,
+        relative: float,
+        mirror: float | None = None,
     ) -> Evidence:
         """For the gate's bootstrap (BCa): to resample within resamples takes too long.
 
@@ -145,10 +160,14 @@ class Redrawn:
         codes = None if clusters is None else cluster_codes(list(clusters))
         if codes is not None:
             runs = [cluster_totals(run, codes) for run in runs]
-        sign = 1.0 if self.metric.higher_is_better or before is None else -1.0
+        sign = 1.0 if before is None else direction(self.metric)
 
         def figure(found: Sequence[Array]) -> Array:
-            return sign * (found[0] - (1 - sign * relative) * found[1]) if len(found) == 2 else found[0]
+            if len(found) == 1:
+                return found[0]
+            against = found[1] if mirror is None else 2 * mirror - found[1]
+            difference: Array = sign * (found[0] - (1 - sign * relative) * against)
+            return difference
 
         n = len(runs[0])
         value = float(figure([self.metric.finalize(run.sum(axis=0)[None]) for run in runs])[0])
@@ -203,17 +222,22 @@ class Redrawn:
 
     def _reach_of(self, evidence: Evidence, level: float, below: float) -> tuple[float, float]:
         """How far beyond the limit passes at `level`, and how far is given up below `below`."""
-        hopeless = normal_probability(below)
-        passes, futile = math.inf, -math.inf
-        low, high = evidence.bounds(level) if level > 0 else (-math.inf, math.inf)
-        least, most = evidence.bounds(hopeless) if hopeless > 0 else (-math.inf, math.inf)
-        above, under = self._truth - low, high - self._truth
+        kernel, truth, hopeless = evidence.kernel, self._truth, normal_probability(below)
+
+        # Each bound is searched for: those of the other side are left out where the rule has one side only.
+        def low(alpha: float) -> float:
+            return kernel.lower(alpha) if alpha > 0 else -math.inf
+
+        def high(alpha: float) -> float:
+            return kernel.upper(alpha) if alpha > 0 else math.inf
+
         if self.rule.kind == "equivalent":
-            passes, futile = max(above, under), max(self._truth - most, least - self._truth)
+            passes = max(truth - low(level), high(level) - truth)
+            futile = max(truth - high(hopeless), low(hopeless) - truth)
         elif self.rule.kind == "at_most":
-            passes, futile = under, least - self._truth
+            passes, futile = high(level) - truth, low(hopeless) - truth
         else:
-            passes, futile = above, self._truth - most
+            passes, futile = truth - low(level), truth - high(hopeless)
         return passes, futile
 
 

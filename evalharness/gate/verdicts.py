@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ..core.types import VerdictState
+from ..stats.tails import normal_probability, normal_quantile
 from .decide import TOLERANCE, Decision, show
 from .evidence import Condition, Evidence
 
@@ -22,6 +23,8 @@ Correction = Literal["holm", "none"]
 
 _OPPOSITE: dict[Condition, Condition] = {"at_least": "at_most", "at_most": "at_least"}
 _MOST = 10_000_000
+# The probability with which further samples are to settle a rule.
+_SETTLED = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,13 @@ class Question:
 
     def holds(self, evidence: Evidence) -> float:
         """The p-value of "the rule is violated"."""
+        return max(self.each_holds(evidence))
+
+    def each_holds(self, evidence: Evidence) -> list[float]:
+        """The p-value of "the limit is violated", of each limit."""
         if self.strict:
-            return max(_beyond(evidence, limit, condition) for limit, condition in self.limits)
-        return max(evidence.p_value(limit, condition) for limit, condition in self.limits)
+            return [_beyond(evidence, limit, condition) for limit, condition in self.limits]
+        return [evidence.p_value(limit, condition) for limit, condition in self.limits]
 
     def is_violated(self, evidence: Evidence) -> float:
         """The p-value of "the rule holds"."""
@@ -118,24 +125,36 @@ def because(asked: Asked, settled: Settled, more: int | None) -> Decision:
 
 
 def further_samples(asked: Asked, settled: Settled) -> int | None:
-    """About how many more samples would settle it, if they came in the same shares; None where none would.
+    """About how many more samples settle it with a probability of 80 %, if they come in the same shares; or None.
 
     For a figure beyond its limit until it fails, for one that fulfils the rule until it passes; for one at its limit
-    there is no such number.
+    there is no such number. The samples that there are stay: with n of them and m more, the z of all together varies
+    with the square root of m/(n + m) about that of the same shares in n + m samples. What would just lie on the bound
+    were a toss of a coin.
     """
     question, n = asked.question, asked.evidence.n
     if settled.state != "inconclusive" or n == 0:
         return None
+    holds = question.fulfilled_by(asked.evidence.value)
+    alpha = settled.alpha_pass if holds else settled.alpha_fail
 
     def settles(factor: float) -> bool:
-        if question.fulfilled_by(asked.evidence.value):
-            return question.holds(asked.evidence.scaled(factor)) <= settled.alpha_pass
-        return question.is_violated(asked.evidence.scaled(factor)) <= settled.alpha_fail
+        evidence, varies = asked.evidence.scaled(factor), math.sqrt(1 - 1 / factor)
+        p_values = question.each_holds(evidence) if holds else [question.is_violated(evidence)]
+        missed = sum(1 - _chance(p_value, alpha, varies) for p_value in p_values)
+        return missed <= 1 - _SETTLED
 
     if not math.isfinite(asked.evidence.value) or asked.evidence.method == "none":
         return None
     needed = _least_factor(settles, n)
     return None if needed is None else max(math.ceil(n * needed) - n, 1)
+
+
+def _chance(p_value: float, alpha: float, varies: float) -> float:
+    """How probably a p-value is no more than `alpha` whose z varies by so much about that of `p_value`."""
+    if not 0 < p_value < 1 or alpha <= 0:
+        return float(p_value <= alpha)
+    return normal_probability((normal_quantile(alpha) - normal_quantile(p_value)) / varies)
 
 
 def _least_factor(settles: Callable[[float], bool], n: int) -> float | None:
@@ -207,7 +226,7 @@ def _more(asked: Asked, more: int | None) -> str:
             alone = " (decide_on: point judges this run alone)" if question.subject == "its" else ""
             return f"the figure lies at the limit, so that no number of samples would settle it{alone}"
         return "how many more samples would settle it cannot be said"
-    return f"about {more:,} more samples would settle it (now {now:,})"
+    return f"about {more:,} more samples would settle it with a probability of 80 % (now {now:,})"
 
 
 def _bound(question: Question, side: str, alpha: float, bound: float, limit: float) -> str:

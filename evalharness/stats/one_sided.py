@@ -315,9 +315,12 @@ class MostlyOne:
         return -self._mirrored().lower(alpha)
 
     def scaled(self, factor: float) -> OneSided:
-        """Counts times `factor`, rounded; from `few` values that differ on, what `beyond` says."""
+        """Counts times `factor`, rounded; where `few` values differ in four of five such draws, what `beyond` says."""
         below, above, n = (round(count * factor) for count in (self.n_below, self.n_above, self.n))
-        if self.beyond is not None and below + above >= self.few:
+        # Of as many as are expected anew, a Poisson count, 80 % of draws have these or more.
+        fresh = (self.n_below + self.n_above) * max(factor - 1, 0.0)
+        likely = self.n_below + self.n_above + fresh - 0.84 * math.sqrt(fresh)
+        if self.beyond is not None and likely >= self.few:
             return self.beyond.scaled(factor)
         return replace(self, n_below=below, n_above=above, n=n)
 

@@ -139,9 +139,15 @@ def test_a_script_says_its_words() -> None:
         ),
         (
             "a.b of m is 0.85 (n = 40): its lower 95 % bound 0.6 and upper 99 % bound 0.9 straddle the limit of 0.7; "
-            "about 132 more samples would settle it (now 40). (and 2 more)",
+            "about 132 more samples would settle it with a probability of 80 % (now 40). (and 2 more)",
             "m 的 a.b 为 0.85（n = 40）：其 95% 置信下界 0.6 与 99% 置信上界 0.9 之间包含限值 0.7；"
-            "再增加约 132 个样本可以判定（现有 40 个）。（另有 2 条）",
+            "再增加约 132 个样本，有 80% 的概率可以判定（现有 40 个）。（另有 2 条）",
+        ),
+        (  # as older versions wrote it
+            "a.b of m is 0.85 (n = 40): its lower 95 % bound 0.6 and upper 99 % bound 0.9 straddle the limit of 0.7; "
+            "about 132 more samples would settle it (now 40).",
+            "m 的 a.b 为 0.85（n = 40）：其 95% 置信下界 0.6 与 99% 置信上界 0.9 之间包含限值 0.7；"
+            "再增加约 132 个样本可以判定（现有 40 个）。",
         ),
         (
             "a.b of m is 0.8 against 0.9 in the baseline (n = 50 paired, 7 worse and 2 better; 3 only in this run): "

@@ -50,7 +50,7 @@ def test_interval_rules_have_three_states(make_run, limit, state, code):
     outcome = evaluate_gates(make_run(RIGHT_80), gates(rule(at_least=limit), decide_on="interval"))
     assert (outcome.state, outcome.exit_code) == (state, code)
     if state == "inconclusive":
-        assert "more samples would settle it (now 100)" in outcome.reason
+        assert "more samples would settle it with a probability of 80 % (now 100)" in outcome.reason
         assert outcome.verdicts[0].further_samples > 0
 
 

@@ -189,3 +189,53 @@ def test_a_rule_that_looks_improve_on_is_planned_with_the_gain_it_detects():
         )
     assert np.mean(held) == pytest.approx(0.8, abs=0.07)
     assert math.isclose(PairsPower(0.1, 0.05).power(300, 1.0), 1.0, abs_tol=1e-4)
+
+
+def bias_pairs(rng, n, share, differ=0.1):
+    """Which of two sentences is likelier, `share` of them the stereotyping one, in two runs as good as each other."""
+    before = rng.random(n) < share
+    chance = np.where(before, differ / 2 / share, differ / 2 / (1 - share))
+    return rows(before ^ (rng.random(n) < chance)), rows(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("share", "kind", "off"),
+    [
+        (0.6, {"non_inferior": {"margin": 0.04}}, 0.06),
+        (0.6, {"equivalent": {"margin": 0.05}}, 0.06),
+        (0.6, {"max_relative_drop": 0.4}, 0.06),
+        # Near one half the promise is cautious.
+        (0.52, {"non_inferior": {"margin": 0.04}}, 0.15),
+    ],
+)
+def test_bias_scores_have_the_power_of_two_tests(share, kind, off):
+    metric = registry("metrics").load("crows_pairs")()
+    asked, n = rule(**kind), 400
+    known = Spread(0.1, "", True, 0.0, share, discordance=0.1)
+    distance = asked.number * (abs(share - 0.5) if asked.kind == "max_relative_drop" else 1.0)
+    figure = PlannedFigure("t", "m", "x", metric, n)
+    found = found_power(asked, figure, n, known, RuleTest(0.05, 1, None), distance=distance)
+    rng, question = np.random.default_rng(5), question_of(asked, metric)
+    relative = asked.number if asked.kind == "max_relative_drop" else 0.0
+    fresh = [paired_evidence(metric, *bias_pairs(rng, n, share), relative=relative) for _ in range(300)]
+    seen = np.mean([question.holds(evidence) <= 0.05 for evidence in fresh])
+    assert found.power == pytest.approx(seen, abs=off)
+    # A margin that suffices for a figure that is better the higher does not for one with two sides.
+    assert found.power < PairsPower(0.1, 0.05, asked.kind == "equivalent").power(n, distance) - 0.03
+
+
+def test_bias_scores_by_groups_are_redrawn_on_either_side():
+    metric = registry("metrics").load("pro_anti_gap")()
+    rng = np.random.default_rng(6)
+    pro = np.arange(1_000) % 2
+    rate = np.where(pro == 1, 0.85, 0.7)
+    runs = [rng.random(1_000) < rate for _ in range(2)]
+    pool = alone(*(np.stack([np.ones(1_000), pro, pro * run, 1 - pro, (1 - pro) * run], axis=1) for run in runs))
+    figures = [float(metric.finalize(run.sum(axis=0)[None])[0]) for run in (pool.current, pool.baseline)]
+    redrawn = Redrawn(rule(non_inferior={"margin": 0.1}), metric, pool, 0.05)
+    assert redrawn._truth == pytest.approx(abs(figures[1]) - abs(figures[0]))
+    below = pool._replace(current=pool.current[:, [0, 3, 4, 1, 2]], baseline=pool.baseline[:, [0, 3, 4, 1, 2]])
+    turned = Redrawn(rule(non_inferior={"margin": 0.1}), metric, below, 0.05)
+    # A gap of −0.15 is as far from none as one of 0.15.
+    assert turned.power(300, 0.1, most=300) == pytest.approx(redrawn.power(300, 0.1, most=300), abs=1e-9)
