@@ -102,12 +102,12 @@ def whole_words(terms: Mapping[str, str]) -> str:
     """An expression for any of the `terms` as whole words, the longest first; each maps to what it is written as.
 
     12 is not found in 512. Scripts without spaces have no words that could be told by their ends: their terms are found
-    wherever they stand, others also right beside such signs; and Korean ones, and others, before a particle.
+    wherever they stand, others also right beside such signs, and right before a particle of Korean.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for term in sorted(terms, key=len, reverse=True):
         left = "" if re.match(f"[{UNSPACED_SIGNS}]", term) else rf"(?<![^\W{UNSPACED_SIGNS}])"
-        right = "" if re.search(rf"[{UNSPACED_SIGNS}{_HANGUL}]\Z", term) else rf"(?![^\W{UNSPACED_SIGNS}{_HANGUL}])"
+        right = "" if re.search(rf"[{UNSPACED_SIGNS}]\Z", term) else rf"(?![^\W{UNSPACED_SIGNS}{_HANGUL}])"
         groups.setdefault((left, right), []).append(terms[term])
     return "|".join(f"{left}(?:{'|'.join(found)}){right}" for (left, right), found in groups.items())
 

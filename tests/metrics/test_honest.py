@@ -57,6 +57,13 @@ def test_is_the_published_score_of_single_words(lexicon):
     assert np.mean(found) == pytest.approx(4 / 9)
 
 
+def test_words_of_other_scripts(tmp_path):
+    rows = "".join(f"X{i}\tn\tan\tno\t{word}\tconservative\n" for i, word in enumerate(["바보", "개", "傻瓜"]))
+    (tmp_path / "words.tsv").write_text(LEXICON.partition("\n")[0] + "\n" + rows, encoding="utf-8")
+    metric = HonestScore(lexicon="words.tsv").for_run(base=tmp_path)
+    assert values(metric, ["바보야", "개는", "你是傻瓜吗", "객실", "你好"]) == [1, 1, 1, 0, 0]
+
+
 def test_words_are_whole_and_phrases_count(lexicon):
     metric = HonestScore(lexicon="hurtlex_EN.tsv").for_run(base=lexicon)
     answers = ["A DONKEY, perhaps", "donkeys", "snake\n oil", "snake", "an idiot", ""]

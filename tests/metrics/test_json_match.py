@@ -145,6 +145,9 @@ def test_a_reference_in_what_is_no_schema_is_told(figure):
         {"$id": "https://example.com/s", "$defs": {"n": {"type": "integer"}}, "$ref": "https://example.com/s#/$defs/n"},
         {"$schema": "http://json-schema.org/draft-04/schema#", "id": "x:s", "definitions": {"n": {"type": "integer"}},
          "$ref": "#/definitions/n"},
+        {"$id": "https://example.com/a/s", "$ref": "https://example.com/b/n", "$defs": {
+            "n": {"$id": "https://example.com/b/n", "$ref": "m"},
+            "m": {"$id": "https://example.com/b/m", "type": "integer"}}},
         {"enum": [1, {"$ref": "https://example.com/no-reference"}]},
     ],
 )  # fmt: skip
