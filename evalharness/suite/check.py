@@ -332,6 +332,8 @@ def incapable(suite: Suite, index: int, task: Task, kind: Kind) -> Iterator[tupl
             remedy += ", or let it write its choice: `choice_by: generation`"
         if task.model is None:
             remedy += ", named under the task's `model`"
+        if isinstance(spec, PythonModel) and kind in ("generate", "loglikelihood", "classify"):
+            remedy += f", or set `kind: {kind}` for it if that is what its function does"
         yield (
             path,
             f"the task must {_KIND_WORDS[kind]}, which the model {name.partition('@')[0]!r} (backend {backend}) "

@@ -71,3 +71,9 @@ def test_what_is_wrong_is_said_where_it_stands(here, problems_of, entry, path, s
 def test_metrics_of_attacks_are_refused_elsewhere(here, problems_of):
     (problem,) = problems_of(HEAD.replace("model: clf}", "model: clf, metrics: [attack_queries]}", 1))
     assert "scores tasks that attack another task; this one must classify" in problem.message
+
+
+def test_a_function_that_may_classify_is_told_how_to_say_so(here, problems_of):
+    head = HEAD.replace("models:\n", 'models:\n  fn: {backend: python, function: "m:f"}\n')
+    (problem,) = problems_of(f"{head}  - {{id: fool, attack: words, of: triage, synonyms: good.txt, model: fn}}\n")
+    assert "or set `kind: classify` for it if that is what its function does" in problem.message
