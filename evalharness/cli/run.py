@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalharness.core.errors import EvalHarnessError
 from evalharness.core.types import FAILED_STATES
 
 from .ci import add_ci_arguments, hand_to_ci, wanted
@@ -154,13 +155,26 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
     if sum(task.n_samples for task in record.manifest.tasks) > _MANY_SAMPLES:
         gc.collect()  # what was asked and answered holds itself in circles, which are seldom looked for
     trim_memory()  # what scoring has left behind: the report needs memory of other sizes
-    outcome = None if args.no_gate else _decide(record, args)
+    outcome, undecided = None, None
+    try:
+        outcome = None if args.no_gate else _decide(record, args)
+    except EvalHarnessError as error:  # no baseline yet, or one of another kind: what was measured is reported anyway
+        undecided = error
     if outcome is None and (files := wanted(args)):
         why = "--no-gate was given" if args.no_gate else "the suite has no gates"
+        why = why if undecided is None else "the gates could not be decided"
         print(f"evalharness: {' and '.join(files)} wrote nothing, since {why}", file=sys.stderr)
     paths = write_reports_or_say(record, outcome, args)
     print_summary(record, outcome, report=paths.get("html"))
     _say_errors(record)
+    if undecided is not None:
+        run = record.manifest.id
+        print(
+            f"evalharness: run {run} is recorded and reported, but its gates are not decided; when they can be: "
+            f"evalharness gate {run}",
+            file=sys.stderr,
+        )
+        raise undecided
     if not record.manifest.complete:
         failed = record.manifest.execution.get("n_failed")
         unjudged = sum(entry.states.get("judge_failed", 0) for entry in record.manifest.tasks)
