@@ -1,4 +1,4 @@
-"""Are the templates of a suite's models and datasets sound?"""
+"""Are the templates of a suite's models and datasets sound, and what it does of errors?"""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _REQUEST_NAMES = frozenset({"prompt", "messages", "sampling", "sample_id", "repe
 
 
 def entry_problems(loaded: LoadedSuite) -> Iterator[Problem]:
-    """What is wrong with the templates of models and datasets."""
+    """What is wrong with the templates of models and datasets, and with what becomes of errors."""
     entries = _Entries(loaded)
+    yield from entries.errors()
     for name, model in loaded.suite.models.items():
         yield from entries.model(name, model)
     for name, dataset in loaded.suite.datasets.items():
@@ -51,6 +52,15 @@ class _Entries:
 
     def problem(self, path: Key, message: str) -> Problem:
         return Problem(self.loaded.place_of(path), shown_path(path), message)
+
+    def errors(self) -> Iterator[Problem]:
+        policy = self.loaded.suite.execution.on_error
+        if policy.count_as == "failure" and policy.max_rate > 0:
+            yield self.problem(
+                ("execution", "on_error", "max_rate"),
+                "has no effect where any failure ends the run (count_as: failure, which is the default); add "
+                "count_as: excluded or count_as: wrong, or remove it",
+            )
 
     def model(self, name: str, model: Any) -> Iterator[Problem]:
         if isinstance(model, FakeModel):
