@@ -98,19 +98,12 @@ def bca_corrections(value: float, replicates: Floats, left_out: Floats) -> tuple
     return normal_quantile(share), float(np.sum(deviations**3)) / (6 * spread**1.5)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderStatistic:
-    """The q-quantile of independent values, sorted: the binomial test of how many lie below the limit.
+class _Ordered:
+    """What tests of a quantile of sorted values have in common: they go by how many lie below the limit."""
 
-        at_most(L) = P(Bin(n, q) ≥ #{x ≤ L}),  at_least(L) = P(Bin(n, q) ≤ #{x < L})
+    __slots__ = ()
 
-    Distribution-free; the bounds are order statistics, and open (infinite) where there are too few values: the upper
-    bound of a 95th percentile needs 59. Source: Hahn and Meeker 1991, section 5.2.
-    """
-
-    values: Floats = field(repr=False)
-    q: float
-    times: float = 1.0
+    values: Floats
 
     def at_least(self, limit: float) -> float:
         """P(no more values lie below the quantile than below `limit`)."""
@@ -132,6 +125,27 @@ class OrderStatistic:
         spare = _last(lambda count: self._many(n - count) <= alpha, n)
         return math.inf if spare < 0 else -math.inf if spare == n else float(self.values[n - 1 - spare])
 
+    def _few(self, count: int) -> float:
+        raise NotImplementedError
+
+    def _many(self, count: int) -> float:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStatistic(_Ordered):
+    """The q-quantile of independent values, sorted: the binomial test of how many lie below the limit.
+
+        at_most(L) = P(Bin(n, q) ≥ #{x ≤ L}),  at_least(L) = P(Bin(n, q) ≤ #{x < L})
+
+    Distribution-free; the bounds are order statistics, and open (infinite) where there are too few values: the upper
+    bound of a 95th percentile needs 59. Source: Hahn and Meeker 1991, section 5.2.
+    """
+
+    values: Floats = field(repr=False)
+    q: float
+    times: float = 1.0
+
     def scaled(self, factor: float) -> OrderStatistic:
         """Each value so many times."""
         return replace(self, times=self.times * factor)
@@ -146,7 +160,7 @@ class OrderStatistic:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusteredOrderStatistic:
+class ClusteredOrderStatistic(_Ordered):
     """The q-quantile of values in clusters, sorted: the test of the share that lies below the limit.
 
         at_most(L): of "the share of x ≤ L is below q",  at_least(L): of "the share of x < L is above q"
@@ -160,26 +174,6 @@ class ClusteredOrderStatistic:
     values: Floats = field(repr=False)
     q: float
     share: ClusteredProportion
-
-    def at_least(self, limit: float) -> float:
-        """The p-value of as small a share as lies below `limit`."""
-        return self._few(int(np.searchsorted(self.values, limit, side="left")))
-
-    def at_most(self, limit: float) -> float:
-        """The p-value of as large a share as is no more than `limit`."""
-        return self._many(int(np.searchsorted(self.values, limit, side="right")))
-
-    def lower(self, alpha: float) -> float:
-        """The highest value below which so few lie."""
-        n = len(self.values)
-        most = _last(lambda count: self._few(count) <= alpha, n)
-        return -math.inf if most < 0 else math.inf if most == n else float(self.values[most])
-
-    def upper(self, alpha: float) -> float:
-        """The lowest value that so many do not exceed."""
-        n = len(self.values)
-        spare = _last(lambda count: self._many(n - count) <= alpha, n)
-        return math.inf if spare < 0 else -math.inf if spare == n else float(self.values[n - 1 - spare])
 
     def scaled(self, factor: float) -> ClusteredOrderStatistic:
         """More clusters of the same kind."""
