@@ -72,7 +72,7 @@ _NAME = re.compile(r"[A-Za-z0-9./:+-]*[A-Za-z0-9](?:[_@=/:]|\.(?=\w)|[0-9])[\w.@
 TERMS = (
     "evalharness", "JavaScript", "CSV", "JSON", "Chrome", "Firefox", "Safari", "UTC", "Elo", "Bradley", "Terry",
     "Krippendorff", "Cohen", "Spearman", "Kendall", "Benjamini", "Hochberg", "Yekutieli", "Holm", "Dirichlet",
-    "McNemar mid", "Tango", "Wasserstein", "CDF", "AUC", "PSI", "wilson", "bootstrap", "jackknife score", "bca",
+    "McNemar mid", "Tango", "Wasserstein", "CDF", "AUC", "PSI", "wilson", "bootstrap", "jackknife score", "bca skew",
     "max", "order statistics", "no variation", "samples parquet", "shap", "permutation", "html", "pip install",
     "MiB", "nat", "Cramér", "omnibus", "levels", "PgDn", "PgUp", "Home", "End", "Enter", "Esc", "on_error",
     "changed", "demographic_parity", "equalized_odds", "bradley terry", "student",
