@@ -21,6 +21,7 @@ from evalharness.metrics.operations import (
     TtftP95,
 )
 from evalharness.metrics.states import ErrorRate, RefusalRate, TruncatedRate, UnparsedRate
+from evalharness.stats.one_sided_resampled import clustered_order_statistic
 
 
 def responses(**columns):
@@ -54,6 +55,8 @@ def test_latency_in_clusters_counts_for_fewer():
         assert (alone.method, clustered.method) == ("order-statistics", "cluster-order-statistics")
         assert clustered.low < alone.low < alone.value < alone.high < clustered.high
         assert {clustered.low, alone.low, alone.high} < set(times)
+        tested = clustered_order_statistic(np.array(times), codes, metric.q)
+        assert clustered[1:3] == (tested.lower(0.025), tested.upper(0.025))
     few = summarize(LatencyP95(), stats[:30], clusters=names[:30])
     assert few.high == math.inf  # six clusters tell no upper end
     assert summarize(LatencyP95(), stats[:5], clusters=names[:5]).method == "none"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from evalharness.stats.beta import beta_probability
+from evalharness.stats.cluster_spread import cluster_spread
 from evalharness.stats.one_sided import (
     ClusteredProportion,
     Envelope,
@@ -19,7 +20,13 @@ from evalharness.stats.one_sided import (
     Within,
     power_of_share,
 )
-from evalharness.stats.one_sided_resampled import OfInterval, OrderStatistic, Resampled, bca_corrections
+from evalharness.stats.one_sided_resampled import (
+    OfInterval,
+    OrderStatistic,
+    Resampled,
+    bca_corrections,
+    clustered_order_statistic,
+)
 
 levels = st.sampled_from([0.001, 0.01, 0.05, 0.2, 0.4])
 
@@ -236,3 +243,19 @@ def test_more_of_the_same_tells_more(pair):
     assert more.upper(0.05) - more.lower(0.05) <= kernel.upper(0.05) - kernel.lower(0.05) + 1e-9 or math.isinf(
         kernel.upper(0.05) - kernel.lower(0.05)
     )
+
+
+def test_of_uneven_clusters_the_median_tells_too_how_values_gather():
+    """Each cluster's values lie close together; beyond the 95th percentile are few, in clusters of their own."""
+    rng = np.random.default_rng(4)
+    for sizes, uneven in (([5] * 40, False), ([60, 40] + [2] * 50, True)):
+        codes = np.repeat(np.arange(len(sizes)), sizes)
+        values = rng.normal(size=len(sizes))[codes] + 0.01 * rng.normal(size=codes.size)
+        far = clustered_order_statistic(values, codes, 0.95).share.n_effective
+        middle = clustered_order_statistic(values, codes, 0.5).share.n_effective
+        within = (values <= np.quantile(values, 0.95)).astype(float)
+        alone = within.mean() * (1 - within.mean()) / cluster_spread(within, codes).error ** 2
+        assert far == pytest.approx(min(alone, middle) if uneven else alone)
+        if uneven:
+            assert middle < alone
+    assert clustered_order_statistic(values, np.zeros(codes.size, int), 0.5) is None
