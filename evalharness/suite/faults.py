@@ -15,8 +15,10 @@ from .node import Node, plain
 from .schema import (
     BACKENDS,
     Dataset,
+    Execution,
     Gates,
     ModelSpec,
+    PromptTask,
     Suite,
     Task,
     class_of_backend,
@@ -229,10 +231,21 @@ def _unknown(path: Key, root: Node) -> Problem:
     if path[:1] == ("tasks",) and len(path) == 3 and key in _KINDS:
         message = f"a task has only one of {', '.join(_KINDS)}; remove {key!r} or the other one"
     else:
-        near = suggestion(key[:60], known)
+        near = _elsewhere(path, key) or suggestion(key[:60], known)
         listed = "" if near or not known else f"; known: {', '.join(known)}"
         message = f"unknown key {key[:60]!r}{near}{listed}"
     return Problem(place, shown_path(path), message)
+
+
+def _elsewhere(path: Key, key: str) -> str:
+    """Where a key belongs that was written under a task, a dataset or the suite itself instead; "" for all others."""
+    if path[:1] == ("tasks",) and len(path) == 3 and key in Dataset.model_fields:
+        return "; it belongs to the dataset: datasets.NAME." + key
+    if path[:1] == ("datasets",) and len(path) == 3 and key in PromptTask.model_fields:
+        return f"; it belongs to the task: tasks, {key}"
+    if len(path) == 1 and key in Execution.model_fields:
+        return f"; it belongs to execution: execution.{key}"
+    return ""
 
 
 def _known_keys(path: Key, root: Node) -> list[str]:

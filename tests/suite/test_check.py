@@ -124,6 +124,23 @@ def test_problems_stand_in_the_order_of_the_file(problems_of: Callable[..., Any]
     assert lines == sorted(lines)
 
 
+@pytest.mark.parametrize(
+    ("inner", "says"),
+    [
+        (
+            ("    metrics: [accuracy]", "    cluster: doc\n    metrics: [accuracy]"),
+            "belongs to the dataset: datasets.NAME",
+        ),
+        (("seed: 3", "seed: 3\nconcurrency: 4"), "it belongs to execution: execution.concurrency"),
+    ],
+)
+def test_a_key_in_another_place_is_told_its_own(
+    problems_of: Callable[..., Any], base_text: str, inner: tuple[str, str], says: str
+) -> None:
+    assert inner[0] in base_text
+    assert any(says in str(problem) for problem in problems_of(base_text.replace(*inner, 1)))
+
+
 @pytest.mark.parametrize(("policy", "sound"), [("max_rate: 0.2", False), ("count_as: wrong, max_rate: 0.2", True)])
 def test_a_rate_that_nothing_looks_at_is_refused(load_text: Load, base_text: str, policy: str, sound: bool) -> None:
     text = base_text.replace("count_as: wrong, max_rate: 0.5", policy)
