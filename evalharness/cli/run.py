@@ -160,6 +160,8 @@ def conclude(record: Record, args: argparse.Namespace) -> int:
         outcome = None if args.no_gate else _decide(record, args)
     except EvalHarnessError as error:  # no baseline yet, or one of another kind: what was measured is reported anyway
         undecided = error
+    if outcome is not None:
+        _hand_on(outcome, record, args)
     if outcome is None and (files := wanted(args)):
         why = "--no-gate was given" if args.no_gate else "the suite has no gates"
         why = why if undecided is None else "the gates could not be decided"
@@ -210,13 +212,15 @@ def _decide(record: Record, args: argparse.Namespace) -> GateOutcome | None:
     if not record.manifest.suite.get("gates"):
         return None
     from evalharness.gate import decide_record
+
+    return decide_record(record, baseline=args.baseline, reports=Path(args.reports), registry_url=args.registry)
+
+
+def _hand_on(outcome: GateOutcome, record: Record, args: argparse.Namespace) -> None:
     from evalharness.record import register
 
-    outcome = decide_record(record, baseline=args.baseline, reports=Path(args.reports), registry_url=args.registry)
-    if outcome is not None:
-        hand_to_ci(outcome, record, args)
-        register(record, args.registry, reports=args.reports, verdict=outcome.state)
-    return outcome
+    hand_to_ci(outcome, record, args)
+    register(record, args.registry, reports=args.reports, verdict=outcome.state)
 
 
 def _positive(text: str) -> int:

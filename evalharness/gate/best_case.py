@@ -10,7 +10,7 @@ import numpy as np
 
 from ..compare.planned import PlannedFigure
 from ..core.nulls import best_between
-from ..stats.one_sided_resampled import OrderStatistic
+from ..stats.order_statistics import OrderStatistic
 from ..suite.schema import Rule
 from .decide import show
 from .evidence import Condition, Evidence, mean_evidence, paired_values_evidence

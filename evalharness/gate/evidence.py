@@ -45,7 +45,8 @@ from ..metrics.interval import sample_values
 from ..stats.arrays import Ints
 from ..stats.intervals import Interval, cluster_codes
 from ..stats.one_sided import Infinite, OneSided, Proportion, Scaled, Within
-from ..stats.one_sided_resampled import OfInterval, OrderStatistic, clustered_order_statistic
+from ..stats.one_sided_resampled import OfInterval
+from ..stats.order_statistics import OrderStatistic, clustered_order_statistic
 from ..stats.paired_exact import PairedProportions
 from ..stats.skewed import skewed_mean
 from ..stats.tails import normal_quantile

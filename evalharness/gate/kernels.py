@@ -17,9 +17,10 @@ from ..stats.arrays import Ints
 from ..stats.bootstrap import cluster_totals, jackknife, resample_weights
 from ..stats.cluster_spread import cluster_spread
 from ..stats.nearer import Nearer
-from ..stats.one_sided import ClusteredProportion, Infinite, LessCertain, MostlyOne, OneSided, Scaled, SkewedMean
+from ..stats.one_sided import Infinite, LessCertain, MostlyOne, OneSided, Scaled, SkewedMean
 from ..stats.one_sided_resampled import Resampled, bca_corrections
-from ..stats.skewed import of_deviations, skewed_mean
+from ..stats.order_statistics import clustered_proportion
+from ..stats.skewed import of_left_out, skewed_mean
 
 __all__ = [
     "ENOUGH",
@@ -110,16 +111,9 @@ def clustered_share(values: Array, codes: Ints, n_units: int) -> OneSided:
     a share of .9 in 60 clusters of 1 to 30 samples then passes at its limit in 7.6 % of draws instead of 5 %. So the
     less certain of this and the skew-adjusted t is taken there.
     """
-    share = float(values.mean())
-    error, freedom = cluster_spread(values, codes)[:2]
-    variance = error**2
-    effective = float(n_units)
-    if 0 < share < 1:
-        effective = min(share * (1 - share) / variance, len(values)) if variance > 0 else float(len(values))
-    rarer = values == (0.0 if share >= 0.5 else 1.0)
-    n_telling = len(np.unique(codes[rarer])) if 0 < share < 1 else n_units
-    found = ClusteredProportion(share, effective, min(n_telling, freedom))
-    if 0 < share < 1 and freedom < _UNEVEN * (n_units - 1):
+    found = clustered_proportion(values, codes)
+    freedom = cluster_spread(values, codes).freedom
+    if 0 < found.share < 1 and freedom < _UNEVEN * (n_units - 1):
         return LessCertain(found, skewed_mean(values, codes, n_units))
     return found
 
@@ -145,9 +139,8 @@ def leaving_out(
     if isinstance(metric, RowsMetric):
         return None
     units = runs if codes is None else tuple(cluster_totals(run, codes) for run in runs)
-    n = len(units[0])
     found = combine([jackknife(run, metric.finalize) for run in units])
-    return of_deviations(value, (n - 1) * (found.mean() - found), n, n) if np.isfinite(found).all() else None
+    return of_left_out(value, found) if np.isfinite(found).all() else None
 
 
 def mean_test(
@@ -220,7 +213,7 @@ def resampled(
         return Tested("none", Infinite(), f"{n_units} {what}s are too few to resample")
     if n_units < ENOUGH and spread.any():
         # Resampling cannot invent what few units do not show; t with the jackknife's error allows for it.
-        kernel = LessCertain(kernel, of_deviations(value, (n_units - 1) * spread, n_units, n_units))
+        kernel = LessCertain(kernel, of_left_out(value, left_out))
         method = f"{method} and jackknife"
     return Tested(method, kernel)
 

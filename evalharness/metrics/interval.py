@@ -21,8 +21,8 @@ from evalharness.stats.bootstrap import (
 from evalharness.stats.cluster_spread import cluster_freedom, cluster_spread
 from evalharness.stats.intervals import NO_INTERVAL, Interval, cluster_codes, wilson
 from evalharness.stats.leaning import bounded_mean_interval, cluster_wilson
-from evalharness.stats.one_sided_resampled import clustered_order_statistic
-from evalharness.stats.skewed import of_deviations, skewed_mean
+from evalharness.stats.order_statistics import clustered_order_statistic
+from evalharness.stats.skewed import of_left_out, skewed_mean, two_sided
 
 from .base import RowsMetric
 
@@ -160,10 +160,8 @@ def _mean(metric: Metric, rows: Array, value: float, codes: Ints | None, *, conf
         return bounded_mean_interval(values, metric.bounds, confidence=confidence, codes=kept), f"{cluster}score-t"
     if n_units < 2:
         return NO_INTERVAL, "none"
-    tested, tail = skewed_mean(values, kept, n_units), (1 - confidence) / 2
-    found = Interval(tested.lower(tail), tested.upper(tail))
-    # Clusters that are all alike tell no spread.
-    return (found, f"{cluster}skew-t") if math.isfinite(found.high - found.low) else (NO_INTERVAL, "none")
+    found = two_sided(skewed_mean(values, kept, n_units), confidence)
+    return found, "none" if math.isnan(found.low) else f"{cluster}skew-t"
 
 
 def _bootstrap(
@@ -199,12 +197,8 @@ def _bootstrap(
 
 def _no_narrower(bounds: Interval, value: float, left_out: Array, confidence: float) -> Interval:
     """`bounds`, or the skew-adjusted t interval with the jackknife's error at the end where that is the wider."""
-    n = len(left_out)
-    tested, tail = of_deviations(value, (n - 1) * (left_out.mean() - left_out), n, n), (1 - confidence) / 2
-    low, high = tested.lower(tail), tested.upper(tail)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return bounds
-    return Interval(min(bounds.low, low), max(bounds.high, high))
+    low, high = two_sided(of_left_out(value, left_out), confidence)
+    return bounds if math.isnan(low) else Interval(min(bounds.low, low), max(bounds.high, high))
 
 
 def _freedom(metric: Metric, rows: Array, codes: Ints) -> float:

@@ -115,7 +115,8 @@ class LatencyP95(_LatencyQuantile):
         the 0.95-quantile of latency_i, linear between order statistics
 
     over the responses whose time is known. Its interval lies between two order statistics and assumes no
-    distribution; below 72 samples the upper side of the 95 % interval is open (inf).
+    distribution; below 72 samples the upper side of the 95 % interval is open (inf),
+    and where too few clusters tell.
 
     Source: numpy `quantile` (its default method), equal; interval by Hahn and Meeker 1991, section 5.2.
     """

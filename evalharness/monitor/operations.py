@@ -13,7 +13,7 @@ from evalharness.core.production import ProductionResponse
 from evalharness.stats.arrays import Floats
 from evalharness.stats.intervals import Interval, mean_interval, wilson
 from evalharness.stats.quantile_sketch import QuantileSketch
-from evalharness.stats.skewed import skewed_mean
+from evalharness.stats.skewed import skewed_mean, two_sided
 from evalharness.stats.tails import normal_quantile
 
 from .describe import Watch
@@ -198,10 +198,9 @@ class _Numbers:
             return (self._mean if known else math.nan), Interval(math.nan, math.nan)
         if self._sketch.is_exact:
             values = self._sketch.values
-            if not values.max() > values.min():
-                return float(values.mean()), mean_interval(values)
-            tested = skewed_mean(values, None, known)
-            return float(values.mean()), Interval(tested.lower(0.025), tested.upper(0.025))
+            found = two_sided(skewed_mean(values, None, known), 0.95)
+            # Values that are all alike have an interval of width zero.
+            return float(values.mean()), mean_interval(values) if math.isnan(found.low) else found
         half = normal_quantile(0.975) * math.sqrt(self._squares / (known - 1) / known)
         return self._mean, Interval(self._mean - half, self._mean + half)
 

@@ -1,4 +1,4 @@
-"""The skew-adjusted t test of a mean, of samples that stand alone and of clusters."""
+"""The skew-adjusted t test of a mean, of samples that stand alone and of clusters, and its interval."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 
 from .arrays import Floats, Ints, np
 from .cluster_spread import cluster_spread
+from .intervals import NO_INTERVAL, Interval
 from .one_sided import Infinite, OneSided, SkewedMean
 
-__all__ = ["of_deviations", "skewed_mean"]
+__all__ = ["of_deviations", "of_left_out", "skewed_mean", "two_sided"]
 
 
 def skewed_mean(values: Floats, codes: Ints | None, n_units: int) -> OneSided:
@@ -36,3 +37,16 @@ def of_deviations(value: float, deviations: Floats, n_units: int, n: int, freedo
     # What is hardly skewed has no such tail.
     unseen = 5 * min(abs(skew) / 2, 1.0) / math.sqrt(n_units)
     return SkewedMean(value, error, skew * (1 + unseen), n_units, freedom)
+
+
+def of_left_out(value: float, left_out: Floats) -> OneSided:
+    """The skew-adjusted t test of a figure from what it is without each of its (n,) units: the jackknife's error."""
+    n = len(left_out)
+    return of_deviations(value, (n - 1) * (left_out.mean() - left_out), n, n)
+
+
+def two_sided(tested: OneSided, confidence: float) -> Interval:
+    """The interval between the two one-sided bounds; NaN where nothing tells a spread."""
+    tail = (1 - confidence) / 2
+    found = Interval(tested.lower(tail), tested.upper(tail))
+    return found if math.isfinite(found.high - found.low) else NO_INTERVAL

@@ -139,6 +139,12 @@ def test_promote_then_gate_against_the_baseline(folder, capsys):
     assert f"its gates are not decided; when they can be: evalharness gate {first.name}" in said
     assert main(["run", path, "--quiet", "--no-gate"]) == 0
     assert main(["promote", "latest", "--as", "production"]) == 0
+    # What cannot be written is no gate that could not be decided.
+    Path("file").touch()
+    assert main(["run", path, "--quiet", "--junit", "file/gate.xml"]) == 2
+    said = capsys.readouterr().err
+    assert "file" in said
+    assert "not decided" not in said
     assert main(["run", path, "--quiet"]) == 0
     assert main(["run", path, "--quiet", "--set", "models.echo.reply=one"]) == 1
     assert main(["gate", "latest"]) == 1

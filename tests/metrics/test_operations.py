@@ -21,7 +21,7 @@ from evalharness.metrics.operations import (
     TtftP95,
 )
 from evalharness.metrics.states import ErrorRate, RefusalRate, TruncatedRate, UnparsedRate
-from evalharness.stats.one_sided_resampled import clustered_order_statistic
+from evalharness.stats.order_statistics import clustered_order_statistic
 
 
 def responses(**columns):

@@ -22,11 +22,10 @@ from evalharness.stats.one_sided import (
 )
 from evalharness.stats.one_sided_resampled import (
     OfInterval,
-    OrderStatistic,
     Resampled,
     bca_corrections,
-    clustered_order_statistic,
 )
+from evalharness.stats.order_statistics import OrderStatistic, clustered_order_statistic
 
 levels = st.sampled_from([0.001, 0.01, 0.05, 0.2, 0.4])
 
