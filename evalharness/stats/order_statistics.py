@@ -122,12 +122,7 @@ def clustered_order_statistic(values: Floats, codes: Ints, q: float) -> Clustere
 
 def _share_at(values: Floats, codes: Ints, q: float) -> ClusteredProportion:
     """The test of the share of `values` up to their own q-quantile."""
-    within = (values <= np.quantile(values, q)).astype(np.float64)
-    found = clustered_proportion(within, codes)
-    if cluster_spread(within, codes).error > 0:
-        return found
-    # Clusters that all hold as many beyond it do not say how values gather: each counts once.
-    return replace(found, n_effective=float(len(np.unique(codes))))
+    return clustered_proportion((values <= np.quantile(values, q)).astype(np.float64), codes)
 
 
 def clustered_proportion(values: Floats, codes: Ints) -> ClusteredProportion:

@@ -9,6 +9,7 @@ from scipy import stats as scipy_stats
 from evalharness.core.registry import registry
 from evalharness.core.types import Response, Sample
 from evalharness.gate.evidence import absolute_evidence, interval_evidence, mean_evidence, paired_evidence
+from evalharness.gate.kernels import few_differ
 from evalharness.stats.intervals import wilson
 
 
@@ -349,3 +350,10 @@ def test_mean_evidence_needs_two_clusters():
     found = mean_evidence(np.array([0.0, 1.0, 1.0]), (0.0, 1.0), codes=np.zeros(3, dtype=np.int64))
     assert found.bounds(0.05) == (-math.inf, math.inf)
     assert "one cluster" in found.note
+
+
+def test_pairs_that_differ_are_counted_on_both_sides_and_once_for_what_is_enough():
+    beyond = few_differ(0.0, 1.0, 1, 400)
+    found = few_differ(0.0, 1.0, 6, 400, beyond)
+    assert found.scaled(1) == found  # six of them, not twelve
+    assert found.scaled(4) == beyond.scaled(4)

@@ -258,3 +258,18 @@ def test_of_uneven_clusters_the_median_tells_too_how_values_gather():
         if uneven:
             assert middle < alone
     assert clustered_order_statistic(values, np.zeros(codes.size, int), 0.5) is None
+
+
+def test_clusters_that_all_hold_as_many_far_values_count_for_no_more_than_samples_alone():
+    codes = np.repeat(np.arange(20), 20)
+    values = np.where(np.arange(400) % 20 == 0, 10.0, np.random.default_rng(1).random(400))
+    found = clustered_order_statistic(values, codes, 0.95).share
+    assert (found.n_effective, found.n_telling) == (400, 19)
+
+
+def test_what_few_values_leave_open_is_decided_otherwise_once_most_draws_hold_enough():
+    beyond = Proportion(50, 100)
+    few = MostlyOne(0.0, -1.0, 1.0, 4, 0, 100, 10, beyond)
+    # Two and a half times as many hold ten on average, but fewer than that in more than one draw of five.
+    assert few.scaled(2.5) == MostlyOne(0.0, -1.0, 1.0, 10, 0, 250, 10, beyond)
+    assert few.scaled(4) == beyond.scaled(4)
